@@ -1,0 +1,88 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// CI sets FORETOKEN_STRICT, so that a newer compiler's new warning never breaks a user's build.
+let strict = Context.environment["FORETOKEN_STRICT"] != nil
+
+let swift: [SwiftSetting] =
+    [.enableUpcomingFeature("ExistentialAny"), .enableUpcomingFeature("MemberImportVisibility")]
+    + (strict ? [.treatAllWarnings(as: .error)] : [])
+
+func c(_ extra: [CSetting] = []) -> [CSetting] {
+    [.define("_GNU_SOURCE")] + extra + (strict ? [.treatAllWarnings(as: .error)] : [])
+}
+
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let heap = Target.Dependency.product(name: "HeapModule", package: "swift-collections")
+
+let package = Package(
+    name: "Foretoken",
+    products: [.executable(name: "foretoken", targets: ["foretoken"])],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-collections", exact: "1.6.0"),
+    ],
+    targets: [
+        .systemLibrary(name: "CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"])]),
+        .systemLibrary(name: "CNUMA", pkgConfig: "numa", providers: [.apt(["libnuma-dev"])]),
+        .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+
+        .target(name: "CForetokenRegex", dependencies: ["CPCRE2"], cSettings: c()),
+        // Debug builds would compile the SIMD code at -O0, tens of times slower than it is meant to run.
+        .target(
+            name: "CForetokenKernels", dependencies: ["COpenBLAS"],
+            cSettings: c([.unsafeFlags(["-O3"]), .headerSearchPath("bodies")])),
+        .target(name: "CForetokenSystem", dependencies: ["CNUMA"], cSettings: c()),
+        .target(name: "CForetokenDemo", exclude: ["model"], cSettings: c()),
+
+        .target(name: "ForetokenHardware", dependencies: ["CForetokenSystem"], swiftSettings: swift),
+        .target(name: "ForetokenReport", swiftSettings: swift),
+        .target(
+            name: "ForetokenWeights", dependencies: ["CForetokenKernels", "CForetokenDemo", "ForetokenHardware"],
+            swiftSettings: swift),
+        .target(
+            name: "ForetokenTokenizer", dependencies: ["CForetokenRegex", heap], swiftSettings: swift),
+        .target(
+            name: "ForetokenModel", dependencies: ["ForetokenWeights", "ForetokenHardware", "CForetokenKernels"],
+            swiftSettings: swift),
+        .target(
+            name: "ForetokenSpeculation",
+            dependencies: ["ForetokenModel", "ForetokenTokenizer", "ForetokenWeights", "CForetokenKernels"],
+            swiftSettings: swift),
+        .executableTarget(
+            name: "foretoken",
+            dependencies: [
+                "ForetokenSpeculation", "ForetokenModel", "ForetokenWeights", "ForetokenTokenizer",
+                "ForetokenHardware", "ForetokenReport", "CForetokenSystem", argumentParser, logging,
+            ], swiftSettings: swift),
+
+        .target(
+            name: "ForetokenTestSupport", dependencies: ["ForetokenWeights"], path: "Tests/ForetokenTestSupport",
+            swiftSettings: swift),
+        .testTarget(
+            name: "CForetokenKernelsTests", dependencies: ["CForetokenKernels", "ForetokenTestSupport"],
+            swiftSettings: swift),
+        .testTarget(
+            name: "ForetokenHardwareTests", dependencies: ["ForetokenHardware", "CForetokenSystem"],
+            exclude: ["Fixtures"], swiftSettings: swift),
+        .testTarget(
+            name: "ForetokenWeightsTests",
+            dependencies: ["ForetokenWeights", "ForetokenHardware", "ForetokenTestSupport"],
+            swiftSettings: swift),
+        .testTarget(
+            name: "ForetokenTokenizerTests", dependencies: ["ForetokenTokenizer", "ForetokenTestSupport"],
+            exclude: ["Fixtures"], swiftSettings: swift),
+        .testTarget(
+            name: "ForetokenModelTests", dependencies: ["ForetokenModel", "ForetokenTestSupport"],
+            exclude: ["Fixtures"], swiftSettings: swift),
+        .testTarget(
+            name: "ForetokenSpeculationTests", dependencies: ["ForetokenSpeculation", "ForetokenTestSupport"],
+            swiftSettings: swift),
+        .testTarget(
+            name: "CommandTests", dependencies: ["foretoken", "ForetokenTestSupport"], swiftSettings: swift),
+    ],
+    swiftLanguageModes: [.v6],
+    cLanguageStandard: .gnu11
+)

@@ -1,0 +1,186 @@
+// The whole kernel API of Foretoken: plain C structs, one table of functions per instruction set.
+//
+// The contract every kernel keeps (row invariance): an output element is one accumulation in a fixed order that depends
+// on the weight's shape alone. It has the same bits whatever other rows are in the call, whichever panels are in the
+// call, and whichever thread makes it. AVX2 and wider x86 tables agree bit for bit; the generic table agrees with itself.
+// Kernels allocate nothing, start no thread and keep no state.
+#ifndef FORETOKEN_KERNELS_H
+#define FORETOKEN_KERNELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/// Output rows interleaved in one panel.
+#define FORETOKEN_PANEL_ROWS 32
+/// Rows and columns of one FP8 scale block (DeepSeek-V3, README_WEIGHTS).
+#define FORETOKEN_SCALE_BLOCK 128
+/// Most activation rows of one narrow product (one verify window).
+#define FORETOKEN_MAX_ROWS 16
+/// Context entries of one attention block.
+#define FORETOKEN_CONTEXT_BLOCK 256
+
+typedef enum foretoken_format {
+    FORETOKEN_F32 = 0,
+    FORETOKEN_BF16 = 1,
+    FORETOKEN_F16 = 2,
+    FORETOKEN_FP8 = 3,  // e4m3fn
+} foretoken_format;
+
+/// A weight matrix W [rows, columns], y = W x, packed in panels of 32 output rows interleaved along the columns.
+typedef struct foretoken_matrix {
+    /// [panels][columns][32] elements of `format`, 64-byte aligned; rows past the end are zero.
+    const void *panels;
+    /// FP8 only, else NULL: FP32 multipliers, [panels][groups][scale_lanes].
+    const float *scales;
+    int32_t rows;
+    int32_t columns;
+    int32_t format;
+    /// Columns of the first scale group (1...128); later groups have 128, the last what remains.
+    int32_t first_group;
+    int32_t groups;
+    /// 1: one scale for the panel's 32 rows. 32: one a row, for slices that start inside a scale block.
+    int32_t scale_lanes;
+} foretoken_matrix;
+
+/// Activation rows: row i of a call is `base + stride * (index ? index[i] : i)`, floats.
+typedef struct foretoken_rows {
+    float *base;
+    size_t stride;
+    const int32_t *index;
+} foretoken_rows;
+
+/// One layer's latent cache as attention reads it: entry s is [latent (rank) | rotated key (rope)], rank + rope elements.
+typedef struct foretoken_latents {
+    const void *entries;
+    int32_t format;  // FORETOKEN_F32 or FORETOKEN_BF16
+    int32_t rank;
+    int32_t rope;
+} foretoken_latents;
+
+/// Expert choice of DeepSeek-V3's router (noaux_tc).
+typedef struct foretoken_router {
+    const float *bias;  // [experts] e_score_correction_bias; used for selection only
+    int32_t experts;
+    int32_t groups;
+    int32_t kept_groups;
+    int32_t chosen;
+    float scale;     // routed_scaling_factor
+    bool normalise;  // norm_topk_prob
+} foretoken_router;
+
+typedef struct foretoken_kernels {
+    const char *name;
+
+    /// y[m][n] = Σ_k W[n][k] x[m][k], or += when `add`, for output rows n of panels [first, first + count) and
+    /// activation rows m < row_count (1...16). Never writes past W.rows.
+    /// FP8: total ← fma(scale_g, inner_g, total) over ascending groups, inner_g ← fma(w, x, inner_g) from 0 over ascending k.
+    /// Other formats: total ← fma(w, x, total) over ascending k. `add` adds the finished total to y once.
+    void (*product)(const foretoken_matrix *w, int32_t first, int32_t count, foretoken_rows x, int32_t row_count,
+                    foretoken_rows y, bool add);
+
+    /// y[m][n] = silu(gate x)[n] * (up x)[n]; gate and up have the same shape. Same bits as two products and `swiglu`.
+    void (*gated_product)(const foretoken_matrix *gate, const foretoken_matrix *up, int32_t first, int32_t count,
+                          foretoken_rows x, int32_t row_count, foretoken_rows y);
+
+    /// FP32 values of panels [first, first + count): out[columns][32 * count], scales multiplied in.
+    void (*decode_panels)(const foretoken_matrix *w, int32_t first, int32_t count, float *out);
+
+    /// FP32 values of matrix row `row`: out[columns].
+    void (*decode_row)(const foretoken_matrix *w, int32_t row, float *out);
+
+    /// y[i] = weight[i] * (x[i] * rsqrt(mean(x²) + epsilon)). x may equal y.
+    void (*rms_norm)(const float *x, const float *weight, float *y, int32_t n, float epsilon);
+
+    /// In place on n/2 interleaved pairs: (x0, x1) ← (x0 c - x1 s, x0 s + x1 c).
+    void (*rotate)(float *x, const float *cosine, const float *sine, int32_t n);
+
+    /// y[i] = silu(gate[i]) * up[i]. y may equal either.
+    void (*swiglu)(const float *gate, const float *up, float *y, int32_t n);
+
+    /// y[i] = y[i] + x[i].
+    void (*add)(const float *x, float *y, int32_t n);
+
+    /// y[i] = fma(a, x[i], y[i]).
+    void (*add_scaled)(float a, const float *x, float *y, int32_t n);
+
+    /// x[i] ← exp(x[i] * scale - m) with m = max(x[i] * scale); returns Σ in the fixed lane order, stores m. n ≥ 1.
+    float (*exp_block)(float *x, int32_t n, float scale, float *maximum);
+
+    /// Absorbed MLA attention of ONE row over cache entries [0, length), heads [0, heads):
+    /// query[h] = [q̃ (rank) | q_rope (rope)], score = σ·(query·entry), softmax, out[h] = Σ p·latent  [heads][rank].
+    /// Entries are walked in blocks of FORETOKEN_CONTEXT_BLOCK; each block gives (max, sum, weighted latent) from its own
+    /// maximum, and blocks are folded in ascending order. `scratch` holds attention_scratch(heads, rank, rope) floats.
+    void (*attend)(const foretoken_latents *cache, int32_t length, const float *query, int32_t heads, float sigma,
+                   float *out, float *scratch);
+
+    /// z → FP32 (n elements of `format` F32 or BF16, round to nearest even) and back.
+    void (*store_latent)(const float *x, void *entry, int32_t format, int32_t n);
+    void (*load_latent)(const void *entry, int32_t format, float *x, int32_t n);
+
+    /// Expert choice for one row from router logits [experts]: `ids` ascending, `weights` beside them, both [chosen].
+    /// s = sigmoid(z); selection by s + bias, groups ranked by the sum of their two best, masked with -inf;
+    /// weights = s normalised (Σ + 1e-20) if asked, times scale. Ties go to the lower index. `scratch`: 2 * experts floats.
+    void (*route)(const foretoken_router *router, const float *logits, int32_t *ids, float *weights, float *scratch);
+
+    /// Index of the largest value, the lower index on ties. n ≥ 1. NaN never wins; all NaN gives 0.
+    int32_t (*argmax)(const float *x, int32_t n);
+
+    /// argmax over i of logits[i] * inverse_temperature + foretoken_gumbel(key, i): a sample of the softmax.
+    int32_t (*sample)(const float *logits, int32_t n, float inverse_temperature, uint64_t key);
+} foretoken_kernels;
+
+/// Floats of scratch that `attend` needs.
+size_t foretoken_attention_scratch(int32_t heads, int32_t rank, int32_t rope);
+
+/// Key of the noise of one output position; (seed, position) decide it alone.
+uint64_t foretoken_noise_key(uint64_t seed, uint64_t position);
+
+/// Standard Gumbel noise of one token under a key: -log(-log(u)), u strictly inside (0, 1). Same bits as in `sample`.
+float foretoken_gumbel(uint64_t key, int32_t token);
+
+/// FP32 value of an e4m3fn byte; NaN for 0x7F and 0xFF.
+float foretoken_fp8_value(uint8_t code);
+
+/// True when any of n e4m3fn bytes is NaN (0x7F or 0xFF).
+bool foretoken_fp8_has_nan(const uint8_t *codes, size_t n);
+
+/// Nearest e4m3fn code of x (round to nearest even, saturating at ±448).
+uint8_t foretoken_fp8_encode(float x);
+
+/// FP32 → BF16 bits, round to nearest even, NaN kept quiet.
+uint16_t foretoken_bf16_encode(float x);
+
+/// The table of an instruction set by name ("generic", "avx2"), or NULL when unknown or not executable on this machine.
+const foretoken_kernels *foretoken_kernels_named(const char *name);
+
+/// The best table this machine can execute.
+const foretoken_kernels *foretoken_kernels_best(void);
+
+/// Names of all tables in this build, NULL-terminated, widest first.
+const char *const *foretoken_kernels_names(void);
+
+/// Bytes of packed panels, and floats of packed scales, of a matrix with `element_bytes` an element.
+size_t foretoken_panel_bytes(int32_t rows, int32_t columns, int32_t element_bytes);
+
+/// Interleaves one panel: `row_count` (≤ 32) source rows of `columns` elements, `source_stride` elements apart, into
+/// panel[columns][32]; missing rows become zero. element_bytes is 1, 2 or 4.
+void foretoken_pack_panel(const void *source, size_t source_stride, int32_t row_count, int32_t columns,
+                          int32_t element_bytes, void *panel);
+
+/// Row-major C[rows][n] = A[rows][k] · B[k][n] (or += when `add`) through single-threaded OpenBLAS; strides in floats.
+void foretoken_blas_product(const float *a, size_t a_stride, const float *b, size_t b_stride, float *c, size_t c_stride,
+                            int32_t rows, int32_t n, int32_t k, bool add);
+
+/// The same with B given transposed, B[n][k].
+void foretoken_blas_product_transposed(const float *a, size_t a_stride, const float *b, size_t b_stride, float *c,
+                                       size_t c_stride, int32_t rows, int32_t n, int32_t k, bool add);
+
+/// Restricts OpenBLAS to the calling thread; call once before the first product.
+void foretoken_blas_single_threaded(void);
+
+/// Reads `bytes` bytes once, sequentially, with this table-independent AVX2-or-scalar reader; returns a checksum.
+/// The roof that weight streaming is compared with.
+uint64_t foretoken_read_bandwidth(const void *memory, size_t bytes);
+
+#endif
