@@ -1,0 +1,69 @@
+import FoundationEssentials
+import Glibc
+
+/// A flat folder of files, on disk or in memory.
+enum CheckpointFolder: Sendable {
+    case directory(String)
+    case memory([String: EmbeddedBytes])
+
+    /// Small files (JSON, tokenizer) are read whole; anything longer than this is a mistake.
+    static let maximumSmallFile = 256 << 20
+
+    /// Names of the entries, sorted.
+    func names() throws -> [String] {
+        switch self {
+        case .memory(let files): return files.keys.sorted()
+        case .directory(let path):
+            do {
+                return try FileManager.default.contentsOfDirectory(atPath: path).sorted()
+            } catch {
+                throw CheckpointError("\(path): cannot list the folder", found: "\(error)", kind: .system)
+            }
+        }
+    }
+
+    /// Opens the file of that name; nil when there is none. Names with a path separator are refused.
+    func open(_ name: String) throws -> ByteSource? {
+        guard CheckpointFolder.isPlainName(name) else {
+            throw CheckpointError("\"\(shown(name))\" is not the name of a file inside the checkpoint folder")
+        }
+        switch self {
+        case .memory(let files): return files[name].map { .memory($0) }
+        case .directory(let path): return try OpenFile(path: "\(path)/\(name)", name: name).map { .file($0) }
+        }
+    }
+
+    /// The whole of a small file; nil when there is none.
+    func read(_ name: String) throws -> [UInt8]? {
+        guard let source = try open(name) else { return nil }
+        guard source.count <= CheckpointFolder.maximumSmallFile else {
+            throw CheckpointError(
+                "\(name) is too long", expected: "at most \(CheckpointFolder.maximumSmallFile) bytes",
+                found: "\(source.count) bytes")
+        }
+        return try source.bytes(0..<source.count)
+    }
+
+    /// A checkpoint may only name files of its own folder: no separators, no `..`, no zero byte.
+    static func isPlainName(_ name: String) -> Bool {
+        !name.isEmpty && name != "." && name != ".." && !name.utf8.contains { $0 == UInt8(ascii: "/") || $0 == 0 }
+    }
+
+    /// Requires that the path leads to a folder.
+    static func requireDirectory(_ path: String) throws {
+        var status = stat()
+        guard stat(path, &status) == 0 else {
+            let code = errno
+            if code == ENOENT || code == ENOTDIR {
+                throw CheckpointError(
+                    "\(path) does not exist", hint: "name the folder that holds config.json", kind: .missingPath)
+            }
+            throw CheckpointError.system("examine the folder", path, code: code)
+        }
+        guard status.st_mode & S_IFMT == S_IFDIR else {
+            throw CheckpointError(
+                "\(path) is not a folder", expected: "a Hugging Face model folder", found: "a file",
+                hint: "name the folder that holds config.json")
+        }
+    }
+}

@@ -1,0 +1,179 @@
+/// Everything that can be learned about a folder without reading weights, with *all* problems found on the way.
+///
+/// `Checkpoint` throws the first problem; `Inspection` lists them all.
+struct CheckpointSurvey {
+    static let configurationFile = "config.json"
+    static let indexFile = "model.safetensors.index.json"
+    static let singleFile = "model.safetensors"
+
+    let folder: CheckpointFolder
+    let label: String
+    private(set) var configurationJSON: JSONValue?
+    private(set) var configuration: ModelConfiguration?
+    private(set) var fileNames: [String] = []
+    private(set) var sources: [ByteSource] = []
+    private(set) var tensors: [String: TensorInfo] = [:]
+    private(set) var problems: [CheckpointError] = []
+    private(set) var warnings: [String] = []
+
+    init(_ folder: CheckpointFolder, label: String) throws {
+        self.folder = folder
+        self.label = label
+        let names = try folder.names()
+        readConfiguration()
+        let weightFiles = names.filter { $0.hasSuffix(".safetensors") }
+        if names.contains(CheckpointSurvey.indexFile) {
+            readSharded(weightFiles)
+        } else {
+            readSingle(weightFiles)
+        }
+    }
+
+    // MARK: Configuration
+
+    private mutating func readConfiguration() {
+        let name = CheckpointSurvey.configurationFile
+        collect { survey in
+            guard let bytes = try survey.folder.read(name) else {
+                throw CheckpointError(
+                    "\(survey.label) holds no \(name)",
+                    hint: "name the folder of a Hugging Face checkpoint of the DeepSeek-V3 family")
+            }
+            let json = try ModelConfiguration.parse(bytes, file: name)
+            survey.configurationJSON = json
+            let (configuration, problems) = ModelConfiguration.read(json, file: name)
+            survey.configuration = configuration
+            survey.problems += problems
+        }
+    }
+
+    // MARK: Weight files
+
+    private mutating func readSingle(_ weightFiles: [String]) {
+        collect { survey in
+            let name: String
+            switch (weightFiles.contains(CheckpointSurvey.singleFile), weightFiles.count) {
+            case (true, _): name = CheckpointSurvey.singleFile
+            case (false, 1): name = weightFiles[0]
+            case (false, 0):
+                throw CheckpointError(
+                    "\(survey.label) holds no weights",
+                    expected: "\(CheckpointSurvey.singleFile) or \(CheckpointSurvey.indexFile) with its files",
+                    hint: "other formats (GGUF, PyTorch .bin) are not read")
+            default:
+                throw CheckpointError(
+                    "\(survey.label) holds \(weightFiles.count) safetensors files but no \(CheckpointSurvey.indexFile)",
+                    hint: "download the index as well")
+            }
+            survey.warnAboutUnused(weightFiles.filter { $0 != name })
+            for tensor in try survey.openFile(name) { survey.tensors[tensor.name] = tensor }
+        }
+    }
+
+    private mutating func readSharded(_ weightFiles: [String]) {
+        guard let index = collect({ try $0.readIndex() }) else { return }
+        if weightFiles.contains(CheckpointSurvey.singleFile), !index.values.contains(CheckpointSurvey.singleFile) {
+            problems.append(
+                CheckpointError(
+                    "\(label) holds both \(CheckpointSurvey.singleFile) and an index that does not name it",
+                    hint: "two sets of weights lie in one folder; move one away"))
+        }
+        let shards = Set(index.values)
+        warnAboutUnused(weightFiles.filter { !shards.contains($0) })
+        var unlisted: [String] = []
+        for shard in shards.sorted() {
+            for tensor in collect({ try $0.openFile(shard) }) ?? [] {
+                if index[tensor.name] == shard {
+                    tensors[tensor.name] = tensor
+                } else {
+                    unlisted.append(tensor.name)
+                }
+            }
+        }
+        reportMissing(index, unreadable: shards.subtracting(fileNames))
+        if let first = unlisted.min() {
+            warnings.append(
+                "\(unlisted.count) tensor\(unlisted.count == 1 ? "" : "s") of the weight files "
+                    + "are not where the index puts them and are ignored, for example \(shown(first))")
+        }
+    }
+
+    private func readIndex() throws -> [String: String] {
+        let name = CheckpointSurvey.indexFile
+        var scanner = JSONScanner(try folder.read(name) ?? [], file: name)
+        var keys: Set<String> = []
+        var index: [String: String]?
+        try scanner.object { scanner, key in
+            guard keys.insert(key).inserted else { throw scanner.duplicate(key) }
+            guard key == "weight_map" else {
+                _ = try scanner.value()
+                return
+            }
+            var map: [String: String] = [:]
+            try scanner.object { scanner, tensor in
+                let file = try scanner.string()
+                guard CheckpointFolder.isPlainName(file), file.hasSuffix(".safetensors") else {
+                    throw CheckpointError(
+                        "\(name): tensor \(shown(tensor)) is said to lie in \"\(shown(file))\"",
+                        expected: "a .safetensors file of the same folder")
+                }
+                guard map.updateValue(file, forKey: tensor) == nil else { throw scanner.duplicate(tensor) }
+                guard map.count <= SafetensorsHeader.maximumTensors else {
+                    throw CheckpointError("\(name): more than \(SafetensorsHeader.maximumTensors) tensors")
+                }
+            }
+            index = map
+        }
+        try scanner.end()
+        guard let index, !index.isEmpty else { throw CheckpointError("\(name): the weight_map is missing or empty") }
+        return index
+    }
+
+    private mutating func reportMissing(_ index: [String: String], unreadable: Set<String>) {
+        let missing = index.filter { tensors[$0.key] == nil && !unreadable.contains($0.value) }.keys.sorted()
+        for name in missing.prefix(100) {
+            problems.append(
+                CheckpointError(
+                    "\(CheckpointSurvey.indexFile): tensor \(shown(name)) is not in \(index[name]!)",
+                    hint: "index and weight files do not belong together; download both again"))
+        }
+        if missing.count > 100 {
+            problems.append(
+                CheckpointError(
+                    "\(CheckpointSurvey.indexFile): \(missing.count - 100) more tensors are not in their files"))
+        }
+    }
+
+    private mutating func openFile(_ name: String) throws -> [TensorInfo] {
+        guard let source = try folder.open(name) else {
+            throw CheckpointError(
+                "\(label): \(name) is missing", hint: "the download is incomplete; the index names this file")
+        }
+        let header = try SafetensorsHeader(source: source, name: name, file: sources.count)
+        guard tensors.count + header.tensors.count <= SafetensorsHeader.maximumTensors else {
+            throw CheckpointError("\(label): more than \(SafetensorsHeader.maximumTensors) tensors")
+        }
+        sources.append(source)
+        fileNames.append(name)
+        return header.tensors
+    }
+
+    private mutating func warnAboutUnused(_ files: [String]) {
+        guard let first = files.first else { return }
+        let others = files.count > 1 ? " and \(files.count - 1) more" : ""
+        warnings.append("\(shown(first))\(others) does not belong to the checkpoint's weights and is ignored")
+    }
+
+    /// Runs one step and notes its error instead of throwing it.
+    @discardableResult
+    private mutating func collect<Value>(_ step: (inout CheckpointSurvey) throws -> Value) -> Value? {
+        do {
+            return try step(&self)
+        } catch let error as CheckpointError {
+            problems.append(error)
+        } catch {
+            problems.append(CheckpointError("\(label): \(error)", kind: .system))
+        }
+        return nil
+    }
+}

@@ -1,0 +1,257 @@
+/// Reads config.json key by key and notes every problem instead of stopping at the first.
+///
+/// After a problem a harmless value takes the place of the bad one; the result is thrown away as a whole.
+struct ConfigurationReader {
+    private let members: [String: JSONValue]
+    private let file: String
+    private(set) var problems: [CheckpointError] = []
+
+    init(_ members: [String: JSONValue], file: String) {
+        self.members = members
+        self.file = file
+    }
+
+    // MARK: Values
+
+    /// The value under any of the spellings, as long as those that are present agree.
+    mutating func value(_ keys: [String]) -> JSONValue? {
+        let present = keys.compactMap { key in members[key].map { (key: key, value: $0) } }
+        if let first = present.first, let other = present.first(where: { $0.value != first.value }) {
+            refuse(
+                "`\(first.key)` and `\(other.key)` mean the same but differ", expected: first.value.shortDescription,
+                found: other.value.shortDescription)
+        }
+        return present.first?.value
+    }
+
+    /// A whole number. A missing key is a problem unless there is a `default`; so is null unless `null` replaces it.
+    mutating func integer(
+        _ keys: String..., in range: ClosedRange<Int>, default missing: Int? = nil, null: Int? = nil
+    ) -> Int {
+        switch value(keys) {
+        case nil where missing != nil: return missing!
+        case .null where (null ?? missing) != nil: return (null ?? missing)!
+        case .integer(let value) where range ~= value: return value
+        case let other: return mismatch(keys[0], "a whole number in \(range)", other, instead: range.lowerBound)
+        }
+    }
+
+    /// A whole number, or null. The key must be there: what a missing key means differs between programs.
+    mutating func optionalInteger(_ key: String, in range: ClosedRange<Int>) -> Int? {
+        if case .null = members[key] { return nil }
+        return integer(key, in: range)
+    }
+
+    mutating func flag(_ key: String, default missing: Bool? = nil) -> Bool {
+        switch value([key]) {
+        case nil where missing != nil, .null where missing != nil: return missing!
+        case .bool(let value): return value
+        case let other: return mismatch(key, "true or false", other, instead: false)
+        }
+    }
+
+    mutating func number(_ key: String, where isAllowed: (Double) -> Bool) -> Double {
+        number(key, of: members[key], default: nil, where: isAllowed)
+    }
+
+    private mutating func number(
+        _ key: String, of value: JSONValue?, default missing: Double?, where isAllowed: (Double) -> Bool
+    ) -> Double {
+        switch value {
+        case nil where missing != nil, .null where missing != nil: return missing!
+        case .integer(let value) where isAllowed(Double(value)): return Double(value)
+        // Everything is computed in Float in the end; a value that Float turns into 0 or infinity is as bad as those.
+        case .number(let value) where isAllowed(value) && Float(value).isNormal || value == 0 && isAllowed(0):
+            return value
+        case let other: return mismatch(key, "a number in its usual range", other, instead: 1)
+        }
+    }
+
+    /// A token id, a list of them, or nothing.
+    mutating func tokens(_ key: String, below limit: Int) -> [Int32] {
+        let list: [JSONValue] =
+            switch members[key] {
+            case nil, .null: []
+            case .array(let values): values
+            case let single?: [single]
+            }
+        return list.compactMap { element in
+            if case .integer(let id) = element, id >= 0, id < limit { return Int32(id) }
+            return mismatch(key, "token ids in 0..<\(limit)", element, instead: nil)
+        }
+    }
+
+    private mutating func mismatch<Value>(
+        _ key: String, _ expected: String, _ found: JSONValue?, instead: Value
+    ) -> Value {
+        refuse("`\(key)` is \(found == nil ? "missing" : "wrong")", expected: expected, found: found?.shortDescription)
+        return instead
+    }
+
+    private mutating func refuse(
+        _ what: String, expected: String? = nil, found: String? = nil, hint: String? = nil
+    ) {
+        problems.append(CheckpointError("\(file): \(what)", expected: expected, found: found, hint: hint))
+    }
+
+    // MARK: Family
+
+    mutating func modelType() -> String {
+        guard case .string(let text) = members["model_type"] else { return "" }
+        return text
+    }
+
+    /// Refuses, by name, models that share tensors or keys with DeepSeek-V3 but compute something else.
+    mutating func refuseRelatives() {
+        let supported = "deepseek_v3 or kimi_k2"
+        let type = modelType()
+        let reasons = [
+            "deepseek_v2": "DeepSeek-V2 routes with a softmax and has no bias-corrected groups",
+            "deepseek_v32": "DeepSeek-V3.2 uses sparse attention with an indexer",
+            "glm4_moe": "GLM-4.5 uses grouped-query attention instead of a latent cache",
+            "glm4_moe_lite": "GLM-4.7-Flash is another architecture",
+            "kimi_k25": "this configuration describes a vision model",
+        ]
+        if let reason = reasons[type] {
+            refuse("model_type \(type) is not supported: \(reason)", expected: supported)
+        } else if !["deepseek_v3", "kimi_k2"].contains(type) {
+            let found = members["model_type"]?.shortDescription ?? "no model_type"
+            refuse(
+                "this is not a model of the DeepSeek-V3 family", expected: "model_type \(supported)", found: found)
+        } else if let topK = members["index_topk"], topK != .null {
+            refuse("`index_topk` announces sparse attention (DeepSeek-V3.2), which is not supported")
+        }
+    }
+
+    // MARK: Rotary embedding
+
+    /// Reads `rope_theta` and `rope_scaling`, or `rope_parameters`, which holds both.
+    mutating func rope() -> RopeConfiguration {
+        let scaling = ropeObject("rope_scaling")
+        let parameters = ropeObject("rope_parameters")
+        if let scaling, let parameters, !scaling.allSatisfy({ parameters[$0.key] == $0.value }) {
+            refuse("`rope_scaling` and `rope_parameters` differ")
+        }
+        let object = parameters ?? scaling ?? [:]
+        if let inner = object["rope_theta"], let outer = members["rope_theta"], inner != outer {
+            refuse("`rope_theta` is given twice with different values")
+        }
+        let theta = number("rope_theta", of: object["rope_theta"] ?? members["rope_theta"], default: nil) { $0 > 1 }
+        return RopeConfiguration(theta: theta, yarn: yarn(object))
+    }
+
+    private mutating func ropeObject(_ key: String) -> [String: JSONValue]? {
+        switch members[key] {
+        case nil, .null: return nil
+        case .object(let object): return object
+        case let other: return mismatch(key, "an object or null", other, instead: nil)
+        }
+    }
+
+    private mutating func yarn(_ object: [String: JSONValue]) -> RopeConfiguration.Yarn? {
+        switch object["rope_type"] ?? object["type"] {
+        case nil where !object.keys.contains("factor"), .string("default"): return nil
+        case .string("yarn"): break
+        case let other:
+            return mismatch("rope_scaling.type", "\"yarn\" or no scaling", other, instead: nil)
+        }
+        if let truncate = object["truncate"], truncate != .bool(true) {
+            refuse("`truncate` in the rope parameters is not supported", found: truncate.shortDescription)
+        }
+        var length = 1
+        let lengthKey = "original_max_position_embeddings"
+        if case .integer(let value) = object[lengthKey], 1...Int(Int32.max) ~= value {
+            length = value
+        } else {
+            length = mismatch("rope_scaling.\(lengthKey)", "a positive whole number", object[lengthKey], instead: 1)
+        }
+        func value(_ key: String, _ missing: Double?, _ isAllowed: (Double) -> Bool) -> Double {
+            number("rope_scaling.\(key)", of: object[key], default: missing, where: isAllowed)
+        }
+        let yarn = RopeConfiguration.Yarn(
+            factor: value("factor", nil) { $0 >= 1 }, originalPositions: length,
+            betaFast: value("beta_fast", 32) { $0 > 0 }, betaSlow: value("beta_slow", 1) { $0 > 0 },
+            mscale: value("mscale", 1) { $0 >= 0 }, mscaleAllDim: value("mscale_all_dim", 0) { $0 >= 0 })
+        if let given = object["attention_factor"], given != .null {
+            let own = yarn.magnitude(yarn.mscale) / yarn.magnitude(yarn.mscaleAllDim)
+            let stated = value("attention_factor", nil) { $0 > 0 }
+            if abs(stated - own) > 1e-6 {
+                refuse("`attention_factor` contradicts `mscale`", expected: "\(own)", found: "\(stated)")
+            }
+        }
+        return yarn
+    }
+
+    // MARK: Rules between keys
+
+    /// Checks what no single key can tell; call when every key has been read.
+    mutating func check(_ configuration: ModelConfiguration) {
+        let experts = configuration.routedExpertCount
+        let groups = configuration.expertGroupCount
+        let groupSize = experts / groups
+        if experts % groups != 0 {
+            refuse("`n_routed_experts` \(experts) is not a multiple of `n_group` \(groups)")
+        } else if groupSize < 2 {
+            refuse("groups of one expert", expected: "at least 2, as a group is ranked by its two best experts")
+        } else if configuration.expertsPerToken > configuration.keptGroupCount * groupSize {
+            refuse(
+                "`num_experts_per_tok` \(configuration.expertsPerToken) exceeds what `topk_group` groups hold",
+                expected: "at most \(configuration.keptGroupCount * groupSize)")
+        }
+        if configuration.ropeDimension % 2 != 0 {
+            refuse("`qk_rope_head_dim` \(configuration.ropeDimension) is odd", expected: "an even number")
+        }
+        let widest = [
+            configuration.headCount * configuration.queryDimension,
+            configuration.headCount * (configuration.nopeDimension + configuration.valueDimension),
+            configuration.latentRank + configuration.ropeDimension, 2 * configuration.hiddenSize,
+            configuration.sharedExpertCount * configuration.expertIntermediateSize,
+        ].max()!
+        if widest > Int(Int32.max) {
+            refuse("a matrix would have \(widest) rows or columns", expected: "at most \(Int32.max)")
+        }
+        require("scoring_func", .string("sigmoid"), "softmax routing belongs to DeepSeek-V2")
+        require("topk_method", .string("noaux_tc"), "other methods belong to DeepSeek-V2")
+        require("hidden_act", .string("silu"), nil)
+        require("attention_bias", .bool(false), "attention biases are not implemented")
+        require("moe_layer_freq", .integer(1), nil)
+        require("rope_interleave", .bool(true), "the family's weights are stored for interleaved pairs")
+        checkArchitecture()
+        checkQuantization()
+    }
+
+    /// An absent key has the only value that is supported.
+    private mutating func require(_ key: String, _ only: JSONValue, _ reason: String?) {
+        guard let value = members[key], value != .null, value != only else { return }
+        refuse(
+            "`\(key)` is not supported", expected: only.shortDescription, found: value.shortDescription, hint: reason)
+    }
+
+    private mutating func checkArchitecture() {
+        guard case .array(let names)? = members["architectures"], !names.isEmpty else { return }
+        let known: [JSONValue] = [.string("DeepseekV3ForCausalLM"), .string("KimiK2ForCausalLM")]
+        if !names.contains(where: known.contains) {
+            refuse(
+                "`architectures` is not supported", expected: "DeepseekV3ForCausalLM",
+                found: names.map(\.shortDescription).joined(separator: ", "))
+        }
+    }
+
+    private mutating func checkQuantization() {
+        guard let value = members["quantization_config"], value != .null else { return }
+        guard case .object(let object) = value else {
+            return mismatch("quantization_config", "an object", value, instead: ())
+        }
+        let hint = "use the published FP8 or a BF16 checkpoint"
+        let rules: [(String, JSONValue, Bool)] = [
+            ("quant_method", .string("fp8"), true), ("fmt", .string("e4m3"), false),
+            ("weight_block_size", .array([.integer(128), .integer(128)]), true),
+        ]
+        for (key, only, isRequired) in rules where object[key] != only && (isRequired || object[key] != nil) {
+            let expected = key == "weight_block_size" ? "[128, 128]" : only.shortDescription
+            refuse(
+                "`quantization_config.\(key)` is not supported", expected: expected,
+                found: object[key]?.shortDescription ?? "nothing", hint: hint)
+        }
+    }
+}

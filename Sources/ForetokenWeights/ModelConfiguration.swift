@@ -1,0 +1,128 @@
+/// The shape of a DeepSeek-V3-family model, as its config.json gives it and as this program understands it.
+public struct ModelConfiguration: Sendable, Equatable {
+    /// `deepseek_v3` or `kimi_k2`.
+    public var modelType: String
+    /// Rows of the embedding and of the head; may exceed the tokenizer's ids.
+    public var vocabularySize: Int
+    /// Width of the residual stream.
+    public var hiddenSize: Int
+    /// Width of the dense layers' MLP.
+    public var intermediateSize: Int
+    /// Width of one routed expert.
+    public var expertIntermediateSize: Int
+    /// Main decoder layers; MTP modules are not counted.
+    public var layerCount: Int
+    /// MTP modules that the configuration announces; the weight files may hold fewer.
+    public var mtpModuleCount: Int
+    /// How many layers at the start have a dense MLP (`first_k_dense_replace`).
+    public var denseLayerCount: Int
+    /// Routed experts of one MoE layer.
+    public var routedExpertCount: Int
+    /// Shared experts; they form one MLP of width `sharedExpertCount · expertIntermediateSize`. May be 0.
+    public var sharedExpertCount: Int
+    /// Routed experts that one token uses.
+    public var expertsPerToken: Int
+    /// Groups that the router divides the experts into.
+    public var expertGroupCount: Int
+    /// Groups that one token may choose from.
+    public var keptGroupCount: Int
+    /// Whether the chosen experts' weights are divided by their sum.
+    public var normalizesExpertWeights: Bool
+    /// Factor of the routed sum, applied after normalisation.
+    public var routedScalingFactor: Float
+    /// Rank of the query down-projection; nil when queries come from a single matrix.
+    public var queryRank: Int?
+    /// Width of the cached latent (`kv_lora_rank`).
+    public var latentRank: Int
+    /// Unrotated part of a head's query and key.
+    public var nopeDimension: Int
+    /// Rotated part of a head's query and key, even.
+    public var ropeDimension: Int
+    /// Width of a head's value.
+    public var valueDimension: Int
+    /// Attention heads.
+    public var headCount: Int
+    /// ε of every RMSNorm.
+    public var normEpsilon: Float
+    /// Longest context, in tokens.
+    public var maximumPositions: Int
+    /// Rotary embedding.
+    public var rope: RopeConfiguration
+    /// Whether the head is the embedding.
+    public var tiesEmbeddings: Bool
+    /// Beginning-of-sequence token.
+    public var bosToken: Int32?
+    /// Tokens that end a sequence.
+    public var eosTokens: [Int32]
+
+    /// Reads config.json in the original or the Hugging Face 5 spelling.
+    /// - Parameters:
+    ///   - json: the file's bytes.
+    ///   - file: its name, for messages.
+    /// - Throws: `CheckpointError` for the first of all problems found: bad JSON, a relative that this program does not
+    ///   run, a missing key, a value out of range.
+    public init(json: [UInt8], file: String) throws {
+        let (configuration, problems) = ModelConfiguration.read(
+            try ModelConfiguration.parse(json, file: file), file: file)
+        try problems.throwFirst()
+        self = configuration!
+    }
+
+    init(_ reader: inout ConfigurationReader) {
+        let dimension = 1...Int(Int32.max)
+        modelType = reader.modelType()
+        vocabularySize = reader.integer("vocab_size", in: dimension)
+        hiddenSize = reader.integer("hidden_size", in: dimension)
+        intermediateSize = reader.integer("intermediate_size", in: dimension)
+        expertIntermediateSize = reader.integer("moe_intermediate_size", in: dimension)
+        layerCount = reader.integer("num_hidden_layers", in: 1...10_000)
+        mtpModuleCount = reader.integer("num_nextn_predict_layers", "num_mtp_layers", in: 0...1_000, default: 0)
+        denseLayerCount = reader.integer("first_k_dense_replace", in: 0...layerCount)
+        routedExpertCount = reader.integer("n_routed_experts", "num_local_experts", in: 1...65_536)
+        sharedExpertCount = reader.integer("n_shared_experts", in: 0...1_024, null: 0)
+        expertsPerToken = reader.integer("num_experts_per_tok", in: 1...routedExpertCount)
+        expertGroupCount = reader.integer("n_group", in: 1...routedExpertCount)
+        keptGroupCount = reader.integer("topk_group", in: 1...expertGroupCount)
+        normalizesExpertWeights = reader.flag("norm_topk_prob")
+        routedScalingFactor = Float(reader.number("routed_scaling_factor") { $0 > 0 })
+        queryRank = reader.optionalInteger("q_lora_rank", in: dimension)
+        latentRank = reader.integer("kv_lora_rank", in: dimension)
+        nopeDimension = reader.integer("qk_nope_head_dim", in: dimension)
+        ropeDimension = reader.integer("qk_rope_head_dim", in: dimension)
+        valueDimension = reader.integer("v_head_dim", in: dimension)
+        headCount = reader.integer("num_attention_heads", in: dimension)
+        normEpsilon = Float(reader.number("rms_norm_eps") { $0 > 0 && $0 < 1 })
+        maximumPositions = reader.integer("max_position_embeddings", in: dimension)
+        rope = reader.rope()
+        tiesEmbeddings = reader.flag("tie_word_embeddings", default: false)
+        bosToken = reader.tokens("bos_token_id", below: vocabularySize).first
+        eosTokens = reader.tokens("eos_token_id", below: vocabularySize)
+    }
+
+    static func parse(_ json: [UInt8], file: String) throws -> JSONValue {
+        var scanner = JSONScanner(json, file: file)
+        let value = try scanner.value()
+        try scanner.end()
+        return value
+    }
+
+    /// The configuration, when there is no problem, or all problems.
+    static func read(_ json: JSONValue, file: String) -> (ModelConfiguration?, [CheckpointError]) {
+        guard case .object(let members) = json else {
+            return (nil, [CheckpointError("\(file) is not a JSON object", found: json.shortDescription)])
+        }
+        var reader = ConfigurationReader(members, file: file)
+        // A relative's missing and strange keys would only bury the reason why it cannot run.
+        reader.refuseRelatives()
+        guard reader.problems.isEmpty else { return (nil, reader.problems) }
+        let configuration = ModelConfiguration(&reader)
+        if reader.problems.isEmpty { reader.check(configuration) }
+        return (reader.problems.isEmpty ? configuration : nil, reader.problems)
+    }
+
+    /// Whether a layer has routed experts. Layers from `layerCount` on are the MTP modules' blocks, which have.
+    public func isMoE(layer: Int) -> Bool { layer >= denseLayerCount }
+
+    /// Width of a head's query and key: unrotated and rotated part.
+    public var queryDimension: Int { nopeDimension + ropeDimension }
+}

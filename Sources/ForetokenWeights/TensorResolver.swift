@@ -1,0 +1,182 @@
+/// Finds the architecture's tensors by name and checks type, shape and scale; notes every problem.
+struct TensorResolver {
+    /// A hostile configuration may ask for millions of tensors; nobody reads further than this.
+    private static let maximumProblems = 10_000
+    private static let floats: Set<ElementType> = [.bf16, .f16, .f32]
+    /// Rows and columns of one FP8 scale block.
+    static let scaleBlock = 128
+    static let scaleSuffix = "_scale_inv"
+
+    private let checkpoint: Checkpoint
+    private let configuration: ModelConfiguration
+    private let layersPresent: Set<Int>
+    private var used: Set<String> = []
+    private var tolerated: [String] = []
+    private(set) var problems: [CheckpointError] = []
+
+    init(_ checkpoint: Checkpoint) {
+        self.checkpoint = checkpoint
+        configuration = checkpoint.configuration
+        layersPresent = Set(checkpoint.tensors.keys.lazy.compactMap(TensorResolver.layerIndex))
+        used.reserveCapacity(checkpoint.tensors.count)
+    }
+
+    /// N of a name that starts `model.layers.N.`
+    private static func layerIndex(_ name: String) -> Int? {
+        guard name.hasPrefix("model.layers.") else { return nil }
+        let rest = name.utf8.dropFirst("model.layers.".utf8.count)
+        guard let dot = rest.firstIndex(of: UInt8(ascii: ".")) else { return nil }
+        return Int(Substring(rest[..<dot]))
+    }
+
+    // MARK: Blocks
+
+    /// One decoder layer, main or MTP.
+    mutating func layer(_ index: Int) -> LayerSource {
+        let prefix = "model.layers.\(index)."
+        tolerated.append(prefix + "self_attn.rotary_emb.inv_freq")
+        return LayerSource(
+            attention: attention(prefix),
+            feedForwardNorm: norm(prefix + "post_attention_layernorm", configuration.hiddenSize),
+            feedForward: configuration.isMoE(layer: index)
+                ? experts(prefix + "mlp.") : .dense(mlp(prefix + "mlp.", width: configuration.intermediateSize)))
+    }
+
+    private mutating func attention(_ layer: String) -> AttentionSource {
+        let prefix = layer + "self_attn."
+        let hidden = configuration.hiddenSize
+        let heads = configuration.headCount
+        let rank = configuration.queryRank
+        return AttentionSource(
+            inputNorm: norm(layer + "input_layernorm", hidden),
+            queryDown: rank.map { linear(prefix + "q_a_proj", rows: $0, columns: hidden) },
+            queryNorm: rank.map { norm(prefix + "q_a_layernorm", $0) },
+            query: linear(
+                prefix + (rank == nil ? "q_proj" : "q_b_proj"), rows: heads * configuration.queryDimension,
+                columns: rank ?? hidden),
+            latentDown: linear(
+                prefix + "kv_a_proj_with_mqa", rows: configuration.latentRank + configuration.ropeDimension,
+                columns: hidden),
+            latentNorm: norm(prefix + "kv_a_layernorm", configuration.latentRank),
+            latentUp: linear(
+                prefix + "kv_b_proj", rows: heads * (configuration.nopeDimension + configuration.valueDimension),
+                columns: configuration.latentRank),
+            output: linear(prefix + "o_proj", rows: hidden, columns: heads * configuration.valueDimension))
+    }
+
+    private mutating func experts(_ prefix: String) -> FeedForwardSource {
+        let width = configuration.expertIntermediateSize
+        let shared = configuration.sharedExpertCount
+        let count = configuration.routedExpertCount
+        let router = linear(prefix + "gate", rows: count, columns: configuration.hiddenSize)
+        let bias = tensor(prefix + "gate.e_score_correction_bias", [count], types: [.f32, .bf16])
+        // A hostile configuration must not keep us busy after the list of problems is full.
+        let experts = (0..<(isExhausted ? 0 : count)).map { mlp("\(prefix)experts.\($0).", width: width) }
+        if shared == 0, checkpoint.tensor(prefix + "shared_experts.gate_proj.weight") != nil {
+            report(
+                CheckpointError(
+                    "\(checkpoint.label): \(prefix)shared_experts exists but the configuration has no shared experts",
+                    hint: "set n_shared_experts in config.json to the number the model was trained with"))
+        }
+        return .moe(
+            router: router, bias: bias, experts: experts,
+            shared: shared == 0 ? nil : mlp(prefix + "shared_experts.", width: shared * width))
+    }
+
+    private mutating func mlp(_ prefix: String, width: Int) -> MLPSource {
+        MLPSource(
+            gate: linear(prefix + "gate_proj", rows: width, columns: configuration.hiddenSize),
+            up: linear(prefix + "up_proj", rows: width, columns: configuration.hiddenSize),
+            down: linear(prefix + "down_proj", rows: configuration.hiddenSize, columns: width))
+    }
+
+    // MARK: MTP
+
+    /// How many of the announced MTP modules the files hold, counted from the first.
+    func mtpModuleCount() -> Int {
+        let first = configuration.layerCount
+        // A gap in the middle is not a smaller number of modules but a broken file: the missing tensors get reported.
+        return (0..<configuration.mtpModuleCount).last { layersPresent.contains(first + $0) }.map { $0 + 1 } ?? 0
+    }
+
+    mutating func mtpModule(_ index: Int) -> MTPSource {
+        let layer = configuration.layerCount + index
+        let prefix = "model.layers.\(layer)."
+        let hidden = configuration.hiddenSize
+        return MTPSource(
+            embeddingNorm: norm(prefix + "enorm", hidden),
+            hiddenNorm: norm(prefix + "hnorm", hidden),
+            projection: linear(prefix + "eh_proj", rows: hidden, columns: 2 * hidden),
+            block: self.layer(layer),
+            headNorm: norm(prefix + "shared_head.norm", hidden),
+            embedding: copy(prefix + "embed_tokens"),
+            head: copy(prefix + "shared_head.head"))
+    }
+
+    private mutating func copy(_ name: String) -> LinearSource? {
+        checkpoint.tensor(name + ".weight") == nil
+            ? nil : linear(name, rows: configuration.vocabularySize, columns: configuration.hiddenSize)
+    }
+
+    // MARK: Tensors
+
+    /// The matrix `name.weight` with its scale, if it is FP8.
+    mutating func linear(_ name: String, rows: Int, columns: Int) -> LinearSource {
+        let name = name + ".weight"
+        let weight = tensor(name, [rows, columns], types: TensorResolver.floats.union([.fp8]))
+        guard weight.type == .fp8 else { return LinearSource(weight: weight, scale: nil) }
+        let blocks = [rows, columns].map { ($0 + TensorResolver.scaleBlock - 1) / TensorResolver.scaleBlock }
+        return LinearSource(weight: weight, scale: tensor(name + TensorResolver.scaleSuffix, blocks, types: [.f32]))
+    }
+
+    /// The vector `name.weight`.
+    mutating func norm(_ name: String, _ size: Int) -> TensorInfo {
+        tensor(name + ".weight", [size], types: TensorResolver.floats)
+    }
+
+    private mutating func tensor(_ name: String, _ shape: [Int], types: Set<ElementType>) -> TensorInfo {
+        let placeholder = TensorInfo(name: name, type: .f32, shape: shape, file: 0, range: 0..<0)
+        if isExhausted { return placeholder }
+        guard let tensor = checkpoint.tensor(name) else {
+            report(
+                CheckpointError(
+                    "\(checkpoint.label): tensor \(name) is missing", expected: "shape \(shape)",
+                    hint: "the checkpoint is incomplete, or config.json belongs to another model"))
+            return placeholder
+        }
+        used.insert(name)
+        let place = "\(checkpoint.fileNames[tensor.file]): tensor \(name)"
+        if !types.contains(tensor.type) {
+            let expected = types.map(\.rawValue).sorted().joined(separator: ", ")
+            report(CheckpointError("\(place) has the wrong type", expected: expected, found: tensor.type.rawValue))
+        }
+        if tensor.shape != shape {
+            report(CheckpointError("\(place) has the wrong shape", expected: "\(shape)", found: "\(tensor.shape)"))
+        }
+        return tensor.shape == shape ? tensor : placeholder
+    }
+
+    private var isExhausted: Bool { problems.count >= TensorResolver.maximumProblems }
+
+    private mutating func report(_ problem: CheckpointError) {
+        problems.append(problem)
+        if problems.count == TensorResolver.maximumProblems {
+            problems.append(CheckpointError("\(checkpoint.label): too many problems, the rest is not listed"))
+        }
+    }
+
+    // MARK: Leftovers
+
+    /// Notes that the matrix may exist although nothing uses it.
+    mutating func tolerate(_ name: String) {
+        tolerated += [name + ".weight", name + ".weight" + TensorResolver.scaleSuffix]
+    }
+
+    /// One warning about the tensors nothing asked for, or nil. Call last.
+    func unexpectedTensors() -> String? {
+        let unexpected = Set(checkpoint.tensors.keys).subtracting(used).subtracting(tolerated)
+        guard let first = unexpected.min() else { return nil }
+        return "\(unexpected.count) unexpected tensor\(unexpected.count == 1 ? " is" : "s are") ignored, "
+            + "for example \(shown(first))"
+    }
+}

@@ -1,0 +1,136 @@
+/// A matrix W [rows, columns] of the checkpoint, y = W x. FP8 weights carry one FP32 multiplier per 128×128 block.
+public struct LinearSource: Sendable, Equatable {
+    /// The weight, [rows, columns], F8_E4M3, BF16, F16 or F32.
+    public let weight: TensorInfo
+    /// For F8_E4M3 only: `weight_scale_inv`, F32 [⌈rows/128⌉, ⌈columns/128⌉]. Multiplied, despite its name.
+    public let scale: TensorInfo?
+
+    /// Outputs.
+    public var rows: Int { weight.shape[0] }
+    /// Inputs.
+    public var columns: Int { weight.shape[1] }
+}
+
+/// The tensors of one multi-head latent attention. H: hidden size, Q: query dimension (nope + rope).
+public struct AttentionSource: Sendable {
+    /// `input_layernorm` [H].
+    public let inputNorm: TensorInfo
+    /// `q_a_proj` [query rank, H]; nil when the query has no down-projection.
+    public let queryDown: LinearSource?
+    /// `q_a_layernorm` [query rank]; nil when the query has no down-projection.
+    public let queryNorm: TensorInfo?
+    /// `q_b_proj` [heads·Q, query rank], or `q_proj` [heads·Q, H]. Head-major, unrotated part first.
+    public let query: LinearSource
+    /// `kv_a_proj_with_mqa` [latent rank + rope, H]: the latent, then the shared rotated key.
+    public let latentDown: LinearSource
+    /// `kv_a_layernorm` [latent rank]; applies to the latent only.
+    public let latentNorm: TensorInfo
+    /// `kv_b_proj` [heads·(nope + value), latent rank]: per head first key rows, then value rows.
+    public let latentUp: LinearSource
+    /// `o_proj` [H, heads·value].
+    public let output: LinearSource
+}
+
+/// down( silu(gate x) ⊙ up x ). I: width.
+public struct MLPSource: Sendable {
+    /// `gate_proj` [I, H].
+    public let gate: LinearSource
+    /// `up_proj` [I, H].
+    public let up: LinearSource
+    /// `down_proj` [H, I].
+    public let down: LinearSource
+}
+
+/// The tensors of one layer's feed-forward part.
+public enum FeedForwardSource: Sendable {
+    /// A plain MLP of the configuration's intermediate size.
+    case dense(MLPSource)
+    /// Routed experts: `router` [experts, H], `bias` [experts] (`e_score_correction_bias`, F32 or BF16), the experts in
+    /// order, and the shared experts as one MLP, nil when there are none.
+    case moe(router: LinearSource, bias: TensorInfo, experts: [MLPSource], shared: MLPSource?)
+}
+
+/// The tensors of one decoder layer.
+public struct LayerSource: Sendable {
+    /// The attention with the norm before it.
+    public let attention: AttentionSource
+    /// `post_attention_layernorm` [H], the norm before the feed-forward part.
+    public let feedForwardNorm: TensorInfo
+    /// The feed-forward part.
+    public let feedForward: FeedForwardSource
+}
+
+/// The tensors of one MTP module.
+public struct MTPSource: Sendable {
+    /// `enorm` [H], norm of the next token's embedding.
+    public let embeddingNorm: TensorInfo
+    /// `hnorm` [H], norm of the hidden state.
+    public let hiddenNorm: TensorInfo
+    /// `eh_proj` [H, 2H]; columns 0..<H take the embedding, the rest the hidden state.
+    public let projection: LinearSource
+    /// The decoder block.
+    public let block: LayerSource
+    /// `shared_head.norm` [H].
+    public let headNorm: TensorInfo
+    /// The module's own copy of the embedding [vocabulary, H], if the file has one.
+    public let embedding: LinearSource?
+    /// The module's own copy of the head [vocabulary, H], if the file has one.
+    public let head: LinearSource?
+}
+
+/// Every tensor the model needs, found and checked for type, shape and scale before any weight is read.
+public struct WeightLayout: Sendable {
+    /// `model.embed_tokens` [vocabulary, H].
+    public let embedding: LinearSource
+    /// The main layers, in order.
+    public let layers: [LayerSource]
+    /// `model.norm` [H].
+    public let finalNorm: TensorInfo
+    /// `lm_head` [vocabulary, H]; the embedding when the configuration ties them.
+    public let head: LinearSource
+    /// The MTP modules that the files hold; may be fewer than the configuration announces.
+    public let mtp: [MTPSource]
+    /// The checkpoint's warnings, and what is odd about its tensors, one sentence each.
+    public let warnings: [String]
+
+    /// Finds and checks all tensors.
+    /// - Throws: `CheckpointError` for the first problem: a missing tensor, a wrong shape or type, a missing scale.
+    public init(_ checkpoint: Checkpoint) throws {
+        let (layout, problems) = WeightLayout.resolve(checkpoint)
+        try problems.throwFirst()
+        self = layout
+    }
+
+    /// The layout and all problems. With problems, the layout holds placeholders and must be thrown away.
+    static func resolve(_ checkpoint: Checkpoint) -> (WeightLayout, [CheckpointError]) {
+        var resolver = TensorResolver(checkpoint)
+        let layout = WeightLayout(&resolver, checkpoint)
+        return (layout, resolver.problems)
+    }
+
+    private init(_ resolver: inout TensorResolver, _ checkpoint: Checkpoint) {
+        let configuration = checkpoint.configuration
+        let vocabulary = configuration.vocabularySize
+        let hidden = configuration.hiddenSize
+        embedding = resolver.linear("model.embed_tokens", rows: vocabulary, columns: hidden)
+        layers = (0..<configuration.layerCount).map { resolver.layer($0) }
+        finalNorm = resolver.norm("model.norm", hidden)
+        if configuration.tiesEmbeddings {
+            head = embedding
+            resolver.tolerate("lm_head")
+        } else {
+            head = resolver.linear("lm_head", rows: vocabulary, columns: hidden)
+        }
+        let found = resolver.mtpModuleCount()
+        mtp = (0..<found).map { resolver.mtpModule($0) }
+        var warnings = checkpoint.warnings
+        if found < configuration.mtpModuleCount {
+            let announced = configuration.mtpModuleCount
+            warnings.append(
+                "the configuration announces \(announced) MTP module\(announced == 1 ? "" : "s"), "
+                    + "the weight files hold \(found)")
+        }
+        if let unexpected = resolver.unexpectedTensors() { warnings.append(unexpected) }
+        self.warnings = warnings
+    }
+}
