@@ -127,39 +127,39 @@ public final class ModelWeights: Sendable {
     /// Reads and packs all weights of a validated layout on all threads.
     ///
     /// - Parameters:
-    ///   - layout: the checkpoint's tensors, names, shapes and types already checked.
+    ///   - checkpoint: the files.
+    ///   - layout: its tensors, names, shapes and types already checked.
     ///   - reservedBytes: memory the caller will need besides the weights; counted in the fit check.
     ///   - progress: told the fraction done, on the calling thread.
     /// - Throws: `CheckpointError` for unreadable, non-finite or badly scaled weights; `MemoryBudgetError` before
     ///   anything is read when weights and `reservedBytes` do not fit.
     public init(
-        layout: WeightLayout, pool: WorkerPool, reservedBytes: Int = 0,
+        checkpoint: Checkpoint, layout: WeightLayout, pool: WorkerPool, reservedBytes: Int = 0,
         progress: @escaping @Sendable (Double) -> Void = { _ in }
     ) throws {
-        let checkpoint = layout.checkpoint
-        let shared = try SharedCopies(layout)
+        let configuration = checkpoint.configuration
+        let shared = try SharedCopies(checkpoint, layout)
         var measure = PackingPlan()
-        _ = PackedModel(layout, shared, &measure)
+        _ = PackedModel(layout, configuration, shared, &measure)
         try MemoryBudget.current().check(
             needed: measure.byteCount + reservedBytes, for: "the weights, caches and scratch of \(checkpoint.label)")
         let arena = try MemoryArena(byteCount: measure.byteCount)
         var plan = PackingPlan(base: arena.allocate(byteCount: measure.byteCount))
-        let model = PackedModel(layout, shared, &plan)
-        let storedBytes = Double(max(1, layout.storedByteCount))
+        let model = PackedModel(layout, configuration, shared, &plan)
+        let storedBytes = Double(max(1, plan.storedByteCount))
         try Packer(checkpoint: checkpoint, tasks: plan.tasks) { progress(min(1, Double($0) / storedBytes)) }
             .run(on: pool)
-        let heads = model.modules.map { DraftHeadSource(head: $0.head, draftHead: $0.draftHead) }
-        DraftHeads.build(heads, on: pool)
+        DraftHeads.build(model.draftHeads, on: pool)
         progress(1)
         self.arena = arena
-        configuration = checkpoint.configuration
+        self.configuration = configuration
         embedding = model.embedding
         layers = model.layers
         finalNorm = model.finalNorm
         head = model.head
         modules = model.modules
         byteCount = measure.byteCount
-        derivedByteCount = Set(heads.map(\.draftHead.panels)).count == 0 ? 0 : heads[0].draftHead.byteCount
+        derivedByteCount = model.draftHeads.reduce(0) { $0 + $1.draftHead.byteCount }
     }
 }
 
@@ -169,35 +169,34 @@ private struct PackedModel {
     let layers: [LayerWeights]
     let finalNorm: FloatVector
     let head: PackedMatrix
-    let modules: [MTPWeights]
+    private(set) var modules: [MTPWeights] = []
+    /// One copy a distinct head.
+    private(set) var draftHeads: [DraftHeadSource] = []
 
-    init(_ layout: WeightLayout, _ shared: SharedCopies, _ plan: inout PackingPlan) {
-        let configuration = layout.checkpoint.configuration
-        embedding = plan.matrix(LinearSource(weight: layout.embedding, scale: nil))
+    init(
+        _ layout: WeightLayout, _ configuration: ModelConfiguration, _ shared: SharedCopies, _ plan: inout PackingPlan
+    ) {
+        embedding = plan.matrix(layout.embedding)
         layers = layout.layers.map { plan.layer($0, configuration) }
         finalNorm = plan.norm(layout.finalNorm)
-        head = layout.head.map { plan.matrix(LinearSource(weight: $0, scale: nil)) } ?? embedding
-        var modules: [MTPWeights] = []
-        var mainDraftHead: PackedMatrix?
-        for (index, source) in layout.modules.enumerated() {
-            let ownEmbedding = shared.ownEmbedding[index].map { plan.matrix(LinearSource(weight: $0, scale: nil)) }
-            let ownHead = shared.ownHead[index].map { plan.matrix(LinearSource(weight: $0, scale: nil)) }
-            let moduleHead = ownHead ?? head
-            let draftHead: PackedMatrix
-            if ownHead == nil, let existing = mainDraftHead {
-                draftHead = existing
-            } else {
-                draftHead = plan.derivedFP8(rows: Int(moduleHead.rows), columns: Int(moduleHead.columns))
-                if ownHead == nil { mainDraftHead = draftHead }
-            }
+        head = layout.head == layout.embedding ? embedding : plan.matrix(layout.head)
+        for (source, copies) in zip(layout.mtp, shared.modules) {
+            let moduleHead = copies.head.map { plan.matrix($0) } ?? head
             modules.append(
                 MTPWeights(
                     embeddingNorm: plan.norm(source.embeddingNorm), hiddenNorm: plan.norm(source.hiddenNorm),
                     projection: plan.matrix(source.projection), block: plan.layer(source.block, configuration),
-                    headNorm: plan.norm(source.headNorm), embedding: ownEmbedding ?? embedding, head: moduleHead,
-                    draftHead: draftHead))
+                    headNorm: plan.norm(source.headNorm),
+                    embedding: copies.embedding.map { plan.matrix($0) } ?? embedding, head: moduleHead,
+                    draftHead: draftHead(of: moduleHead, &plan)))
         }
-        self.modules = modules
+    }
+
+    private mutating func draftHead(of head: PackedMatrix, _ plan: inout PackingPlan) -> PackedMatrix {
+        if let known = draftHeads.first(where: { $0.head.panels == head.panels }) { return known.draftHead }
+        let copy = plan.derivedFP8(rows: Int(head.rows), columns: Int(head.columns))
+        draftHeads.append(DraftHeadSource(head: head, draftHead: copy))
+        return copy
     }
 }
 
@@ -232,7 +231,7 @@ extension PackingPlan {
         }
         return AttentionWeights(
             inputNorm: norm(source.inputNorm), queryDown: source.queryDown.map { matrix($0) },
-            queryNorm: source.queryNorm.map { norm($0) }, queryUp: matrix(source.queryUp),
+            queryNorm: source.queryNorm.map { norm($0) }, queryUp: matrix(source.query),
             latentDown: matrix(source.latentDown), latentNorm: norm(source.latentNorm),
             keyUp: tables(keyUp), valueUp: tables(valueUp), output: matrix(source.output))
     }
@@ -245,7 +244,7 @@ extension PackingPlan {
             let packed = experts.map { mlp($0) }
             return .moe(
                 MoEWeights(
-                    router: matrix(LinearSource(weight: router, scale: nil)), bias: norm(bias),
+                    router: matrix(router), bias: norm(bias),
                     gate: tables(packed.map(\.gate)), up: tables(packed.map(\.up)), down: tables(packed.map(\.down)),
                     shared: shared.map { mlp($0) }))
         }

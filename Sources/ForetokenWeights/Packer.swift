@@ -165,7 +165,7 @@ final class Packer: Sendable {
     ) throws {
         guard let format = PackedFormat(tensor.type), format.hasNonFinite(scratch.weights, count: count) else { return }
         throw CheckpointError(
-            summary: "\(checkpoint.fileNames[tensor.file]): \(tensor.name) holds NaN or infinite weights",
+            "\(checkpoint.fileNames[tensor.file]): \(tensor.name) holds NaN or infinite weights",
             expected: "finite \(tensor.type.rawValue) values",
             found: "a non-finite value in the block that starts at row \(row)",
             hint: "the file is damaged or was exported wrongly; fetch or export it again")
@@ -179,7 +179,7 @@ final class Packer: Sendable {
         try checkpoint.read(tensor, fromByte: 0, into: bytes)
         for i in 0..<tensor.elementCount where !(scratch.scales[i].isFinite && scratch.scales[i] > 0) {
             throw CheckpointError(
-                summary: "\(checkpoint.fileNames[tensor.file]): \(tensor.name) holds a bad scale",
+                "\(checkpoint.fileNames[tensor.file]): \(tensor.name) holds a bad scale",
                 expected: "finite scales above 0",
                 found: "\(scratch.scales[i]) for block [\(i / tensor.shape[1]), \(i % tensor.shape[1])]",
                 hint: "the file is damaged or was exported wrongly; fetch or export it again")

@@ -22,6 +22,8 @@ extension PackedMatrix: @retroactive @unchecked Sendable {}
 struct PackingPlan {
     private(set) var tasks: [PackTask] = []
     private(set) var byteCount = 0
+    /// Bytes of the files that the tasks will read.
+    private(set) var storedByteCount = 0
     private let base: UnsafeMutableRawPointer?
 
     init(base: UnsafeMutableRawPointer? = nil) { self.base = base }
@@ -32,14 +34,15 @@ struct PackingPlan {
     mutating func reserve(byteCount bytes: Int) -> UnsafeMutableRawPointer {
         let offset = byteCount
         byteCount += (bytes + 63) & ~63
-        // While measuring, any aligned non-null address does: nothing reads or writes through it.
-        return base.map { $0 + offset } ?? UnsafeMutableRawPointer(bitPattern: 4096)!
+        // While measuring, addresses only tell matrices apart: nothing reads or writes through them.
+        return base.map { $0 + offset } ?? UnsafeMutableRawPointer(bitPattern: 4096 + offset)!
     }
 
     /// Packs stored rows `rows` (all of them by default).
     mutating func matrix(_ source: LinearSource, rows: Range<Int>? = nil) -> PackedMatrix {
-        let slice = rows ?? 0..<source.weight.shape[0]
-        let columns = source.weight.shape[1]
+        let slice = rows ?? 0..<source.rows
+        let columns = source.columns
+        storedByteCount += source.weight.range.count / source.rows * slice.count
         // A panel of a slice that starts inside a group of 32 can straddle two scale blocks: then each lane has its own.
         let aligned = slice.lowerBound % Int(FORETOKEN_PANEL_ROWS) == 0
         let matrix = reserveMatrix(
@@ -56,13 +59,15 @@ struct PackingPlan {
     /// Packs the transpose of stored rows `rows`: a matrix [stored columns, rows.count].
     mutating func transposed(_ source: LinearSource, rows: Range<Int>) -> PackedMatrix {
         let matrix = reserveMatrix(
-            source, rows: source.weight.shape[1], columns: rows.count,
+            source, rows: source.columns, columns: rows.count,
             grid: ScaleGrid(start: rows.lowerBound, count: rows.count), scaleLanes: 1)
+        storedByteCount += source.weight.range.count / source.rows * rows.count
         tasks.append(.transposedSlice(source, into: matrix, rows: rows))
         return matrix
     }
 
     mutating func vector(_ tensor: TensorInfo) -> UnsafePointer<Float> {
+        storedByteCount += tensor.range.count
         let floats = reserve(byteCount: tensor.elementCount * 4).assumingMemoryBound(to: Float.self)
         tasks.append(.vector(tensor, into: FloatDestination(floats: floats)))
         return UnsafePointer(floats)

@@ -1,35 +1,49 @@
+import Glibc
+
 /// Which of the MTP modules' own embedding and head copies really differ from the main model's. Published checkpoints
 /// repeat both tables; packing a repetition would cost its size again for nothing.
 struct SharedCopies {
-    /// Per module: the module's embedding where it differs, else nil.
-    let ownEmbedding: [TensorInfo?]
-    /// Per module: the module's head where it differs, else nil.
-    let ownHead: [TensorInfo?]
+    /// One module's tables, each nil where it is absent or repeats the main one.
+    struct OwnTables {
+        let embedding: LinearSource?
+        let head: LinearSource?
+    }
 
-    init(_ layout: WeightLayout) throws {
-        let mainHead = layout.head ?? layout.embedding
-        ownEmbedding = try layout.modules.map {
-            try Self.differing($0.embedding, from: layout.embedding, in: layout.checkpoint)
+    let modules: [OwnTables]
+
+    init(_ checkpoint: Checkpoint, _ layout: WeightLayout) throws {
+        modules = try layout.mtp.map {
+            OwnTables(
+                embedding: try Self.differing($0.embedding, from: layout.embedding, in: checkpoint),
+                head: try Self.differing($0.head, from: layout.head, in: checkpoint))
         }
-        ownHead = try layout.modules.map { try Self.differing($0.head, from: mainHead, in: layout.checkpoint) }
     }
 
     private static func differing(
-        _ copy: TensorInfo?, from main: TensorInfo, in checkpoint: Checkpoint
-    ) throws -> TensorInfo? {
+        _ copy: LinearSource?, from main: LinearSource, in checkpoint: Checkpoint
+    ) throws -> LinearSource? {
         guard let copy else { return nil }
-        guard copy.type == main.type else { return copy }
+        guard try areEqual(copy.weight, main.weight, in: checkpoint) else { return copy }
+        switch (copy.scale, main.scale) {
+        case (nil, nil): return nil
+        case (let a?, let b?): return try areEqual(a, b, in: checkpoint) ? nil : copy
+        default: return copy
+        }
+    }
+
+    private static func areEqual(_ a: TensorInfo, _ b: TensorInfo, in checkpoint: Checkpoint) throws -> Bool {
+        guard a.type == b.type, a.shape == b.shape else { return false }
         let chunk = 1 << 20
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 2 * chunk, alignment: 64)
         defer { buffer.deallocate() }
-        for start in stride(from: 0, to: main.range.count, by: chunk) {
-            let count = min(chunk, main.range.count - start)
-            let a = UnsafeMutableRawBufferPointer(rebasing: buffer[0..<count])
-            let b = UnsafeMutableRawBufferPointer(rebasing: buffer[chunk..<chunk + count])
-            try checkpoint.read(main, fromByte: start, into: a)
-            try checkpoint.read(copy, fromByte: start, into: b)
-            if !a.elementsEqual(b) { return copy }
+        for start in stride(from: 0, to: a.range.count, by: chunk) {
+            let count = min(chunk, a.range.count - start)
+            let left = UnsafeMutableRawBufferPointer(rebasing: buffer[0..<count])
+            let right = UnsafeMutableRawBufferPointer(rebasing: buffer[chunk..<chunk + count])
+            try checkpoint.read(a, fromByte: start, into: left)
+            try checkpoint.read(b, fromByte: start, into: right)
+            if memcmp(left.baseAddress!, right.baseAddress!, count) != 0 { return false }
         }
-        return nil
+        return true
     }
 }
