@@ -12,11 +12,11 @@ final class Decoder {
     private let rotation: Rotation
     private let sigma: Float
 
-    init(configuration: ModelConfiguration, kernels: KernelTable, pool: WorkerPool) {
+    init(configuration: ModelConfiguration, kernels: KernelTable, pool: WorkerPool) throws {
         self.configuration = configuration
         self.kernels = kernels
         self.pool = pool
-        space = Workspace(configuration, workers: pool.workerCount)
+        space = try Workspace(configuration, workers: pool.workerCount)
         rotation = Rotation(configuration)
         sigma = configuration.attentionScale
         foretoken_blas_single_threaded()
@@ -50,14 +50,14 @@ final class Decoder {
 
     /// Runs the given products together; their outputs do not overlap.
     func multiply(_ first: ProductJob, _ second: ProductJob? = nil) {
-        space.jobs.base[0] = first
-        if let second { space.jobs.base[1] = second }
+        space.jobs.pointer[0] = first
+        if let second { space.jobs.pointer[1] = second }
         runJobs(second == nil ? 1 : 2)
     }
 
     private func runJobs(_ count: Int) {
         pool.run(
-            ProductPhase(kernels: kernels, jobs: UnsafePointer(space.jobs.base), jobCount: count, scratch: space.scratch))
+            ProductPhase(kernels: kernels, jobs: UnsafePointer(space.jobs.pointer), jobCount: count, scratch: space.scratch))
     }
 
     // MARK: Attention
@@ -151,8 +151,8 @@ final class Decoder {
         let perRow = configuration.expertsPerToken
         for row in 0..<rows {
             kernels.pointee.route(
-                &router, space.routerLogits[row: row], space.experts.chosen.base + row * perRow,
-                space.experts.weights.base + row * perRow, space.routerScratch.base)
+                &router, space.routerLogits[row: row], space.experts.chosen.pointer + row * perRow,
+                space.experts.weights.pointer + row * perRow, space.routerScratch.base)
         }
         space.experts.group(rows: rows)
     }
@@ -161,12 +161,12 @@ final class Decoder {
     private func activate(_ experts: MoEWeights, _ input: foretoken_rows) {
         let assignment = space.experts
         for i in 0..<assignment.activeCount {
-            let expert = Int(assignment.active.base[i])
-            let first = Int(assignment.firstSlot.base[i])
-            let count = Int(assignment.firstSlot.base[i + 1]) - first
-            let gathered = foretoken_rows(base: input.base, stride: input.stride, index: assignment.slotRow.base + first)
+            let expert = Int(assignment.active.pointer[i])
+            let first = Int(assignment.firstSlot.pointer[i])
+            let count = Int(assignment.firstSlot.pointer[i + 1]) - first
+            let gathered = foretoken_rows(base: input.base, stride: input.stride, index: assignment.slotRow.pointer + first)
             let slots = foretoken_rows(base: space.slots[row: first], stride: space.slots.stride, index: nil)
-            space.jobs.base[i] = ProductJob(
+            space.jobs.pointer[i] = ProductJob(
                 gate: experts.gate[expert], up: experts.up[expert], input: gathered, output: slots, rowCount: count)
         }
         runJobs(assignment.activeCount)
@@ -180,9 +180,9 @@ final class Decoder {
         pool.run(
             ExpertOutputPhase(
                 kernels: kernels, down: experts.down, activeCount: assignment.activeCount,
-                active: UnsafePointer(assignment.active.base), firstSlot: UnsafePointer(assignment.firstSlot.base),
-                slotRow: UnsafePointer(assignment.slotRow.base),
-                slotWeight: UnsafePointer(assignment.slotWeight.base), slots: space.slots.rows, shared: shared,
+                active: UnsafePointer(assignment.active.pointer), firstSlot: UnsafePointer(assignment.firstSlot.pointer),
+                slotRow: UnsafePointer(assignment.slotRow.pointer),
+                slotWeight: UnsafePointer(assignment.slotWeight.pointer), slots: space.slots.rows, shared: shared,
                 hasShared: experts.shared != nil, mixed: space.mixed.rows, residual: space.residual.rows,
                 rowCount: rows, scratch: space.scratch))
     }

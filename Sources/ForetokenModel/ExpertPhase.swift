@@ -6,53 +6,53 @@ import ForetokenWeights
 final class ExpertAssignment {
     /// Experts with at least one row, ascending.
     private(set) var activeCount = 0
-    let active: PlainBuffer<Int32>
+    let active: ScratchBuffer<Int32>
     /// First slot of active expert i; entry `activeCount` is the end.
-    let firstSlot: PlainBuffer<Int32>
+    let firstSlot: ScratchBuffer<Int32>
     /// Per slot: the activation row and its routing weight.
-    let slotRow: PlainBuffer<Int32>
-    let slotWeight: PlainBuffer<Float>
+    let slotRow: ScratchBuffer<Int32>
+    let slotWeight: ScratchBuffer<Float>
     /// Per row: chosen experts, ascending, and their weights [row][chosen].
-    let chosen: PlainBuffer<Int32>
-    let weights: PlainBuffer<Float>
-    private let cursor: PlainBuffer<Int32>
+    let chosen: ScratchBuffer<Int32>
+    let weights: ScratchBuffer<Float>
+    private let cursor: ScratchBuffer<Int32>
     private let experts: Int
     private let perRow: Int
 
-    init(rows: Int, experts: Int, perRow: Int) {
+    init(rows: Int, experts: Int, perRow: Int) throws {
         self.experts = experts
         self.perRow = perRow
-        active = PlainBuffer(count: experts, repeating: 0)
-        firstSlot = PlainBuffer(count: experts + 1, repeating: 0)
-        cursor = PlainBuffer(count: experts, repeating: 0)
-        slotRow = PlainBuffer(count: rows * perRow, repeating: 0)
-        slotWeight = PlainBuffer(count: rows * perRow, repeating: 0)
-        chosen = PlainBuffer(count: rows * perRow, repeating: 0)
-        weights = PlainBuffer(count: rows * perRow, repeating: 0)
+        active = try ScratchBuffer(count: experts)
+        firstSlot = try ScratchBuffer(count: experts + 1)
+        cursor = try ScratchBuffer(count: experts)
+        slotRow = try ScratchBuffer(count: rows * perRow)
+        slotWeight = try ScratchBuffer(count: rows * perRow)
+        chosen = try ScratchBuffer(count: rows * perRow)
+        weights = try ScratchBuffer(count: rows * perRow)
     }
 
     /// Groups the rows by expert, from `chosen` and `weights`.
     func group(rows: Int) {
-        let cursor = self.cursor.base
-        let chosen = self.chosen.base
+        let cursor = self.cursor.pointer
+        let chosen = self.chosen.pointer
         cursor.update(repeating: 0, count: experts)
         for i in 0..<rows * perRow { cursor[Int(chosen[i])] += 1 }
         var slot: Int32 = 0
         activeCount = 0
         for expert in 0..<experts where cursor[expert] > 0 {
-            active.base[activeCount] = Int32(expert)
-            firstSlot.base[activeCount] = slot
+            active.pointer[activeCount] = Int32(expert)
+            firstSlot.pointer[activeCount] = slot
             slot += cursor[expert]
-            cursor[expert] = firstSlot.base[activeCount]
+            cursor[expert] = firstSlot.pointer[activeCount]
             activeCount += 1
         }
-        firstSlot.base[activeCount] = slot
+        firstSlot.pointer[activeCount] = slot
         for row in 0..<rows {
             for i in row * perRow..<(row + 1) * perRow {
                 let place = Int(cursor[Int(chosen[i])])
                 cursor[Int(chosen[i])] += 1
-                slotRow.base[place] = Int32(row)
-                slotWeight.base[place] = weights.base[i]
+                slotRow.pointer[place] = Int32(row)
+                slotWeight.pointer[place] = weights.pointer[i]
             }
         }
     }

@@ -16,7 +16,7 @@ public final class MTPHead {
     /// Newest output of the chain: input of the head, and of a recursive step.
     private let newest: FloatBuffer
     /// Tokens that draft rows are paired with.
-    private let draftTokens: PlainBuffer<Int32>
+    private let draftTokens: ScratchBuffer<Int32>
     private var draftCount = 0
     private var carryCount = 0
     private var draftRow = 0
@@ -33,11 +33,11 @@ public final class MTPHead {
                 $0.element, index: $0.offset, decoder: decoder, capacity: capacity + Self.maximumDrafts,
                 cacheType: cacheType)
         }
-        output = FloatBuffer(rows: Workspace.chunkRows, columns: configuration.hiddenSize)
-        carry = FloatBuffer(rows: 2 * Self.maximumDrafts, columns: configuration.hiddenSize)
-        newest = FloatBuffer(rows: 1, columns: configuration.hiddenSize)
-        logitRows = FloatBuffer(rows: Workspace.narrowRows, columns: configuration.vocabularySize)
-        draftTokens = PlainBuffer(count: 3 * Self.maximumDrafts, repeating: 0)
+        output = try FloatBuffer(rows: Workspace.chunkRows, columns: configuration.hiddenSize)
+        carry = try FloatBuffer(rows: 2 * Self.maximumDrafts, columns: configuration.hiddenSize)
+        newest = try FloatBuffer(rows: 1, columns: configuration.hiddenSize)
+        logitRows = try FloatBuffer(rows: Workspace.narrowRows, columns: configuration.vocabularySize)
+        draftTokens = try ScratchBuffer(count: 3 * Self.maximumDrafts)
     }
 
     /// Takes the verifier's final hidden states of the next `count` accepted positions, in order.
@@ -103,7 +103,7 @@ public final class MTPHead {
 
     /// Takes `token` as the current draft and runs the row that guesses the next one.
     public func advance(_ token: Int32) {
-        draftTokens.base[draftCount] = token
+        draftTokens.pointer[draftCount] = token
         draftCount += 1
         if draftCount < modules.count {
             chain(modules[draftCount])
@@ -121,7 +121,7 @@ public final class MTPHead {
             carry[row: waiting + i].update(from: carry[row: i], count: decoder.configuration.hiddenSize)
         }
         module.copyWaiting(to: carry)
-        let tokens = draftTokens.base + draftCount - count
+        let tokens = draftTokens.pointer + draftCount - count
         module.run(
             carry.base, stride: carry.stride, tokens: tokens, count: count, row: module.nextRow,
             entry: module.entryCount, output: output)
@@ -136,7 +136,7 @@ public final class MTPHead {
 
     private func recurse(_ module: MTPModule, _ token: Int32) {
         module.run(
-            newest.base, stride: newest.stride, tokens: draftTokens.base + draftCount - 1, count: 1, row: draftRow,
+            newest.base, stride: newest.stride, tokens: draftTokens.pointer + draftCount - 1, count: 1, row: draftRow,
             entry: draftEntry, output: output)
         remember(output[row: 0])
         draftRow += 1

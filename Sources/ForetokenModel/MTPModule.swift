@@ -26,7 +26,7 @@ final class MTPModule {
             layers: 1, capacity: capacity, rank: configuration.latentRank, rope: configuration.ropeDimension,
             type: cacheType)
         waitingCapacity = Workspace.chunkRows + 2 * Workspace.narrowRows
-        waiting = FloatBuffer(rows: waitingCapacity, columns: configuration.hiddenSize)
+        waiting = try FloatBuffer(rows: waitingCapacity, columns: configuration.hiddenSize)
     }
 
     /// Appends hidden rows. When more wait than there is room for, the oldest are forgotten: drafts then see a context

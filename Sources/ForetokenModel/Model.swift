@@ -49,13 +49,13 @@ public final class Model {
     public var configuration: ModelConfiguration { weights.configuration }
 
     /// - Parameter instructionSet: one of `InstructionSet.available`; nil for the best.
-    /// - Throws: `InstructionSetError`.
+    /// - Throws: `InstructionSetError`; `HardwareError` when scratch memory cannot be had.
     public init(weights: ModelWeights, pool: WorkerPool, instructionSet: String? = nil) throws {
         let kernels = try InstructionSet.table(instructionSet)
         self.weights = weights
         self.pool = pool
         self.instructionSet = String(cString: kernels.pointee.name)
-        decoder = Decoder(configuration: weights.configuration, kernels: kernels, pool: pool)
+        decoder = try Decoder(configuration: weights.configuration, kernels: kernels, pool: pool)
     }
 
     /// Bytes of caches and scratch for a context, weights not counted.

@@ -24,21 +24,19 @@ extension UnsafeMutableRawPointer? {
 
 typealias KernelTable = UnsafePointer<foretoken_kernels>
 
-/// Row-major FP32 memory of the model's own, 64-byte aligned, rows padded to whole cache lines.
+/// Row-major FP32 memory, rows padded to whole cache lines.
 final class FloatBuffer {
     let base: UnsafeMutablePointer<Float>
     /// Floats from one row to the next.
     let stride: Int
-    let byteCount: Int
+    private let memory: ScratchBuffer<Float>
 
-    init(rows: Int, columns: Int) {
+    /// - Throws: `HardwareError` when the memory cannot be had.
+    init(rows: Int, columns: Int) throws {
         stride = (columns + 15) & ~15
-        byteCount = max(64, rows * stride * 4)
-        let memory = UnsafeMutableRawPointer.allocate(byteCount: byteCount, alignment: 64)
-        base = memory.initializeMemory(as: Float.self, repeating: 0, count: byteCount / 4)
+        memory = try ScratchBuffer(count: max(16, rows * stride))
+        base = memory.pointer
     }
-
-    deinit { base.deallocate() }
 
     /// Row `i`.
     @inline(__always)
@@ -46,16 +44,4 @@ final class FloatBuffer {
 
     /// All rows, as kernels take them.
     var rows: foretoken_rows { foretoken_rows(base: base, stride: stride, index: nil) }
-}
-
-/// Fixed-size memory for plain values.
-final class PlainBuffer<Element: BitwiseCopyable> {
-    let base: UnsafeMutablePointer<Element>
-
-    init(count: Int, repeating value: Element) {
-        base = .allocate(capacity: max(1, count))
-        base.initialize(repeating: value, count: max(1, count))
-    }
-
-    deinit { base.deallocate() }
 }

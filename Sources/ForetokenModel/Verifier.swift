@@ -30,8 +30,8 @@ public final class Verifier {
         cache = try LatentCache(
             layers: configuration.layerCount, capacity: capacity, rank: configuration.latentRank,
             rope: configuration.ropeDimension, type: cacheType)
-        hiddenRows = FloatBuffer(rows: Workspace.chunkRows, columns: configuration.hiddenSize)
-        logitRows = FloatBuffer(rows: Workspace.narrowRows, columns: configuration.vocabularySize)
+        hiddenRows = try FloatBuffer(rows: Workspace.chunkRows, columns: configuration.hiddenSize)
+        logitRows = try FloatBuffer(rows: Workspace.narrowRows, columns: configuration.vocabularySize)
     }
 
     /// Runs `count` tokens (1...256) at the next positions. Afterwards `hidden(row:)` gives their final hidden states.

@@ -17,36 +17,34 @@ final class Workspace {
     let joined: FloatBuffer
     let experts: ExpertAssignment
     let routerScratch: FloatBuffer
-    let jobs: PlainBuffer<ProductJob>
+    let jobs: ScratchBuffer<ProductJob>
     let scratch: WorkerScratch
     private let workerMemory: FloatBuffer
 
-    init(_ c: ModelConfiguration, workers: Int) {
+    init(_ c: ModelConfiguration, workers: Int) throws {
         let rows = Self.chunkRows
         let narrow = Self.narrowRows
         let latentWidth = c.latentRank + c.ropeDimension
-        residual = FloatBuffer(rows: rows, columns: c.hiddenSize)
-        normed = FloatBuffer(rows: rows, columns: c.hiddenSize)
-        query = FloatBuffer(rows: rows, columns: c.headCount * (c.nopeDimension + c.ropeDimension))
-        queryRank = FloatBuffer(rows: c.queryRank == nil ? 0 : rows, columns: c.queryRank ?? 0)
-        latent = FloatBuffer(rows: rows, columns: latentWidth)
-        attended = FloatBuffer(rows: rows, columns: c.headCount * c.valueDimension)
-        absorbed = FloatBuffer(rows: narrow, columns: c.headCount * latentWidth)
-        mixedLatents = FloatBuffer(rows: narrow, columns: c.headCount * c.latentRank)
-        routerLogits = FloatBuffer(rows: rows, columns: c.routedExpertCount)
-        slots = FloatBuffer(rows: rows * c.expertsPerToken, columns: c.expertIntermediateSize)
-        shared = FloatBuffer(
+        residual = try FloatBuffer(rows: rows, columns: c.hiddenSize)
+        normed = try FloatBuffer(rows: rows, columns: c.hiddenSize)
+        query = try FloatBuffer(rows: rows, columns: c.headCount * (c.nopeDimension + c.ropeDimension))
+        queryRank = try FloatBuffer(rows: c.queryRank == nil ? 0 : rows, columns: c.queryRank ?? 0)
+        latent = try FloatBuffer(rows: rows, columns: latentWidth)
+        attended = try FloatBuffer(rows: rows, columns: c.headCount * c.valueDimension)
+        absorbed = try FloatBuffer(rows: narrow, columns: c.headCount * latentWidth)
+        mixedLatents = try FloatBuffer(rows: narrow, columns: c.headCount * c.latentRank)
+        routerLogits = try FloatBuffer(rows: rows, columns: c.routedExpertCount)
+        slots = try FloatBuffer(rows: rows * c.expertsPerToken, columns: c.expertIntermediateSize)
+        shared = try FloatBuffer(
             rows: rows, columns: max(c.intermediateSize, c.sharedExpertCount * c.expertIntermediateSize))
-        mixed = FloatBuffer(rows: rows, columns: c.hiddenSize)
-        cosines = FloatBuffer(rows: rows, columns: c.ropeDimension / 2)
-        sines = FloatBuffer(rows: rows, columns: c.ropeDimension / 2)
-        joined = FloatBuffer(rows: rows, columns: 2 * c.hiddenSize)
-        experts = ExpertAssignment(rows: rows, experts: c.routedExpertCount, perRow: c.expertsPerToken)
-        routerScratch = FloatBuffer(rows: 1, columns: 2 * c.routedExpertCount)
-        let empty = foretoken_rows(base: residual.base, stride: 0, index: nil)
-        let job = ProductJob(PackedMatrix(), input: empty, output: empty, rowCount: 0)
-        jobs = PlainBuffer(count: c.routedExpertCount + 4, repeating: job)
-        workerMemory = FloatBuffer(rows: workers, columns: WorkerScratch.floatCount(c, rows: rows))
+        mixed = try FloatBuffer(rows: rows, columns: c.hiddenSize)
+        cosines = try FloatBuffer(rows: rows, columns: c.ropeDimension / 2)
+        sines = try FloatBuffer(rows: rows, columns: c.ropeDimension / 2)
+        joined = try FloatBuffer(rows: rows, columns: 2 * c.hiddenSize)
+        experts = try ExpertAssignment(rows: rows, experts: c.routedExpertCount, perRow: c.expertsPerToken)
+        routerScratch = try FloatBuffer(rows: 1, columns: 2 * c.routedExpertCount)
+        jobs = try ScratchBuffer(count: c.routedExpertCount + 4)
+        workerMemory = try FloatBuffer(rows: workers, columns: WorkerScratch.floatCount(c, rows: rows))
         scratch = WorkerScratch(base: workerMemory.base, stride: workerMemory.stride, rows: rows)
     }
 

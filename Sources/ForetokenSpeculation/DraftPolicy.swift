@@ -111,7 +111,7 @@ struct DraftPolicy {
     }
 
     /// Takes what a round took and brought.
-    mutating func record(drafted: Int, accepted: Int, draftNanoseconds: UInt64, verifyNanoseconds: UInt64) {
+    mutating func record(drafted: Int, accepted: Int, draftNanoseconds: Int64, verifyNanoseconds: Int64) {
         guard mode == .auto else { return }
         blend(\.verify, drafted, Double(verifyNanoseconds))
         if drafted > 0 { blend(\.drafting, drafted, Double(draftNanoseconds)) }

@@ -144,7 +144,7 @@ public final class Generator {
         var telemetry = Telemetry()
         var reason: FinishReason?
         var firstGenerated = 0
-        var firstTokenTime: UInt64 = 0
+        var firstTokenTime: Int64 = 0
     }
 
     private func check(_ request: GenerationRequest) throws {
@@ -259,7 +259,7 @@ public final class Generator {
         if run.reason == nil && tokenCount >= run.end { run.reason = .length }
     }
 
-    private func result(_ run: Run, promptCount: Int, started: UInt64) -> GenerationResult {
+    private func result(_ run: Run, promptCount: Int, started: Int64) -> GenerationResult {
         let ended = MonotonicClock.now
         var timings = Timings()
         timings.promptCount = promptCount

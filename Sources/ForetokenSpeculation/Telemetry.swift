@@ -45,11 +45,11 @@ public struct Timings: Sendable, Equatable {
     /// Prompt tokens run through the model (cached ones not counted).
     public var promptCount = 0
     /// Nanoseconds from the first prompt token to the first generated one.
-    public var promptNanoseconds: UInt64 = 0
+    public var promptNanoseconds: Int64 = 0
     /// Generated tokens, the first included.
     public var predictedCount = 0
     /// Nanoseconds from the first generated token to the last.
-    public var predictedNanoseconds: UInt64 = 0
+    public var predictedNanoseconds: Int64 = 0
 
     /// Prompt tokens per second.
     public var promptPerSecond: Double { Self.rate(promptCount, promptNanoseconds) }
@@ -57,7 +57,7 @@ public struct Timings: Sendable, Equatable {
     /// Generated tokens per second; the first token belongs to the prompt's time.
     public var predictedPerSecond: Double { Self.rate(max(0, predictedCount - 1), predictedNanoseconds) }
 
-    private static func rate(_ count: Int, _ nanoseconds: UInt64) -> Double {
+    private static func rate(_ count: Int, _ nanoseconds: Int64) -> Double {
         nanoseconds == 0 ? 0 : Double(count) / Double(nanoseconds) * 1e9
     }
 }
