@@ -11,11 +11,16 @@ static void decode_group(int format, const uint8_t *weights, int32_t columns, fl
     }
 }
 
-static void FT_ISA(decode_panels)(const foretoken_matrix *w, int32_t first, int32_t count, float *out) {
+static void FT_ISA(decode_panels)(const foretoken_matrix *w, int32_t first, int32_t count, int32_t column,
+                                  int32_t column_count, float *out) {
     size_t stride = (size_t)count * PANEL;
     for (int32_t p = 0; p < count; p++) {
-        for (int32_t group = 0, from = 0; from < w->columns; group++) {
+        for (int32_t group = 0, from = 0; from < column + column_count; group++) {
             int32_t columns = group_columns(w, group, from);
+            if (from < column) {
+                from += columns;
+                continue;
+            }
             _Alignas(64) float decoded[GROUP * PANEL];
             decode_group(w->format, panel_weights(w, first + p, from), columns, decoded);
             const float *scale = group_scale(w, first + p, group);
@@ -23,7 +28,7 @@ static void FT_ISA(decode_panels)(const foretoken_matrix *w, int32_t first, int3
                 v8 factor = splat8(1.0f);
                 if (scale) factor = w->scale_lanes == 1 ? splat8(*scale) : load8(scale + lane);
                 for (int32_t k = 0; k < columns; k++) {
-                    float *target = out + (size_t)(from + k) * stride + p * PANEL + lane;
+                    float *target = out + (size_t)(from - column + k) * stride + p * PANEL + lane;
                     store8(target, load8(decoded + k * PANEL + lane) * factor);
                 }
             }
