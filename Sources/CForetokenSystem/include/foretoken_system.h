@@ -21,7 +21,7 @@ typedef struct foretoken_pool foretoken_pool;
 /// One worker's share of a run: `worker` in [0, workers).
 typedef void (*foretoken_pool_entry)(void *context, int32_t worker, int32_t workers);
 
-/// Makes a pool of `threads` workers; worker 0 is the thread that calls `foretoken_pool_run`, the others are started here.
+/// Makes a pool of `threads` workers; worker 0 is the thread that calls `foretoken_pool_run`, the others start here.
 /// With `cpus`, `threads` distinct CPU numbers, worker i is pinned to cpus[i] and worker 0 is the thread that calls
 /// create; a pin the system refuses is not an error, see `foretoken_pool_is_pinned`. With NULL nothing is pinned.
 /// EINVAL: threads outside 1...FORETOKEN_MAX_CPUS, or a CPU number that is repeated or out of range. EAGAIN, ENOMEM.
