@@ -32,8 +32,8 @@ int foretoken_pool_create(int32_t threads, const int32_t *cpus, foretoken_pool *
 /// time, and never from inside an entry.
 void foretoken_pool_run(foretoken_pool *pool, foretoken_pool_entry entry, void *context);
 
-/// Lets waiting threads spin (for a bounded time) before they sleep. Returns whether they do from now on: a pool that is
-/// not pinned, or that has more threads than the process has CPUs, never spins.
+/// Lets waiting threads spin for a bounded time before they sleep. Returns whether they do from now on: a pool that is
+/// not pinned, or that has more threads than its creator had CPUs, never spins.
 bool foretoken_pool_spin(foretoken_pool *pool, bool spin);
 
 /// Whether CPUs were given and every worker runs on its own.
