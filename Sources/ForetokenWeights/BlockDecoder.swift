@@ -26,9 +26,10 @@ struct BlockDecoder {
     }
 
     /// Decodes consecutive elements, the first of which is element `firstElement` of the matrix, into `output`.
+    /// - Returns: the bytes written.
     func decode(
         _ codes: UnsafeRawBufferPointer, firstElement: Int, into output: UnsafeMutableBufferPointer<UInt16>
-    ) throws {
+    ) throws -> UnsafeRawBufferPointer {
         var sawNaN = false
         var row = firstElement / columns
         var column = firstElement % columns
@@ -54,6 +55,7 @@ struct BlockDecoder {
                 "tensor \(shown(name)) holds NaN", expected: "finite FP8 values",
                 hint: "the file is damaged or was badly converted; download it again")
         }
+        return UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(output)[..<(2 * codes.count)])
     }
 }
 
