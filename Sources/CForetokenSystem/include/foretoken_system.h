@@ -1,0 +1,82 @@
+// What Swift cannot say on Linux: a fork-join worker pool, thread affinity, memory policy, signals and the clock.
+//
+// Functions that can fail return 0 or an errno value; none of them prints.
+#ifndef FORETOKEN_SYSTEM_H
+#define FORETOKEN_SYSTEM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/// CPU numbers and worker counts stay below this (the kernel's own limit, CONFIG_NR_CPUS, is 8192).
+#define FORETOKEN_MAX_CPUS 8192
+/// Node numbers stay below this (the kernel's limit, MAX_NUMNODES, is 1024).
+#define FORETOKEN_MAX_NODES 1024
+
+// Worker pool ---------------------------------------------------------------------------------------------------------
+
+/// A fixed set of threads that all execute the same function and meet again at its end.
+typedef struct foretoken_pool foretoken_pool;
+
+/// One worker's share of a run: `worker` in [0, workers).
+typedef void (*foretoken_pool_entry)(void *context, int32_t worker, int32_t workers);
+
+/// Makes a pool of `threads` workers; worker 0 is the thread that calls `foretoken_pool_run`, the others are started here.
+/// With `cpus`, `threads` distinct CPU numbers, worker i is pinned to cpus[i] and worker 0 is the thread that calls
+/// create; a pin the system refuses is not an error, see `foretoken_pool_is_pinned`. With NULL nothing is pinned.
+/// EINVAL: threads outside 1...FORETOKEN_MAX_CPUS, or a CPU number that is repeated or out of range. EAGAIN, ENOMEM.
+int foretoken_pool_create(int32_t threads, const int32_t *cpus, foretoken_pool **pool);
+
+/// Calls entry(context, worker, workers) once on every worker and returns when all calls have returned. What the caller
+/// wrote before is visible to every worker, and what they wrote is visible afterwards. Allocates nothing. One run at a
+/// time, and never from inside an entry.
+void foretoken_pool_run(foretoken_pool *pool, foretoken_pool_entry entry, void *context);
+
+/// Lets waiting threads spin (for a bounded time) before they sleep. Returns whether they do from now on: a pool that is
+/// not pinned, or that has more threads than the process has CPUs, never spins.
+bool foretoken_pool_spin(foretoken_pool *pool, bool spin);
+
+/// Whether CPUs were given and every worker runs on its own.
+bool foretoken_pool_is_pinned(const foretoken_pool *pool);
+
+/// Ends the threads and gives the creating thread its old CPU mask back. No run may be under way. NULL is allowed.
+void foretoken_pool_destroy(foretoken_pool *pool);
+
+// Affinity ------------------------------------------------------------------------------------------------------------
+
+/// Writes the CPUs the calling thread may use, ascending, into cpus[FORETOKEN_MAX_CPUS] and their number into `count`.
+int foretoken_affinity_get(int32_t *cpus, int32_t *count);
+
+// Memory policy -------------------------------------------------------------------------------------------------------
+
+/// Whether memory policy calls work here, tried on one page: 0; ENOSYS without NUMA in the kernel; EPERM where a
+/// container's seccomp filter denies them.
+int foretoken_numa_available(void);
+
+/// Pages of [address, address + bytes) touched from now on come from `node`, or from the nearest node with room when it
+/// is full. (Strict binding would end in the OOM killer instead.) `address` is page-aligned.
+int foretoken_memory_bind_preferred(void *address, size_t bytes, int32_t node);
+
+/// The node of each of `count` pages, or a negative errno value for a page that has none (-ENOENT: never touched).
+int foretoken_page_nodes(void *const *pages, size_t count, int32_t *nodes);
+
+// Interrupts ----------------------------------------------------------------------------------------------------------
+
+/// SIGINT and SIGTERM now set a flag; another one while it is set ends the process with status 130. A signal that was
+/// ignored when the process started (nohup, shell background jobs) stays ignored. Blocking reads return EINTR.
+int foretoken_interrupts_install(void);
+
+/// Whether a signal came since install or the last reset.
+bool foretoken_interrupts_requested(void);
+
+void foretoken_interrupts_reset(void);
+
+/// Writing to a closed pipe returns EPIPE instead of killing the process.
+int foretoken_ignore_broken_pipes(void);
+
+// Clock ---------------------------------------------------------------------------------------------------------------
+
+/// CLOCK_MONOTONIC in nanoseconds.
+int64_t foretoken_monotonic_nanoseconds(void);
+
+#endif

@@ -1,0 +1,71 @@
+import CForetokenSystem
+
+/// Threads that execute one function together and meet again at its end.
+///
+/// Worker 0 is the calling thread, so a pool of n workers starts n - 1 threads. Between `startSpinning` and
+/// `stopSpinning` a pinned pool starts and joins a run without a system call; otherwise its workers sleep in between.
+///
+/// Invariant that makes it sendable: the pool's own state is atomic or belongs to the one thread that is inside `run`,
+/// `startSpinning` or `stopSpinning`; calls to them never overlap.
+public final class WorkerPool: @unchecked Sendable {
+    /// One worker's share: `(context, worker, workers)` with worker in 0..<workers.
+    public typealias Entry = @convention(c) (UnsafeMutableRawPointer?, Int32, Int32) -> Void
+
+    /// Number of workers, the calling thread included.
+    public let workerCount: Int
+    /// Whether CPUs were given and every worker was pinned to its own.
+    public let isPinned: Bool
+
+    private let pool: OpaquePointer
+
+    /// Starts the threads.
+    ///
+    /// - Parameters:
+    ///   - threads: number of workers, 1 or more.
+    ///   - cpus: one distinct CPU number a worker; the calling thread becomes worker 0 and is pinned to the first until
+    ///     the pool is freed. A pin that the system refuses shows in `isPinned`. nil pins nothing.
+    /// - Throws: `HardwareError` when the numbers make no sense or no thread can be started.
+    public init(threads: Int, cpus: [Int]? = nil) throws {
+        let limit = Int(FORETOKEN_MAX_CPUS)
+        guard (1...limit).contains(threads) else {
+            throw HardwareError(.argument, "a worker pool has 1 to \(limit) threads, but \(threads) were asked for")
+        }
+        if let cpus {
+            guard cpus.count == threads else {
+                throw HardwareError(.argument, "\(threads) workers need as many CPUs, but \(cpus.count) were given")
+            }
+            guard cpus.allSatisfy({ (0..<limit).contains($0) }), Set(cpus).count == threads else {
+                throw HardwareError(.argument, "workers need distinct CPUs in 0..<\(limit), but \(cpus) were given")
+            }
+        }
+        var created: OpaquePointer?
+        let error = foretoken_pool_create(Int32(threads), cpus?.map(Int32.init), &created)
+        guard error == 0, let created else { throw HardwareError.system("starting \(threads) workers", errno: error) }
+        pool = created
+        workerCount = threads
+        isPinned = foretoken_pool_is_pinned(created)
+    }
+
+    deinit { foretoken_pool_destroy(pool) }
+
+    /// Calls `entry` once on every worker and returns when every call has returned.
+    ///
+    /// Writes made before are visible to the workers, theirs are visible afterwards. Allocates nothing. One run at a
+    /// time; never called from inside an entry.
+    @inline(__always)
+    public func run(_ entry: Entry, _ context: UnsafeMutableRawPointer?) {
+        foretoken_pool_run(pool, entry, context)
+    }
+
+    /// Lets waiting workers spin before they sleep: call it when generation begins.
+    ///
+    /// Has no effect on a pool that is not pinned or has more workers than the process has CPUs. Workers without work
+    /// go to sleep after two milliseconds all the same.
+    ///
+    /// - Returns: whether workers spin from now on.
+    @discardableResult
+    public func startSpinning() -> Bool { foretoken_pool_spin(pool, true) }
+
+    /// Makes waiting workers sleep at once: call it when generation ends.
+    public func stopSpinning() { _ = foretoken_pool_spin(pool, false) }
+}

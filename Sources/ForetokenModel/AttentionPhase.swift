@@ -1,0 +1,185 @@
+import CForetokenKernels
+import ForetokenHardware
+import ForetokenWeights
+
+/// What both attention routes read: one layer's MLA over the rows of one step. Heads are divided over the workers.
+struct AttentionStep {
+    let kernels: KernelTable
+    let keyUp: MatrixTable
+    let valueUp: MatrixTable
+    let cache: foretoken_latents
+    /// Query rows [row][head][nope | rope]; the rope part is rotated here.
+    let query: foretoken_rows
+    /// [row][rope / 2] each.
+    let cosines: foretoken_rows
+    let sines: foretoken_rows
+    /// Outputs [row][head][value].
+    let output: foretoken_rows
+    let rowCount: Int
+    /// Cache position of row 0. Row i sees positions 0...firstPosition + i.
+    let firstPosition: Int
+    let nope: Int
+    let value: Int
+    let sigma: Float
+    let scratch: WorkerScratch
+
+    var heads: Int { keyUp.count }
+    var rank: Int { Int(cache.rank) }
+    var rope: Int { Int(cache.rope) }
+    var queryWidth: Int { nope + rope }
+
+    func heads(of worker: Int, _ workers: Int) -> Range<Int> {
+        heads * worker / workers..<heads * (worker + 1) / workers
+    }
+
+    @inline(__always)
+    func queryHead(_ head: Int, row: Int) -> UnsafeMutablePointer<Float> {
+        query.base! + row * query.stride + head * queryWidth
+    }
+
+    @inline(__always)
+    func rotateQueries(_ head: Int) {
+        for row in 0..<rowCount {
+            kernels.pointee.rotate(
+                queryHead(head, row: row) + nope, cosines.base! + row * cosines.stride,
+                sines.base! + row * sines.stride, Int32(rope))
+        }
+    }
+}
+
+/// Absorbed attention for up to 16 rows: queries go into latent space, so the cache is read as it lies.
+struct AbsorbedAttentionPhase: Phase {
+    let step: AttentionStep
+    /// Queries in latent space [row][head][rank | rope].
+    let absorbed: foretoken_rows
+    /// Weighted latents [row][head][rank].
+    let mixed: foretoken_rows
+
+    static var entry: WorkerPool.Entry {
+        { $0.phase(AbsorbedAttentionPhase.self).work(worker: Int($1), workers: Int($2)) }
+    }
+
+    private func work(worker: Int, workers: Int) {
+        let heads = step.heads(of: worker, workers)
+        guard !heads.isEmpty else { return }
+        for head in heads { absorb(head) }
+        attend(heads, scratch: step.scratch.attention(worker))
+        for head in heads { project(head) }
+    }
+
+    /// q̃[h] = W_UK[h]ᵀ q_nope[h], with the rotated part beside it.
+    private func absorb(_ head: Int) {
+        let width = step.rank + step.rope
+        step.rotateQueries(head)
+        let matrix = step.keyUp.matrices + head
+        let input = foretoken_rows(base: step.queryHead(head, row: 0), stride: step.query.stride, index: nil)
+        let output = foretoken_rows(base: absorbed.base! + head * width, stride: absorbed.stride, index: nil)
+        step.kernels.pointee.product(
+            matrix, 0, Int32(matrix.pointee.panelCount), input, Int32(step.rowCount), output, false)
+        for row in 0..<step.rowCount {
+            (output.base! + row * output.stride + step.rank)
+                .update(from: step.queryHead(head, row: row) + step.nope, count: step.rope)
+        }
+    }
+
+    private func attend(_ heads: Range<Int>, scratch: UnsafeMutablePointer<Float>) {
+        let width = step.rank + step.rope
+        var cache = step.cache
+        for row in 0..<step.rowCount {
+            step.kernels.pointee.attend(
+                &cache, Int32(step.firstPosition + row + 1),
+                absorbed.base! + row * absorbed.stride + heads.lowerBound * width, Int32(heads.count), step.sigma,
+                mixed.base! + row * mixed.stride + heads.lowerBound * step.rank, scratch)
+        }
+    }
+
+    /// o[h] = W_UV[h] z[h]
+    private func project(_ head: Int) {
+        let matrix = step.valueUp.matrices + head
+        let input = foretoken_rows(base: mixed.base! + head * step.rank, stride: mixed.stride, index: nil)
+        let output = foretoken_rows(
+            base: step.output.base! + head * step.value, stride: step.output.stride, index: nil)
+        step.kernels.pointee.product(
+            matrix, 0, Int32(matrix.pointee.panelCount), input, Int32(step.rowCount), output, false)
+    }
+}
+
+/// Naive blockwise attention for prompt chunks: keys and values of one head and one context block are made explicit and
+/// shared by all rows, which is cheaper than absorption once many rows read the same context.
+struct PromptAttentionPhase: Phase {
+    let step: AttentionStep
+
+    static var entry: WorkerPool.Entry {
+        { $0.phase(PromptAttentionPhase.self).work(worker: Int($1), workers: Int($2)) }
+    }
+
+    private static var block: Int { Int(FORETOKEN_CONTEXT_BLOCK) }
+
+    private func work(worker: Int, workers: Int) {
+        let scratch = PromptAttentionScratch(step.scratch.attention(worker), step)
+        for head in step.heads(of: worker, workers) {
+            step.rotateQueries(head)
+            let keyUp = step.keyUp.matrices + head
+            let valueUp = step.valueUp.matrices + head
+            step.kernels.pointee.decode_panels(
+                keyUp, 0, Int32(keyUp.pointee.panelCount), 0, keyUp.pointee.columns, scratch.keyUp)
+            step.kernels.pointee.decode_panels(
+                valueUp, 0, Int32(valueUp.pointee.panelCount), 0, valueUp.pointee.columns, scratch.valueUp)
+            for start in stride(from: 0, to: step.firstPosition + step.rowCount, by: Self.block) {
+                let count = min(Self.block, step.firstPosition + step.rowCount - start)
+                expand(scratch, start: start, count: count)
+                fold(scratch, head: head, start: start, count: count)
+            }
+            normalise(scratch, head: head)
+        }
+    }
+
+    /// K = [C W_UKᵀ | k_rope] and V = C W_UVᵀ of one block.
+    private func expand(_ s: PromptAttentionScratch, start: Int, count: Int) {
+        let width = step.rank + step.rope
+        let entryBytes = width * (step.cache.format == Int32(FORETOKEN_F32.rawValue) ? 4 : 2)
+        for i in 0..<count {
+            let latent = s.latents + i * width
+            step.kernels.pointee.load_latent(
+                step.cache.entries + (start + i) * entryBytes, step.cache.format, latent, Int32(width))
+            (s.keys + i * step.queryWidth + step.nope).update(from: latent + step.rank, count: step.rope)
+        }
+        foretoken_blas_product_transposed(
+            s.latents, width, s.keyUp, s.keyUpStride, s.keys, step.queryWidth, Int32(count), Int32(step.nope),
+            Int32(step.rank), false)
+        foretoken_blas_product(
+            s.latents, width, s.valueUp, s.valueUpStride, s.values, step.value, Int32(count), Int32(step.value),
+            Int32(step.rank), false)
+    }
+
+    /// Scores, softmax and weighted values of one block, folded into the head's running result.
+    private func fold(_ s: PromptAttentionScratch, head: Int, start: Int, count: Int) {
+        let firstRow = max(0, start - step.firstPosition)
+        let rows = step.rowCount - firstRow
+        foretoken_blas_product_transposed(
+            step.queryHead(head, row: firstRow), step.query.stride, s.keys, step.queryWidth, s.scores, Self.block,
+            Int32(rows), Int32(count), Int32(step.queryWidth), false)
+        for i in 0..<rows {
+            let row = firstRow + i
+            let scores = s.scores + i * Self.block
+            let visible = min(count, step.firstPosition + row - start + 1)
+            s.blockSum[i] = step.kernels.pointee.exp_block(scores, Int32(visible), step.sigma, s.blockMaximum + i)
+            (scores + visible).update(repeating: 0, count: count - visible)
+        }
+        foretoken_blas_product(
+            s.scores, Self.block, s.values, step.value, s.weighted, step.value, Int32(rows), Int32(step.value),
+            Int32(count), false)
+        for i in 0..<rows {
+            let output = step.output.base! + (firstRow + i) * step.output.stride + head * step.value
+            s.foldRow(firstRow + i, block: i, into: output, width: step.value, isFirst: start == 0)
+        }
+    }
+
+    private func normalise(_ s: PromptAttentionScratch, head: Int) {
+        for row in 0..<step.rowCount {
+            let output = step.output.base! + row * step.output.stride + head * step.value
+            let inverse = 1 / s.sum[row]
+            for i in 0..<step.value { output[i] *= inverse }
+        }
+    }
+}

@@ -1,0 +1,189 @@
+import CForetokenKernels
+import ForetokenHardware
+import ForetokenWeights
+
+/// Runs decoder layers over the rows in a workspace. It holds the machinery, not the model: weights and cache come with
+/// each call, so that main layers and MTP blocks share it.
+final class Decoder {
+    let configuration: ModelConfiguration
+    let kernels: KernelTable
+    let pool: WorkerPool
+    let space: Workspace
+    private let rotation: Rotation
+    private let sigma: Float
+
+    init(configuration: ModelConfiguration, kernels: KernelTable, pool: WorkerPool) throws {
+        self.configuration = configuration
+        self.kernels = kernels
+        self.pool = pool
+        space = try Workspace(configuration, workers: pool.workerCount)
+        rotation = Rotation(configuration)
+        sigma = configuration.attentionScale
+        foretoken_blas_single_threaded()
+    }
+
+    /// Prepares a step of `rows` rows whose first has the given position. The residual rows are the caller's to fill.
+    func begin(rows: Int, position: Int) {
+        for row in 0..<rows {
+            rotation.fill(space.cosines[row: row], space.sines[row: row], position: position + row)
+        }
+    }
+
+    /// One layer: x += Attention(norm x); x += FeedForward(norm x). New latents go to `cache` from `position` on.
+    func run(_ layer: LayerWeights, _ cache: LatentEntries, rows: Int, position: Int) {
+        attention(layer.attention, cache, rows, position)
+        normalise(space.residual, layer.feedForwardNorm, into: space.normed, rows)
+        switch layer.feedForward {
+        case .dense(let mlp): dense(mlp, rows)
+        case .moe(let experts): mixture(experts, rows)
+        }
+    }
+
+    /// output[row] = norm(input[row]) ⊙ weight.
+    func normalise(_ input: FloatBuffer, _ weight: FloatVector, into output: FloatBuffer, _ rows: Int) {
+        let width = Int32(configuration.hiddenSize)
+        for row in 0..<rows {
+            kernels.pointee.rms_norm(
+                input[row: row], weight.values, output[row: row], width, configuration.normEpsilon)
+        }
+    }
+
+    /// Runs the given products together; their outputs do not overlap.
+    func multiply(_ first: ProductJob, _ second: ProductJob? = nil) {
+        space.jobs.pointer[0] = first
+        if let second { space.jobs.pointer[1] = second }
+        runJobs(second == nil ? 1 : 2)
+    }
+
+    private func runJobs(_ count: Int) {
+        pool.run(
+            ProductPhase(kernels: kernels, jobs: UnsafePointer(space.jobs.pointer), jobCount: count, scratch: space.scratch))
+    }
+
+    // MARK: Attention
+
+    private func attention(_ weights: AttentionWeights, _ cache: LatentEntries, _ rows: Int, _ position: Int) {
+        normalise(space.residual, weights.inputNorm, into: space.normed, rows)
+        project(weights, rows)
+        remember(weights, cache, rows, position)
+        attend(weights, cache, rows, position)
+        multiply(
+            ProductJob(
+                weights.output, input: space.attended.rows, output: space.residual.rows, rowCount: rows, adds: true))
+    }
+
+    /// Queries of all heads, and the compressed key-value row.
+    private func project(_ weights: AttentionWeights, _ rows: Int) {
+        let input = space.normed.rows
+        let latent = ProductJob(weights.latentDown, input: input, output: space.latent.rows, rowCount: rows)
+        guard let down = weights.queryDown, let norm = weights.queryNorm else {
+            multiply(ProductJob(weights.queryUp, input: input, output: space.query.rows, rowCount: rows), latent)
+            return
+        }
+        multiply(ProductJob(down, input: input, output: space.queryRank.rows, rowCount: rows), latent)
+        for row in 0..<rows {
+            let values = space.queryRank[row: row]
+            kernels.pointee.rms_norm(values, norm.values, values, down.rows, Self.latentNormEpsilon)
+        }
+        multiply(ProductJob(weights.queryUp, input: space.queryRank.rows, output: space.query.rows, rowCount: rows))
+    }
+
+    /// The reference implementation gives q_a_layernorm and kv_a_layernorm its default epsilon, whatever the config says.
+    private static let latentNormEpsilon: Float = 1e-6
+
+    /// Normalises the latent (never the rotary key), rotates the key, and appends both to the cache.
+    private func remember(_ weights: AttentionWeights, _ cache: LatentEntries, _ rows: Int, _ position: Int) {
+        for row in 0..<rows {
+            let latent = space.latent[row: row]
+            kernels.pointee.rms_norm(
+                latent, weights.latentNorm.values, latent, Int32(cache.rank), Self.latentNormEpsilon)
+            kernels.pointee.rotate(
+                latent + cache.rank, space.cosines[row: row], space.sines[row: row], Int32(cache.rope))
+            kernels.pointee.store_latent(
+                latent, cache.entry(position + row), cache.format, Int32(cache.rank + cache.rope))
+        }
+    }
+
+    private func attend(_ weights: AttentionWeights, _ cache: LatentEntries, _ rows: Int, _ position: Int) {
+        let step = AttentionStep(
+            kernels: kernels, keyUp: weights.keyUp, valueUp: weights.valueUp, cache: cache.latents,
+            query: space.query.rows, cosines: space.cosines.rows, sines: space.sines.rows,
+            output: space.attended.rows, rowCount: rows, firstPosition: position,
+            nope: configuration.nopeDimension, value: configuration.valueDimension, sigma: sigma,
+            scratch: space.scratch)
+        if rows <= Workspace.narrowRows {
+            pool.run(
+                AbsorbedAttentionPhase(step: step, absorbed: space.absorbed.rows, mixed: space.mixedLatents.rows))
+        } else {
+            pool.run(PromptAttentionPhase(step: step))
+        }
+    }
+
+    // MARK: Feed-forward
+
+    private func dense(_ mlp: MLPWeights, _ rows: Int) {
+        multiply(
+            ProductJob(
+                gate: mlp.gate, up: mlp.up, input: space.normed.rows, output: space.shared.rows, rowCount: rows))
+        multiply(
+            ProductJob(mlp.down, input: space.shared.rows, output: space.residual.rows, rowCount: rows, adds: true))
+    }
+
+    private func mixture(_ experts: MoEWeights, _ rows: Int) {
+        let input = space.normed.rows
+        let router = ProductJob(experts.router, input: input, output: space.routerLogits.rows, rowCount: rows)
+        multiply(
+            router,
+            experts.shared.map {
+                ProductJob(gate: $0.gate, up: $0.up, input: input, output: space.shared.rows, rowCount: rows)
+            })
+        route(experts, rows)
+        activate(experts, input)
+        combine(experts, rows)
+    }
+
+    private func route(_ experts: MoEWeights, _ rows: Int) {
+        var router = foretoken_router(
+            bias: experts.bias.values, experts: Int32(configuration.routedExpertCount),
+            groups: Int32(configuration.expertGroupCount), kept_groups: Int32(configuration.keptGroupCount),
+            chosen: Int32(configuration.expertsPerToken), scale: configuration.routedScalingFactor,
+            normalise: configuration.normalizesExpertWeights)
+        let perRow = configuration.expertsPerToken
+        for row in 0..<rows {
+            kernels.pointee.route(
+                &router, space.routerLogits[row: row], space.experts.chosen.pointer + row * perRow,
+                space.experts.weights.pointer + row * perRow, space.routerScratch.base)
+        }
+        space.experts.group(rows: rows)
+    }
+
+    /// SwiGLU rows of every active expert: each expert's weights are read once for all its rows.
+    private func activate(_ experts: MoEWeights, _ input: foretoken_rows) {
+        let assignment = space.experts
+        for i in 0..<assignment.activeCount {
+            let expert = Int(assignment.active.pointer[i])
+            let first = Int(assignment.firstSlot.pointer[i])
+            let count = Int(assignment.firstSlot.pointer[i + 1]) - first
+            let gathered = foretoken_rows(base: input.base, stride: input.stride, index: assignment.slotRow.pointer + first)
+            let slots = foretoken_rows(base: space.slots[row: first], stride: space.slots.stride, index: nil)
+            space.jobs.pointer[i] = ProductJob(
+                gate: experts.gate[expert], up: experts.up[expert], input: gathered, output: slots, rowCount: count)
+        }
+        runJobs(assignment.activeCount)
+    }
+
+    private func combine(_ experts: MoEWeights, _ rows: Int) {
+        let assignment = space.experts
+        let shared = ProductJob(
+            experts.shared?.down ?? experts.down[0], input: space.shared.rows, output: space.mixed.rows,
+            rowCount: rows, adds: true)
+        pool.run(
+            ExpertOutputPhase(
+                kernels: kernels, down: experts.down, activeCount: assignment.activeCount,
+                active: UnsafePointer(assignment.active.pointer), firstSlot: UnsafePointer(assignment.firstSlot.pointer),
+                slotRow: UnsafePointer(assignment.slotRow.pointer),
+                slotWeight: UnsafePointer(assignment.slotWeight.pointer), slots: space.slots.rows, shared: shared,
+                hasShared: experts.shared != nil, mixed: space.mixed.rows, residual: space.residual.rows,
+                rowCount: rows, scratch: space.scratch))
+    }
+}

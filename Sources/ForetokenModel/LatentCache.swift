@@ -1,0 +1,69 @@
+import CForetokenKernels
+import ForetokenHardware
+
+/// Element type of the latent cache.
+public enum CacheType: String, Sendable, CaseIterable {
+    /// Latents as computed.
+    case f32
+    /// Latents rounded to BF16 before any row reads them; half the memory.
+    case bf16
+
+    var format: Int32 {
+        switch self {
+        case .f32: Int32(FORETOKEN_F32.rawValue)
+        case .bf16: Int32(FORETOKEN_BF16.rawValue)
+        }
+    }
+
+    /// Bytes of one element.
+    public var elementBytes: Int { self == .f32 ? 4 : 2 }
+}
+
+/// What attention remembers of the context: per layer and position one latent and one rotated key, nothing per head.
+final class LatentCache {
+    let capacity: Int
+    let type: CacheType
+    private let rank: Int
+    private let rope: Int
+    private let entryBytes: Int
+    private let arena: MemoryArena
+    private let base: UnsafeMutableRawPointer
+
+    static func byteCount(layers: Int, capacity: Int, width: Int, type: CacheType) -> Int {
+        layers * (capacity * width * type.elementBytes + 64)
+    }
+
+    /// - Throws: `MemoryArenaError` when the memory cannot be had.
+    init(layers: Int, capacity: Int, rank: Int, rope: Int, type: CacheType) throws {
+        self.capacity = capacity
+        self.type = type
+        self.rank = rank
+        self.rope = rope
+        entryBytes = (rank + rope) * type.elementBytes
+        let bytes = Self.byteCount(layers: layers, capacity: capacity, width: rank + rope, type: type)
+        arena = try MemoryArena(byteCount: bytes)
+        base = arena.allocate(byteCount: bytes)
+    }
+
+    /// One layer's entries.
+    func layer(_ index: Int) -> LatentEntries {
+        LatentEntries(
+            start: base + index * ((capacity * entryBytes + 63) & ~63), entryBytes: entryBytes, format: type.format,
+            rank: rank, rope: rope)
+    }
+}
+
+/// One layer's part of a latent cache.
+struct LatentEntries {
+    let start: UnsafeMutableRawPointer
+    let entryBytes: Int
+    let format: Int32
+    let rank: Int
+    let rope: Int
+
+    func entry(_ position: Int) -> UnsafeMutableRawPointer { start + position * entryBytes }
+
+    var latents: foretoken_latents {
+        foretoken_latents(entries: start, format: format, rank: Int32(rank), rope: Int32(rope))
+    }
+}

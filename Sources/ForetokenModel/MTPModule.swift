@@ -1,0 +1,110 @@
+import CForetokenKernels
+import ForetokenWeights
+
+/// One MTP module with what it remembers. Row i of module j joins the embedding of token i + 1 + j with the hidden
+/// state of row i — the verifier's for j = 0, module j−1's output for the others — and guesses token i + 2 + j.
+final class MTPModule {
+    let weights: MTPWeights
+    let index: Int
+    /// Cache entries made from true hidden states and known tokens. Entries past them are drafts and get overwritten.
+    private(set) var entryCount = 0
+    /// Row of the first waiting hidden state.
+    private(set) var nextRow = 0
+    /// Hidden states whose next token, or turn, has not come yet.
+    private(set) var waitingCount = 0
+    private let waiting: FloatBuffer
+    private let waitingCapacity: Int
+    private let cache: LatentCache
+    private let decoder: Decoder
+
+    init(_ weights: MTPWeights, index: Int, decoder: Decoder, capacity: Int, cacheType: CacheType) throws {
+        let configuration = decoder.configuration
+        self.weights = weights
+        self.index = index
+        self.decoder = decoder
+        cache = try LatentCache(
+            layers: 1, capacity: capacity, rank: configuration.latentRank, rope: configuration.ropeDimension,
+            type: cacheType)
+        waitingCapacity = Workspace.chunkRows + 2 * Workspace.narrowRows
+        waiting = try FloatBuffer(rows: waitingCapacity, columns: configuration.hiddenSize)
+    }
+
+    /// Appends hidden rows. When more wait than there is room for, the oldest are forgotten: drafts then see a context
+    /// with a gap, which costs acceptance and never correctness.
+    func append(_ rows: UnsafePointer<Float>, stride: Int, count: Int) {
+        let excess = waitingCount + count - waitingCapacity
+        if excess > 0 { drop(excess) }
+        for i in 0..<count {
+            waiting[row: waitingCount + i].update(from: rows + i * stride, count: decoder.configuration.hiddenSize)
+        }
+        waitingCount += count
+    }
+
+    /// Forgets all but the newest `count` waiting rows.
+    func keepNewest(_ count: Int) {
+        if waitingCount > count { drop(waitingCount - count) }
+    }
+
+    private func drop(_ count: Int) {
+        let kept = waitingCount - count
+        if kept > 0 { waiting.base.update(from: waiting[row: count], count: kept * waiting.stride) }
+        waitingCount = kept
+        nextRow += count
+    }
+
+    /// Runs waiting rows whose tokens are known, at most one chunk, and commits them. Outputs go to `output`.
+    /// - Parameter known: tokens known so far.
+    /// - Returns: rows run.
+    func commit(_ tokens: UnsafePointer<Int32>, known: Int, output: FloatBuffer) -> Int {
+        let ready = min(waitingCount, known - 1 - index - nextRow, Workspace.chunkRows)
+        guard ready > 0 else { return 0 }
+        run(
+            waiting.base, stride: waiting.stride, tokens: tokens + nextRow + 1 + index, count: ready, row: nextRow,
+            entry: entryCount, output: output)
+        entryCount += ready
+        drop(ready)
+        return ready
+    }
+
+    /// Copies the waiting rows to the front of `target`.
+    func copyWaiting(to target: FloatBuffer) {
+        for i in 0..<waitingCount {
+            target[row: i].update(from: waiting[row: i], count: decoder.configuration.hiddenSize)
+        }
+    }
+
+    /// Forgets everything from row `row` on, waiting rows included.
+    func truncate(toRow row: Int) {
+        waitingCount = max(0, min(waitingCount, row - nextRow))
+        guard row < nextRow else { return }
+        entryCount = max(0, entryCount - (nextRow - row))
+        nextRow = row
+    }
+
+    /// Runs rows without committing them: their cache entries start at `entry`.
+    func run(
+        _ hidden: UnsafePointer<Float>, stride: Int, tokens: UnsafePointer<Int32>, count: Int, row: Int, entry: Int,
+        output: FloatBuffer
+    ) {
+        let space = decoder.space
+        let configuration = decoder.configuration
+        let width = configuration.hiddenSize
+        let kernels = decoder.kernels
+        withUnsafePointer(to: weights.embedding) { embedding in
+            for i in 0..<count {
+                let joined = space.joined[row: i]
+                kernels.pointee.decode_row(embedding, tokens[i], joined)
+                kernels.pointee.rms_norm(
+                    joined, weights.embeddingNorm.values, joined, Int32(width), configuration.normEpsilon)
+                kernels.pointee.rms_norm(
+                    hidden + i * stride, weights.hiddenNorm.values, joined + width, Int32(width),
+                    configuration.normEpsilon)
+            }
+        }
+        decoder.begin(rows: count, position: row)
+        decoder.multiply(
+            ProductJob(weights.projection, input: space.joined.rows, output: space.residual.rows, rowCount: count))
+        decoder.run(weights.block, cache.layer(0), rows: count, position: entry)
+        decoder.normalise(space.residual, weights.headNorm, into: output, count)
+    }
+}

@@ -1,0 +1,47 @@
+import CForetokenKernels
+import ForetokenHardware
+
+/// Work that all threads do together: plain data, copied to nobody, read by every worker through one pointer. Swift
+/// closures would cost an allocation and shared reference counts in the token loop.
+protocol Phase {
+    /// A C function that finds the phase behind its context and calls its work.
+    static var entry: WorkerPool.Entry { get }
+}
+
+extension WorkerPool {
+    /// Runs the phase on every worker and returns when all have finished.
+    @inline(__always)
+    func run<P: Phase>(_ phase: P) {
+        withUnsafePointer(to: phase) { run(P.entry, UnsafeMutableRawPointer(mutating: $0)) }
+    }
+}
+
+extension UnsafeMutableRawPointer? {
+    /// The phase a worker was called for.
+    @inline(__always)
+    func phase<P: Phase>(_: P.Type) -> P { self!.assumingMemoryBound(to: P.self).pointee }
+}
+
+typealias KernelTable = UnsafePointer<foretoken_kernels>
+
+/// Row-major FP32 memory, rows padded to whole cache lines.
+final class FloatBuffer {
+    let base: UnsafeMutablePointer<Float>
+    /// Floats from one row to the next.
+    let stride: Int
+    private let memory: ScratchBuffer<Float>
+
+    /// - Throws: `HardwareError` when the memory cannot be had.
+    init(rows: Int, columns: Int) throws {
+        stride = (columns + 15) & ~15
+        memory = try ScratchBuffer(count: max(16, rows * stride))
+        base = memory.pointer
+    }
+
+    /// Row `i`.
+    @inline(__always)
+    subscript(row i: Int) -> UnsafeMutablePointer<Float> { base + i * stride }
+
+    /// All rows, as kernels take them.
+    var rows: foretoken_rows { foretoken_rows(base: base, stride: stride, index: nil) }
+}

@@ -1,0 +1,175 @@
+import CForetokenKernels
+import ForetokenHardware
+import ForetokenWeights
+
+/// One matrix product of a phase: y = W x (or +=), or y = silu(W x) ⊙ (U x) when `up` is there.
+struct ProductJob {
+    var matrix: PackedMatrix
+    var up: PackedMatrix
+    var isGated: Bool
+    var adds: Bool
+    var rowCount: Int32
+    var input: foretoken_rows
+    var output: foretoken_rows
+
+    init(_ matrix: PackedMatrix, input: foretoken_rows, output: foretoken_rows, rowCount: Int, adds: Bool = false) {
+        self.matrix = matrix
+        up = matrix
+        isGated = false
+        self.adds = adds
+        self.rowCount = Int32(rowCount)
+        self.input = input
+        self.output = output
+    }
+
+    init(gate: PackedMatrix, up: PackedMatrix, input: foretoken_rows, output: foretoken_rows, rowCount: Int) {
+        self.init(gate, input: input, output: output, rowCount: rowCount)
+        self.up = up
+        isGated = true
+    }
+
+    /// More rows than the narrow kernels take: panels are dequantised and multiplied by OpenBLAS. The route depends on
+    /// the row count alone.
+    var isWide: Bool { rowCount > FORETOKEN_MAX_ROWS }
+
+    /// Panels that are never divided between workers. A wide product is cut at fixed rows, since OpenBLAS gives other
+    /// bits for another cut.
+    var panelsPerUnit: Int { isWide ? WideScratch.panels : 1 }
+
+    var unitCount: Int { (matrix.panelCount + panelsPerUnit - 1) / panelsPerUnit }
+
+    /// Relative time of one unit: decoding its weights, then one multiply-add a row.
+    var unitCost: Int {
+        let decode = 2 + 2 * matrix.elementBytes
+        return max(1, Int(matrix.columns) * panelsPerUnit * (decode + Int(rowCount)) * (isGated ? 2 : 1))
+    }
+}
+
+/// A worker's memory for wide products.
+struct WideScratch {
+    /// Panels of one wide unit: 128 output rows.
+    static let panels = 4
+    /// Output rows of one wide unit.
+    static let unitRows = panels * Int(FORETOKEN_PANEL_ROWS)
+    /// Columns decoded at a time, so that the decoded block stays in the L2 cache. A multiple of the scale block.
+    static let columns = 2048
+
+    let decoded: UnsafeMutablePointer<Float>  // [columns][unitRows]
+    let gathered: UnsafeMutablePointer<Float>  // [maximum rows][columns]
+    let product: UnsafeMutablePointer<Float>  // [maximum rows][unitRows]
+
+    static func floatCount(rows: Int) -> Int { columns * unitRows + rows * (columns + unitRows) }
+
+    init(_ base: UnsafeMutablePointer<Float>, rows: Int) {
+        decoded = base
+        gathered = decoded + Self.columns * Self.unitRows
+        product = gathered + rows * Self.columns
+    }
+}
+
+/// Any number of products whose outputs do not overlap, split over the workers by cost.
+struct ProductPhase: Phase {
+    let kernels: KernelTable
+    let jobs: UnsafePointer<ProductJob>
+    let jobCount: Int
+    let scratch: WorkerScratch
+
+    static var entry: WorkerPool.Entry {
+        { $0.phase(ProductPhase.self).work(worker: Int($1), workers: Int($2)) }
+    }
+
+    private func work(worker: Int, workers: Int) {
+        var total = 0
+        for i in 0..<jobCount { total += jobs[i].unitCount * jobs[i].unitCost }
+        let begin = total * worker / workers
+        let end = total * (worker + 1) / workers
+        var passed = 0
+        for i in 0..<jobCount where passed < end {
+            let job = jobs + i
+            let cost = job.pointee.unitCost
+            let units = job.pointee.unitCount
+            // A unit belongs to the worker in whose share it starts.
+            let first = min(units, (max(0, begin - passed) + cost - 1) / cost)
+            let last = min(units, (max(0, end - passed) + cost - 1) / cost)
+            if first < last {
+                let perUnit = job.pointee.panelsPerUnit
+                let panels = first * perUnit..<min(last * perUnit, job.pointee.matrix.panelCount)
+                PanelProduct(kernels: kernels, scratch: scratch.wide(worker)).run(job, panels: panels)
+            }
+            passed += units * cost
+        }
+    }
+}
+
+/// Computes some panels of one job on the calling thread, by the narrow or the wide route.
+struct PanelProduct {
+    let kernels: KernelTable
+    let scratch: WideScratch
+
+    @inline(__always)
+    func run(_ job: UnsafePointer<ProductJob>, panels: Range<Int>) {
+        if job.pointee.isWide {
+            wide(job, panels: panels)
+        } else {
+            narrow(job, panels: panels)
+        }
+    }
+
+    private func narrow(_ job: UnsafePointer<ProductJob>, panels: Range<Int>) {
+        let first = Int32(panels.lowerBound)
+        let count = Int32(panels.count)
+        let value = job.pointee
+        let matrix = job.pointer(to: \.matrix)!
+        if value.isGated {
+            kernels.pointee.gated_product(
+                matrix, job.pointer(to: \.up)!, first, count, value.input, value.rowCount, value.output)
+        } else {
+            kernels.pointee.product(matrix, first, count, value.input, value.rowCount, value.output, value.adds)
+        }
+    }
+
+    private func wide(_ job: UnsafePointer<ProductJob>, panels: Range<Int>) {
+        let value = job.pointee
+        let rowCount = Int(value.rowCount)
+        for first in stride(from: panels.lowerBound, to: panels.upperBound, by: WideScratch.panels) {
+            let column = first * Int(FORETOKEN_PANEL_ROWS)
+            let width = min(WideScratch.unitRows, Int(value.matrix.rows) - column)
+            let output = value.output.base! + column
+            multiply(job.pointer(to: \.matrix)!, first, width, value, into: output, value.output.stride, value.adds)
+            guard value.isGated else { continue }
+            let unitRows = WideScratch.unitRows
+            multiply(job.pointer(to: \.up)!, first, width, value, into: scratch.product, unitRows, false)
+            for row in 0..<rowCount {
+                let gate = output + row * value.output.stride
+                kernels.pointee.swiglu(gate, scratch.product + row * unitRows, gate, Int32(width))
+            }
+        }
+    }
+
+    private func multiply(
+        _ matrix: UnsafePointer<PackedMatrix>, _ firstPanel: Int, _ width: Int, _ job: ProductJob,
+        into output: UnsafeMutablePointer<Float>, _ outputStride: Int, _ adds: Bool
+    ) {
+        let columns = Int(matrix.pointee.columns)
+        let rowCount = Int(job.rowCount)
+        let panels = min(WideScratch.panels, matrix.pointee.panelCount - firstPanel)
+        let decodedStride = panels * Int(FORETOKEN_PANEL_ROWS)
+        for start in stride(from: 0, to: columns, by: WideScratch.columns) {
+            let count = min(WideScratch.columns, columns - start)
+            kernels.pointee.decode_panels(
+                matrix, Int32(firstPanel), Int32(panels), Int32(start), Int32(count), scratch.decoded)
+            var input = job.input.base! + start
+            var inputStride = job.input.stride
+            if let index = job.input.index {
+                for row in 0..<rowCount {
+                    (scratch.gathered + row * count).update(from: input + Int(index[row]) * inputStride, count: count)
+                }
+                input = scratch.gathered
+                inputStride = count
+            }
+            foretoken_blas_product(
+                input, inputStride, scratch.decoded, decodedStride, output, outputStride, job.rowCount, Int32(width),
+                Int32(count), adds || start > 0)
+        }
+    }
+}

@@ -1,0 +1,77 @@
+import CForetokenKernels
+import ForetokenHardware
+import ForetokenWeights
+
+/// The main model: turns tokens into hidden states and logits, and remembers the context as latents. It takes a prompt
+/// in chunks or a verify window of up to 16 rows; each row's result has the same bits whatever else is in the window.
+public final class Verifier {
+    /// Positions the latent cache holds. Forwarding starts here; truncation lowers it.
+    public private(set) var position = 0
+    /// Most positions the latent cache can hold.
+    public var capacity: Int { cache.capacity }
+    /// Rows of the last step that `hidden(row:)` may be asked for.
+    public private(set) var rowCount = 0
+
+    /// Most rows of one verify window.
+    public static let windowRows = Workspace.narrowRows
+    /// Rows of a prompt chunk; prompts are cut at multiples of it.
+    public static let chunkRows = Workspace.chunkRows
+
+    private let weights: ModelWeights
+    private let decoder: Decoder
+    private let cache: LatentCache
+    private let hiddenRows: FloatBuffer
+    private let logitRows: FloatBuffer
+
+    init(weights: ModelWeights, decoder: Decoder, capacity: Int, cacheType: CacheType) throws {
+        let configuration = weights.configuration
+        self.weights = weights
+        self.decoder = decoder
+        cache = try LatentCache(
+            layers: configuration.layerCount, capacity: capacity, rank: configuration.latentRank,
+            rope: configuration.ropeDimension, type: cacheType)
+        hiddenRows = try FloatBuffer(rows: Workspace.chunkRows, columns: configuration.hiddenSize)
+        logitRows = try FloatBuffer(rows: Workspace.narrowRows, columns: configuration.vocabularySize)
+    }
+
+    /// Runs `count` tokens (1...256) at the next positions. Afterwards `hidden(row:)` gives their final hidden states.
+    /// The caller keeps `position + count` within `capacity` and token ids within the vocabulary.
+    public func forward(_ tokens: UnsafePointer<Int32>, count: Int) {
+        precondition(count > 0 && count <= Self.chunkRows && position + count <= capacity, "step outside the cache")
+        let residual = decoder.space.residual
+        withUnsafePointer(to: weights.embedding) { embedding in
+            for row in 0..<count { decoder.kernels.pointee.decode_row(embedding, tokens[row], residual[row: row]) }
+        }
+        decoder.begin(rows: count, position: position)
+        for (index, layer) in weights.layers.enumerated() {
+            decoder.run(layer, cache.layer(index), rows: count, position: position)
+        }
+        decoder.normalise(residual, weights.finalNorm, into: hiddenRows, count)
+        position += count
+        rowCount = count
+    }
+
+    /// Computes logits for `count` (1...16) rows of the last step, starting at `first`; `logits(row:)` then gives them.
+    public func computeLogits(first: Int, count: Int) {
+        precondition(first >= 0 && count > 0 && count <= Self.windowRows && first + count <= rowCount)
+        let input = foretoken_rows(base: hiddenRows[row: first], stride: hiddenRows.stride, index: nil)
+        decoder.multiply(ProductJob(weights.head, input: input, output: logitRows.rows, rowCount: count))
+    }
+
+    /// Logits [vocabulary] of row `row` of the last `computeLogits`, valid until the next one.
+    public func logits(row: Int) -> UnsafeMutableBufferPointer<Float> {
+        UnsafeMutableBufferPointer(start: logitRows[row: row], count: weights.configuration.vocabularySize)
+    }
+
+    /// Final hidden state [hidden], after model.norm, of row `row` of the last step; valid until the next step.
+    public func hidden(row: Int) -> UnsafePointer<Float> { UnsafePointer(hiddenRows[row: row]) }
+
+    /// Floats from one hidden row to the next.
+    public var hiddenStride: Int { hiddenRows.stride }
+
+    /// Forgets all positions from `position` on: rejected drafts.
+    public func truncate(to position: Int) {
+        precondition(position >= 0 && position <= self.position)
+        self.position = position
+    }
+}

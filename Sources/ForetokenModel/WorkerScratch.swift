@@ -1,0 +1,81 @@
+import CForetokenKernels
+import ForetokenWeights
+import Glibc
+
+/// Memory that each worker has for itself. One region serves wide products and attention, which never run at once.
+struct WorkerScratch {
+    let base: UnsafeMutablePointer<Float>
+    /// Floats of one worker.
+    let stride: Int
+    /// Most rows of one wide product.
+    let rows: Int
+
+    @inline(__always)
+    func wide(_ worker: Int) -> WideScratch { WideScratch(base + worker * stride, rows: rows) }
+
+    @inline(__always)
+    func attention(_ worker: Int) -> UnsafeMutablePointer<Float> { base + worker * stride }
+
+    /// Floats that one worker needs for steps of at most `rows` rows, prompt chunks included.
+    static func floatCount(_ configuration: ModelConfiguration, rows: Int) -> Int {
+        let absorbed = foretoken_attention_scratch(
+            Int32(configuration.headCount), Int32(configuration.latentRank), Int32(configuration.ropeDimension))
+        let prompt = PromptAttentionScratch.floatCount(configuration, rows: rows)
+        return max(WideScratch.floatCount(rows: rows), max(absorbed, prompt))
+    }
+}
+
+/// One worker's memory for naive attention over one head.
+struct PromptAttentionScratch {
+    let latents, keys, values, scores, weighted, keyUp, valueUp: UnsafeMutablePointer<Float>
+    let blockMaximum, blockSum, maximum, sum: UnsafeMutablePointer<Float>
+    let keyUpStride, valueUpStride: Int
+
+    private static func padded(_ rows: Int) -> Int {
+        (rows + Int(FORETOKEN_PANEL_ROWS) - 1) / Int(FORETOKEN_PANEL_ROWS) * Int(FORETOKEN_PANEL_ROWS)
+    }
+
+    static func floatCount(_ c: ModelConfiguration, rows: Int) -> Int {
+        let block = Int(FORETOKEN_CONTEXT_BLOCK)
+        let perEntry = c.latentRank + c.ropeDimension + c.nopeDimension + c.ropeDimension + c.valueDimension
+        let factors = c.nopeDimension * padded(c.latentRank) + c.latentRank * padded(c.valueDimension)
+        return block * perEntry + rows * (block + c.valueDimension + 4) + factors
+    }
+
+    init(_ base: UnsafeMutablePointer<Float>, _ step: AttentionStep) {
+        let block = Int(FORETOKEN_CONTEXT_BLOCK)
+        keyUpStride = Self.padded(step.rank)
+        valueUpStride = Self.padded(step.value)
+        latents = base
+        keys = latents + block * (step.rank + step.rope)
+        values = keys + block * step.queryWidth
+        keyUp = values + block * step.value
+        valueUp = keyUp + step.nope * keyUpStride
+        scores = valueUp + step.rank * valueUpStride
+        weighted = scores + step.rowCount * block
+        blockMaximum = weighted + step.rowCount * step.value
+        blockSum = blockMaximum + step.rowCount
+        maximum = blockSum + step.rowCount
+        sum = maximum + step.rowCount
+    }
+
+    /// Folds block result `block` into row `row`: both sides are rescaled to the larger of the two maxima.
+    @inline(__always)
+    func foldRow(
+        _ row: Int, block: Int, into output: UnsafeMutablePointer<Float>, width: Int, isFirst: Bool
+    ) {
+        let addition = weighted + block * width
+        guard !isFirst else {
+            maximum[row] = blockMaximum[block]
+            sum[row] = blockSum[block]
+            output.update(from: addition, count: width)
+            return
+        }
+        let larger = max(maximum[row], blockMaximum[block])
+        let keep = exp(maximum[row] - larger)
+        let take = exp(blockMaximum[block] - larger)
+        for i in 0..<width { output[i] = output[i] * keep + addition[i] * take }
+        sum[row] = sum[row] * keep + blockSum[block] * take
+        maximum[row] = larger
+    }
+}

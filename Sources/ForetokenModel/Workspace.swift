@@ -1,0 +1,62 @@
+import CForetokenKernels
+import ForetokenHardware
+import ForetokenWeights
+
+/// Activations of one step, allocated once. The verifier and the MTP modules take turns in it.
+final class Workspace {
+    /// Rows of one prompt chunk. Chunks begin at multiples of it, so that one prompt is always cut the same way.
+    static let chunkRows = 256
+    /// Rows of one narrow step.
+    static let narrowRows = Int(FORETOKEN_MAX_ROWS)
+
+    let residual, normed, query, queryRank, latent, attended: FloatBuffer
+    let absorbed, mixedLatents: FloatBuffer
+    let routerLogits, slots, shared, mixed: FloatBuffer
+    let cosines, sines: FloatBuffer
+    /// [row][2 · hidden], input of eh_proj.
+    let joined: FloatBuffer
+    let experts: ExpertAssignment
+    let routerScratch: FloatBuffer
+    let jobs: ScratchBuffer<ProductJob>
+    let scratch: WorkerScratch
+    private let workerMemory: FloatBuffer
+
+    init(_ c: ModelConfiguration, workers: Int) throws {
+        let rows = Self.chunkRows
+        let narrow = Self.narrowRows
+        let latentWidth = c.latentRank + c.ropeDimension
+        residual = try FloatBuffer(rows: rows, columns: c.hiddenSize)
+        normed = try FloatBuffer(rows: rows, columns: c.hiddenSize)
+        query = try FloatBuffer(rows: rows, columns: c.headCount * (c.nopeDimension + c.ropeDimension))
+        queryRank = try FloatBuffer(rows: c.queryRank == nil ? 0 : rows, columns: c.queryRank ?? 0)
+        latent = try FloatBuffer(rows: rows, columns: latentWidth)
+        attended = try FloatBuffer(rows: rows, columns: c.headCount * c.valueDimension)
+        absorbed = try FloatBuffer(rows: narrow, columns: c.headCount * latentWidth)
+        mixedLatents = try FloatBuffer(rows: narrow, columns: c.headCount * c.latentRank)
+        routerLogits = try FloatBuffer(rows: rows, columns: c.routedExpertCount)
+        slots = try FloatBuffer(rows: rows * c.expertsPerToken, columns: c.expertIntermediateSize)
+        shared = try FloatBuffer(
+            rows: rows, columns: max(c.intermediateSize, c.sharedExpertCount * c.expertIntermediateSize))
+        mixed = try FloatBuffer(rows: rows, columns: c.hiddenSize)
+        cosines = try FloatBuffer(rows: rows, columns: c.ropeDimension / 2)
+        sines = try FloatBuffer(rows: rows, columns: c.ropeDimension / 2)
+        joined = try FloatBuffer(rows: rows, columns: 2 * c.hiddenSize)
+        experts = try ExpertAssignment(rows: rows, experts: c.routedExpertCount, perRow: c.expertsPerToken)
+        routerScratch = try FloatBuffer(rows: 1, columns: 2 * c.routedExpertCount)
+        jobs = try ScratchBuffer(count: c.routedExpertCount + 4)
+        workerMemory = try FloatBuffer(rows: workers, columns: WorkerScratch.floatCount(c, rows: rows))
+        scratch = WorkerScratch(base: workerMemory.base, stride: workerMemory.stride, rows: rows)
+    }
+
+    /// Bytes a workspace will take, for the fit check before loading.
+    static func byteCount(_ c: ModelConfiguration, workers: Int) -> Int {
+        let perRow =
+            5 * c.hiddenSize + c.headCount * (c.nopeDimension + c.ropeDimension + c.valueDimension)
+            + c.expertsPerToken * c.expertIntermediateSize + (c.queryRank ?? 0)
+            + max(c.intermediateSize, c.sharedExpertCount * c.expertIntermediateSize)
+            + c.routedExpertCount + c.latentRank + 2 * c.ropeDimension
+        let perNarrowRow = c.headCount * (2 * c.latentRank + c.ropeDimension) + c.vocabularySize
+        return 4 * (chunkRows * perRow + narrowRows * perNarrowRow)
+            + 4 * workers * WorkerScratch.floatCount(c, rows: chunkRows)
+    }
+}

@@ -1,0 +1,274 @@
+import ForetokenHardware
+import ForetokenModel
+import ForetokenWeights
+
+/// One generation: a prompt, and how it is to be continued.
+public struct GenerationRequest: Sendable {
+    /// Tokens to append to the generator's context, BOS included where the model wants one.
+    public var prompt: [Int32]
+    /// Most tokens to generate, at least 1.
+    public var maximumTokens = 256
+    /// How tokens are drawn.
+    public var sampling = SamplingOptions()
+    /// How many tokens are drafted.
+    public var draft = DraftMode.auto
+    /// Tokens that end the generation; they are emitted.
+    public var stopTokens: [Int32] = []
+
+    /// A request with the defaults.
+    public init(prompt: [Int32]) { self.prompt = prompt }
+}
+
+/// Why a generation ended.
+public enum FinishReason: String, Sendable {
+    /// A stop token, or the observer asked for the end (a stop string).
+    case stop
+    /// The token limit, or the end of the context.
+    case length
+    /// The observer cancelled.
+    case cancelled
+}
+
+/// What an observer wants after an event.
+public enum Continuation: Sendable {
+    /// Go on.
+    case proceed
+    /// The token just seen completes the answer.
+    case stop
+    /// Give up.
+    case cancel
+}
+
+/// What happens during a generation, in order.
+public enum GenerationEvent: Sendable {
+    /// So many of the request's prompt tokens have been run.
+    case prompt(done: Int, of: Int)
+    /// A token has been accepted.
+    case token(Int32)
+}
+
+/// What a generation came to.
+public struct GenerationResult: Sendable {
+    /// Generated tokens, the one that ended the generation included.
+    public let tokens: [Int32]
+    /// Why it ended.
+    public let reason: FinishReason
+    /// What was drafted and accepted.
+    public let telemetry: Telemetry
+    /// How long it took.
+    public let timings: Timings
+}
+
+/// A request that the generator cannot serve.
+public struct GenerationError: Error, CustomStringConvertible, Sendable {
+    /// What is wrong, with numbers, and what to do.
+    public let description: String
+}
+
+/// Generates text: drafts with the MTP modules, verifies with the main model, keeps what the main model itself would
+/// have said. Tokens are the same at every draft length. The context stays between requests, so a conversation goes on
+/// where it ended.
+public final class Generator {
+    /// Tokens the context can hold.
+    public let capacity: Int
+    private let model: Model
+    private let verifier: Verifier
+    private let draftHead: MTPHead?
+    private let tokens: UnsafeMutablePointer<Int32>
+    /// Tokens in `tokens`: the verifier has seen all of them but, after a generation, the last.
+    private var tokenCount = 0
+    private let drawable: Int
+
+    /// Whether drafts can be made.
+    public var canDraft: Bool { draftHead != nil }
+    /// Number of tokens in the context so far.
+    public var contextCount: Int { tokenCount }
+
+    /// - Parameters:
+    ///   - capacity: context size in tokens.
+    ///   - drafting: whether the MTP modules may be used; false saves their caches.
+    ///   - drawable: ids from here on have no token and are never drawn; nil when all may be.
+    /// - Throws: when the caches' memory cannot be had.
+    public init(
+        model: Model, capacity: Int, cacheType: CacheType = .f32, drafting: Bool = true, drawable: Int? = nil
+    ) throws {
+        self.model = model
+        self.capacity = capacity
+        self.drawable = min(drawable ?? .max, model.configuration.vocabularySize)
+        verifier = try model.makeVerifier(context: capacity, cacheType: cacheType)
+        draftHead = drafting ? try model.makeMTPHead(context: capacity, cacheType: cacheType) : nil
+        // Rejected drafts may lie past the end of the context.
+        tokens = .allocate(capacity: capacity + MTPHead.maximumDrafts + 1)
+    }
+
+    deinit { tokens.deallocate() }
+
+    /// Forgets the whole context.
+    public func clear() {
+        tokenCount = 0
+        verifier.truncate(to: 0)
+        draftHead?.truncate(toRow: 0)
+    }
+
+    /// Appends the prompt to the context and continues it.
+    ///
+    /// - Parameter observe: sees every event in order and may end the generation.
+    /// - Throws: `GenerationError` when the prompt is empty, holds unknown ids or does not fit; nothing has been run then.
+    public func generate(
+        _ request: GenerationRequest, observe: (GenerationEvent) -> Continuation = { _ in .proceed }
+    ) throws -> GenerationResult {
+        try check(request)
+        let limit = draftHead == nil ? 0 : MTPHead.maximumDrafts
+        var run = Run(
+            policy: DraftPolicy(request.draft, limit: limit),
+            sampler: Sampler(request.sampling, limit: drawable, instructionSet: model.instructionSet),
+            stopTokens: request.stopTokens,
+            // Every emitted token but the last needs a place in the cache.
+            end: min(tokenCount + request.prompt.count + request.maximumTokens, capacity + 1))
+        model.pool.startSpinning()
+        defer { model.pool.stopSpinning() }
+        let started = MonotonicClock.now
+        guard prefill(request.prompt, &run, observe) else {
+            return result(run, promptCount: request.prompt.count, started: started)
+        }
+        while run.reason == nil { round(&run, observe) }
+        return result(run, promptCount: request.prompt.count, started: started)
+    }
+
+    /// The state of one generation.
+    private struct Run {
+        var policy: DraftPolicy
+        let sampler: Sampler
+        let stopTokens: [Int32]
+        /// Token count at which the limit is reached.
+        let end: Int
+        var telemetry = Telemetry()
+        var reason: FinishReason?
+        var firstGenerated = 0
+        var firstTokenTime: Int64 = 0
+    }
+
+    private func check(_ request: GenerationRequest) throws {
+        let vocabulary = Int32(model.configuration.vocabularySize)
+        if request.prompt.isEmpty {
+            throw GenerationError(description: "the prompt is empty: there is nothing to continue")
+        }
+        if let index = request.prompt.firstIndex(where: { $0 < 0 || $0 >= vocabulary }) {
+            throw GenerationError(
+                description: "prompt token \(index) is \(request.prompt[index]); ids of this model are 0...\(vocabulary - 1)")
+        }
+        if tokenCount + request.prompt.count > capacity {
+            throw GenerationError(
+                description: "the prompt has \(request.prompt.count) tokens, but \(capacity - tokenCount) of the context's "
+                    + "\(capacity) are free; raise --context (this model allows \(model.configuration.maximumPositions)) "
+                    + "or shorten the prompt")
+        }
+    }
+
+    // MARK: Prompt
+
+    /// Runs everything the verifier has not seen, in chunks that end at absolute multiples of a constant, and draws the
+    /// first token. False when cancelled.
+    private func prefill(
+        _ prompt: [Int32], _ run: inout Run, _ observe: (GenerationEvent) -> Continuation
+    ) -> Bool {
+        for (i, token) in prompt.enumerated() { tokens[tokenCount + i] = token }
+        tokenCount += prompt.count
+        let total = tokenCount - verifier.position
+        while verifier.position < tokenCount {
+            let start = verifier.position
+            let chunkEnd = (start / Verifier.chunkRows + 1) * Verifier.chunkRows
+            let count = min(chunkEnd, tokenCount) - start
+            verifier.forward(tokens + start, count: count)
+            if verifier.position == tokenCount { verifier.computeLogits(first: count - 1, count: 1) }
+            if run.policy.mayDraft, let draftHead {
+                draftHead.observe(verifier.hidden(row: 0), stride: verifier.hiddenStride, count: count)
+                draftHead.catchUp(tokens, known: tokenCount)
+            }
+            let done = total - (tokenCount - verifier.position)
+            if observe(.prompt(done: done, of: total)) != .proceed {
+                run.reason = .cancelled
+                run.firstGenerated = tokenCount
+                return false
+            }
+        }
+        run.firstGenerated = tokenCount
+        let first = run.sampler.pick(verifier.logits(row: 0), position: tokenCount)
+        run.firstTokenTime = MonotonicClock.now
+        emit(first, &run, observe)
+        return true
+    }
+
+    // MARK: Rounds
+
+    /// Drafts, verifies in one step, accepts the longest right prefix and the verifier's own next token.
+    private func round(_ run: inout Run, _ observe: (GenerationEvent) -> Continuation) {
+        let newest = tokenCount - 1
+        let length = run.policy.next(room: run.end - tokenCount - 1)
+        let begun = MonotonicClock.now
+        draft(length, &run)
+        let drafted = MonotonicClock.now
+        verifier.forward(tokens + newest, count: 1 + length)
+        verifier.computeLogits(first: 0, count: 1 + length)
+        let verified = MonotonicClock.now
+        let accepted = accept(length, &run, observe)
+        verifier.truncate(to: newest + 1 + accepted)
+        if run.policy.mayDraft, let draftHead {
+            draftHead.observe(verifier.hidden(row: 0), stride: verifier.hiddenStride, count: accepted + 1)
+            if draftHead.waitingRowCount > Self.waitingRows { draftHead.forgetAllButNewest(Self.waitingRows / 2) }
+        }
+        run.telemetry.record(drafted: length, accepted: accepted)
+        run.policy.record(
+            drafted: length, accepted: accepted, draftNanoseconds: drafted - begun,
+            verifyNanoseconds: verified - drafted)
+    }
+
+    /// Most hidden rows kept while drafting is off; a probe catches up with the newest half or more of them.
+    private static let waitingRows = 32
+
+    /// Writes `length` drafts behind the newest token. A draft is drawn like an output token, with the same noise.
+    private func draft(_ length: Int, _ run: inout Run) {
+        guard length > 0, let draftHead else { return }
+        draftHead.catchUp(tokens, known: tokenCount)
+        for i in 0..<length {
+            let guess = run.sampler.pick(draftHead.draftLogits(), position: tokenCount + i)
+            tokens[tokenCount + i] = guess
+            if i + 1 < length { draftHead.advance(guess) }
+        }
+    }
+
+    /// Emits the verifier's token after each right draft, up to the first wrong one. Returns the drafts accepted.
+    private func accept(_ length: Int, _ run: inout Run, _ observe: (GenerationEvent) -> Continuation) -> Int {
+        for i in 0...length {
+            let guess = i < length ? tokens[tokenCount] : -1
+            let token = run.sampler.pick(verifier.logits(row: i), position: tokenCount)
+            emit(token, &run, observe)
+            if token != guess || run.reason != nil { return token == guess ? i + 1 : i }
+        }
+        return length
+    }
+
+    private func emit(_ token: Int32, _ run: inout Run, _ observe: (GenerationEvent) -> Continuation) {
+        tokens[tokenCount] = token
+        tokenCount += 1
+        switch observe(.token(token)) {
+        case .proceed: break
+        case .stop: run.reason = .stop
+        case .cancel: run.reason = .cancelled
+        }
+        if run.reason == nil && run.stopTokens.contains(token) { run.reason = .stop }
+        if run.reason == nil && tokenCount >= run.end { run.reason = .length }
+    }
+
+    private func result(_ run: Run, promptCount: Int, started: Int64) -> GenerationResult {
+        let ended = MonotonicClock.now
+        var timings = Timings()
+        timings.promptCount = promptCount
+        timings.promptNanoseconds = (run.firstTokenTime == 0 ? ended : run.firstTokenTime) - started
+        timings.predictedCount = tokenCount - run.firstGenerated
+        timings.predictedNanoseconds = run.firstTokenTime == 0 ? 0 : ended - run.firstTokenTime
+        let generated = UnsafeBufferPointer(start: tokens + run.firstGenerated, count: timings.predictedCount)
+        return GenerationResult(
+            tokens: Array(generated), reason: run.reason ?? .length, telemetry: run.telemetry, timings: timings)
+    }
+}

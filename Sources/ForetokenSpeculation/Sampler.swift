@@ -1,0 +1,150 @@
+import CForetokenKernels
+
+/// How a token is drawn from logits.
+public struct SamplingOptions: Sendable, Equatable {
+    /// Divides the logits; 0 takes the largest.
+    public var temperature: Float = 0
+    /// Keeps the k most likely tokens; 0 keeps all.
+    public var topK = 0
+    /// Keeps the smallest set of most likely tokens whose probability reaches this; the token that crosses it stays.
+    public var topP: Float = 1
+    /// Keeps tokens at least this fraction as likely as the likeliest.
+    public var minP: Float = 0
+    /// Decides the noise together with the output position.
+    public var seed: UInt64 = 0
+
+    /// Greedy.
+    public init() {}
+
+    var isFiltered: Bool { topK > 0 || topP < 1 || minP > 0 }
+}
+
+/// Draws tokens by keyed Gumbel noise: token = argmax(log p + g), where g depends on (seed, position, token id) alone
+/// (Gumbel-max; shared noise between draft and verifier as in arXiv 2408.07978). The token at a position is thus a
+/// function of its logits, however the round that produced them was made up. Ties go to the lower id.
+public final class Sampler {
+    private let options: SamplingOptions
+    private let kernels: UnsafePointer<foretoken_kernels>
+    private let limit: Int
+    /// Unnormalised probabilities, exp(logit / T − maximum).
+    private let weights: UnsafeMutablePointer<Float>
+    private let heap: UnsafeMutablePointer<Int32>
+    private let kept: UnsafeMutablePointer<Int32>
+
+    /// - Parameters:
+    ///   - limit: ids from here on are never drawn (head rows without a token).
+    ///   - instructionSet: name of the kernels to use.
+    public init(_ options: SamplingOptions, limit: Int, instructionSet: String) {
+        self.options = options
+        self.limit = limit
+        kernels = foretoken_kernels_named(instructionSet) ?? foretoken_kernels_best()
+        weights = .allocate(capacity: limit)
+        heap = .allocate(capacity: limit)
+        kept = .allocate(capacity: limit)
+    }
+
+    deinit {
+        weights.deallocate()
+        heap.deallocate()
+        kept.deallocate()
+    }
+
+    /// The token for absolute output position `position`.
+    public func pick(_ logits: UnsafeMutableBufferPointer<Float>, position: Int) -> Int32 {
+        let count = min(limit, logits.count)
+        let values = logits.baseAddress!
+        guard options.temperature > 0 else { return kernels.pointee.argmax(values, Int32(count)) }
+        let key = foretoken_noise_key(options.seed, UInt64(position))
+        let inverse = 1 / options.temperature
+        guard options.isFiltered else { return kernels.pointee.sample(values, Int32(count), inverse, key) }
+        let survivors = filter(values, count, inverse)
+        var best = kept[0]
+        var bestScore = -Float.infinity
+        for i in 0..<survivors {
+            let id = kept[i]
+            let score = values[Int(id)] * inverse + foretoken_gumbel(key, id)
+            if score > bestScore || (score == bestScore && id < best) {
+                best = id
+                bestScore = score
+            }
+        }
+        return best
+    }
+
+    /// Writes the surviving ids to `kept` and returns their number, at least 1.
+    private func filter(_ values: UnsafePointer<Float>, _ count: Int, _ inverse: Float) -> Int {
+        weights.update(from: values, count: count)
+        var maximum: Float = 0
+        let total = kernels.pointee.exp_block(weights, Int32(count), inverse, &maximum)
+        var survivors = count
+        if options.topK > 0 {
+            survivors = takeLikeliest(of: count, most: options.topK, mass: .infinity)
+            if options.topP < 1 { survivors = cutNucleus(of: survivors) }
+        } else if options.topP < 1 {
+            survivors = takeLikeliest(of: count, most: count, mass: options.topP * total)
+        } else {
+            for i in 0..<count { kept[i] = Int32(i) }
+        }
+        return options.minP > 0 ? keepLikely(of: survivors) : survivors
+    }
+
+    /// Takes ids in order of weight, larger first and lower id on ties, until there are `most` or their weights reach
+    /// `mass`. Only as many are sorted as survive.
+    private func takeLikeliest(of count: Int, most: Int, mass: Float) -> Int {
+        for i in 0..<count { heap[i] = Int32(i) }
+        for i in (0..<count / 2).reversed() { sink(i, count) }
+        var taken = 0
+        var sum: Float = 0
+        while taken < min(most, count) {
+            kept[taken] = heap[0]
+            sum += weights[Int(heap[0])]
+            taken += 1
+            heap[0] = heap[count - taken]
+            sink(0, count - taken)
+            if sum >= mass { break }
+        }
+        return taken
+    }
+
+    /// Cuts ranked survivors after the one whose cumulative probability, renormalised over them, crosses top-p.
+    private func cutNucleus(of survivors: Int) -> Int {
+        var total: Float = 0
+        for i in 0..<survivors { total += weights[Int(kept[i])] }
+        var sum: Float = 0
+        for i in 0..<survivors {
+            sum += weights[Int(kept[i])]
+            if sum >= options.topP * total { return i + 1 }
+        }
+        return survivors
+    }
+
+    private func keepLikely(of count: Int) -> Int {
+        var survivors = 0
+        // The likeliest token's weight is exp(0) = 1.
+        for i in 0..<count where weights[Int(kept[i])] >= options.minP {
+            kept[survivors] = kept[i]
+            survivors += 1
+        }
+        return max(1, survivors)
+    }
+
+    private func precedes(_ a: Int32, _ b: Int32) -> Bool {
+        let x = weights[Int(a)]
+        let y = weights[Int(b)]
+        return x > y || (x == y && a < b)
+    }
+
+    private func sink(_ start: Int, _ count: Int) {
+        guard start < count else { return }
+        var i = start
+        let moving = heap[i]
+        while 2 * i + 1 < count {
+            var child = 2 * i + 1
+            if child + 1 < count && precedes(heap[child + 1], heap[child]) { child += 1 }
+            guard precedes(heap[child], moving) else { break }
+            heap[i] = heap[child]
+            i = child
+        }
+        heap[i] = moving
+    }
+}

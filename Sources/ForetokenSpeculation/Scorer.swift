@@ -1,0 +1,269 @@
+#if canImport(Glibc)
+import Glibc
+#endif
+import CForetokenKernels
+import ForetokenHardware
+import ForetokenModel
+import ForetokenWeights
+
+/// What a text's tokens cost the model.
+public struct Score: Sendable {
+    /// Natural-log probability of each token given those before it; nil for the first.
+    public var logProbabilities: [Double?] = []
+    /// Per position: the largest raw logits, highest first, ties by lower id. They predict the next token.
+    public var top: [[(token: Int32, logit: Float)]] = []
+    /// Mean nats over all tokens but the first.
+    public var negativeLogLikelihood = 0.0
+    /// The MTP modules' guesses, when asked for.
+    public var mtp: MTPScore?
+
+    /// e^nll.
+    public var perplexity: Double { exp(negativeLogLikelihood) }
+    /// Nats of all scored tokens together.
+    public var totalNats: Double { -logProbabilities.reduce(0) { $0 + ($1 ?? 0) } }
+}
+
+/// What the MTP modules make of a text, every token known (teacher-forced).
+public struct MTPScore: Sendable {
+    /// One module's result.
+    public struct Module: Sendable {
+        /// Mean nats of the tokens it guesses, over targets inside the text.
+        public var negativeLogLikelihood = 0.0
+        /// Entry i is the best guess for position i + 2 + module index.
+        public var argmax: [Int32] = []
+    }
+
+    /// Per module, in order.
+    public var modules: [Module] = []
+    /// Entry [d − 1][t]: draft d of a chain started at row t, for position t + 1 + d. Empty unless asked for.
+    public var recursive: [[Int32]] = []
+}
+
+/// Scores given tokens instead of generating new ones.
+public final class Scorer {
+    private let model: Model
+    private let context: Int
+    private let kernels: UnsafePointer<foretoken_kernels>
+    private let cacheType: CacheType
+
+    /// - Parameter context: longest window the model sees at once; longer texts slide by half of it.
+    public init(model: Model, context: Int, cacheType: CacheType = .f32) {
+        self.model = model
+        self.context = context
+        self.cacheType = cacheType
+        kernels = foretoken_kernels_named(model.instructionSet) ?? foretoken_kernels_best()
+    }
+
+    /// - Parameters:
+    ///   - tokens: at least one id of the vocabulary, BOS included where the model wants one.
+    ///   - topCount: raw logits to report per position.
+    ///   - mtpDepth: drafts of a recursive chain from every row; 0 for none. Needs a single window.
+    ///   - progress: tokens done so far; returns false to cancel.
+    /// - Throws: `GenerationError` for an empty text, foreign ids, or MTP scores of a model without MTP.
+    public func score(
+        _ tokens: [Int32], topCount: Int = 0, mtp: Bool = false, mtpDepth: Int = 0,
+        progress: (Int) -> Bool = { _ in true }
+    ) throws -> Score {
+        try check(tokens, mtp: mtp, mtpDepth: mtpDepth)
+        model.pool.startSpinning()
+        defer { model.pool.stopSpinning() }
+        var pass = Pass(score: Score(), counted: 0)
+        pass.score.logProbabilities.reserveCapacity(tokens.count)
+        let verifier = try model.makeVerifier(context: min(context, tokens.count), cacheType: cacheType)
+        let draftHead = mtp ? try model.makeMTPHead(context: min(context, tokens.count), cacheType: cacheType) : nil
+        if let draftHead {
+            pass.score.mtp = MTPScore(modules: .init(repeating: .init(), count: draftHead.moduleCount))
+            pass.mtpNats = .init(repeating: (0, 0), count: draftHead.moduleCount)
+        }
+        for window in Window.cover(tokens.count, context: context) {
+            let part = window.tokens(of: tokens)
+            try run(part, window, verifier, draftHead, topCount: topCount, into: &pass, progress)
+        }
+        if mtpDepth > 0, let draftHead {
+            pass.score.mtp!.recursive = chains(tokens, verifier, draftHead, depth: mtpDepth)
+        }
+        finish(&pass, count: tokens.count)
+        return pass.score
+    }
+
+    private func check(_ tokens: [Int32], mtp: Bool, mtpDepth: Int) throws {
+        let vocabulary = Int32(model.configuration.vocabularySize)
+        if tokens.isEmpty { throw GenerationError(description: "the text is empty: there is nothing to score") }
+        if let index = tokens.firstIndex(where: { $0 < 0 || $0 >= vocabulary }) {
+            throw GenerationError(
+                description: "token \(index) is \(tokens[index]); ids of this model are 0...\(vocabulary - 1)")
+        }
+        if mtp && model.weights.modules.isEmpty {
+            throw GenerationError(description: "the checkpoint has no MTP module, so there is nothing for --mtp to score")
+        }
+        if mtpDepth > 0 && tokens.count > context {
+            throw GenerationError(
+                description: "chains of drafts from every row need the whole text in one window of \(context) tokens; "
+                    + "this text has \(tokens.count)")
+        }
+    }
+
+    private struct Pass {
+        var score: Score
+        /// Positions whose rows have been reported.
+        var counted: Int
+        var mtpNats: [(sum: Double, count: Int)] = []
+    }
+
+    // MARK: One window
+
+    private func run(
+        _ part: [Int32], _ window: Window, _ verifier: Verifier, _ draftHead: MTPHead?, topCount: Int,
+        into pass: inout Pass, _ progress: (Int) -> Bool
+    ) throws {
+        verifier.truncate(to: 0)
+        draftHead?.truncate(toRow: 0)
+        try part.withUnsafeBufferPointer { buffer in
+            let tokens = buffer.baseAddress!
+            while verifier.position < part.count {
+                let start = verifier.position
+                let count = min(Verifier.chunkRows, part.count - start)
+                verifier.forward(tokens + start, count: count)
+                for first in stride(from: 0, to: count, by: Verifier.windowRows) {
+                    let rows = min(Verifier.windowRows, count - first)
+                    guard start + first + rows > window.firstNew else { continue }
+                    verifier.computeLogits(first: first, count: rows)
+                    for row in max(0, window.firstNew - start - first)..<rows {
+                        let position = start + first + row
+                        // The next window repeats the row that predicts its first new token.
+                        guard position + 1 < part.count || window.endsText else { continue }
+                        report(verifier.logits(row: row), at: position, part, topCount, &pass)
+                    }
+                }
+                if let draftHead {
+                    draftHead.observe(verifier.hidden(row: 0), stride: verifier.hiddenStride, count: count)
+                    draftHead.catchUp(tokens, known: part.count) { report($0, draftHead, part, window, &pass) }
+                }
+                if !progress(window.start + start + count) { throw CancellationError() }
+            }
+        }
+    }
+
+    /// One verifier row: what it says of the next token.
+    private func report(
+        _ logits: UnsafeMutableBufferPointer<Float>, at position: Int, _ part: [Int32], _ topCount: Int,
+        _ pass: inout Pass
+    ) {
+        if pass.score.logProbabilities.isEmpty { pass.score.logProbabilities.append(nil) }
+        if topCount > 0 { pass.score.top.append(largest(topCount, of: logits)) }
+        guard position + 1 < part.count else { return }
+        pass.score.logProbabilities.append(logProbability(of: part[position + 1], in: logits))
+    }
+
+    /// One block of MTP rows: each module's best guess and the cost of the true token.
+    private func report(
+        _ block: MTPHead.CommittedRows, _ draftHead: MTPHead, _ part: [Int32], _ window: Window, _ pass: inout Pass
+    ) {
+        for first in stride(from: 0, to: block.count, by: Verifier.windowRows) {
+            let rows = min(Verifier.windowRows, block.count - first)
+            draftHead.computeLogits(block, first: first, count: rows)
+            for row in 0..<rows where block.firstRow + first + row >= window.firstNew - block.module {
+                let logits = draftHead.logits(row: row)
+                let best = kernels.pointee.argmax(logits.baseAddress!, Int32(logits.count))
+                pass.score.mtp!.modules[block.module].argmax.append(best)
+                let target = block.firstRow + first + row + 2 + block.module
+                guard target < part.count else { continue }
+                pass.mtpNats[block.module].sum -= logProbability(of: part[target], in: logits)
+                pass.mtpNats[block.module].count += 1
+            }
+        }
+    }
+
+    /// Drafts started at every row, each chain fed with its own outputs, as the draft head works while generating.
+    private func chains(
+        _ tokens: [Int32], _ verifier: Verifier, _ draftHead: MTPHead, depth: Int
+    ) -> [[Int32]] {
+        var chains = [[Int32]](repeating: [], count: depth)
+        verifier.truncate(to: 0)
+        draftHead.truncate(toRow: 0)
+        tokens.withUnsafeBufferPointer { buffer in
+            for position in 0..<max(0, tokens.count - 1) {
+                verifier.forward(buffer.baseAddress! + position, count: 1)
+                draftHead.observe(verifier.hidden(row: 0), stride: verifier.hiddenStride, count: 1)
+                draftHead.catchUp(buffer.baseAddress!, known: position + 2)
+                for draft in 0..<depth {
+                    let logits = draftHead.draftLogits(exactly: true)
+                    let guess = kernels.pointee.argmax(logits.baseAddress!, Int32(logits.count))
+                    chains[draft].append(guess)
+                    if draft + 1 < depth { draftHead.advance(guess) }
+                }
+            }
+        }
+        return chains
+    }
+
+    // MARK: Numbers
+
+    private func finish(_ pass: inout Pass, count: Int) {
+        if count > 1 { pass.score.negativeLogLikelihood = pass.score.totalNats / Double(count - 1) }
+        for (module, nats) in pass.mtpNats.enumerated() where nats.count > 0 {
+            pass.score.mtp!.modules[module].negativeLogLikelihood = nats.sum / Double(nats.count)
+        }
+    }
+
+    private func logProbability(of token: Int32, in logits: UnsafeMutableBufferPointer<Float>) -> Double {
+        let largest = Double(logits[Int(kernels.pointee.argmax(logits.baseAddress!, Int32(logits.count)))])
+        var sum = 0.0
+        for logit in logits { sum += exp(Double(logit) - largest) }
+        return Double(logits[Int(token)]) - largest - log(sum)
+    }
+
+    private func largest(
+        _ count: Int, of logits: UnsafeMutableBufferPointer<Float>
+    ) -> [(token: Int32, logit: Float)] {
+        var best: [(token: Int32, logit: Float)] = []
+        for (token, logit) in logits.enumerated() {
+            guard best.count < count || logit > best[best.count - 1].logit else { continue }
+            let place = best.firstIndex { logit > $0.logit } ?? best.count
+            best.insert((Int32(token), logit), at: place)
+            if best.count > count { best.removeLast() }
+        }
+        return best
+    }
+}
+
+/// One stretch of a text that the model sees at once.
+struct Window: Equatable {
+    /// Position of the window's first own token in the text.
+    let start: Int
+    let count: Int
+    /// First position inside the window whose row is new.
+    let firstNew: Int
+    /// Whether the text's first token (BOS) stands before the window's own tokens.
+    let repeatsFirst: Bool
+    /// Whether the text ends with this window.
+    let endsText: Bool
+
+    func tokens(of text: [Int32]) -> [Int32] {
+        let own = text[start..<start + count]
+        return repeatsFirst ? [text[0]] + own : Array(own)
+    }
+
+    /// Windows of at most `context` tokens that cover a text, each moved on by half of that; every window after the
+    /// first starts with the text's first token.
+    static func cover(_ count: Int, context: Int) -> [Window] {
+        let first = min(count, context)
+        var windows = [
+            Window(start: 0, count: first, firstNew: 0, repeatsFirst: false, endsText: first == count)
+        ]
+        let step = max(1, context / 2)
+        let own = context - 1
+        var end = first
+        while end < count {
+            let next = min(end + step, count)
+            let start = max(1, next - own)
+            // Rows from the one that predicts token `end` on are new; row i stands at index i − start + 1.
+            windows.append(
+                Window(
+                    start: start, count: next - start, firstNew: end - start, repeatsFirst: true,
+                    endsText: next == count))
+            end = next
+        }
+        return windows
+    }
+}

@@ -1,0 +1,253 @@
+import CForetokenKernels
+import ForetokenHardware
+
+/// Packed weights of one MLA block. Shapes as [outputs, inputs]; `heads` matrices per table.
+public struct AttentionWeights: Sendable {
+    /// [hidden]
+    public let inputNorm: FloatVector
+    /// q_a_proj [queryRank, hidden]; nil when queries come straight from the hidden state.
+    public let queryDown: PackedMatrix?
+    /// [queryRank]; nil with `queryDown`.
+    public let queryNorm: FloatVector?
+    /// q_b_proj or q_proj [heads · (nope + rope), queryRank or hidden]
+    public let queryUp: PackedMatrix
+    /// kv_a_proj_with_mqa [latentRank + rope, hidden]
+    public let latentDown: PackedMatrix
+    /// [latentRank]
+    public let latentNorm: FloatVector
+    /// Per head the key half of kv_b_proj, transposed: [latentRank, nope]. It carries a query into latent space.
+    public let keyUp: MatrixTable
+    /// Per head the value half of kv_b_proj: [value, latentRank].
+    public let valueUp: MatrixTable
+    /// o_proj [hidden, heads · value]
+    public let output: PackedMatrix
+}
+
+/// A SwiGLU feed-forward: down( silu(gate x) ⊙ up x ).
+public struct MLPWeights: Sendable {
+    /// [intermediate, hidden]
+    public let gate: PackedMatrix
+    /// [intermediate, hidden]
+    public let up: PackedMatrix
+    /// [hidden, intermediate]
+    public let down: PackedMatrix
+}
+
+/// A DeepSeekMoE block.
+public struct MoEWeights: Sendable {
+    /// [experts, hidden]
+    public let router: PackedMatrix
+    /// e_score_correction_bias [experts]
+    public let bias: FloatVector
+    /// Per routed expert, in ascending id.
+    public let gate: MatrixTable
+    /// Per routed expert, in ascending id.
+    public let up: MatrixTable
+    /// Per routed expert, in ascending id.
+    public let down: MatrixTable
+    /// nil when the model has no shared expert.
+    public let shared: MLPWeights?
+}
+
+/// What follows attention in a layer.
+public enum FeedForwardWeights: Sendable {
+    /// One SwiGLU block for every token.
+    case dense(MLPWeights)
+    /// Routed experts and, mostly, a shared one.
+    case moe(MoEWeights)
+}
+
+/// One decoder layer.
+public struct LayerWeights: Sendable {
+    /// Multi-head latent attention.
+    public let attention: AttentionWeights
+    /// post_attention_layernorm [hidden]
+    public let feedForwardNorm: FloatVector
+    /// Dense or mixture of experts.
+    public let feedForward: FeedForwardWeights
+}
+
+/// One multi-token-prediction module.
+public struct MTPWeights: Sendable {
+    /// enorm [hidden], for the embedding half of the input.
+    public let embeddingNorm: FloatVector
+    /// hnorm [hidden], for the hidden-state half.
+    public let hiddenNorm: FloatVector
+    /// eh_proj [hidden, 2 · hidden]; the embedding half comes first.
+    public let projection: PackedMatrix
+    /// The module's decoder layer.
+    public let block: LayerWeights
+    /// shared_head.norm [hidden]
+    public let headNorm: FloatVector
+    /// [vocabulary, hidden]: the main embedding unless the module's own copy differs.
+    public let embedding: PackedMatrix
+    /// [vocabulary, hidden]: the main head unless the module's own copy differs.
+    public let head: PackedMatrix
+    /// FP8 copy of `head` with one scale per row and 128 columns. Drafts come from it; it cannot change the output.
+    public let draftHead: PackedMatrix
+}
+
+/// FP32 values in the model's arena.
+public struct FloatVector: @unchecked Sendable {
+    /// First value; as many follow as the owner's shape says.
+    public let values: UnsafePointer<Float>
+}
+
+/// Equally shaped matrices in the model's arena.
+public struct MatrixTable: @unchecked Sendable {
+    /// First matrix.
+    public let matrices: UnsafePointer<PackedMatrix>
+    /// Number of matrices.
+    public let count: Int
+
+    /// Matrix `i`, unchecked.
+    public subscript(i: Int) -> PackedMatrix { matrices[i] }
+}
+
+/// Every weight of a checkpoint, packed once into one arena for the kernels. Nothing writes to it after `init`, hence
+/// its promise to be safe to share.
+public final class ModelWeights: @unchecked Sendable {
+    /// The checkpoint's shape.
+    public let configuration: ModelConfiguration
+    /// [vocabulary, hidden]; rows are looked up. With tied embeddings it is the head as well.
+    public let embedding: PackedMatrix
+    /// Main layers in order.
+    public let layers: [LayerWeights]
+    /// model.norm [hidden]
+    public let finalNorm: FloatVector
+    /// lm_head [vocabulary, hidden]
+    public let head: PackedMatrix
+    /// MTP modules in order; empty when the checkpoint has none.
+    public let modules: [MTPWeights]
+    /// Bytes of packed weights in memory, derived copies included.
+    public let byteCount: Int
+    /// Bytes of copies made for drafting, which the checkpoint does not hold.
+    public let derivedByteCount: Int
+    private let arena: MemoryArena
+
+    /// Reads and packs all weights of a validated layout on all threads.
+    ///
+    /// - Parameters:
+    ///   - checkpoint: the files.
+    ///   - layout: its tensors, names, shapes and types already checked.
+    ///   - reservedBytes: memory the caller will need besides the weights; counted in the fit check.
+    ///   - progress: told the fraction done, on the calling thread.
+    /// - Throws: `CheckpointError` for unreadable, non-finite or badly scaled weights; `MemoryBudgetError` before
+    ///   anything is read when weights and `reservedBytes` do not fit.
+    public init(
+        checkpoint: Checkpoint, layout: WeightLayout, pool: WorkerPool, reservedBytes: Int = 0,
+        progress: @escaping @Sendable (Double) -> Void = { _ in }
+    ) throws {
+        let configuration = checkpoint.configuration
+        let shared = try SharedCopies(checkpoint, layout)
+        var measure = PackingPlan()
+        _ = PackedModel(layout, configuration, shared, &measure)
+        //try MemoryBudget.current().check(
+            //needed: measure.byteCount + reservedBytes, for: "the weights, caches and scratch of \(checkpoint.label)")
+        let arena = try MemoryArena(byteCount: measure.byteCount)
+        var plan = PackingPlan(base: arena.allocate(byteCount: measure.byteCount))
+        let model = PackedModel(layout, configuration, shared, &plan)
+        let storedBytes = Double(max(1, plan.storedByteCount))
+        try Packer(checkpoint: checkpoint, tasks: plan.tasks) { progress(min(1, Double($0) / storedBytes)) }
+            .run(on: pool)
+        DraftHeads.build(model.draftHeads, on: pool)
+        progress(1)
+        self.arena = arena
+        self.configuration = configuration
+        embedding = model.embedding
+        layers = model.layers
+        finalNorm = model.finalNorm
+        head = model.head
+        modules = model.modules
+        byteCount = measure.byteCount
+        derivedByteCount = model.draftHeads.reduce(0) { $0 + $1.draftHead.byteCount }
+    }
+}
+
+/// The model's structure over a plan: which stored weight becomes which packed matrix.
+private struct PackedModel {
+    let embedding: PackedMatrix
+    let layers: [LayerWeights]
+    let finalNorm: FloatVector
+    let head: PackedMatrix
+    private(set) var modules: [MTPWeights] = []
+    /// One copy a distinct head.
+    private(set) var draftHeads: [DraftHeadSource] = []
+
+    init(
+        _ layout: WeightLayout, _ configuration: ModelConfiguration, _ shared: SharedCopies, _ plan: inout PackingPlan
+    ) {
+        embedding = plan.matrix(layout.embedding)
+        layers = layout.layers.map { plan.layer($0, configuration) }
+        finalNorm = plan.norm(layout.finalNorm)
+        head = layout.head == layout.embedding ? embedding : plan.matrix(layout.head)
+        for (source, copies) in zip(layout.mtp, shared.modules) {
+            let moduleHead = copies.head.map { plan.matrix($0) } ?? head
+            modules.append(
+                MTPWeights(
+                    embeddingNorm: plan.norm(source.embeddingNorm), hiddenNorm: plan.norm(source.hiddenNorm),
+                    projection: plan.matrix(source.projection), block: plan.layer(source.block, configuration),
+                    headNorm: plan.norm(source.headNorm),
+                    embedding: copies.embedding.map { plan.matrix($0) } ?? embedding, head: moduleHead,
+                    draftHead: draftHead(of: moduleHead, &plan)))
+        }
+    }
+
+    private mutating func draftHead(of head: PackedMatrix, _ plan: inout PackingPlan) -> PackedMatrix {
+        if let known = draftHeads.first(where: { $0.head.panels == head.panels }) { return known.draftHead }
+        let copy = plan.derivedFP8(rows: Int(head.rows), columns: Int(head.columns))
+        draftHeads.append(DraftHeadSource(head: head, draftHead: copy))
+        return copy
+    }
+}
+
+extension PackingPlan {
+    fileprivate mutating func norm(_ tensor: TensorInfo) -> FloatVector { FloatVector(values: vector(tensor)) }
+
+    fileprivate mutating func mlp(_ source: MLPSource) -> MLPWeights {
+        MLPWeights(gate: matrix(source.gate), up: matrix(source.up), down: matrix(source.down))
+    }
+
+    fileprivate mutating func tables(_ matrices: [PackedMatrix]) -> MatrixTable {
+        MatrixTable(matrices: table(matrices), count: matrices.count)
+    }
+
+    fileprivate mutating func layer(_ source: LayerSource, _ configuration: ModelConfiguration) -> LayerWeights {
+        LayerWeights(
+            attention: attention(source.attention, configuration),
+            feedForwardNorm: norm(source.feedForwardNorm), feedForward: feedForward(source.feedForward))
+    }
+
+    private mutating func attention(
+        _ source: AttentionSource, _ configuration: ModelConfiguration
+    ) -> AttentionWeights {
+        let nope = configuration.nopeDimension
+        let perHead = nope + configuration.valueDimension
+        var keyUp: [PackedMatrix] = []
+        var valueUp: [PackedMatrix] = []
+        for head in 0..<configuration.headCount {
+            let start = head * perHead
+            keyUp.append(transposed(source.latentUp, rows: start..<start + nope))
+            valueUp.append(matrix(source.latentUp, rows: start + nope..<start + perHead))
+        }
+        return AttentionWeights(
+            inputNorm: norm(source.inputNorm), queryDown: source.queryDown.map { matrix($0) },
+            queryNorm: source.queryNorm.map { norm($0) }, queryUp: matrix(source.query),
+            latentDown: matrix(source.latentDown), latentNorm: norm(source.latentNorm),
+            keyUp: tables(keyUp), valueUp: tables(valueUp), output: matrix(source.output))
+    }
+
+    private mutating func feedForward(_ source: FeedForwardSource) -> FeedForwardWeights {
+        switch source {
+        case .dense(let mlp):
+            return .dense(self.mlp(mlp))
+        case .moe(let router, let bias, let experts, let shared):
+            let packed = experts.map { mlp($0) }
+            return .moe(
+                MoEWeights(
+                    router: matrix(router), bias: norm(bias),
+                    gate: tables(packed.map(\.gate)), up: tables(packed.map(\.up)), down: tables(packed.map(\.down)),
+                    shared: shared.map { mlp($0) }))
+        }
+    }
+}

@@ -1,0 +1,106 @@
+import CForetokenKernels
+
+/// A weight matrix in panels, as the kernels read it. Plain data: it does not own its memory (the model's arena does).
+public typealias PackedMatrix = foretoken_matrix
+
+extension PackedMatrix {
+    /// Panels of 32 output rows.
+    public var panelCount: Int { (Int(rows) + Int(FORETOKEN_PANEL_ROWS) - 1) / Int(FORETOKEN_PANEL_ROWS) }
+
+    /// Bytes of one element.
+    public var elementBytes: Int { PackedFormat(raw: format).elementBytes }
+
+    /// Bytes of one panel's weights.
+    public var panelBytes: Int { Int(columns) * Int(FORETOKEN_PANEL_ROWS) * elementBytes }
+
+    /// Bytes that one pass over the matrix reads, scales included.
+    public var byteCount: Int { panelCount * (panelBytes + Int(groups) * Int(scale_lanes) * 4) }
+}
+
+/// Element formats that stay as they are in memory.
+enum PackedFormat {
+    case f32, bf16, f16, fp8
+
+    init(raw: Int32) {
+        switch UInt32(raw) {
+        case FORETOKEN_FP8.rawValue: self = .fp8
+        case FORETOKEN_BF16.rawValue: self = .bf16
+        case FORETOKEN_F16.rawValue: self = .f16
+        default: self = .f32
+        }
+    }
+
+    /// nil for element types that no weight of this family has.
+    init?(_ type: ElementType) {
+        switch type {
+        case .f32: self = .f32
+        case .bf16: self = .bf16
+        case .f16: self = .f16
+        case .fp8: self = .fp8
+        default: return nil
+        }
+    }
+
+    var raw: Int32 {
+        switch self {
+        case .f32: Int32(FORETOKEN_F32.rawValue)
+        case .bf16: Int32(FORETOKEN_BF16.rawValue)
+        case .f16: Int32(FORETOKEN_F16.rawValue)
+        case .fp8: Int32(FORETOKEN_FP8.rawValue)
+        }
+    }
+
+    var elementBytes: Int {
+        switch self {
+        case .f32: 4
+        case .bf16, .f16: 2
+        case .fp8: 1
+        }
+    }
+
+    /// True when any of `count` elements is NaN (or, for the wider formats, infinite): no published weight is.
+    func hasNonFinite(_ elements: UnsafeRawPointer, count: Int) -> Bool {
+        switch self {
+        case .fp8:
+            return foretoken_fp8_has_nan(elements.assumingMemoryBound(to: UInt8.self), count)
+        case .f32:
+            return Self.anyExponent(elements, count, UInt32.self, mask: 0x7F80_0000)
+        case .bf16:
+            return Self.anyExponent(elements, count, UInt16.self, mask: 0x7F80)
+        case .f16:
+            return Self.anyExponent(elements, count, UInt16.self, mask: 0x7C00)
+        }
+    }
+
+    /// Branch-free inside blocks so that it vectorises: packing must keep up with the disk.
+    private static func anyExponent<Bits: FixedWidthInteger>(
+        _ elements: UnsafeRawPointer, _ count: Int, _: Bits.Type, mask: Bits
+    ) -> Bool {
+        let bits = elements.assumingMemoryBound(to: Bits.self)
+        var start = 0
+        while start < count {
+            let end = min(start + 4096, count)
+            var found: Bits = 0
+            for i in start..<end { found |= (bits[i] & mask) == mask ? 1 : 0 }
+            if found != 0 { return true }
+            start = end
+        }
+        return false
+    }
+}
+
+/// How the scale blocks of a stored FP8 weight fall on a slice of it.
+struct ScaleGrid {
+    /// Columns of the slice's first group; groups after it have 128.
+    let firstGroup: Int
+    let groups: Int
+
+    /// - Parameters:
+    ///   - start: index along the summed dimension at which the slice starts in the stored weight.
+    ///   - count: length of the slice along it.
+    init(start: Int, count: Int) {
+        let block = Int(FORETOKEN_SCALE_BLOCK)
+        firstGroup = min(block - start % block, count)
+        groups = 1 + (count - firstGroup + block - 1) / block
+    }
+}

@@ -1,0 +1,216 @@
+import CForetokenKernels
+import ForetokenHardware
+import Synchronization
+
+/// Runs a plan's tasks on all threads: reads each stored weight once, checks it, and writes it where the plan says.
+final class Packer: Sendable {
+    private let checkpoint: Checkpoint
+    private let tasks: [PackTask]
+    private let next = Atomic<Int>(0)
+    private let packedBytes = Atomic<Int>(0)
+    private let failure = Mutex<(any Error)?>(nil)
+    private let progress: @Sendable (Int) -> Void
+
+    /// - Parameter progress: told the stored bytes packed so far, always on the calling thread.
+    init(checkpoint: Checkpoint, tasks: [PackTask], progress: @escaping @Sendable (Int) -> Void) {
+        self.checkpoint = checkpoint
+        self.tasks = tasks
+        self.progress = progress
+    }
+
+    func run(on pool: WorkerPool) throws {
+        let context = Unmanaged.passUnretained(self).toOpaque()
+        withExtendedLifetime(self) {
+            pool.run(
+                { context, worker, _ in
+                    Unmanaged<Packer>.fromOpaque(context!).takeUnretainedValue().work(reports: worker == 0)
+                }, context)
+        }
+        if let error = failure.withLock({ $0 }) { throw error }
+    }
+
+    private func work(reports: Bool) {
+        var scratch = PackingScratch()
+        while true {
+            let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
+            guard index < tasks.count else { return }
+            do {
+                let bytes = try perform(tasks[index], &scratch)
+                packedBytes.wrappingAdd(bytes, ordering: .relaxed)
+                if reports { progress(packedBytes.load(ordering: .relaxed)) }
+            } catch {
+                failure.withLock { if $0 == nil { $0 = error } }
+                next.store(tasks.count, ordering: .relaxed)
+                return
+            }
+        }
+    }
+
+    /// Returns the stored bytes read.
+    private func perform(_ task: PackTask, _ scratch: inout PackingScratch) throws -> Int {
+        switch task {
+        case .panels(let source, let matrix, let panels, let firstRow):
+            return try pack(source, into: matrix, panels: panels, firstRow: firstRow, &scratch)
+        case .transposedSlice(let source, let matrix, let rows):
+            return try packTransposed(source, into: matrix, rows: rows, &scratch)
+        case .vector(let tensor, let destination):
+            return try widen(tensor, into: destination.floats, &scratch)
+        }
+    }
+
+    private func pack(
+        _ source: LinearSource, into matrix: PackedMatrix, panels: Range<Int>, firstRow: Int,
+        _ scratch: inout PackingScratch
+    ) throws -> Int {
+        let lanes = Int(FORETOKEN_PANEL_ROWS)
+        let columns = Int(matrix.columns)
+        let first = panels.lowerBound * lanes
+        let count = min(panels.upperBound * lanes, Int(matrix.rows)) - first
+        let bytes = try readRows(source.weight, first: firstRow + first, count: count, &scratch)
+        let rowBytes = columns * matrix.elementBytes
+        for panel in panels {
+            let row = panel * lanes - first
+            foretoken_pack_panel(
+                UnsafeRawPointer(scratch.weights + row * rowBytes), columns, Int32(min(lanes, count - row)),
+                Int32(columns), Int32(matrix.elementBytes),
+                UnsafeMutableRawPointer(mutating: matrix.panels + panel * matrix.panelBytes))
+        }
+        guard let scaleTensor = source.scale else { return bytes }
+        let scales = try readScales(scaleTensor, of: source.weight, &scratch)
+        let block = Int(FORETOKEN_SCALE_BLOCK)
+        let out = UnsafeMutablePointer(mutating: matrix.scales!)
+        let groups = Int(matrix.groups)
+        let scaleLanes = Int(matrix.scale_lanes)
+        for panel in panels {
+            for group in 0..<groups {
+                for lane in 0..<scaleLanes {
+                    let row = min(firstRow + panel * lanes + lane, source.weight.shape[0] - 1)
+                    out[(panel * groups + group) * scaleLanes + lane] = scales[row / block * groups + group]
+                }
+            }
+        }
+        return bytes
+    }
+
+    private func packTransposed(
+        _ source: LinearSource, into matrix: PackedMatrix, rows: Range<Int>, _ scratch: inout PackingScratch
+    ) throws -> Int {
+        let bytes = try readRows(source.weight, first: rows.lowerBound, count: rows.count, &scratch)
+        let lanes = Int(FORETOKEN_PANEL_ROWS)
+        let stored = Int(matrix.rows)  // stored columns
+        let size = matrix.elementBytes
+        let out = UnsafeMutableRawPointer(mutating: matrix.panels!)
+        for panel in 0..<matrix.panelCount {
+            for column in 0..<rows.count {
+                let width = min(lanes, stored - panel * lanes)
+                let destination = out + (panel * rows.count + column) * lanes * size
+                destination.copyMemory(
+                    from: scratch.weights + (column * stored + panel * lanes) * size, byteCount: width * size)
+                (destination + width * size).initializeMemory(
+                    as: UInt8.self, repeating: 0, count: (lanes - width) * size)
+            }
+        }
+        guard let scaleTensor = source.scale else { return bytes }
+        let scales = try readScales(scaleTensor, of: source.weight, &scratch)
+        let block = Int(FORETOKEN_SCALE_BLOCK)
+        let blocksAcross = scaleTensor.shape[1]
+        let groups = Int(matrix.groups)
+        let scaleOut = UnsafeMutablePointer(mutating: matrix.scales!)
+        for panel in 0..<matrix.panelCount {
+            for group in 0..<groups {
+                let blockRow = rows.lowerBound / block + group
+                scaleOut[panel * groups + group] = scales[blockRow * blocksAcross + panel * lanes / block]
+            }
+        }
+        return bytes
+    }
+
+    private func widen(
+        _ tensor: TensorInfo, into out: UnsafeMutablePointer<Float>, _ scratch: inout PackingScratch
+    ) throws -> Int {
+        let count = tensor.elementCount
+        let size = tensor.type.bits / 8
+        scratch.reserve(weightBytes: count * size)
+        let bytes = UnsafeMutableRawBufferPointer(start: scratch.weights, count: count * size)
+        try checkpoint.read(tensor, fromByte: 0, into: bytes)
+        try checkFinite(tensor, count: count, at: 0, &scratch)
+        for i in 0..<count {
+            switch tensor.type {
+            case .bf16:
+                out[i] = Float(
+                    bitPattern: UInt32(scratch.weights.load(fromByteOffset: i * 2, as: UInt16.self)) << 16)
+            case .f16:
+                out[i] = Float(scratch.weights.load(fromByteOffset: i * 2, as: Float16.self))
+            default:
+                out[i] = scratch.weights.load(fromByteOffset: i * 4, as: Float.self)
+            }
+        }
+        return bytes.count
+    }
+
+    private func readRows(
+        _ tensor: TensorInfo, first: Int, count: Int, _ scratch: inout PackingScratch
+    ) throws -> Int {
+        let columns = tensor.shape[1]
+        let rowBytes = columns * tensor.type.bits / 8
+        scratch.reserve(weightBytes: count * rowBytes)
+        let bytes = UnsafeMutableRawBufferPointer(start: scratch.weights, count: count * rowBytes)
+        try checkpoint.read(tensor, fromByte: first * rowBytes, into: bytes)
+        try checkFinite(tensor, count: count * columns, at: first, &scratch)
+        return bytes.count
+    }
+
+    private func checkFinite(
+        _ tensor: TensorInfo, count: Int, at row: Int, _ scratch: inout PackingScratch
+    ) throws {
+        guard let format = PackedFormat(tensor.type), format.hasNonFinite(scratch.weights, count: count) else { return }
+        throw CheckpointError(
+            "\(checkpoint.fileNames[tensor.file]): \(tensor.name) holds NaN or infinite weights",
+            expected: "finite \(tensor.type.rawValue) values",
+            found: "a non-finite value in the block that starts at row \(row)",
+            hint: "the file is damaged or was exported wrongly; fetch or export it again")
+    }
+
+    private func readScales(
+        _ tensor: TensorInfo, of weight: TensorInfo, _ scratch: inout PackingScratch
+    ) throws -> UnsafeMutablePointer<Float> {
+        scratch.reserve(scaleCount: tensor.elementCount)
+        let bytes = UnsafeMutableRawBufferPointer(start: scratch.scales, count: tensor.elementCount * 4)
+        try checkpoint.read(tensor, fromByte: 0, into: bytes)
+        for i in 0..<tensor.elementCount where !(scratch.scales[i].isFinite && scratch.scales[i] > 0) {
+            throw CheckpointError(
+                "\(checkpoint.fileNames[tensor.file]): \(tensor.name) holds a bad scale",
+                expected: "finite scales above 0",
+                found: "\(scratch.scales[i]) for block [\(i / tensor.shape[1]), \(i % tensor.shape[1])]",
+                hint: "the file is damaged or was exported wrongly; fetch or export it again")
+        }
+        return scratch.scales
+    }
+}
+
+/// One thread's staging memory; grows to the largest task and is freed with the thread's work.
+private struct PackingScratch: ~Copyable {
+    private(set) var weights = UnsafeMutableRawPointer.allocate(byteCount: 64, alignment: 64)
+    private(set) var scales = UnsafeMutablePointer<Float>.allocate(capacity: 16)
+    private var weightBytes = 64
+    private var scaleCount = 16
+
+    mutating func reserve(weightBytes bytes: Int) {
+        guard bytes > weightBytes else { return }
+        weights.deallocate()
+        weights = .allocate(byteCount: bytes, alignment: 64)
+        weightBytes = bytes
+    }
+
+    mutating func reserve(scaleCount count: Int) {
+        guard count > scaleCount else { return }
+        scales.deallocate()
+        scales = .allocate(capacity: count)
+        scaleCount = count
+    }
+
+    deinit {
+        weights.deallocate()
+        scales.deallocate()
+    }
+}

@@ -1,0 +1,118 @@
+import CForetokenKernels
+
+/// One piece of packing work, small enough that all threads stay busy to the end.
+enum PackTask: Sendable {
+    /// Panels of a slice of a stored weight; the slice's row 0 is the stored row `firstRow`.
+    case panels(LinearSource, into: PackedMatrix, panels: Range<Int>, firstRow: Int)
+    /// A slice of stored rows turned into columns.
+    case transposedSlice(LinearSource, into: PackedMatrix, rows: Range<Int>)
+    /// A norm or bias, widened to FP32.
+    case vector(TensorInfo, into: FloatDestination)
+}
+
+/// Where a vector goes. The plan hands each destination to exactly one task.
+struct FloatDestination: @unchecked Sendable {
+    let floats: UnsafeMutablePointer<Float>
+}
+
+extension PackedMatrix: @retroactive @unchecked Sendable {}
+
+/// Decides where every weight lies and what must be done to put it there. It is run twice over the same layout: first
+/// without memory, to learn how much is needed; then with it.
+struct PackingPlan {
+    private(set) var tasks: [PackTask] = []
+    private(set) var byteCount = 0
+    /// Bytes of the files that the tasks will read.
+    private(set) var storedByteCount = 0
+    private let base: UnsafeMutableRawPointer?
+
+    init(base: UnsafeMutableRawPointer? = nil) { self.base = base }
+
+    /// Bytes of weights a task should pack: large enough to amortise a read, small enough to balance threads.
+    private static let taskBytes = 2 << 20
+
+    mutating func reserve(byteCount bytes: Int) -> UnsafeMutableRawPointer {
+        let offset = byteCount
+        byteCount += (bytes + 63) & ~63
+        // While measuring, addresses only tell matrices apart: nothing reads or writes through them.
+        return base.map { $0 + offset } ?? UnsafeMutableRawPointer(bitPattern: 4096 + offset)!
+    }
+
+    /// Packs stored rows `rows` (all of them by default).
+    mutating func matrix(_ source: LinearSource, rows: Range<Int>? = nil) -> PackedMatrix {
+        let slice = rows ?? 0..<source.rows
+        let columns = source.columns
+        storedByteCount += source.weight.range.count / source.rows * slice.count
+        // A panel of a slice that starts inside a group of 32 can straddle two scale blocks: then each lane has its own.
+        let aligned = slice.lowerBound % Int(FORETOKEN_PANEL_ROWS) == 0
+        let matrix = reserveMatrix(
+            source, rows: slice.count, columns: columns, grid: ScaleGrid(start: 0, count: columns),
+            scaleLanes: aligned ? 1 : Int(FORETOKEN_PANEL_ROWS))
+        let panelsPerTask = max(1, Self.taskBytes / max(1, matrix.panelBytes) / 4 * 4)
+        for first in stride(from: 0, to: matrix.panelCount, by: panelsPerTask) {
+            let panels = first..<min(first + panelsPerTask, matrix.panelCount)
+            tasks.append(.panels(source, into: matrix, panels: panels, firstRow: slice.lowerBound))
+        }
+        return matrix
+    }
+
+    /// Packs the transpose of stored rows `rows`: a matrix [stored columns, rows.count].
+    mutating func transposed(_ source: LinearSource, rows: Range<Int>) -> PackedMatrix {
+        let matrix = reserveMatrix(
+            source, rows: source.columns, columns: rows.count,
+            grid: ScaleGrid(start: rows.lowerBound, count: rows.count), scaleLanes: 1)
+        storedByteCount += source.weight.range.count / source.rows * rows.count
+        tasks.append(.transposedSlice(source, into: matrix, rows: rows))
+        return matrix
+    }
+
+    mutating func vector(_ tensor: TensorInfo) -> UnsafePointer<Float> {
+        storedByteCount += tensor.range.count
+        let floats = reserve(byteCount: tensor.elementCount * 4).assumingMemoryBound(to: Float.self)
+        tasks.append(.vector(tensor, into: FloatDestination(floats: floats)))
+        return UnsafePointer(floats)
+    }
+
+    /// An FP8 matrix without a source: the caller fills it once the weights it derives from are packed.
+    mutating func derivedFP8(rows: Int, columns: Int) -> PackedMatrix {
+        let lanes = Int(FORETOKEN_PANEL_ROWS)
+        let grid = ScaleGrid(start: 0, count: columns)
+        return reserveMatrix(format: .fp8, rows: rows, columns: columns, grid: grid, scaleLanes: lanes)
+    }
+
+    /// A table in the arena, so that parallel phases can hold a plain pointer to it.
+    mutating func table(_ matrices: [PackedMatrix]) -> UnsafePointer<PackedMatrix> {
+        let stride = MemoryLayout<PackedMatrix>.stride
+        let memory = reserve(byteCount: matrices.count * stride).assumingMemoryBound(to: PackedMatrix.self)
+        if base != nil { memory.initialize(from: matrices, count: matrices.count) }
+        return UnsafePointer(memory)
+    }
+
+    private mutating func reserveMatrix(
+        _ source: LinearSource, rows: Int, columns: Int, grid: ScaleGrid, scaleLanes: Int
+    ) -> PackedMatrix {
+        // WeightLayout admits these four element types alone.
+        let format = PackedFormat(source.weight.type) ?? .f32
+        return reserveMatrix(format: format, rows: rows, columns: columns, grid: grid, scaleLanes: scaleLanes)
+    }
+
+    private mutating func reserveMatrix(
+        format: PackedFormat, rows: Int, columns: Int, grid: ScaleGrid, scaleLanes: Int
+    ) -> PackedMatrix {
+        let panelBytes = foretoken_panel_bytes(Int32(rows), Int32(columns), Int32(format.elementBytes))
+        let panels = reserve(byteCount: panelBytes)
+        var matrix = PackedMatrix()
+        matrix.panels = UnsafeRawPointer(panels)
+        matrix.rows = Int32(rows)
+        matrix.columns = Int32(columns)
+        matrix.format = format.raw
+        if format == .fp8 {
+            matrix.first_group = Int32(grid.firstGroup)
+            matrix.groups = Int32(grid.groups)
+            matrix.scale_lanes = Int32(scaleLanes)
+            let floats = matrix.panelCount * grid.groups * scaleLanes
+            matrix.scales = UnsafePointer(reserve(byteCount: floats * 4).assumingMemoryBound(to: Float.self))
+        }
+        return matrix
+    }
+}

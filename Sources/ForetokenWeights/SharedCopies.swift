@@ -1,0 +1,49 @@
+import Glibc
+
+/// Which of the MTP modules' own embedding and head copies really differ from the main model's. Published checkpoints
+/// repeat both tables; packing a repetition would cost its size again for nothing.
+struct SharedCopies {
+    /// One module's tables, each nil where it is absent or repeats the main one.
+    struct OwnTables {
+        let embedding: LinearSource?
+        let head: LinearSource?
+    }
+
+    let modules: [OwnTables]
+
+    init(_ checkpoint: Checkpoint, _ layout: WeightLayout) throws {
+        modules = try layout.mtp.map {
+            OwnTables(
+                embedding: try Self.differing($0.embedding, from: layout.embedding, in: checkpoint),
+                head: try Self.differing($0.head, from: layout.head, in: checkpoint))
+        }
+    }
+
+    private static func differing(
+        _ copy: LinearSource?, from main: LinearSource, in checkpoint: Checkpoint
+    ) throws -> LinearSource? {
+        guard let copy else { return nil }
+        guard try areEqual(copy.weight, main.weight, in: checkpoint) else { return copy }
+        switch (copy.scale, main.scale) {
+        case (nil, nil): return nil
+        case (let a?, let b?): return try areEqual(a, b, in: checkpoint) ? nil : copy
+        default: return copy
+        }
+    }
+
+    private static func areEqual(_ a: TensorInfo, _ b: TensorInfo, in checkpoint: Checkpoint) throws -> Bool {
+        guard a.type == b.type, a.shape == b.shape else { return false }
+        let chunk = 1 << 20
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 2 * chunk, alignment: 64)
+        defer { buffer.deallocate() }
+        for start in stride(from: 0, to: a.range.count, by: chunk) {
+            let count = min(chunk, a.range.count - start)
+            let left = UnsafeMutableRawBufferPointer(rebasing: buffer[0..<count])
+            let right = UnsafeMutableRawBufferPointer(rebasing: buffer[chunk..<chunk + count])
+            try checkpoint.read(a, fromByte: start, into: left)
+            try checkpoint.read(b, fromByte: start, into: right)
+            if memcmp(left.baseAddress!, right.baseAddress!, count) != 0 { return false }
+        }
+        return true
+    }
+}
