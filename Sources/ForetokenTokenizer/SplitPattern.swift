@@ -1,6 +1,10 @@
 import CForetokenRegex
 
-/// A compiled expression of a Split pre-tokenizer. PCRE2's compiled code is never written to after it is made.
+/// A compiled expression of a Split pre-tokenizer.
+///
+/// Classes such as `\p{L}` follow the Unicode version of the PCRE2 library in use (10.42: Unicode 14). Characters assigned
+/// later count as unassigned, so words of them may be cut elsewhere than by the reference library; no byte is lost.
+// Unchecked: PCRE2 never writes to compiled code after it is made.
 final class SplitPattern: @unchecked Sendable {
     /// As tokenizer.json gives it: an Oniguruma expression, or plain text.
     enum Source: Equatable {

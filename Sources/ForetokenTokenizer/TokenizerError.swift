@@ -13,6 +13,7 @@ public enum TokenizerError: Error, Equatable, CustomStringConvertible {
     /// The conversation cannot be written in the checkpoint's chat format.
     case chat(reason: String)
 
+    /// What was expected, what was found, and what to do.
     public var description: String {
         switch self {
         case .damaged(let file, let reason):

@@ -99,4 +99,16 @@ struct PublishedTokenizerTests {
         #expect(!tokenizer.isSpecial(128_798))
         #expect(tokenizer.isSpecial(128_805))
     }
+
+    @Test func writesAConversation() throws {
+        let tokenizer = try publishedTokenizer.get()
+        let messages: [ChatMessage] = [
+            .init(.system, "You are helpful."), .init(.user, "Hi"), .init(.assistant, "Hello!"), .init(.user, "2+2?"),
+        ]
+        let ids = try ChatFormat.detect(tokenizer).encode(messages: messages, tokenizer: tokenizer)
+        #expect(
+            ids == [
+                0, 3476, 477, 11502, 16, 128_803, 23166, 128_804, 19923, 3, 1, 128_803, 20, 13, 20, 33, 128_804,
+            ])
+    }
 }
