@@ -96,7 +96,7 @@ def model_from(c, tensors):
         elif name.endswith("gate_up"):
             value = joined(prefix, "gate_proj", "up_proj")
         else:
-            value = tensors[name]
+            value = tensors["model.embed_tokens.weight" if name == "lm_head.weight" and c["tie_word_embeddings"] else name]
         model.p[name].copy_(value)
     for i in model.moe_layers:
         model.bias[i] = tensors[f"model.layers.{i}.mlp.gate.e_score_correction_bias"]
@@ -104,7 +104,7 @@ def model_from(c, tensors):
         prefix = f"model.layers.{model.main_layers + j}."
         copies = ((model.own_embedding, "embed_tokens", "model.embed_tokens"), (model.own_head, "shared_head.head", "lm_head"))
         for own, copy, main in copies:
-            mine, shared = tensors.get(f"{prefix}{copy}.weight"), tensors[f"{main}.weight"]
+            mine, shared = tensors.get(f"{prefix}{copy}.weight"), model.p[f"{main}.weight"]
             if mine is not None and not torch.equal(mine, shared):
                 own[j] = mine
     return model
@@ -112,9 +112,10 @@ def model_from(c, tensors):
 
 def read_tensors(folder):
     """{name: FP32 tensor} of a folder, FP8 weights dequantised."""
-    with open(os.path.join(folder, "model.safetensors.index.json")) as file:
-        files = sorted(set(json.load(file)["weight_map"].values()))
-    raw = {}
+    index, files, raw = os.path.join(folder, "model.safetensors.index.json"), ["model.safetensors"], {}
+    if os.path.exists(index):
+        with open(index) as file:
+            files = sorted(set(json.load(file)["weight_map"].values()))
     for name in files:
         with safe_open(os.path.join(folder, name), "pt") as file:
             raw |= {key: file.get_tensor(key) for key in file.keys()}

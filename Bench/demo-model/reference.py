@@ -41,14 +41,15 @@ def discard(hf):
 
 
 @torch.no_grad()
-def mtp_states(hf, ids):
-    """States after shared_head.norm of every MTP module, each chained to the one before: [1, N − 1 − j, H] for module j."""
+def mtp_states(hf, ids, own_embedding=None):
+    """States after shared_head.norm of every MTP module, each chained to the one before: [1, N − 1 − j, H] for module j.
+    own_embedding: {module: its own table}; transformers itself always uses the main model's."""
     from transformers.modeling_layers import MtpModel
 
     h, out = hf.model(ids).last_hidden_state, []
     for j, layer in enumerate(MtpModel.from_pretrained(hf).eval().layers):
-        n = ids.shape[1] - 1 - j
-        embedded, positions = hf.model.embed_tokens(ids[:, 1 + j:]), torch.arange(n)[None]
+        n, table = ids.shape[1] - 1 - j, (own_embedding or {}).get(j, hf.model.embed_tokens.weight)
+        embedded, positions = table[ids[:, 1 + j:]], torch.arange(n)[None]
         mask = torch.full((1, 1, n, n), torch.finfo(torch.float32).min).triu(1)
         h = layer(embedded, h[:, :n], hf.model.rotary_emb(embedded, positions), mask, positions, None)
         out.append(h)
