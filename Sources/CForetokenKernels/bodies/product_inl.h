@@ -227,7 +227,8 @@ static void FT_ISA(gated_product)(const foretoken_matrix *gate, const foretoken_
     for (int32_t m = 0; m < row_count; m++) rows[m] = row_at(x, m);
     const foretoken_matrix *const both[2] = {gate, up};
     // Two panels share a walk only when their groups coincide.
-    bool alike = gate->format == up->format && gate->first_group == up->first_group && gate->scale_lanes == up->scale_lanes;
+    bool alike = gate->format == up->format && gate->first_group == up->first_group &&
+                 gate->scale_lanes == up->scale_lanes;
     for (int32_t p = first; p < first + count; p++) {
         _Alignas(64) ft_totals totals[2];
         const int32_t panel[2] = {p, p};
