@@ -15,8 +15,8 @@ FT_INLINE v8 bfloat8(const uint16_t *p) {
     return (v8)_mm256_castsi256_ps(_mm256_slli_epi32(wide, 16));
 }
 
-/// FP8 decodes to value × FT_FP8_RAW, in slot order: sign-extended within 16 bits and shifted right by 4, an e4m3 byte is
-/// a BF16 number whose exponent bias is 7 instead of 127. Nine shifts and masks give 32 weights, where vpmovsxbw and
+/// FP8 decodes to value × FT_FP8_RAW, in slot order: sign-extended within 16 bits and shifted right by 4, an e4m3 byte
+/// is a BF16 number whose exponent bias is 7 instead of 127. Nine shifts and masks give 32 weights, where vpmovsxbw and
 /// vcvtph2ps take about twice the micro-operations. Codes with exponent 0 become FP32 subnormals, which the fused
 /// multiply-add takes at full speed on AMD; Intel cores pay an assist for each of these (rare) operands.
 #define FT_FP8_RAW 0x1p-120f
