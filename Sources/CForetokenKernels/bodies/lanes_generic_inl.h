@@ -37,6 +37,10 @@ FT_INLINE void fp8_rows(const float *slots, float *rows) {
     memcpy(rows, slots, FORETOKEN_PANEL_ROWS * sizeof(float));
 }
 
+FT_INLINE void bf16_rows(const float *slots, float *rows) {
+    memcpy(rows, slots, FORETOKEN_PANEL_ROWS * sizeof(float));
+}
+
 /// An e4m3 byte by the same shift as FP16's, one exponent bit wider.
 FT_INLINE v8 quarter8(const uint8_t *p) {
     typedef int8_t v8b __attribute__((vector_size(8)));

@@ -6,7 +6,7 @@
 //   2 rows    32 lanes
 //   3-6 rows  16 lanes, twice
 //   more      even blocks of 3 to 6 rows; decoding again from L1 is cheaper than keeping decoded weights there
-// Every output element is the same chain of operations in each of them. FP8 sums run in the slot order of the table's
+// Every output element is the same chain of operations in each of them. Sums run in the slot order of the format's
 // decoder and return to row order when a panel is finished.
 
 enum {
@@ -27,6 +27,18 @@ typedef struct {
 
 FT_INLINE size_t element_bytes(int format) {
     return format == FORETOKEN_FP8 ? 1 : format == FORETOKEN_F32 ? 4 : 2;
+}
+
+/// Brings 32 decoded values or sums from the slot order of their format's decoder into row order.
+FT_INLINE void order_rows(int format, float *values) {
+    if (format != FORETOKEN_FP8 && format != FORETOKEN_BF16) return;
+    float slots[PANEL];
+    memcpy(slots, values, sizeof slots);
+    if (format == FORETOKEN_FP8) {
+        fp8_rows(slots, values);
+    } else {
+        bf16_rows(slots, values);
+    }
 }
 
 /// Multipliers of eight slots; they carry the powers of two that decoder and activations left out.
@@ -181,12 +193,8 @@ static void panel_totals(const foretoken_matrix *const *w, const int32_t *panel,
         }
         from += columns;
     }
-    for (int p = 0; p < panels && shape->format == FORETOKEN_FP8; p++) {
-        for (int r = 0; r < row_count; r++) {
-            float slots[PANEL];
-            memcpy(slots, totals[p][r], sizeof slots);
-            fp8_rows(slots, totals[p][r]);
-        }
+    for (int p = 0; p < panels; p++) {
+        for (int r = 0; r < row_count; r++) order_rows(shape->format, totals[p][r]);
     }
 }
 
