@@ -96,7 +96,7 @@ def model_from(c, tensors):
         elif name.endswith("gate_up"):
             value = joined(prefix, "gate_proj", "up_proj")
         else:
-            value = tensors["model.embed_tokens.weight" if name == "lm_head.weight" and c["tie_word_embeddings"] else name]
+            value = tensors["model.embed_tokens.weight" if name == "lm_head.weight" and c.get("tie_word_embeddings") else name]
         model.p[name].copy_(value)
     for i in model.moe_layers:
         model.bias[i] = tensors[f"model.layers.{i}.mlp.gate.e_score_correction_bias"]

@@ -83,9 +83,10 @@ def distillation(model, ids, h, depth, temperature, tv):
     ids [B, T + 1] (row T − 1 needs its next token); h [B, T, H], detached. Embedding and head get no gradient.
     tv as in kernels.HeadDistillation; None: the losses are 1 − Σ min(p, q) alone."""
     T = h.shape[1]
-    embedding, head = model.p["model.embed_tokens.weight"].detach(), model.p["lm_head.weight"].detach()
+    embedding = model.own_embedding.get(0, model.p["model.embed_tokens.weight"]).detach()
+    head = model.own_head.get(0, model.p["lm_head.weight"]).detach()
     with torch.no_grad():
-        target = torch.softmax(h @ head.t() / temperature, -1)
+        target = torch.softmax(model.head(h) / temperature, -1)
     cache, losses = [], []
     x = model.mtp_input(0, h, embedding[ids[:, 1:T + 1]])
     x = model.layer(model.main_layers, x, torch.arange(T), cache)

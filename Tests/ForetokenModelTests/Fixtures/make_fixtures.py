@@ -36,7 +36,7 @@ BF16_PLAIN = dict(
     n_routed_experts=12, num_experts_per_tok=3, n_group=1, topk_group=1, n_shared_experts=2, routed_scaling_factor=1.5,
     rope_theta=50000.0, rope_scaling=None, max_position_embeddings=256, num_nextn_predict_layers=2)
 
-# No dimension but the experts' count is a multiple of 128: partial edge blocks everywhere; heads of 72 query rows and 88
+# No dimension is a multiple of 128: partial edge blocks everywhere; heads of 72 query rows and 88
 # key-value rows straddle scale blocks; YaRN with a factor on cos and sin that is not 1.
 FP8_RAGGED = dict(
     SHARED, vocab_size=360, num_hidden_layers=3, first_k_dense_replace=1, q_lora_rank=136, kv_lora_rank=56,
