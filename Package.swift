@@ -49,7 +49,7 @@ let package = Package(
             swiftSettings: swift),
         .target(
             name: "ForetokenSpeculation",
-            dependencies: ["ForetokenModel", "ForetokenTokenizer", "ForetokenWeights", "CForetokenKernels"],
+            dependencies: ["ForetokenModel", "ForetokenWeights", "ForetokenHardware", "CForetokenKernels"],
             swiftSettings: swift),
         .executableTarget(
             name: "foretoken",
@@ -59,7 +59,7 @@ let package = Package(
             ], swiftSettings: swift),
 
         .target(
-            name: "ForetokenTestSupport", dependencies: ["ForetokenWeights"], path: "Tests/ForetokenTestSupport",
+            name: "ForetokenTestSupport", dependencies: ["ForetokenModel", "ForetokenWeights", "ForetokenHardware"], path: "Tests/ForetokenTestSupport",
             swiftSettings: swift),
         .testTarget(
             name: "CForetokenKernelsTests", dependencies: ["CForetokenKernels", "ForetokenTestSupport"],

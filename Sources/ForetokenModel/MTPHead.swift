@@ -1,4 +1,5 @@
 import CForetokenKernels
+import ForetokenHardware
 import ForetokenWeights
 
 /// The checkpoint's multi-token-prediction modules as a draft head. It keeps up with the verifier's true hidden states
@@ -70,8 +71,8 @@ public final class MTPHead {
     ///   - known: number of tokens in it.
     ///   - visit: told each block of finished rows; `computeLogits` may be called inside.
     public func catchUp(
-        _ tokens: UnsafePointer<Int32>, known: Int, visit: ((CommittedRows) throws -> Void)? = nil
-    ) rethrows {
+        _ tokens: UnsafePointer<Int32>, known: Int, visit: (CommittedRows) -> Void = { _ in }
+    ) {
         for (index, module) in modules.enumerated() {
             while true {
                 let firstRow = module.nextRow
@@ -81,7 +82,7 @@ public final class MTPHead {
                     modules[index + 1].append(output.base, stride: output.stride, count: count)
                 }
                 if index == 0 { remember(output[row: count - 1]) }
-                try visit?(CommittedRows(module: index, firstRow: firstRow, count: count))
+                visit(CommittedRows(module: index, firstRow: firstRow, count: count))
             }
         }
         draftCount = 0

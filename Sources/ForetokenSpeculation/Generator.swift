@@ -1,5 +1,6 @@
 import ForetokenHardware
 import ForetokenModel
+import ForetokenWeights
 
 /// One generation: a prompt, and how it is to be continued.
 public struct GenerationRequest: Sendable {

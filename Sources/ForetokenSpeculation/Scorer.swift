@@ -2,7 +2,9 @@
 import Glibc
 #endif
 import CForetokenKernels
+import ForetokenHardware
 import ForetokenModel
+import ForetokenWeights
 
 /// What a text's tokens cost the model.
 public struct Score: Sendable {

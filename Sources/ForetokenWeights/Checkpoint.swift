@@ -15,6 +15,8 @@ public final class Checkpoint: Sendable {
     public let warnings: [String]
 
     let folder: CheckpointFolder
+    /// Tensors whose absence is explained by a problem of their file.
+    let knownMissing: Set<String>
     private let sources: [ByteSource]
 
     /// Opens a Hugging Face folder.
@@ -35,15 +37,22 @@ public final class Checkpoint: Sendable {
         try self.init(CheckpointSurvey(folder, label: label))
     }
 
-    init(_ survey: CheckpointSurvey) throws {
+    private convenience init(_ survey: CheckpointSurvey) throws {
         try survey.problems.throwFirst()
+        self.init(unchecked: survey)!
+    }
+
+    /// A checkpoint for inspection: there may be problems, as long as the configuration could be read.
+    init?(unchecked survey: CheckpointSurvey) {
+        guard let configuration = survey.configuration else { return nil }
         label = survey.label
-        configuration = survey.configuration!
+        self.configuration = configuration
         tensors = survey.tensors
         fileNames = survey.fileNames
         warnings = survey.warnings
         folder = survey.folder
         sources = survey.sources
+        knownMissing = survey.knownMissing
     }
 
     /// The tensor of that name, if there is one.

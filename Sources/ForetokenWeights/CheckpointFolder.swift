@@ -22,6 +22,16 @@ enum CheckpointFolder: Sendable {
         }
     }
 
+    /// Regular files with their sizes, sorted by name.
+    func regularFiles() throws -> [(name: String, size: Int)] {
+        try names().compactMap { name in
+            guard case .directory(let path) = self else { return try open(name).map { (name, $0.count) } }
+            var status = stat()
+            let isRegular = stat("\(path)/\(name)", &status) == 0 && status.st_mode & S_IFMT == S_IFREG
+            return isRegular ? (name, Int(status.st_size)) : nil
+        }
+    }
+
     /// Opens the file of that name; nil when there is none. Names with a path separator are refused.
     func open(_ name: String) throws -> ByteSource? {
         guard CheckpointFolder.isPlainName(name) else {

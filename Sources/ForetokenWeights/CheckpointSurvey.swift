@@ -13,6 +13,8 @@ struct CheckpointSurvey {
     private(set) var fileNames: [String] = []
     private(set) var sources: [ByteSource] = []
     private(set) var tensors: [String: TensorInfo] = [:]
+    /// Tensors that the index names but their file, by itself a problem, does not hold.
+    private(set) var knownMissing: Set<String> = []
     private(set) var problems: [CheckpointError] = []
     private(set) var warnings: [String] = []
 
@@ -130,7 +132,8 @@ struct CheckpointSurvey {
     }
 
     private mutating func reportMissing(_ index: [String: String], unreadable: Set<String>) {
-        let missing = index.filter { tensors[$0.key] == nil && !unreadable.contains($0.value) }.keys.sorted()
+        knownMissing = Set(index.keys.lazy.filter { [tensors] in tensors[$0] == nil })
+        let missing = knownMissing.filter { !unreadable.contains(index[$0]!) }.sorted()
         for name in missing.prefix(100) {
             problems.append(
                 CheckpointError(

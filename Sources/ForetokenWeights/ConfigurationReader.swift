@@ -1,6 +1,7 @@
 /// Reads config.json key by key and notes every problem instead of stopping at the first.
 ///
-/// After a problem a harmless value takes the place of the bad one; the result is thrown away as a whole.
+/// After a problem the largest allowed value takes the place of the bad one, so that keys bounded by it raise no problem of
+/// their own; the result is thrown away as a whole.
 struct ConfigurationReader {
     private let members: [String: JSONValue]
     private let file: String
@@ -32,7 +33,7 @@ struct ConfigurationReader {
         case nil where missing != nil: return missing!
         case .null where (null ?? missing) != nil: return (null ?? missing)!
         case .integer(let value) where range ~= value: return value
-        case let other: return mismatch(keys[0], "a whole number in \(range)", other, instead: range.lowerBound)
+        case let other: return mismatch(keys[0], "a whole number in \(range)", other, instead: range.upperBound)
         }
     }
 

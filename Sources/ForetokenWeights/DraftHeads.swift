@@ -36,7 +36,7 @@ enum DraftHeads {
         let kernels = foretoken_kernels_best()!
         var head = source.head
         for panel in panels {
-            kernels.pointee.decode_panels(&head, Int32(panel), 1, values)
+            kernels.pointee.decode_panels(&head, Int32(panel), 1, 0, head.columns, values)
             for group in 0..<groups {
                 let start = group * Int(FORETOKEN_SCALE_BLOCK)
                 let end = min(start + Int(FORETOKEN_SCALE_BLOCK), columns)

@@ -127,13 +127,13 @@ struct JSONScanner {
 
     /// Reads a whole number from 0 to `Int.max`, written without fraction or exponent.
     mutating func count() throws -> Int {
+        let first = next()
         let start = position
-        guard case .integer(let value) = try number(), value >= 0, bytes[firstByte(from: start)] != UInt8(ascii: "-")
-        else {
-            position = start
-            throw failure(expected: "a whole number from 0 to \(Int.max)")
+        if let first, UInt8(ascii: "0")...UInt8(ascii: "9") ~= first, case .integer(let value) = try number() {
+            return value
         }
-        return value
+        position = start
+        throw failure(expected: "a whole number from 0 to \(Int.max)")
     }
 
     /// Reads a string; escapes are resolved and invalid UTF-8 is refused.

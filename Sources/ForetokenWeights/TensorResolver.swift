@@ -138,6 +138,7 @@ struct TensorResolver {
         let placeholder = TensorInfo(name: name, type: .f32, shape: shape, file: 0, range: 0..<0)
         if isExhausted { return placeholder }
         guard let tensor = checkpoint.tensor(name) else {
+            if checkpoint.knownMissing.contains(name) { return placeholder }
             report(
                 CheckpointError(
                     "\(checkpoint.label): tensor \(name) is missing", expected: "shape \(shape)",

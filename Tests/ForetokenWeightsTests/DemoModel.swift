@@ -1,4 +1,4 @@
-import ForetokenWeights
+import FoundationEssentials
 
 /// The demo model's folder in the source tree.
 enum DemoModel {
@@ -7,4 +7,6 @@ enum DemoModel {
         let components = #filePath.split(separator: "/").dropLast(3)
         return "/" + components.joined(separator: "/") + "/Sources/CForetokenDemo/model"
     }()
+
+    static let isPresent = FileManager.default.fileExists(atPath: directory + "/config.json")
 }

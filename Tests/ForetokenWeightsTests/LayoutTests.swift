@@ -1,8 +1,9 @@
+import ForetokenTestSupport
 import ForetokenWeights
 import Testing
 
 @Suite struct LayoutTests {
-    @Test func demoModelIsComplete() throws {
+    @Test(.enabled(if: DemoModel.isPresent)) func demoModelIsComplete() throws {
         let checkpoint = try Checkpoint(directory: DemoModel.directory)
         #expect(checkpoint.tensors.count == 1313)
         let layout = try WeightLayout(checkpoint)
@@ -12,16 +13,112 @@ import Testing
         #expect(layout.mtp[0].head != nil && layout.mtp[0].embedding != nil)
         #expect(layout.mtp[0].projection.columns == 512)
         #expect(layout.layers[0].attention.latentDown.scale?.shape == [1, 2])
-        guard case .dense(let mlp) = layout.layers[0].feedForward else {
-            Issue.record("layer 0 is dense")
+        guard case .dense(let mlp) = layout.layers[0].feedForward,
+            case .moe(let router, let bias, let experts, let shared) = layout.layers[1].feedForward
+        else {
+            Issue.record("layer 0 is dense, layer 1 has experts")
             return
         }
         #expect(mlp.down.scale?.shape == [2, 6])
-        guard case .moe(let router, let bias, let experts, let shared) = layout.layers[1].feedForward else {
-            Issue.record("layer 1 has experts")
-            return
-        }
         #expect(router.weight.type == .bf16 && bias.type == .f32)
         #expect(experts.count == 32 && shared != nil)
+    }
+
+    @Test(arguments: TinyGeometry.Storage.allCases, [1, 3])
+    func everyStorage(_ storage: TinyGeometry.Storage, shards: Int) throws {
+        let model = TinyModel(TinyGeometry { $0.storage = storage })
+        try withCheckpoint(model.files(shards: shards)) { checkpoint in
+            let layout = try WeightLayout(checkpoint)
+            #expect(layout.warnings.isEmpty && layout.mtp.count == 1)
+            let query = layout.layers[2].attention.query
+            #expect((query.rows, query.columns) == (192, 72))
+            #expect((query.scale != nil) == (query.weight.type == .fp8))
+        }
+    }
+
+    @Test(arguments: [0, 1, 2], [0, 1, 2]) func sharedExpertsAndModules(shared: Int, modules: Int) throws {
+        let geometry = TinyGeometry {
+            $0.sharedExperts = shared
+            $0.mtpModules = modules
+            $0.mtpCopies = modules == 1
+            $0.queryRank = shared == 0 ? nil : 72
+            $0.tiedHead = shared == 2
+        }
+        try withCheckpoint(TinyModel(geometry).files()) { checkpoint in
+            let layout = try WeightLayout(checkpoint)
+            #expect(layout.warnings.isEmpty && layout.mtp.count == modules)
+            #expect(layout.mtp.allSatisfy { ($0.head != nil) == geometry.mtpCopies })
+            #expect((layout.head == layout.embedding) == geometry.tiedHead)
+            #expect((layout.layers[0].attention.queryDown == nil) == (shared == 0))
+            guard case .moe(_, _, let experts, let mlp) = layout.layers[1].feedForward else {
+                Issue.record("layer 1 has experts")
+                return
+            }
+            #expect(experts.count == 16 && (mlp?.gate.rows ?? 0) == 48 * shared)
+        }
+    }
+
+    @Test func missingModuleIsAWarning() throws {
+        var model = TinyModel()
+        model.tensors.removeAll { $0.name.hasPrefix("model.layers.3.") }
+        try withCheckpoint(model.files()) { checkpoint in
+            let layout = try WeightLayout(checkpoint)
+            #expect(layout.mtp.isEmpty && layout.warnings.count == 1)
+        }
+    }
+
+    @Test func unexpectedTensorsGetOneWarning() throws {
+        var model = TinyModel()
+        model.tensors.append(StoredTensor(name: "extra.one", .f32, shape: [1], values: [1]))
+        model.tensors.append(StoredTensor(name: "extra.two", .f32, shape: [1], values: [1]))
+        let frequencies = "model.layers.0.self_attn.rotary_emb.inv_freq"
+        model.tensors.append(StoredTensor(name: frequencies, .f32, shape: [1], values: [1]))
+        try withCheckpoint(model.files()) { checkpoint in
+            let warnings = try WeightLayout(checkpoint).warnings
+            #expect(warnings.count == 1 && warnings[0].contains("2 unexpected") && warnings[0].contains("extra.one"))
+        }
+    }
+
+    @Test func refusesWrongTensors() throws {
+        let down = "model.layers.0.mlp.down_proj.weight"
+        let cases: [(mention: [String], change: (inout TinyModel) -> Void)] = [
+            (["lm_head.weight", "missing"], { $0.remove("lm_head.weight") }),
+            (["model.layers.3.enorm.weight", "missing"], { $0.remove("model.layers.3.enorm.weight") }),
+            ([down + "_scale_inv", "missing"], { $0.remove(down + "_scale_inv") }),
+            ([down, "[200, 136]", "[136, 200]"], { $0.change(down) { $0.shape = [136, 200] } }),
+            ([down + "_scale_inv", "[2, 2]", "[4]"], { $0.change(down + "_scale_inv") { $0.shape = [4] } }),
+            (
+                [down + "_scale_inv", "F32", "BF16"],
+                {
+                    $0.change(down + "_scale_inv") {
+                        $0 = StoredTensor(name: $0.name, .bf16, shape: $0.shape, values: $0.values)
+                    }
+                }
+            ),
+            ([down, "F8_E4M3", "F8_E4M3FNUZ"], { $0.change(down) { $0.type = .fp8E4M3FNUZ } }),
+            (
+                ["model.norm.weight", "BF16", "U16"], { $0.change("model.norm.weight") { $0.type = .u16 } }
+            ),
+            (
+                ["e_score_correction_bias", "missing"],
+                { $0.remove("model.layers.1.mlp.gate.e_score_correction_bias") }
+            ),
+            (["shared_experts", "n_shared_experts"], { $0.configuration["n_shared_experts"] = "0" }),
+            (["missing"], { $0.configuration["num_hidden_layers"] = "10000" }),
+        ]
+        for (mention, change) in cases {
+            var model = TinyModel()
+            change(&model)
+            let text = complaint { try withCheckpoint(model.files()) { _ = try WeightLayout($0) } }
+            for word in mention { #expect(text.contains(word), "\(text)") }
+        }
+    }
+}
+
+extension TinyModel {
+    mutating func remove(_ name: String) { tensors.removeAll { $0.name == name } }
+
+    mutating func change(_ name: String, _ body: (inout StoredTensor) -> Void) {
+        body(&tensors[tensors.firstIndex { $0.name == name }!])
     }
 }

@@ -1,0 +1,189 @@
+/// Turns an FP8 checkpoint into a BF16 one, with the values of DeepSeek's `fp8_cast_bf16.py`:
+/// W[r,c] = bf16( float(q[r,c]) · S[⌊r/128⌋, ⌊c/128⌋] ), product in FP32, round to nearest even.
+///
+/// File names stay, scales go, MTP modules are converted like everything else, other tensors are copied bit by bit. Unlike
+/// the script, it also writes config.json without its `quantization_config`, copies the tokenizer and other small files,
+/// and refuses a weight whose scale is missing.
+public struct BF16Conversion {
+    /// How far a conversion has come.
+    public struct Progress: Sendable {
+        /// The file being written.
+        public let file: String
+        /// Source bytes done.
+        public let doneBytes: Int
+        /// Source bytes in all.
+        public let totalBytes: Int
+    }
+
+    /// Bytes read at a time.
+    private static let chunkBytes = 4 << 20
+    /// Larger files that are not weights are left behind.
+    private static let maximumCopiedFile = 64 << 20
+
+    private struct Item {
+        let source: TensorInfo
+        let scale: TensorInfo?
+        var type: ElementType { scale == nil ? source.type : .bf16 }
+        var byteCount: Int { scale == nil ? source.range.count : 2 * source.elementCount }
+    }
+
+    private let checkpoint: Checkpoint
+    /// Per file, its new tensors in their order.
+    private let files: [(name: String, items: [Item])]
+    private let totalBytes: Int
+
+    /// Converts `checkpoint` into the new folder `destination`.
+    /// - Parameters:
+    ///   - destination: must not exist. It appears when everything is on the disk; after an error nothing is left.
+    ///   - progress: called after every few megabytes; may throw to stop.
+    /// - Throws: `CheckpointError`; whatever `progress` throws.
+    public static func run(
+        _ checkpoint: Checkpoint, to destination: String, progress: (Progress) throws -> Void = { _ in }
+    ) throws {
+        let conversion = try BF16Conversion(checkpoint)
+        let folder = try OutputFolder(destination)
+        try conversion.requireSpace(folder)
+        try conversion.writeWeights(folder, progress)
+        try conversion.writeIndex(folder)
+        try conversion.writeConfiguration(folder)
+        try conversion.copySmallFiles(folder)
+        try folder.finish()
+    }
+
+    // MARK: Plan
+
+    private init(_ checkpoint: Checkpoint) throws {
+        self.checkpoint = checkpoint
+        var items = [[Item]](repeating: [], count: checkpoint.fileNames.count)
+        var problems: [CheckpointError] = []
+        for tensor in checkpoint.tensors.values where !tensor.name.hasSuffix(TensorResolver.scaleSuffix) {
+            do {
+                items[tensor.file].append(Item(source: tensor, scale: try BF16Conversion.scale(of: tensor, checkpoint)))
+            } catch let error as CheckpointError {
+                problems.append(error)
+            }
+        }
+        try problems.sorted { $0.summary < $1.summary }.throwFirst()
+        files = zip(checkpoint.fileNames, items).map { name, items in
+            // Widest elements first keeps everything aligned, as other writers of the format do.
+            (name, items.sorted { ($1.type.bits, $0.source.name) < ($0.type.bits, $1.source.name) })
+        }
+        totalBytes = items.joined().reduce(0) { $0 + $1.source.range.count }
+    }
+
+    /// The scale of an FP8 weight, nil for a tensor that is copied.
+    private static func scale(of tensor: TensorInfo, _ checkpoint: Checkpoint) throws -> TensorInfo? {
+        let place = "\(checkpoint.fileNames[tensor.file]): tensor \(shown(tensor.name))"
+        switch tensor.type {
+        case .fp8: break
+        case .fp8E5M2, .fp8E8M0, .fp8E4M3FNUZ, .fp8E5M2FNUZ, .f4, .f6E2M3, .f6E3M2:
+            throw CheckpointError("\(place) cannot be converted", expected: "F8_E4M3", found: tensor.type.rawValue)
+        default: return nil
+        }
+        guard let scale = checkpoint.tensor(tensor.name + TensorResolver.scaleSuffix) else {
+            throw CheckpointError(
+                "\(place) has no scale", expected: "the tensor \(shown(tensor.name))\(TensorResolver.scaleSuffix)",
+                hint: "without its scale the weight cannot be converted; the checkpoint is incomplete")
+        }
+        let blocks = tensor.shape.map { ($0 + TensorResolver.scaleBlock - 1) / TensorResolver.scaleBlock }
+        guard tensor.shape.count == 2, scale.type == .f32, scale.shape == blocks else {
+            throw CheckpointError(
+                "\(place) has a scale that does not fit", expected: "F32 \(blocks) for a matrix \(tensor.shape)",
+                found: "\(scale.type.rawValue) \(scale.shape)")
+        }
+        return scale
+    }
+
+    private func requireSpace(_ folder: OutputFolder) throws {
+        let needed = files.reduce(0) { $0 + $1.items.reduce(0) { $0 + $1.byteCount } }
+        if let available = folder.availableBytes, available < needed {
+            throw CheckpointError(
+                "the disk is too full for the converted weights", expected: "\(needed) free bytes",
+                found: "\(available)", kind: .system)
+        }
+    }
+
+    // MARK: Weights
+
+    private func writeWeights(_ folder: OutputFolder, _ progress: (Progress) throws -> Void) throws {
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: BF16Conversion.chunkBytes, alignment: 64)
+        let converted = UnsafeMutableBufferPointer<UInt16>.allocate(capacity: BF16Conversion.chunkBytes)
+        defer {
+            buffer.deallocate()
+            converted.deallocate()
+        }
+        var done = 0
+        for (name, items) in files {
+            try folder.write(name) { file in
+                let header = items.map {
+                    (name: $0.source.name, type: $0.type, shape: $0.source.shape, bytes: $0.byteCount)
+                }
+                try file.write(SafetensorsHeader.encode(header))
+                for item in items {
+                    let decoder = try item.scale.map { try BlockDecoder(item.source, scale: $0, checkpoint) }
+                    try checkpoint.forEachChunk(of: item.source, buffer: buffer) { offset, bytes in
+                        if let decoder {
+                            try decoder.decode(bytes, firstElement: offset, into: converted)
+                            try file.write(
+                                UnsafeRawBufferPointer(
+                                    rebasing: UnsafeRawBufferPointer(converted)[..<(2 * bytes.count)]))
+                        } else {
+                            try file.write(bytes)
+                        }
+                        done += bytes.count
+                        try progress(Progress(file: name, doneBytes: done, totalBytes: totalBytes))
+                    }
+                }
+            }
+        }
+    }
+
+    // MARK: Other files
+
+    private func writeIndex(_ folder: OutputFolder) throws {
+        guard try checkpoint.folder.names().contains(CheckpointSurvey.indexFile) else { return }
+        let entries = files.flatMap { file in file.items.map { ($0.source.name, file.name) } }.sorted { $0.0 < $1.0 }
+        let lines = entries.map { "    \(quotedJSON($0.0)): \(quotedJSON($0.1))" }
+        let text = "{\n  \"metadata\": {},\n  \"weight_map\": {\n\(lines.joined(separator: ",\n"))\n  }\n}\n"
+        try folder.write(CheckpointSurvey.indexFile) { try $0.write(Array(text.utf8)) }
+    }
+
+    private func writeConfiguration(_ folder: OutputFolder) throws {
+        let name = CheckpointSurvey.configurationFile
+        let text = try checkpoint.folder.read(name) ?? []
+        let plain = try removingMember("quantization_config", from: text, file: name)
+        try folder.write(name) { try $0.write(plain) }
+    }
+
+    private func copySmallFiles(_ folder: OutputFolder) throws {
+        let written = [CheckpointSurvey.indexFile, CheckpointSurvey.configurationFile]
+        for (name, size) in try checkpoint.folder.regularFiles()
+        where !name.hasSuffix(".safetensors") && !name.hasPrefix(".") && !written.contains(name)
+            && size <= BF16Conversion.maximumCopiedFile
+        {
+            guard let bytes = try checkpoint.folder.read(name) else { continue }
+            try folder.write(name) { try $0.write(bytes) }
+        }
+    }
+}
+
+/// The text of a JSON object without one of its members; all other bytes stay as they are.
+func removingMember(_ name: String, from text: [UInt8], file: String) throws -> [UInt8] {
+    var scanner = JSONScanner(text, file: file)
+    var members: [(key: String, range: Range<Int>)] = []
+    try scanner.object { scanner, key in
+        let start = scanner.keyStart
+        _ = try scanner.value()
+        members.append((key, start..<scanner.position))
+    }
+    guard let index = members.firstIndex(where: { $0.key == name }) else { return text }
+    // The comma before the member goes with it, or, for the first member, the one behind it.
+    let cut =
+        if index > 0 {
+            members[index - 1].range.upperBound..<members[index].range.upperBound
+        } else {
+            members[0].range
+                .lowerBound..<(members.count > 1 ? members[1].range.lowerBound : members[0].range.upperBound)
+        }
+    return Array(text[..<cut.lowerBound] + text[cut.upperBound...])
+}

@@ -1,0 +1,120 @@
+/// What a folder holds and everything that is wrong with it: the answer of `foretoken inspect`.
+///
+/// Encodes as `{"model_type", "config", "mtp_modules", "tensors", "bytes_by_dtype", "problems"}`.
+public struct Inspection: Sendable, Encodable {
+    /// `model_type` of config.json, if it could be read.
+    public let modelType: String?
+    /// The configuration as this program understands it; nil when there is a problem with it.
+    public let configuration: ModelConfiguration?
+    /// MTP modules whose tensors are there.
+    public let mtpModuleCount: Int
+    /// Tensors of the checkpoint.
+    public let tensorCount: Int
+    /// Bytes of weights by dtype, under the names of the safetensors format.
+    public let bytesByType: [String: Int]
+    /// Every problem found; empty for a usable checkpoint.
+    public let problems: [CheckpointError]
+    /// What is odd but does no harm, one sentence each. Not encoded.
+    public let warnings: [String]
+
+    private let configurationJSON: JSONValue?
+
+    /// Bytes read at a time by the scan of weights.
+    private static let chunkBytes = 4 << 20
+
+    /// Looks at a folder.
+    /// - Parameters:
+    ///   - directory: a folder, of whatever content.
+    ///   - scanningWeights: also reads all weights, looking for NaN, infinities and scales that are not positive.
+    ///   - progress: called during the scan with the bytes done and the bytes in all; may throw to stop.
+    /// - Throws: `CheckpointError` of kind `.missingPath` when there is no such folder; whatever `progress` throws.
+    ///   Problems *in* the folder are results, not errors.
+    public init(
+        directory: String, scanningWeights: Bool = false, progress: (Int, Int) throws -> Void = { _, _ in }
+    ) throws {
+        try CheckpointFolder.requireDirectory(directory)
+        try self.init(
+            CheckpointSurvey(.directory(directory), label: directory), scanningWeights: scanningWeights,
+            progress: progress)
+    }
+
+    /// Looks at the folder of an open checkpoint again, the embedded one included.
+    public init(
+        _ checkpoint: Checkpoint, scanningWeights: Bool = false, progress: (Int, Int) throws -> Void = { _, _ in }
+    ) throws {
+        try self.init(
+            CheckpointSurvey(checkpoint.folder, label: checkpoint.label), scanningWeights: scanningWeights,
+            progress: progress)
+    }
+
+    private init(_ survey: CheckpointSurvey, scanningWeights: Bool, progress: (Int, Int) throws -> Void) throws {
+        var problems = survey.problems
+        var warnings = survey.warnings
+        var moduleCount = 0
+        if let checkpoint = Checkpoint(unchecked: survey) {
+            let (layout, layoutProblems) = WeightLayout.resolve(checkpoint)
+            moduleCount = layout.mtp.count
+            warnings = layout.warnings
+            problems += layoutProblems
+            if scanningWeights { problems += try Inspection.scan(checkpoint, progress: progress) }
+        }
+        if case .object(let members) = survey.configurationJSON, case .string(let type) = members["model_type"] {
+            modelType = type
+        } else {
+            modelType = nil
+        }
+        configuration = survey.configuration
+        configurationJSON = survey.configurationJSON
+        mtpModuleCount = moduleCount
+        tensorCount = survey.tensors.count
+        bytesByType = survey.tensors.values.reduce(into: [:]) { $0[$1.type.rawValue, default: 0] += $1.range.count }
+        self.problems = problems
+        self.warnings = warnings
+    }
+
+    private static func scan(
+        _ checkpoint: Checkpoint, progress: (Int, Int) throws -> Void
+    ) throws -> [CheckpointError] {
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: chunkBytes, alignment: 64)
+        defer { buffer.deallocate() }
+        // In the order of the bytes, so that disks are read forwards.
+        let tensors = checkpoint.tensors.values.sorted {
+            ($0.file, $0.range.lowerBound) < ($1.file, $1.range.lowerBound)
+        }
+        let total = tensors.reduce(0) { $0 + $1.range.count }
+        var done = 0
+        var problems: [CheckpointError] = []
+        for tensor in tensors {
+            do {
+                let problem = try ValueCheck.problem(tensor, of: checkpoint, buffer: buffer) { bytes in
+                    done += bytes
+                    try progress(done, total)
+                }
+                if let problem { problems.append(problem) }
+            } catch let error as CheckpointError {
+                problems.append(error)
+            }
+        }
+        return problems
+    }
+
+    private enum CodingKeys: String, CodingKey {
+        case modelType = "model_type"
+        case config
+        case mtpModules = "mtp_modules"
+        case tensors
+        case bytesByType = "bytes_by_dtype"
+        case problems
+    }
+
+    /// Encodes the six documented keys; `config` is config.json as it stands, problems are sentences.
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(modelType, forKey: .modelType)
+        try container.encode(configurationJSON ?? .null, forKey: .config)
+        try container.encode(mtpModuleCount, forKey: .mtpModules)
+        try container.encode(tensorCount, forKey: .tensors)
+        try container.encode(bytesByType, forKey: .bytesByType)
+        try container.encode(problems.map(\.description), forKey: .problems)
+    }
+}

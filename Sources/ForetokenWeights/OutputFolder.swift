@@ -1,0 +1,97 @@
+import FoundationEssentials
+import Glibc
+
+/// A folder that appears complete or not at all: files go into a hidden sibling, which is renamed at the end.
+final class OutputFolder {
+    private let destination: String
+    private let parent: String
+    private let staging: String
+    private var isFinished = false
+
+    /// Creates the staging folder beside `destination`, which must not exist.
+    init(_ path: String) throws {
+        var trimmed = path[...]
+        while trimmed.count > 1, trimmed.hasSuffix("/") { trimmed.removeLast() }
+        destination = String(trimmed)
+        let slash = trimmed.lastIndex(of: "/")
+        let name = slash.map { trimmed[trimmed.index(after: $0)...] } ?? trimmed
+        parent = slash.map { $0 == trimmed.startIndex ? "/" : String(trimmed[..<$0]) } ?? "."
+        guard CheckpointFolder.isPlainName(String(name)) else {
+            throw CheckpointError("\"\(shown(path))\" cannot be the name of a new folder")
+        }
+        var status = stat()
+        guard lstat(destination, &status) != 0 else {
+            throw CheckpointError("\(destination) exists already", hint: "name a folder that does not exist yet")
+        }
+        staging = "\(parent)/.\(name).foretoken-\(getpid())"
+        guard mkdir(staging, 0o755) == 0 else {
+            throw CheckpointError.system("create the folder", staging, code: errno)
+        }
+    }
+
+    deinit {
+        if !isFinished { try? FileManager.default.removeItem(atPath: staging) }
+    }
+
+    /// Bytes that the file system has left for us.
+    var availableBytes: Int? {
+        var status = statvfs()
+        guard statvfs(staging, &status) == 0 else { return nil }
+        return Int(
+            clamping: UInt64(status.f_bavail).multipliedReportingOverflow(by: UInt64(status.f_frsize)).partialValue)
+    }
+
+    /// Writes one file and brings it to the disk.
+    func write(_ name: String, _ body: (OutputFile) throws -> Void) throws {
+        let file = try OutputFile(path: "\(staging)/\(name)", name: name)
+        try body(file)
+        try file.finish()
+    }
+
+    /// Gives the folder its name. Until this returns, nothing is visible at the destination.
+    func finish() throws {
+        try synchronize(staging)
+        guard rename(staging, destination) == 0 else {
+            throw CheckpointError.system("create the folder", destination, code: errno)
+        }
+        isFinished = true
+        try synchronize(parent)
+    }
+
+    private func synchronize(_ directory: String) throws {
+        let descriptor = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw CheckpointError.system("open the folder", directory, code: errno) }
+        defer { close(descriptor) }
+        guard fsync(descriptor) == 0 else { throw CheckpointError.system("synchronize", directory, code: errno) }
+    }
+}
+
+/// A new file being written from start to end.
+final class OutputFile {
+    private let name: String
+    private let descriptor: Int32
+
+    init(path: String, name: String) throws {
+        self.name = name
+        descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
+        guard descriptor >= 0 else { throw CheckpointError.system("create the file", name, code: errno) }
+    }
+
+    deinit { close(descriptor) }
+
+    func write(_ bytes: UnsafeRawBufferPointer) throws {
+        var done = 0
+        while done < bytes.count {
+            let put = Glibc.write(descriptor, bytes.baseAddress! + done, bytes.count - done)
+            if put < 0 && errno == EINTR { continue }
+            guard put >= 0 else { throw CheckpointError.system("write", name, code: errno) }
+            done += put
+        }
+    }
+
+    func write(_ bytes: [UInt8]) throws { try bytes.withUnsafeBytes { try write($0) } }
+
+    func finish() throws {
+        guard fsync(descriptor) == 0 else { throw CheckpointError.system("synchronize", name, code: errno) }
+    }
+}

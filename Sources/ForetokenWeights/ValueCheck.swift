@@ -1,0 +1,85 @@
+/// Looks for values no honest checkpoint holds: NaN and infinities anywhere, scales that are not positive.
+struct ValueCheck {
+    /// What one tensor must satisfy.
+    enum Rule: Sendable {
+        /// Every value is a finite number.
+        case finite
+        /// Every value is finite and greater than zero.
+        case positive
+    }
+
+    let type: ElementType
+    let rule: Rule
+
+    /// The rule for a tensor, by its name and type; nil when its values mean nothing to this program.
+    init?(_ tensor: TensorInfo) {
+        guard [.f32, .bf16, .f16, .fp8].contains(tensor.type) else { return nil }
+        type = tensor.type
+        rule = tensor.name.hasSuffix(TensorResolver.scaleSuffix) ? .positive : .finite
+    }
+
+    /// How many elements of whole, little-endian elements break the rule.
+    func violations(in bytes: UnsafeRawBufferPointer) -> Int {
+        switch type {
+        case .fp8: count(bytes, UInt8.self, magnitude: 0x7F, firstBad: 0x7F)
+        case .f16: count(bytes, UInt16.self, magnitude: 0x7FFF, firstBad: 0x7C00)
+        case .bf16: count(bytes, UInt16.self, magnitude: 0x7FFF, firstBad: 0x7F80)
+        default: count(bytes, UInt32.self, magnitude: 0x7FFF_FFFF, firstBad: 0x7F80_0000)
+        }
+    }
+
+    /// In all these formats the bits without the sign grow with the magnitude, NaN and infinity come last, and a value is
+    /// positive when its bits, read as an unsigned number, lie between those of zero and of infinity.
+    private func count<Word: FixedWidthInteger & UnsignedInteger>(
+        _ bytes: UnsafeRawBufferPointer, _: Word.Type, magnitude mask: Word, firstBad: Word
+    ) -> Int {
+        var bad = 0
+        let needsPositive = rule == .positive
+        for offset in stride(from: 0, to: bytes.count, by: MemoryLayout<Word>.size) {
+            let word = bytes.loadUnaligned(fromByteOffset: offset, as: Word.self)
+            let isBad = needsPositive ? word == 0 || word >= firstBad : word & mask >= firstBad
+            bad += isBad ? 1 : 0
+        }
+        return bad
+    }
+
+    /// Reads the whole tensor and describes what is wrong with it, or returns nil.
+    static func problem(
+        _ tensor: TensorInfo, of checkpoint: Checkpoint, buffer: UnsafeMutableRawBufferPointer,
+        progress: (Int) throws -> Void
+    ) throws -> CheckpointError? {
+        guard let check = ValueCheck(tensor) else {
+            try progress(tensor.range.count)
+            return nil
+        }
+        var bad = 0
+        try checkpoint.forEachChunk(of: tensor, buffer: buffer) { _, bytes in
+            bad += check.violations(in: bytes)
+            try progress(bytes.count)
+        }
+        guard bad > 0 else { return nil }
+        return CheckpointError(
+            "\(checkpoint.fileNames[tensor.file]): tensor \(shown(tensor.name)) holds \(bad) bad "
+                + "value\(bad == 1 ? "" : "s")",
+            expected: check.rule == .positive ? "finite scales above zero" : "finite numbers",
+            found: check.rule == .positive ? "NaN, infinity, zero or less" : "NaN or infinity",
+            hint: "the file is damaged or was badly converted; download it again")
+    }
+}
+
+extension Checkpoint {
+    /// Reads a tensor piece by piece into `buffer`, whose size is a multiple of 8, and lets go of its cached pages.
+    /// `body` gets the piece's first byte, counted from the tensor's start, and the piece.
+    func forEachChunk(
+        of tensor: TensorInfo, buffer: UnsafeMutableRawBufferPointer,
+        _ body: (Int, UnsafeRawBufferPointer) throws -> Void
+    ) throws {
+        for offset in stride(from: 0, to: tensor.range.count, by: buffer.count) {
+            let size = min(buffer.count, tensor.range.count - offset)
+            let piece = UnsafeMutableRawBufferPointer(rebasing: buffer[..<size])
+            try read(tensor, fromByte: offset, into: piece)
+            try body(offset, UnsafeRawBufferPointer(piece))
+        }
+        dropPageCache(tensor)
+    }
+}

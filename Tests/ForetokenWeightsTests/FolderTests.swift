@@ -1,0 +1,109 @@
+import ForetokenTestSupport
+import ForetokenWeights
+import Testing
+
+@Suite struct FolderTests {
+    private let model = TinyModel(TinyGeometry { $0.layers = 2 })
+
+    private func write(shards: Int = 1, _ change: (inout [(name: String, bytes: [UInt8])]) -> Void = { _ in }) throws
+        -> TemporaryFolder
+    {
+        let folder = try TemporaryFolder()
+        var files = model.files(shards: shards)
+        change(&files)
+        for file in files { try folder.write(file.bytes, file.name) }
+        return folder
+    }
+
+    private func complaintAbout(_ folder: TemporaryFolder) -> String {
+        complaint { _ = try Checkpoint(directory: folder.path) }
+    }
+
+    @Test(arguments: [1, 2, 5]) func readsBytesFromDisk(shards: Int) throws {
+        let folder = try write(shards: shards)
+        let checkpoint = try Checkpoint(directory: folder.path)
+        #expect(checkpoint.fileNames.count == shards && checkpoint.tensors.count == model.tensors.count)
+        for stored in model.tensors {
+            let tensor = try #require(checkpoint.tensor(stored.name))
+            var bytes = [UInt8](repeating: 0, count: stored.bytes.count)
+            try bytes.withUnsafeMutableBytes { try checkpoint.read(tensor, fromByte: 0, into: $0) }
+            #expect(bytes == stored.bytes)
+            checkpoint.dropPageCache(tensor)
+        }
+        #expect(checkpoint.warnings.isEmpty)
+    }
+
+    @Test func readsSmallFiles() throws {
+        let folder = try write { $0.append(("tokenizer.json", [1, 2, 3])) }
+        let checkpoint = try Checkpoint(directory: folder.path)
+        #expect(try checkpoint.file(named: "tokenizer.json") == [1, 2, 3])
+        #expect(try checkpoint.file(named: "absent.json") == nil)
+        #expect(throws: CheckpointError.self) { try checkpoint.file(named: "../x") }
+    }
+
+    @Test func tellsMissingFromUnusable() throws {
+        let missing = checkpointError { _ = try Checkpoint(directory: "/nowhere/at/all") }
+        #expect(missing?.kind == .missingPath)
+        let empty = try TemporaryFolder()
+        let unusable = checkpointError { _ = try Checkpoint(directory: empty.path) }
+        #expect(unusable?.kind == .unusable && unusable?.summary.contains("config.json") == true)
+        try empty.write([], "file")
+        #expect(checkpointError { _ = try Checkpoint(directory: empty.path + "/file") }?.kind == .unusable)
+    }
+
+    @Test func needsWeights() throws {
+        #expect(complaintAbout(try write { $0.removeLast() }).contains("no weights"))
+        #expect(complaintAbout(try write(shards: 2) { $0.removeLast() }).contains("index"))
+        #expect(complaintAbout(try write(shards: 2) { $0.remove(at: 1) }).contains("is missing"))
+        let both = try write(shards: 2) { $0.append(("model.safetensors", $0[1].bytes)) }
+        #expect(complaintAbout(both).contains("two sets of weights"))
+    }
+
+    @Test(arguments: ["../x.safetensors", "/etc/passwd", "a/b.safetensors", "", "..", "x.bin", "a\\u0000.safetensors"])
+    func indexStaysInItsFolder(_ name: String) throws {
+        let folder = try write(shards: 2) { files in
+            files[3].bytes = Array("{\"weight_map\": {\"model.norm.weight\": \"\(name)\"}}".utf8)
+        }
+        #expect(complaintAbout(folder).contains("same folder"))
+    }
+
+    @Test func indexAndShardsMustAgree() throws {
+        let extra = try write(shards: 2) { files in
+            let text = String(decoding: files[3].bytes, as: UTF8.self)
+            let more = text.replacing("\"weight_map\": {", with: "\"weight_map\": {\n\"ghost\": \"\(files[1].name)\",")
+            files[3].bytes = Array(more.utf8)
+        }
+        #expect(complaintAbout(extra).contains("tensor ghost is not in"))
+        let swapped = try write(shards: 2) { files in
+            (files[1].bytes, files[2].bytes) = (files[2].bytes, files[1].bytes)
+        }
+        #expect(complaintAbout(swapped).contains("do not belong together"))
+        let twice = try write(shards: 2) { files in
+            files[3].bytes = Array("{\"weight_map\": {\"a\": \"x.safetensors\", \"a\": \"y.safetensors\"}}".utf8)
+        }
+        #expect(complaintAbout(twice).contains("twice"))
+    }
+
+    @Test func warnsAboutFilesAndTensorsOutsideTheIndex() throws {
+        let folder = try write(shards: 2) { files in
+            files.append(("stray.safetensors", [1]))
+            let stray = StoredTensor(name: "stray", .f32, shape: [1], values: [1])
+            let own = model.tensors.enumerated().filter { $0.offset % 2 == 0 }.map(\.element)
+            files[1].bytes = SafetensorsWriter.file(own + [stray])
+        }
+        let warnings = try Checkpoint(directory: folder.path).warnings
+        #expect(warnings.count == 2 && warnings.contains { $0.contains("stray.safetensors") })
+    }
+
+    @Test func namesFileAndTensorWhenAFileShrinks() throws {
+        let folder = try write()
+        let checkpoint = try Checkpoint(directory: folder.path)
+        let tensor = try #require(checkpoint.tensor("model.norm.weight"))
+        try folder.truncate("model.safetensors", to: 100)
+        let text = complaint {
+            var bytes = [UInt8](repeating: 0, count: tensor.range.count)
+            try bytes.withUnsafeMutableBytes { try checkpoint.read(tensor, fromByte: 0, into: $0) }
+        }
+        #expect(text.contains("model.safetensors") && text.contains("model.norm.weight"), "\(text)")
+    }
+}
