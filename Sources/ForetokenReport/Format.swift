@@ -55,7 +55,7 @@ public enum Format {
     public static func percent(_ share: Double) -> String { fixed(share * 100, 1) + " %" }
 
     /// A duration: 3.42 ms, 1.20 s, 2 min 05 s.
-    public static func duration(nanoseconds: UInt64) -> String {
+    public static func duration(nanoseconds: Int64) -> String {
         let seconds = Double(nanoseconds) / 1e9
         switch seconds {
         case ..<0.9995: return "\(fixed(seconds * 1000, 2)) ms"

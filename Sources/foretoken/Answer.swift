@@ -1,0 +1,66 @@
+import ForetokenHardware
+import ForetokenModel
+import ForetokenReport
+import ForetokenSpeculation
+import ForetokenTokenizer
+
+/// What is wanted of one answer.
+struct AnswerSettings {
+    var maximumTokens: Int
+    var sampling: SamplingOptions
+    var draft: DraftMode
+    var stopStrings: [String]
+    /// Tokens that end the answer.
+    var endTokens: [Int32]
+}
+
+/// A generated text with its story.
+struct Answer {
+    let promptTokens: [Int32]
+    let result: GenerationResult
+    /// The text before the stop string; nil without a tokenizer.
+    let text: String?
+
+    var wasInterrupted: Bool { result.reason == .cancelled }
+}
+
+extension Generator {
+    /// Continues the context with `prompt`.
+    /// - Parameter show: is given the text piece by piece, whole characters only, as soon as it is certain.
+    func answer(
+        _ prompt: [Int32], _ settings: AnswerSettings, tokenizer: Tokenizer?, show: ([UInt8]) throws -> Void
+    ) throws -> Answer {
+        var request = GenerationRequest(prompt: prompt)
+        request.maximumTokens = settings.maximumTokens
+        request.sampling = settings.sampling
+        request.draft = settings.draft
+        request.stopTokens = settings.endTokens
+        var text = TextStream(tokenizer, stopStrings: settings.stopStrings)
+        let bar = ProgressBar("reading the prompt", delayNanoseconds: 1_000_000_000, terminal: Console.terminal)
+        var failure: (any Error)?
+        let result = try generate(request) { event in
+            do {
+                switch event {
+                case .prompt(let done, let total):
+                    bar.update(Double(done) / Double(total)) {
+                        "\(done) of \(total) tokens  \(Format.short(Double(done) / $0)) tok/s"
+                    }
+                case .token(let token):
+                    bar.clear()
+                    let (piece, isEnd) = text.push(token)
+                    if !piece.isEmpty { try show(piece) }
+                    if isEnd { return .stop }
+                }
+                return Interrupts.requested ? .cancel : .proceed
+            } catch {
+                failure = error
+                return .cancel
+            }
+        }
+        bar.clear()
+        if let failure { throw failure }
+        let rest = text.finish()
+        if !rest.isEmpty { try show(rest) }
+        return Answer(promptTokens: prompt, result: result, text: text.whole)
+    }
+}

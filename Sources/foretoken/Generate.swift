@@ -1,0 +1,78 @@
+import ArgumentParser
+import ForetokenSpeculation
+
+/// Continues a prompt.
+struct Generate: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Continues a prompt, or answers many in one load.")
+
+    @OptionGroup(title: "Prompt") var prompt: PromptFlags
+    @OptionGroup(title: "Answer") var length: LengthFlags
+    @OptionGroup(title: "Sampling") var sampling: SamplingFlags
+    @OptionGroup(title: "Speculation") var draft: DraftFlags
+    @OptionGroup(title: "Model") var model: ModelOptions
+
+    @Flag(help: "Prints one JSON object instead of streaming text.")
+    var json = false
+
+    func run() throws {
+        if let inputFile = prompt.inputFile { return try answerAll(inputFile) }
+        let wanted = try prompt.read()
+        let open = try OpenModel(model)
+        let ids = try open.encode(wanted, thinking: prompt.thinking)
+        try open.check(draft.draft)
+        let settings = try settings(open)
+        let context = try open.context(for: ids.count + length.maxTokens)
+        let generator = try open.makeGenerator(open.load(context: context), context: context, draft: draft.draft)
+        let answer = try generator.answer(ids, settings, tokenizer: open.tokenizer) { piece in
+            if !json { try StandardOutput.write(piece) }
+        }
+        if json {
+            try StandardOutput.write(JSONOutput.line(AnswerReport(answer, model: open.checkpoint.label)))
+        } else {
+            try answer.finishLine(tokenizer: open.tokenizer)
+            Console.write(Statistics.text(answer.result, on: Console.terminal))
+        }
+        if answer.wasInterrupted { throw Interrupted() }
+    }
+
+    private func settings(_ open: OpenModel) throws -> AnswerSettings {
+        if !length.stop.isEmpty { _ = try open.requiredTokenizer() }
+        return AnswerSettings(
+            maximumTokens: length.maxTokens, sampling: sampling.options, draft: draft.draft, stopStrings: length.stop,
+            endTokens: length.ignoreEos ? [] : open.endTokens)
+    }
+
+    /// One JSON line for each line of the file, in order. A bad line ends the work, after the answers before it.
+    private func answerAll(_ path: String) throws {
+        let lines = try InputFile.lines(path)
+        let open = try OpenModel(model)
+        try open.check(draft.draft)
+        let base = try settings(open)
+        var (jobs, badLine) = ([PromptJob](), nil as (any Error)?)
+        for (number, bytes) in lines where !bytes.allSatisfy({ $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") }) {
+            do {
+                let line = try PromptLine.parse(bytes)
+                jobs.append(try line.job(number, open, flags: prompt, base: base))
+            } catch {
+                badLine = LineError(number: number, file: path, cause: error)
+                break
+            }
+        }
+        try answer(jobs, open)
+        if let badLine { throw badLine }
+        if jobs.isEmpty { throw InputError("\(path) holds no prompt") }
+    }
+
+    private func answer(_ jobs: [PromptJob], _ open: OpenModel) throws {
+        guard let longest = jobs.map({ $0.prompt.count + $0.settings.maximumTokens }).max() else { return }
+        let context = try open.context(for: longest)
+        let generator = try open.makeGenerator(open.load(context: context), context: context, draft: draft.draft)
+        for job in jobs {
+            generator.clear()
+            let answer = try generator.answer(job.prompt, job.settings, tokenizer: open.tokenizer) { _ in }
+            try StandardOutput.write(
+                JSONOutput.line(AnswerReport(answer, model: open.checkpoint.label, id: job.id)))
+            if answer.wasInterrupted { throw Interrupted() }
+        }
+    }
+}
