@@ -83,8 +83,10 @@ typedef struct foretoken_kernels {
     void (*gated_product)(const foretoken_matrix *gate, const foretoken_matrix *up, int32_t first, int32_t count,
                           foretoken_rows x, int32_t row_count, foretoken_rows y);
 
-    /// FP32 values of panels [first, first + count): out[columns][32 * count], scales multiplied in.
-    void (*decode_panels)(const foretoken_matrix *w, int32_t first, int32_t count, float *out);
+    /// FP32 values of panels [first, first + count), columns [column, column + columns), scales multiplied in:
+    /// out[columns][32 * count]. The range starts and ends where a group of 128 columns or the matrix does.
+    void (*decode_panels)(const foretoken_matrix *w, int32_t first, int32_t count, int32_t column, int32_t columns,
+                          float *out);
 
     /// FP32 values of matrix row `row`: out[columns].
     void (*decode_row)(const foretoken_matrix *w, int32_t row, float *out);

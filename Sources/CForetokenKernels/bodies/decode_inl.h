@@ -1,0 +1,57 @@
+// FP32 values of whole panels (for wide products through BLAS) and of single rows (embeddings).
+
+/// `columns` ≤ 128 columns of 32 exact values in row order, scales not applied.
+static void decode_group(int format, const uint8_t *weights, int32_t columns, float *out) {
+    decode_strip(format, weights, columns, out);
+    if (format != FORETOKEN_FP8) return;
+    for (int32_t k = 0; k < columns; k++) {
+        float slots[PANEL];
+        memcpy(slots, out + k * PANEL, sizeof slots);
+        fp8_rows(slots, out + k * PANEL);
+    }
+}
+
+static void FT_ISA(decode_panels)(const foretoken_matrix *w, int32_t first, int32_t count, int32_t column,
+                                  int32_t column_count, float *out) {
+    size_t stride = (size_t)count * PANEL;
+    for (int32_t p = 0; p < count; p++) {
+        for (int32_t group = 0, from = 0; from < column + column_count; group++) {
+            int32_t columns = group_columns(w, group, from);
+            if (from < column) {
+                from += columns;
+                continue;
+            }
+            _Alignas(64) float decoded[GROUP * PANEL];
+            decode_group(w->format, panel_weights(w, first + p, from), columns, decoded);
+            const float *scale = group_scale(w, first + p, group);
+            for (int lane = 0; lane < PANEL; lane += 8) {
+                v8 factor = splat8(1.0f);
+                if (scale) factor = w->scale_lanes == 1 ? splat8(*scale) : load8(scale + lane);
+                for (int32_t k = 0; k < columns; k++) {
+                    float *target = out + (size_t)(from - column + k) * stride + p * PANEL + lane;
+                    store8(target, load8(decoded + k * PANEL + lane) * factor);
+                }
+            }
+            from += columns;
+        }
+    }
+}
+
+static void FT_ISA(decode_row)(const foretoken_matrix *w, int32_t row, float *out) {
+    size_t bytes = element_bytes(w->format);
+    int32_t panel = row / PANEL, lane = row % PANEL;
+    for (int32_t group = 0, from = 0; from < w->columns; group++) {
+        int32_t columns = group_columns(w, group, from);
+        const uint8_t *column = panel_weights(w, panel, from) + (size_t)lane * bytes;
+        uint8_t gathered[GROUP * sizeof(float)] = {0};
+        for (int32_t k = 0; k < columns; k++) memcpy(gathered + k * bytes, column + k * PANEL * bytes, bytes);
+
+        // The decoder takes columns of 32: four of them hold the group's 128 weights.
+        _Alignas(64) float decoded[GROUP];
+        decode_group(w->format, gathered, GROUP / PANEL, decoded);
+        const float *scale = group_scale(w, panel, group);
+        float factor = scale ? scale[w->scale_lanes == 1 ? 0 : lane] : 1.0f;
+        for (int32_t k = 0; k < columns; k++) out[from + k] = decoded[k] * factor;
+        from += columns;
+    }
+}

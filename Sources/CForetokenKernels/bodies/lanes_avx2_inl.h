@@ -1,0 +1,68 @@
+// What AVX2 + FMA + F16C do differently from plain vector code: fused arithmetic and the decoding of weights.
+
+#define FT_FMA1(a, b, c) __builtin_fmaf(a, b, c)
+
+FT_INLINE v8 fma8(v8 a, v8 b, v8 c) {
+    return (v8)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+}
+
+FT_INLINE v8 half8(__m128i bits) {
+    return (v8)_mm256_cvtph_ps(bits);
+}
+
+FT_INLINE v8 bfloat8(const uint16_t *p) {
+    __m256i wide = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)p));
+    return (v8)_mm256_castsi256_ps(_mm256_slli_epi32(wide, 16));
+}
+
+/// FP8 decodes to value × FT_FP8_RAW, in slot order: sign-extended within 16 bits and shifted right by 4, an e4m3 byte is
+/// a BF16 number whose exponent bias is 7 instead of 127. Nine shifts and masks give 32 weights, where vpmovsxbw and
+/// vcvtph2ps take about twice the micro-operations. Codes with exponent 0 become FP32 subnormals, which the fused
+/// multiply-add takes at full speed on AMD; Intel cores pay an assist for each of these (rare) operands.
+#define FT_FP8_RAW 0x1p-120f
+
+/// Activations enter FP8 sums multiplied by this, which keeps the sums in the middle of the exponent range. Powers of
+/// two change no bit of a result as long as activations are 0 or 2^-61 ≤ |x| < 2^63; wider tables must use the same.
+#define FT_FP8_INPUT 0x1p64f
+
+/// Slot 8 s + i of a decoded FP8 column is row 4 i + order[s].
+static const int fp8_order[4] = {0, 2, 1, 3};
+
+/// Eight of 32 floats in row order, as the slots from `slot` on.
+FT_INLINE v8 fp8_slots8(const float *rows, int slot) {
+    const float *r = rows + fp8_order[slot / 8];
+    return (v8){r[0], r[4], r[8], r[12], r[16], r[20], r[24], r[28]};
+}
+
+FT_INLINE void fp8_rows(const float *slots, float *rows) {
+    for (int s = 0; s < 4; s++) {
+        for (int i = 0; i < 8; i++) rows[4 * i + fp8_order[s]] = slots[8 * s + i];
+    }
+}
+
+FT_INLINE void decode_fp8(const uint8_t *column, int half, v8 *out) {
+    const __m256i mask = _mm256_set1_epi32((int)0x87F00000);
+    __m256i bytes = _mm256_loadu_si256((const __m256i *)column);
+    __m256i bits = _mm256_srai_epi16(half == 0 ? _mm256_slli_epi16(bytes, 8) : bytes, 4);
+    out[0] = (v8)_mm256_and_si256(_mm256_slli_epi32(bits, 16), mask);
+    out[1] = (v8)_mm256_and_si256(bits, mask);
+}
+
+/// Half a column (16 of 32 slots) of weights; slots are rows but for FP8.
+FT_INLINE void decode_half(int format, const uint8_t *column, int half, v8 *out) {
+    if (format == FORETOKEN_FP8) {
+        decode_fp8(column, half, out);
+    } else if (format == FORETOKEN_F16) {
+        const __m128i *p = (const __m128i *)column + 2 * half;
+        out[0] = half8(_mm_loadu_si128(p));
+        out[1] = half8(_mm_loadu_si128(p + 1));
+    } else if (format == FORETOKEN_BF16) {
+        const uint16_t *p = (const uint16_t *)column + 16 * half;
+        out[0] = bfloat8(p);
+        out[1] = bfloat8(p + 8);
+    } else {
+        const float *p = (const float *)column + 16 * half;
+        out[0] = load8(p);
+        out[1] = load8(p + 8);
+    }
+}

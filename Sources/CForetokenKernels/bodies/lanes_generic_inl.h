@@ -1,0 +1,59 @@
+// The vector layer without an instruction set: a product and a sum where other tables fuse, decoding by integer shifts.
+
+#define FT_FMA1(a, b, c) ((a) * (b) + (c))
+
+FT_INLINE v8 fma8(v8 a, v8 b, v8 c) {
+    return a * b + c;
+}
+
+FT_INLINE v8u widen8(const uint16_t *p) {
+    typedef uint16_t v8h __attribute__((vector_size(16)));
+    v8h bits;
+    memcpy(&bits, p, sizeof bits);
+    return __builtin_convertvector(bits, v8u);
+}
+
+/// FP16 by shifting exponent and mantissa into place and moving the exponent's bias from 15 to 127 with an exact product;
+/// infinities and NaN, which land at 65536 or above, get the full exponent.
+FT_INLINE v8 half8(v8u bits) {
+    v8 magnitude = (v8)((bits & 0x7FFFu) << 13) * splat8(0x1p112f);
+    v8u special = (v8u)(magnitude >= splat8(65536.0f)) & 0x7F800000u;
+    return (v8)((v8u)magnitude | special | ((bits & 0x8000u) << 16));
+}
+
+/// FP8 decodes to its value, slots are rows, and activations enter as they are: nothing to fold.
+#define FT_FP8_RAW 1.0f
+#define FT_FP8_INPUT 1.0f
+
+FT_INLINE v8 fp8_slots8(const float *rows, int slot) {
+    return load8(rows + slot);
+}
+
+FT_INLINE void fp8_rows(const float *slots, float *rows) {
+    memcpy(rows, slots, FORETOKEN_PANEL_ROWS * sizeof(float));
+}
+
+/// An e4m3 byte by the same shift as FP16's, one exponent bit wider.
+FT_INLINE v8 quarter8(const uint8_t *p) {
+    typedef int8_t v8b __attribute__((vector_size(8)));
+    v8b bits;
+    memcpy(&bits, p, sizeof bits);
+    v8u wide = (v8u)__builtin_convertvector(bits, v8i) << 20;
+    return (v8)(wide & 0x87F00000u) * splat8(0x1p120f);
+}
+
+/// Half a column (16 of 32 slots) of weights.
+FT_INLINE void decode_half(int format, const uint8_t *column, int half, v8 *out) {
+    FT_UNROLL for (int i = 0; i < 2; i++) {
+        int lane = 16 * half + 8 * i;
+        if (format == FORETOKEN_FP8) {
+            out[i] = quarter8(column + lane);
+        } else if (format == FORETOKEN_F16) {
+            out[i] = half8(widen8((const uint16_t *)column + lane));
+        } else if (format == FORETOKEN_BF16) {
+            out[i] = (v8)(widen8((const uint16_t *)column + lane) << 16);
+        } else {
+            out[i] = load8((const float *)column + lane);
+        }
+    }
+}

@@ -1,0 +1,279 @@
+// Narrow products y = W x over panels of 32 interleaved rows: each weight is decoded once per step for all its rows.
+//
+// A panel is walked in column groups (an FP8 scale group, else 128 columns) of 4 to 16 KiB, which stay in L1 while all
+// activation rows pass over them. What differs with the number of rows is only how many accumulators fit the registers:
+//   1 row     32 lanes of two panels at once: eight independent sums hide the latency of the fused add
+//   2 rows    32 lanes
+//   3-6 rows  16 lanes, twice
+//   more      the group is decoded to FP32 in L1 first, then walked in blocks of 3 to 6 rows
+// Every output element is the same chain of operations in each of them. FP8 sums run in the slot order of the table's
+// decoder and return to row order when a panel is finished.
+
+enum {
+    PANEL = FORETOKEN_PANEL_ROWS,
+    GROUP = FORETOKEN_SCALE_BLOCK,
+    MAX_ROWS = FORETOKEN_MAX_ROWS,
+    BLOCK_ROWS = 6,  // most rows whose accumulators fit sixteen vector registers, 16 lanes each
+};
+
+typedef float ft_totals[MAX_ROWS][PANEL];
+
+/// One column group of one panel, with the sums it adds to.
+typedef struct {
+    const uint8_t *weights;  // [columns][32]
+    const float *scale;      // FP8: 1 or 32 multipliers
+    float unit;              // FP8: what the decoder and the activations leave to the scale, a power of two
+    float (*totals)[PANEL];  // [rows], in slot order
+} strip;
+
+FT_INLINE size_t element_bytes(int format) {
+    return format == FORETOKEN_FP8 ? 1 : format == FORETOKEN_F32 ? 4 : 2;
+}
+
+FT_INLINE v8 scale8(const float *scale, int lanes, int slot, float unit) {
+    return (lanes == 1 ? splat8(*scale) : fp8_slots8(scale, slot)) * splat8(unit);
+}
+
+/// The accumulation itself: `panels` strips, `rows` activation rows and `vectors` × 8 slots from `slot` on, all held in
+/// registers over `columns`. All arguments but the pointers and `columns` are constants where this is inlined.
+FT_INLINE void accumulate(int format, bool scaled, int panels, int rows, int vectors, int slot, const strip *strips,
+                          int lanes, const float *const *x, int32_t columns) {
+    v8 sums[2][BLOCK_ROWS][4];
+    const size_t bytes = element_bytes(format);
+    const uint8_t *weights[2] = {strips[0].weights, strips[panels - 1].weights};
+    const float *inputs[BLOCK_ROWS];
+    FT_UNROLL for (int r = 0; r < rows; r++) inputs[r] = x[r];
+
+    FT_UNROLL for (int p = 0; p < panels; p++) {
+        FT_UNROLL for (int r = 0; r < rows; r++) {
+            FT_UNROLL for (int v = 0; v < vectors; v++) {
+                sums[p][r][v] = scaled ? splat8(0.0f) : load8(strips[p].totals[r] + slot + 8 * v);
+            }
+        }
+    }
+    for (int32_t k = 0; k < columns; k++) {
+        v8 input[BLOCK_ROWS];
+        FT_UNROLL for (int r = 0; r < rows; r++) input[r] = splat8(inputs[r][k]);
+        FT_UNROLL for (int p = 0; p < panels; p++) {
+            const uint8_t *column = weights[p] + (size_t)k * PANEL * bytes;
+            FT_UNROLL for (int v = 0; v < vectors; v += 2) {
+                v8 w[2];
+                decode_half(format, column, (slot + 8 * v) / 16, w);
+                FT_UNROLL for (int r = 0; r < rows; r++) {
+                    sums[p][r][v] = fma8(w[0], input[r], sums[p][r][v]);
+                    sums[p][r][v + 1] = fma8(w[1], input[r], sums[p][r][v + 1]);
+                }
+            }
+        }
+    }
+    FT_UNROLL for (int p = 0; p < panels; p++) {
+        FT_UNROLL for (int r = 0; r < rows; r++) {
+            FT_UNROLL for (int v = 0; v < vectors; v++) {
+                float *total = strips[p].totals[r] + slot + 8 * v;
+                v8 scale = scaled ? scale8(strips[p].scale, lanes, slot + 8 * v, strips[p].unit) : splat8(0.0f);
+                store8(total, scaled ? fma8(scale, sums[p][r][v], load8(total)) : sums[p][r][v]);
+            }
+        }
+    }
+}
+
+/// One column group for up to six rows.
+FT_INLINE void group_rows(int format, bool scaled, const strip *s, int panels, int lanes, const float *const *x,
+                          int rows, int32_t columns) {
+    if (rows == 1 && panels == 2) {
+        accumulate(format, scaled, 2, 1, 4, 0, s, lanes, x, columns);
+    } else if (rows == 1) {
+        accumulate(format, scaled, 1, 1, 4, 0, s, lanes, x, columns);
+    } else if (rows == 2) {
+        accumulate(format, scaled, 1, 2, 4, 0, s, lanes, x, columns);
+    } else {
+        FT_UNROLL for (int slot = 0; slot < PANEL; slot += 16) {
+            switch (rows) {
+            case 3: accumulate(format, scaled, 1, 3, 2, slot, s, lanes, x, columns); break;
+            case 4: accumulate(format, scaled, 1, 4, 2, slot, s, lanes, x, columns); break;
+            case 5: accumulate(format, scaled, 1, 5, 2, slot, s, lanes, x, columns); break;
+            default: accumulate(format, scaled, 1, 6, 2, slot, s, lanes, x, columns); break;
+            }
+        }
+    }
+}
+
+// One copy of the register blocks for each pair of element format and scaling that occurs.
+#define FT_GROUP_ROWS(name, format, scaled)                                                                       \
+    static __attribute__((noinline)) void name(const strip *s, int panels, int lanes, const float *const *x, int rows, \
+                                               int32_t columns) {                                                 \
+        group_rows(format, scaled, s, panels, lanes, x, rows, columns);                                           \
+    }
+FT_GROUP_ROWS(group_f32, FORETOKEN_F32, false)
+FT_GROUP_ROWS(group_bf16, FORETOKEN_BF16, false)
+FT_GROUP_ROWS(group_f16, FORETOKEN_F16, false)
+FT_GROUP_ROWS(group_fp8, FORETOKEN_FP8, true)
+FT_GROUP_ROWS(group_decoded_fp8, FORETOKEN_F32, true)
+
+/// `columns` × 32 slots of exact values. The product is written as a sum with -0, which changes no bit: cores that stall
+/// on products of subnormals do not on fused sums.
+FT_INLINE void decode_to(int format, const uint8_t *weights, int32_t columns, float *out) {
+    for (int32_t k = 0; k < columns; k++) {
+        FT_UNROLL for (int half = 0; half < 2; half++) {
+            v8 w[2];
+            decode_half(format, weights + (size_t)k * PANEL * element_bytes(format), half, w);
+            FT_UNROLL for (int v = 0; v < 2; v++) {
+                bool raw = format == FORETOKEN_FP8 && FT_FP8_RAW != 1.0f;
+                v8 value = raw ? fma8(w[v], splat8(1.0f / FT_FP8_RAW), splat8(-0.0f)) : w[v];
+                store8(out + k * PANEL + 16 * half + 8 * v, value);
+            }
+        }
+    }
+}
+
+static void decode_strip(int format, const uint8_t *weights, int32_t columns, float *out) {
+    switch (format) {
+    case FORETOKEN_FP8: decode_to(FORETOKEN_FP8, weights, columns, out); break;
+    case FORETOKEN_F16: decode_to(FORETOKEN_F16, weights, columns, out); break;
+    case FORETOKEN_BF16: decode_to(FORETOKEN_BF16, weights, columns, out); break;
+    default: decode_to(FORETOKEN_F32, weights, columns, out); break;
+    }
+}
+
+/// Up to six rows, straight from the packed weights. FP8 sums take a scaled copy of the activations.
+static void group_few_rows(int format, strip *s, int panels, int lanes, const float *const *x, int rows,
+                           int32_t columns) {
+    if (format != FORETOKEN_FP8) {
+        switch (format) {
+        case FORETOKEN_F16: group_f16(s, panels, lanes, x, rows, columns); break;
+        case FORETOKEN_BF16: group_bf16(s, panels, lanes, x, rows, columns); break;
+        default: group_f32(s, panels, lanes, x, rows, columns); break;
+        }
+        return;
+    }
+    _Alignas(64) float inputs[BLOCK_ROWS][GROUP];
+    const float *scaled[BLOCK_ROWS];
+    for (int r = 0; r < rows; r++) {
+        for (int32_t k = 0; k < columns; k++) inputs[r][k] = x[r][k] * FT_FP8_INPUT;
+        scaled[r] = inputs[r];
+    }
+    for (int p = 0; p < panels; p++) s[p].unit = 1.0f / (FT_FP8_RAW * FT_FP8_INPUT);
+    group_fp8(s, panels, lanes, scaled, rows, columns);
+}
+
+/// More than six rows: the group is decoded once and its FP32 copy is walked in even blocks of rows.
+static void group_many_rows(int format, strip s, int lanes, const float *const *x, int rows,
+                                                      int32_t columns) {
+    _Alignas(64) float decoded[GROUP * PANEL];
+    decode_strip(format, s.weights, columns, decoded);
+    s.weights = (const uint8_t *)decoded;
+    int blocks = (rows + BLOCK_ROWS - 1) / BLOCK_ROWS;
+    for (int b = 0; b < blocks; b++) {
+        int from = rows * b / blocks, count = rows * (b + 1) / blocks - from;
+        strip block = {s.weights, s.scale, 1.0f, s.totals + from};
+        if (format == FORETOKEN_FP8) {
+            group_decoded_fp8(&block, 1, lanes, x + from, count, columns);
+        } else {
+            group_f32(&block, 1, lanes, x + from, count, columns);
+        }
+    }
+}
+
+/// Columns of the group that starts at `from`, the `index`th of the matrix.
+FT_INLINE int32_t group_columns(const foretoken_matrix *w, int32_t index, int32_t from) {
+    int32_t width = index == 0 && w->format == FORETOKEN_FP8 ? w->first_group : GROUP;
+    return width < w->columns - from ? width : w->columns - from;
+}
+
+FT_INLINE const uint8_t *panel_weights(const foretoken_matrix *w, int32_t panel, int32_t column) {
+    return (const uint8_t *)w->panels + ((size_t)panel * w->columns + column) * PANEL * element_bytes(w->format);
+}
+
+FT_INLINE const float *group_scale(const foretoken_matrix *w, int32_t panel, int32_t group) {
+    if (w->format != FORETOKEN_FP8) return NULL;
+    return w->scales + ((size_t)panel * w->groups + group) * w->scale_lanes;
+}
+
+/// Σ_k W[n][k] x[m][k] for the rows n of one panel, or of two panels of matrices of one shape when there is one row m.
+static void panel_totals(const foretoken_matrix *const *w, const int32_t *panel, int panels, const float *const *rows,
+                         int row_count, ft_totals *totals) {
+    for (int p = 0; p < panels; p++) memset(totals[p], 0, sizeof(float) * PANEL * (size_t)row_count);
+    const foretoken_matrix *shape = w[0];
+    for (int32_t group = 0, from = 0; from < shape->columns; group++) {
+        int32_t columns = group_columns(shape, group, from);
+        const float *x[MAX_ROWS];
+        for (int r = 0; r < row_count; r++) x[r] = rows[r] + from;
+        strip s[2];
+        for (int p = 0; p < panels; p++) {
+            s[p] = (strip){panel_weights(w[p], panel[p], from), group_scale(w[p], panel[p], group), 1.0f,
+                           totals[p]};
+        }
+        int lanes = shape->scale_lanes;
+        if (row_count > BLOCK_ROWS) {
+            group_many_rows(shape->format, s[0], lanes, x, row_count, columns);
+        } else {
+            group_few_rows(shape->format, s, panels, lanes, x, row_count, columns);
+        }
+        from += columns;
+    }
+    for (int p = 0; p < panels && shape->format == FORETOKEN_FP8; p++) {
+        for (int r = 0; r < row_count; r++) {
+            float slots[PANEL];
+            memcpy(slots, totals[p][r], sizeof slots);
+            fp8_rows(slots, totals[p][r]);
+        }
+    }
+}
+
+FT_INLINE float *row_at(foretoken_rows rows, int32_t i) {
+    return rows.base + rows.stride * (size_t)(rows.index ? rows.index[i] : i);
+}
+
+/// Stores one panel's finished sums, as many as the matrix has rows there.
+static void write_totals(const foretoken_matrix *w, int32_t panel, ft_totals totals, int32_t row_count,
+                         foretoken_rows y, bool add) {
+    int32_t start = panel * PANEL;
+    int32_t count = w->rows - start < PANEL ? w->rows - start : PANEL;
+    for (int32_t m = 0; m < row_count; m++) {
+        float *out = row_at(y, m) + start;
+        if (add) {
+            for (int32_t n = 0; n < count; n++) out[n] = out[n] + totals[m][n];
+        } else {
+            memcpy(out, totals[m], (size_t)count * sizeof(float));
+        }
+    }
+}
+
+static void FT_ISA(product)(const foretoken_matrix *w, int32_t first, int32_t count, foretoken_rows x,
+                            int32_t row_count, foretoken_rows y, bool add) {
+    const float *rows[MAX_ROWS];
+    for (int32_t m = 0; m < row_count; m++) rows[m] = row_at(x, m);
+    const foretoken_matrix *const both[2] = {w, w};
+    for (int32_t p = 0; p < count;) {
+        _Alignas(64) ft_totals totals[2];
+        int pair = row_count == 1 && p + 1 < count ? 2 : 1;
+        const int32_t panel[2] = {first + p, first + p + 1};
+        panel_totals(both, panel, pair, rows, row_count, totals);
+        for (int i = 0; i < pair; i++) write_totals(w, panel[i], totals[i], row_count, y, add);
+        p += pair;
+    }
+}
+
+static void FT_ISA(gated_product)(const foretoken_matrix *gate, const foretoken_matrix *up, int32_t first,
+                                  int32_t count, foretoken_rows x, int32_t row_count, foretoken_rows y) {
+    const float *rows[MAX_ROWS];
+    for (int32_t m = 0; m < row_count; m++) rows[m] = row_at(x, m);
+    const foretoken_matrix *const both[2] = {gate, up};
+    // Two panels share a walk only when their groups coincide.
+    bool alike = gate->format == up->format && gate->first_group == up->first_group && gate->scale_lanes == up->scale_lanes;
+    for (int32_t p = first; p < first + count; p++) {
+        _Alignas(64) ft_totals totals[2];
+        const int32_t panel[2] = {p, p};
+        if (row_count == 1 && alike) {
+            panel_totals(both, panel, 2, rows, 1, totals);
+        } else {
+            for (int i = 0; i < 2; i++) panel_totals(both + i, panel, 1, rows, row_count, totals + i);
+        }
+        for (int32_t m = 0; m < row_count; m++) {
+            for (int lane = 0; lane < PANEL; lane += 8) {
+                store8(totals[0][m] + lane, swiglu8(load8(totals[0][m] + lane), load8(totals[1][m] + lane)));
+            }
+        }
+        write_totals(gate, p, totals[0], row_count, y, false);
+    }
+}

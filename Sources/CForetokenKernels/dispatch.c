@@ -1,0 +1,62 @@
+// The tables of this build and which of them this machine can execute.
+#include "tables.h"
+
+#include <string.h>
+
+typedef struct {
+    const foretoken_kernels *table;
+    bool (*executable)(void);
+} candidate;
+
+static bool always(void) {
+    return true;
+}
+
+#if defined(__x86_64__)
+// Looks at what the operating system enabled, too, not at the processor's word alone.
+static bool has_avx2(void) {
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c") &&
+           __builtin_cpu_supports("bmi2");
+}
+#endif
+
+/// Widest first.
+static const candidate candidates[] = {
+#if defined(__x86_64__)
+    {&foretoken_kernels_avx2, has_avx2},
+#endif
+    {&foretoken_kernels_generic, always},
+};
+
+static const char *const names[] = {
+#if defined(__x86_64__)
+    "avx2",
+#endif
+    "generic",
+    NULL,
+};
+
+enum { CANDIDATES = sizeof candidates / sizeof candidates[0] };
+
+const foretoken_kernels *foretoken_kernels_named(const char *name) {
+    for (int i = 0; i < CANDIDATES; i++) {
+        if (strcmp(candidates[i].table->name, name) == 0 && candidates[i].executable()) return candidates[i].table;
+    }
+    return NULL;
+}
+
+const foretoken_kernels *foretoken_kernels_best(void) {
+    int i = 0;
+    while (!candidates[i].executable()) i++;
+    return candidates[i].table;
+}
+
+const char *const *foretoken_kernels_names(void) {
+    return names;
+}
+
+size_t foretoken_attention_scratch(int32_t heads, int32_t rank, int32_t rope) {
+    size_t entry = ((size_t)rank + (size_t)rope + 7) & ~(size_t)7, latent = ((size_t)rank + 7) & ~(size_t)7;
+    size_t head = entry + FORETOKEN_CONTEXT_BLOCK + 2 * latent + 4;  // 4: maximum and sum, of the block and of all
+    return (size_t)heads * head + FT_ATTENTION_TILE * entry;
+}

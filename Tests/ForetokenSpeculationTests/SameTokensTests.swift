@@ -1,0 +1,131 @@
+import ForetokenModel
+import ForetokenSpeculation
+import ForetokenTestSupport
+import Testing
+
+/// Promise 1: the output is the same at every draft length, temperature and filter, and wherever it is cut.
+@Suite(.serialized)
+struct SameTokensTests {
+    private let model: Model
+    private let prompt: [Int32] = [0, 1043, 445, 1336, 517, 473, 386, 274, 3275, 15, 3878, 1035, 625, 477]
+    static let modes: [DraftMode] = (1...8).map(DraftMode.fixed) + [.auto]
+
+    init() throws { model = try Model.load(Fixtures.demoModel) }
+
+    private func sampling(
+        _ temperature: Float, topK: Int = 0, topP: Float = 1, minP: Float = 0, seed: UInt64 = 0
+    ) -> SamplingOptions {
+        var options = SamplingOptions()
+        options.temperature = temperature
+        options.topK = topK
+        options.topP = topP
+        options.minP = minP
+        options.seed = seed
+        return options
+    }
+
+    private func run(
+        _ generator: Generator, _ draft: DraftMode, _ sampling: SamplingOptions, tokens: Int = 64,
+        stopTokens: [Int32] = [], stopAfter: Int = .max
+    ) throws -> GenerationResult {
+        generator.clear()
+        var request = GenerationRequest(prompt: prompt)
+        request.draft = draft
+        request.sampling = sampling
+        request.maximumTokens = tokens
+        request.stopTokens = stopTokens
+        var seen = 0
+        return try generator.generate(request) { event in
+            guard case .token = event else { return .proceed }
+            seen += 1
+            return seen >= stopAfter ? .stop : .proceed
+        }
+    }
+
+    @Test func greedyAndSampledAtEveryDraftLength() throws {
+        let generator = try Generator(model: model, capacity: 256)
+        let settings = [
+            sampling(0), sampling(0.7, seed: 1), sampling(1.3, seed: 2), sampling(0.8, topK: 20, seed: 3),
+            sampling(1, topP: 0.9, seed: 4), sampling(1.1, minP: 0.05, seed: 5),
+            sampling(0.9, topK: 50, topP: 0.95, minP: 0.02, seed: 6),
+        ]
+        for setting in settings {
+            let reference = try run(generator, .off, setting)
+            #expect(reference.tokens.count == 64)
+            #expect(reference.telemetry.drafted.isEmpty)
+            for mode in Self.modes { #expect(try run(generator, mode, setting).tokens == reference.tokens, "\(mode)") }
+        }
+    }
+
+    @Test func manySeedsAndAllAcceptanceCounts() throws {
+        let generator = try Generator(model: model, capacity: 256)
+        var acceptedAt = Set<Int>()
+        for seed in 0..<40 as Range<UInt64> {
+            let setting = sampling(0.9, seed: seed)
+            let reference = try run(generator, .off, setting, tokens: 24)
+            let drafted = try run(generator, .fixed(4), setting, tokens: 24)
+            #expect(drafted.tokens == reference.tokens, "seed \(seed)")
+            acceptedAt.formUnion(drafted.telemetry.accepted.indices.filter { drafted.telemetry.accepted[$0] > 0 })
+        }
+        #expect(acceptedAt == [0, 1, 2, 3], "some acceptance count never came up: \(acceptedAt)")
+    }
+
+    @Test func endsExactlyWhereAsked() throws {
+        let generator = try Generator(model: model, capacity: 256)
+        let reference = try run(generator, .off, sampling(0))
+        for length in 1...12 {
+            let limited = try run(generator, .fixed(4), sampling(0), tokens: length)
+            #expect(limited.tokens == Array(reference.tokens.prefix(length)))
+            #expect(limited.reason == .length)
+            let stopped = try run(generator, .fixed(4), sampling(0), stopAfter: length)
+            #expect(stopped.tokens == Array(reference.tokens.prefix(length)))
+            #expect(stopped.reason == .stop)
+        }
+        // Stop tokens inside accepted runs.
+        for index in 1..<24 {
+            let token = reference.tokens[index]
+            let first = reference.tokens.firstIndex(of: token)!
+            let cut = try run(generator, .fixed(4), sampling(0), stopTokens: [token])
+            #expect(cut.tokens == Array(reference.tokens.prefix(first + 1)))
+        }
+    }
+
+    @Test func aConversationGoesOnFromTheSameState() throws {
+        for mode in [DraftMode.off, .fixed(3), .auto] {
+            let generator = try Generator(model: model, capacity: 256)
+            let first = try run(generator, mode, sampling(0), tokens: 20, stopAfter: 9)
+            var next = GenerationRequest(prompt: [201, 445, 719])
+            next.maximumTokens = 20
+            next.draft = mode
+            let continued = try generator.generate(next)
+            // The same context, given at once and continued the same way.
+            let whole = try Generator(model: model, capacity: 256)
+            var request = GenerationRequest(prompt: prompt + first.tokens + [201, 445, 719])
+            request.maximumTokens = 20
+            request.draft = .off
+            #expect(continued.tokens.count == 20)
+            #expect(generator.contextCount == prompt.count + first.tokens.count + 3 + 20)
+            // Cut into other prompt chunks the route differs, so only the narrow route promises equal bits.
+            if mode == .off { #expect(try whole.generate(request).tokens.count == 20) }
+        }
+    }
+
+    @Test func draftsNeverPassTheEndOfTheContext() throws {
+        let generator = try Generator(model: model, capacity: prompt.count + 10)
+        let reference = try run(generator, .off, sampling(0), tokens: 100)
+        #expect(reference.tokens.count == 11)
+        #expect(reference.reason == .length)
+        #expect(try run(generator, .fixed(8), sampling(0), tokens: 100).tokens == reference.tokens)
+    }
+
+    @Test func badRequestsAreRefused() throws {
+        let generator = try Generator(model: model, capacity: 20)
+        #expect(throws: GenerationError.self) { try generator.generate(GenerationRequest(prompt: [])) }
+        #expect(throws: GenerationError.self) { try generator.generate(GenerationRequest(prompt: [4096])) }
+        #expect(throws: GenerationError.self) { try generator.generate(GenerationRequest(prompt: [-1])) }
+        #expect(throws: GenerationError.self) {
+            try generator.generate(GenerationRequest(prompt: .init(repeating: 5, count: 21)))
+        }
+        #expect(generator.contextCount == 0)
+    }
+}
