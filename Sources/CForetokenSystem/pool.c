@@ -11,9 +11,9 @@
 /// Two 64-byte lines: the adjacent-line prefetcher pulls lines in pairs.
 #define LINE 128
 
-/// How long a worker spins for its next run. The serial stretches between the runs of a token (choosing experts, sampling,
-/// streaming text) take microseconds up to a few hundred; an engine that is silent for longer has stopped generating,
-/// and from then on its workers use no CPU.
+/// How long a worker spins for its next run. The serial stretches between the runs of a token (choosing experts,
+/// sampling, streaming text) take microseconds, at most a few hundred; an engine that is silent for longer has stopped
+/// generating, and from then on its workers use no CPU.
 #define FORK_SPIN_NANOSECONDS 2000000
 /// How long the caller spins for its workers. Shares are equal, so one that is this late has lost its core to another
 /// process, and next to that a wake-up costs nothing.

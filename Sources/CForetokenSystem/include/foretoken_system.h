@@ -21,7 +21,7 @@ typedef struct foretoken_pool foretoken_pool;
 /// One worker's share of a run: `worker` in [0, workers).
 typedef void (*foretoken_pool_entry)(void *context, int32_t worker, int32_t workers);
 
-/// Makes a pool of `threads` workers; worker 0 is the thread that calls `foretoken_pool_run`, the others are started here.
+/// Makes a pool of `threads` workers; worker 0 is the thread that calls `foretoken_pool_run`, the others start here.
 /// With `cpus`, `threads` distinct CPU numbers, worker i is pinned to cpus[i] and worker 0 is the thread that calls
 /// create; a pin the system refuses is not an error, see `foretoken_pool_is_pinned`. With NULL nothing is pinned.
 /// EINVAL: threads outside 1...FORETOKEN_MAX_CPUS, or a CPU number that is repeated or out of range. EAGAIN, ENOMEM.
@@ -32,8 +32,8 @@ int foretoken_pool_create(int32_t threads, const int32_t *cpus, foretoken_pool *
 /// time, and never from inside an entry.
 void foretoken_pool_run(foretoken_pool *pool, foretoken_pool_entry entry, void *context);
 
-/// Lets waiting threads spin (for a bounded time) before they sleep. Returns whether they do from now on: a pool that is
-/// not pinned, or that has more threads than the process has CPUs, never spins.
+/// Lets waiting threads spin for a bounded time before they sleep. Returns whether they do from now on: a pool that is
+/// not pinned, or that has more threads than its creator had CPUs, never spins.
 bool foretoken_pool_spin(foretoken_pool *pool, bool spin);
 
 /// Whether CPUs were given and every worker runs on its own.

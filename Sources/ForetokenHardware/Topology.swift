@@ -1,0 +1,107 @@
+import CForetokenSystem
+
+/// The part of the machine this process may use: memory nodes, physical cores and the caches they share.
+///
+/// A plain value, read once at the start, before anything is pinned: a pinned thread sees one CPU only.
+public struct Topology: Sendable, Equatable {
+    /// A NUMA node with memory. Memory-only nodes (CXL) have no CPUs.
+    public struct Node: Sendable, Equatable {
+        /// The system's number, not an index.
+        public let id: Int
+        /// Usable CPUs, ascending; CPUs of a node without usable memory are counted to the nearest node that has some.
+        public let cpus: [Int]
+        /// Bytes of memory.
+        public let memoryTotal: Int
+        /// Bytes that nobody uses.
+        public let memoryFree: Int
+        /// Bytes that can be had: free ones, the page cache and reclaimable kernel memory.
+        public let memoryAvailable: Int
+        /// Distance to every node of `Topology.nodes`, in that order: 10 is local, larger is slower (ACPI SLIT).
+        public let distances: [Int]
+    }
+
+    /// A physical core.
+    public struct Core: Sendable, Equatable {
+        /// Its usable hardware threads, ascending; never empty.
+        public let cpus: [Int]
+        /// Index into `Topology.nodes`.
+        public let node: Int
+        /// The socket's number, 0 where the system does not say.
+        public let package: Int
+    }
+
+    /// CPUs that share one last-level cache.
+    public struct CacheCluster: Sendable, Equatable {
+        /// Usable CPUs, ascending; never empty.
+        public let cpus: [Int]
+        /// 3 on most machines.
+        public let level: Int
+        /// Bytes of the cache.
+        public let byteCount: Int
+    }
+
+    /// What limits the process; nil is no limit.
+    public struct Restriction: Sendable, Equatable {
+        /// CPUs the process may run on.
+        public var cpus: [Int]?
+        /// Nodes whose memory it may use.
+        public var memoryNodes: [Int]?
+
+        /// A restriction made by hand, for plans and tests.
+        public init(cpus: [Int]? = nil, memoryNodes: [Int]? = nil) {
+            self.cpus = cpus
+            self.memoryNodes = memoryNodes
+        }
+
+        /// The affinity mask of the calling thread, and Mems_allowed_list of `proc`/self/status.
+        ///
+        /// - Throws: `HardwareError` when the system refuses or the file is malformed.
+        public static func thisProcess(proc: String = "/proc") throws -> Restriction {
+            var cpus = [Int32](repeating: 0, count: Topology.cpuLimit)
+            var count: Int32 = 0
+            let error = foretoken_affinity_get(&cpus, &count)
+            guard error == 0 else { throw HardwareError.system("asking for the CPU affinity", errno: error) }
+            let path = "\(proc)/self/status"
+            let list = try SystemFile.text(path).flatMap { SystemFile.field("Mems_allowed_list", in: $0) }
+            return Restriction(
+                cpus: cpus.prefix(Int(count)).map(Int.init),
+                memoryNodes: try list.map {
+                    try NumberList.parse($0, below: Topology.nodeLimit, source: "\(path), Mems_allowed_list")
+                })
+        }
+    }
+
+    static let cpuLimit = Int(FORETOKEN_MAX_CPUS)
+    static let nodeLimit = Int(FORETOKEN_MAX_NODES)
+
+    /// Nodes with memory the process may use, ascending by number; never empty.
+    public let nodes: [Node]
+    /// Cores, by node and then by first CPU; never empty.
+    public let cores: [Core]
+    /// Last-level caches by first CPU; empty where the system does not describe them.
+    public let clusters: [CacheCluster]
+
+    /// Every usable CPU, ascending.
+    public var cpus: [Int] { nodes.flatMap(\.cpus).sorted() }
+
+    /// One CPU for each physical core, node by node: where workers go by default, since the second hardware thread of a
+    /// core adds nothing to work that waits for memory.
+    public var workerCPUs: [Int] { cores.map(\.cpus[0]) }
+
+    /// The same for the node at an index of `nodes`; empty for memory-only nodes.
+    public func workerCPUs(node: Int) -> [Int] { cores.filter { $0.node == node }.map(\.cpus[0]) }
+
+    /// Reads the machine's description.
+    ///
+    /// - Parameters:
+    ///   - root: where sysfs is mounted.
+    ///   - proc: where procfs is mounted.
+    ///   - restriction: what the process may use; nil asks the system.
+    /// - Throws: `HardwareError` for a file that is malformed or contradicts another, or when nothing is usable.
+    public static func read(
+        root: String = "/sys", proc: String = "/proc", restriction: Restriction? = nil
+    ) throws -> Topology {
+        let restriction = try restriction ?? .thisProcess(proc: proc)
+        return try TopologyReader(system: "\(root)/devices/system", proc: proc, restriction: restriction).read()
+    }
+}
