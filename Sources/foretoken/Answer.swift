@@ -22,6 +22,11 @@ struct Answer {
     let text: String?
 
     var wasInterrupted: Bool { result.reason == .cancelled }
+
+    /// Ends the streamed text's last line; without a tokenizer, shows the ids instead.
+    func finishLine() throws {
+        try StandardOutput.write(text == nil ? result.tokens.map(String.init).joined(separator: ",") + "\n" : "\n")
+    }
 }
 
 extension Generator {

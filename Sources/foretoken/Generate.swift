@@ -29,8 +29,8 @@ struct Generate: ParsableCommand {
         if json {
             try StandardOutput.write(JSONOutput.line(AnswerReport(answer, model: open.checkpoint.label)))
         } else {
-            try answer.finishLine(tokenizer: open.tokenizer)
-            Console.write(Statistics.text(answer.result, on: Console.terminal))
+            try answer.finishLine()
+            Console.write(Statistics.text(answer.result.timings, answer.result.telemetry, on: Console.terminal))
         }
         if answer.wasInterrupted { throw Interrupted() }
     }
@@ -48,10 +48,14 @@ struct Generate: ParsableCommand {
         let open = try OpenModel(model)
         try open.check(draft.draft)
         let base = try settings(open)
+        var ignored: Set<String> = []
         var (jobs, badLine) = ([PromptJob](), nil as (any Error)?)
         for (number, bytes) in lines where !bytes.allSatisfy({ $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") }) {
             do {
-                let line = try PromptLine.parse(bytes)
+                let (line, unknownKeys) = try PromptLine.parse(bytes)
+                for key in unknownKeys where ignored.insert(key).inserted {
+                    Console.warning("\(path), line \(number): the key \"\(key)\" is unknown and ignored")
+                }
                 jobs.append(try line.job(number, open, flags: prompt, base: base))
             } catch {
                 badLine = LineError(number: number, file: path, cause: error)

@@ -4,6 +4,7 @@ import ForetokenReport
 import ForetokenSpeculation
 import ForetokenTokenizer
 import ForetokenWeights
+import Glibc
 
 /// A checkpoint whose files are open and checked, before any weight is read.
 struct OpenModel {
@@ -19,7 +20,7 @@ struct OpenModel {
         instructionSet = try options.instructionSet()
         checkpoint = try options.directory.map { try Checkpoint(directory: $0) } ?? .demo()
         layout = try WeightLayout(checkpoint)
-        tokenizer = try Tokenizer.read(from: checkpoint)
+        tokenizer = try Tokenizer(checkpoint)
         for warning in layout.warnings { Console.warning(warning) }
     }
 
@@ -37,18 +38,22 @@ struct OpenModel {
 
     /// Tokens that end an answer: those of config.json, or else the tokenizer's.
     var endTokens: [Int32] {
-        configuration.eosTokens.isEmpty ? tokenizer?.eosToken.map { [$0] } ?? [] : configuration.eosTokens
+        configuration.eosTokens.isEmpty ? tokenizer?.eos.map { [$0] } ?? [] : configuration.eosTokens
+    }
+
+    /// Refuses ids that the model does not have.
+    func checkIDs(_ ids: [Int32]) throws {
+        guard let index = ids.firstIndex(where: { $0 < 0 || $0 >= configuration.vocabularySize }) else { return }
+        throw InputError(
+            "token \(index) is \(ids[index]), but the ids of \(checkpoint.label) are "
+                + "0...\(configuration.vocabularySize - 1)")
     }
 
     /// Refuses a prompt that the model cannot take, before its weights are loaded for nothing.
     func check(_ prompt: [Int32]) throws {
-        let limit = contextLimit
         if prompt.isEmpty { throw InputError("the prompt is empty: there is nothing to continue") }
-        if let index = prompt.firstIndex(where: { $0 < 0 || $0 >= configuration.vocabularySize }) {
-            throw InputError(
-                "prompt token \(index) is \(prompt[index]), but the ids of \(checkpoint.label) are "
-                    + "0...\(configuration.vocabularySize - 1)")
-        }
+        try checkIDs(prompt)
+        let limit = contextLimit
         if prompt.count > limit {
             let advice = limit < configuration.maximumPositions ? "raise --context or shorten it" : "shorten it"
             throw InputError(
@@ -95,7 +100,10 @@ struct OpenModel {
                 workers: pool.workerCount)
         ) { fraction in
             // There is nothing yet that would need to be saved or reported.
-            if Interrupts.requested { Process.exitAtOnce(Status.interrupted) }
+            if Interrupts.requested {
+                bar.clear()
+                _exit(Status.interrupted)
+            }
             bar.update(fraction) { seconds in
                 let done = fraction * Double(total)
                 return "\(Format.bytes(Int(done))) of \(Format.bytes(total))  \(Format.fixed(done / seconds / 1e9, 1)) GB/s"
@@ -109,29 +117,11 @@ struct OpenModel {
     func makeGenerator(_ model: Model, context: Int, draft: DraftMode) throws -> Generator {
         try Generator(
             model: model, capacity: context, cacheType: options.cacheType, drafting: draft != .off,
-            drawable: tokenizer?.idCount)
+            drawable: tokenizer?.vocabularyCount)
     }
 
     /// A scorer with windows of that size.
     func makeScorer(_ model: Model, context: Int) -> Scorer {
         Scorer(model: model, context: context, cacheType: options.cacheType)
-    }
-}
-
-extension WorkerPool {
-    /// Workers on the machine as far as this process may use it: one for each physical core, each pinned to its own.
-    fileprivate static func make(threads: Int?) throws -> WorkerPool {
-        let topology = try Topology.read()
-        let cores = topology.workerCPUs
-        let count = threads ?? cores.count
-        // Second hardware threads of a core come only after every core has work.
-        let cpus = cores + topology.cpus.filter { !cores.contains($0) }
-        if count > cpus.count {
-            Console.warning("\(count) threads share \(cpus.count) CPUs and are not pinned; expect them to be slow")
-            return try WorkerPool(threads: count)
-        }
-        let pool = try WorkerPool(threads: count, cpus: Array(cpus.prefix(count)))
-        if !pool.isPinned { Console.warning("the system refused to pin threads to CPUs; expect uneven speed") }
-        return pool
     }
 }

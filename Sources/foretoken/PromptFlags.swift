@@ -55,12 +55,7 @@ struct PromptFlags: ParsableArguments {
     func read() throws -> Prompt {
         if let promptTokens { return .tokens(try TokenList.parse(promptTokens, option: "--prompt-tokens")) }
         let text = try prompt ?? InputFile.text(promptFile ?? "-")
-        return format == .raw ? .text(text) : .messages(conversation(text))
-    }
-
-    /// One question, after the system message.
-    func conversation(_ text: String) -> [ChatMessage] {
-        (system.map { [ChatMessage(.system, $0)] } ?? []) + [ChatMessage(.user, text)]
+        return format == .raw ? .text(text) : .messages(ChatMessage.opening(system, text))
     }
 }
 
@@ -90,17 +85,18 @@ extension OpenModel {
     /// The prompt's token ids. Text gets one BOS when the tokenizer defines one, ids are taken as they are.
     /// - Throws: `InputError` when nothing is left or the model cannot take it.
     func encode(_ prompt: Prompt, thinking: Bool) throws -> [Int32] {
-        let ids = try tokens(prompt, thinking: thinking)
+        let ids = try tokens(of: prompt, thinking: thinking)
         try check(ids)
         return ids
     }
 
-    private func tokens(_ prompt: Prompt, thinking: Bool) throws -> [Int32] {
+    /// The same, unchecked but for the emptiness of text.
+    func tokens(of prompt: Prompt, thinking: Bool) throws -> [Int32] {
         switch prompt {
         case .tokens(let tokens): return tokens
         case .text(let text):
             // BOS alone would make the model talk about anything.
-            if text.isEmpty { throw InputError("the prompt is empty: there is nothing to continue") }
+            if text.isEmpty { throw InputError("the text is empty: there is nothing to work on") }
             return try requiredTokenizer().encodeWithBOS(text)
         case .messages(let messages):
             return try chatFormat().encode(messages, thinking: thinking)

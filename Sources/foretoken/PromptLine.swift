@@ -25,16 +25,14 @@ struct PromptLine: Decodable {
     let seed: UInt64?
     let stop: [String]?
 
-    /// - Throws: `InputError` for anything but a JSON object of these keys and types.
-    static func parse(_ bytes: [UInt8]) throws -> PromptLine {
+    /// - Returns: the line, and keys of it that mean nothing.
+    /// - Throws: `InputError` for anything but a JSON object with values of these types.
+    static func parse(_ bytes: [UInt8]) throws -> (line: PromptLine, unknownKeys: [String]) {
         _ = try InputFile.text(bytes, source: "the line")
         do {
             let keys = try JSONDecoder().decode([String: Anything].self, from: Data(bytes)).keys
-            if let unknown = keys.sorted().first(where: { CodingKeys(rawValue: $0) == nil }) {
-                let known = CodingKeys.allCases.map(\.rawValue).joined(separator: ", ")
-                throw InputError("unknown key \"\(unknown)\"; a line may have \(known)")
-            }
-            return try JSONDecoder().decode(PromptLine.self, from: Data(bytes))
+            let line = try JSONDecoder().decode(PromptLine.self, from: Data(bytes))
+            return (line, keys.filter { CodingKeys(rawValue: $0) == nil }.sorted())
         } catch let error as DecodingError {
             throw InputError(error.sentence)
         }
@@ -60,7 +58,7 @@ struct PromptLine: Decodable {
 
     private func wanted(_ flags: PromptFlags) throws -> Prompt {
         switch (prompt, prompt_tokens, messages) {
-        case (let text?, nil, nil): return flags.format == .raw ? .text(text) : .messages(flags.conversation(text))
+        case (let text?, nil, nil): return flags.format == .raw ? .text(text) : .messages(ChatMessage.opening(flags.system, text))
         case (nil, let tokens?, nil): return .tokens(tokens.map { Int32(clamping: $0) })
         case (nil, nil, let messages?):
             return .messages(

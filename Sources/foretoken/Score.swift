@@ -46,8 +46,9 @@ struct Score: ParsableCommand {
         let given = try tokens.map { Prompt.tokens(try TokenList.parse($0, option: "--tokens")) }
             ?? .text(text ?? InputFile.text(textFile ?? "-"))
         let open = try OpenModel(model)
-        let ids = try open.tokens(given, thinking: false)
-        try open.checkIDs(ids, of: "text")
+        let ids = try open.tokens(of: given, thinking: false)
+        if ids.isEmpty { throw InputError("the text is empty: there is nothing to score") }
+        try open.checkIDs(ids)
         let scoresMTP = mtp || mtpDepth > 0
         if scoresMTP && open.layout.mtp.isEmpty {
             throw InputError("\(open.checkpoint.label) has no MTP module, so there is nothing for --mtp to score")
@@ -77,7 +78,7 @@ struct Score: ParsableCommand {
     /// Σ nats / ln 2 / bytes of the decoded text without BOS; nil when there are no bytes or ids without a token.
     private func bitsPerByte(_ score: ForetokenSpeculation.Score, _ ids: [Int32], _ open: OpenModel) -> Double? {
         guard let tokenizer = open.tokenizer else { return nil }
-        let own = ids.first == tokenizer.bosToken ? ids.dropFirst() : ids[...]
+        let own = ids.first == tokenizer.bos ? ids.dropFirst() : ids[...]
         guard let bytes = tokenizer.byteCount(of: own), bytes > 0 else { return nil }
         return score.totalNats / log(2) / Double(bytes)
     }
