@@ -40,35 +40,36 @@ struct Interrupted: Error {}
 struct Failure {
     let code: Int32
     /// For standard error, without a final newline; nil when there is nothing to say.
-    var message: String?
+    let message: String?
     /// For standard output: the help text or the version.
-    var answer: String?
+    let answer: String?
 
     init(_ error: any Error) {
         switch error {
-        case is Interrupted:
-            code = Status.interrupted
-        case is BrokenPipe:
-            // Whoever read the output has seen enough.
-            code = Status.done
-        case let error as CheckpointError:
-            switch error.kind {
-            case .missingPath: code = Status.usage
-            case .unusable: code = Status.unusable
-            case .system: code = Status.other
-            }
-            message = error.description
-        case is UsageError, is InstructionSetError:
-            code = Status.usage
-            message = "\(error)"
-        case is InputError, is TokenizerError, is GenerationError:
-            code = Status.unusable
-            message = "\(error)"
-        case is HardwareError, is OutputError:
-            code = Status.other
-            message = "\(error)"
-        default:
-            self.init(parser: error)
+        // What there was to say has been said.
+        case is Interrupted: self.init(code: Status.interrupted)
+        // Whoever read the output has seen enough.
+        case is BrokenPipe: self.init(code: Status.done)
+        case let error as CheckpointError: self.init(code: Self.code(error.kind), message: error.description)
+        case is UsageError, is InstructionSetError: self.init(code: Status.usage, message: "\(error)")
+        case is InputError, is LineError, is TokenizerError, is GenerationError:
+            self.init(code: Status.unusable, message: "\(error)")
+        case is HardwareError, is OutputError: self.init(code: Status.other, message: "\(error)")
+        default: self.init(parser: error)
+        }
+    }
+
+    private init(code: Int32, message: String? = nil, answer: String? = nil) {
+        self.code = code
+        self.message = message
+        self.answer = answer
+    }
+
+    private static func code(_ kind: CheckpointError.Kind) -> Int32 {
+        switch kind {
+        case .missingPath: Status.usage
+        case .unusable: Status.unusable
+        case .system: Status.other
         }
     }
 
@@ -76,15 +77,14 @@ struct Failure {
     private init(parser error: any Error) {
         let text = Foretoken.fullMessage(for: error)
         switch Foretoken.exitCode(for: error) {
-        case .success:
-            code = Status.done
-            answer = text
+        case .success: self.init(code: Status.done, answer: text)
         case .validationFailure:
-            code = Status.usage
-            message = text.hasPrefix("Error: ") ? String(text.dropFirst("Error: ".count)) : text
+            let prefix = "Error: "
+            self.init(
+                code: Status.usage, message: text.hasPrefix(prefix) ? String(text.dropFirst(prefix.count)) : text)
         case let other:
-            code = error is ExitCode ? other.rawValue : Status.other
-            message = error is ExitCode ? nil : "\(error)"
+            let isSilent = error is ExitCode
+            self.init(code: isSilent ? other.rawValue : Status.other, message: isSilent ? nil : "\(error)")
         }
     }
 

@@ -1,5 +1,7 @@
 import ArgumentParser
+import ForetokenReport
 import ForetokenSpeculation
+import ForetokenWeights
 
 /// Continues a prompt.
 struct Generate: ParsableCommand {

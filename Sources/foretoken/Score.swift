@@ -2,6 +2,8 @@ import ArgumentParser
 import ForetokenHardware
 import ForetokenReport
 import ForetokenSpeculation
+import ForetokenTokenizer
+import ForetokenWeights
 import Glibc
 
 /// Scores a given text.

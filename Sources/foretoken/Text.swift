@@ -25,3 +25,9 @@ extension Tokenizer {
         return count
     }
 }
+
+extension OpenModel {
+    /// The checkpoint's chat format.
+    /// - Throws: `TokenizerError` when it has none that this program knows.
+    func chatFormat() throws -> ChatFormat { try ChatFormat(requiredTokenizer()) }
+}
