@@ -39,6 +39,15 @@ final class Decoder {
         }
     }
 
+    /// Appends the rows' latents to `cache` and computes nothing else: all that a layer's later rows need of them.
+    func remember(_ layer: LayerWeights, _ cache: LatentEntries, rows: Int, position: Int) {
+        normalise(space.residual, layer.attention.inputNorm, into: space.normed, rows)
+        multiply(
+            ProductJob(
+                layer.attention.latentDown, input: space.normed.rows, output: space.latent.rows, rowCount: rows))
+        store(layer.attention, cache, rows, position)
+    }
+
     /// output[row] = norm(input[row]) ⊙ weight.
     func normalise(_ input: FloatBuffer, _ weight: FloatVector, into output: FloatBuffer, _ rows: Int) {
         let width = Int32(configuration.hiddenSize)
@@ -65,7 +74,7 @@ final class Decoder {
     private func attention(_ weights: AttentionWeights, _ cache: LatentEntries, _ rows: Int, _ position: Int) {
         normalise(space.residual, weights.inputNorm, into: space.normed, rows)
         project(weights, rows)
-        remember(weights, cache, rows, position)
+        store(weights, cache, rows, position)
         attend(weights, cache, rows, position)
         multiply(
             ProductJob(
@@ -92,7 +101,7 @@ final class Decoder {
     private static let latentNormEpsilon: Float = 1e-6
 
     /// Normalises the latent (never the rotary key), rotates the key, and appends both to the cache.
-    private func remember(_ weights: AttentionWeights, _ cache: LatentEntries, _ rows: Int, _ position: Int) {
+    private func store(_ weights: AttentionWeights, _ cache: LatentEntries, _ rows: Int, _ position: Int) {
         for row in 0..<rows {
             let latent = space.latent[row: row]
             kernels.pointee.rms_norm(

@@ -18,6 +18,9 @@ public final class MTPHead {
     private let newest: FloatBuffer
     /// Tokens that draft rows are paired with.
     private let draftTokens: ScratchBuffer<Int32>
+    /// The newest output, quantised for the draft head.
+    private let draftCodes: ScratchBuffer<Int8>
+    private let draftScales: ScratchBuffer<Float>
     private var draftCount = 0
     private var carryCount = 0
     private var draftRow = 0
@@ -38,6 +41,9 @@ public final class MTPHead {
         carry = try FloatBuffer(rows: 2 * Self.maximumDrafts, columns: configuration.hiddenSize)
         newest = try FloatBuffer(rows: 1, columns: configuration.hiddenSize)
         logitRows = try FloatBuffer(rows: Workspace.narrowRows, columns: configuration.vocabularySize)
+        let padded = weights.modules.map(\.draftHead.paddedColumns).max() ?? 0
+        draftCodes = try ScratchBuffer(count: padded)
+        draftScales = try ScratchBuffer(count: padded / Int(FORETOKEN_SCALE_BLOCK))
         draftTokens = try ScratchBuffer(count: 3 * Self.maximumDrafts)
     }
 
@@ -71,18 +77,18 @@ public final class MTPHead {
     ///   - known: number of tokens in it.
     ///   - visit: told each block of finished rows; `computeLogits` may be called inside.
     public func catchUp(
-        _ tokens: UnsafePointer<Int32>, known: Int, visit: (CommittedRows) -> Void = { _ in }
+        _ tokens: UnsafePointer<Int32>, known: Int, visit: ((CommittedRows) -> Void)? = nil
     ) {
         for (index, module) in modules.enumerated() {
+            let isLast = index + 1 == modules.count
+            let wanted: MTPModule.Outputs = isLast && visit == nil ? .last : .all
             while true {
                 let firstRow = module.nextRow
-                let count = module.commit(tokens, known: known, output: output)
+                let count = module.commit(tokens, known: known, wanted: wanted, output: output)
                 guard count > 0 else { break }
-                if index + 1 < modules.count {
-                    modules[index + 1].append(output.base, stride: output.stride, count: count)
-                }
-                if index == 0 { remember(output[row: count - 1]) }
-                visit(CommittedRows(module: index, firstRow: firstRow, count: count))
+                if !isLast { modules[index + 1].append(output.base, stride: output.stride, count: count) }
+                if index == 0 { remember(output[row: wanted == .all ? count - 1 : 0]) }
+                visit?(CommittedRows(module: index, firstRow: firstRow, count: count))
             }
         }
         draftCount = 0
@@ -93,12 +99,20 @@ public final class MTPHead {
         }
     }
 
-    /// Logits of the next draft from the FP8 draft head, or from the module's own head when `exactly`. Valid until the
+    /// Logits of the next draft from the INT8 draft head, or from the module's own head when `exactly`. Valid until the
     /// next call.
     public func draftLogits(exactly: Bool = false) -> UnsafeMutableBufferPointer<Float> {
         let weights = modules[min(draftCount, modules.count - 1)].weights
-        let head = exactly ? weights.head : weights.draftHead
-        decoder.multiply(ProductJob(head, input: newest.rows, output: logitRows.rows, rowCount: 1))
+        if exactly {
+            decoder.multiply(ProductJob(weights.head, input: newest.rows, output: logitRows.rows, rowCount: 1))
+        } else {
+            decoder.kernels.pointee.quantise_row(
+                newest.base, weights.draftHead.columns, draftCodes.pointer, draftScales.pointer)
+            decoder.pool.run(
+                DraftHeadPhase(
+                    kernels: decoder.kernels, head: weights.draftHead, codes: UnsafePointer(draftCodes.pointer),
+                    scales: UnsafePointer(draftScales.pointer), logits: logitRows.base))
+        }
         return logits(row: 0)
     }
 
@@ -125,7 +139,7 @@ public final class MTPHead {
         let tokens = draftTokens.pointer + draftCount - count
         module.run(
             carry.base, stride: carry.stride, tokens: tokens, count: count, row: module.nextRow,
-            entry: module.entryCount, output: output)
+            entry: module.entryCount, wanted: .all, output: output)
         for i in 0..<count {
             carry[row: i].update(from: output[row: i], count: decoder.configuration.hiddenSize)
         }
@@ -138,7 +152,7 @@ public final class MTPHead {
     private func recurse(_ module: MTPModule, _ token: Int32) {
         module.run(
             newest.base, stride: newest.stride, tokens: draftTokens.pointer + draftCount - 1, count: 1, row: draftRow,
-            entry: draftEntry, output: output)
+            entry: draftEntry, wanted: .all, output: output)
         remember(output[row: 0])
         draftRow += 1
         draftEntry += 1

@@ -29,6 +29,14 @@ final class MTPModule {
         waiting = try FloatBuffer(rows: waitingCapacity, columns: configuration.hiddenSize)
     }
 
+    /// Which outputs of a run are wanted.
+    enum Outputs {
+        /// Every row's, in order.
+        case all
+        /// The last row's alone, as output row 0.
+        case last
+    }
+
     /// Appends hidden rows. When more wait than there is room for, the oldest are forgotten: drafts then see a context
     /// with a gap, which costs acceptance and never correctness.
     func append(_ rows: UnsafePointer<Float>, stride: Int, count: Int) {
@@ -53,14 +61,16 @@ final class MTPModule {
     }
 
     /// Runs waiting rows whose tokens are known, at most one chunk, and commits them. Outputs go to `output`.
-    /// - Parameter known: tokens known so far.
+    /// - Parameters:
+    ///   - known: tokens known so far.
+    ///   - wanted: which rows' outputs the caller will read.
     /// - Returns: rows run.
-    func commit(_ tokens: UnsafePointer<Int32>, known: Int, output: FloatBuffer) -> Int {
+    func commit(_ tokens: UnsafePointer<Int32>, known: Int, wanted: Outputs, output: FloatBuffer) -> Int {
         let ready = min(waitingCount, known - 1 - index - nextRow, Workspace.chunkRows)
         guard ready > 0 else { return 0 }
         run(
             waiting.base, stride: waiting.stride, tokens: tokens + nextRow + 1 + index, count: ready, row: nextRow,
-            entry: entryCount, output: output)
+            entry: entryCount, wanted: wanted, output: output)
         entryCount += ready
         drop(ready)
         return ready
@@ -84,7 +94,7 @@ final class MTPModule {
     /// Runs rows without committing them: their cache entries start at `entry`.
     func run(
         _ hidden: UnsafePointer<Float>, stride: Int, tokens: UnsafePointer<Int32>, count: Int, row: Int, entry: Int,
-        output: FloatBuffer
+        wanted: Outputs, output: FloatBuffer
     ) {
         let space = decoder.space
         let configuration = decoder.configuration
@@ -104,7 +114,16 @@ final class MTPModule {
         decoder.begin(rows: count, position: row)
         decoder.multiply(
             ProductJob(weights.projection, input: space.joined.rows, output: space.residual.rows, rowCount: count))
-        decoder.run(weights.block, cache.layer(0), rows: count, position: entry)
-        decoder.normalise(space.residual, weights.headNorm, into: output, count)
+        guard wanted == .last && count > 1 else {
+            decoder.run(weights.block, cache.layer(0), rows: count, position: entry)
+            decoder.normalise(space.residual, weights.headNorm, into: output, count)
+            return
+        }
+        // A module is one layer deep: of the rows before the last, only their latents are ever read again.
+        decoder.remember(weights.block, cache.layer(0), rows: count - 1, position: entry)
+        space.residual.base.update(from: space.residual[row: count - 1], count: width)
+        decoder.begin(rows: 1, position: row + count - 1)
+        decoder.run(weights.block, cache.layer(0), rows: 1, position: entry + count - 1)
+        decoder.normalise(space.residual, weights.headNorm, into: output, 1)
     }
 }

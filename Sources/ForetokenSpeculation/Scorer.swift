@@ -137,7 +137,9 @@ public final class Scorer {
                 }
                 if let draftHead {
                     draftHead.observe(verifier.hidden(row: 0), stride: verifier.hiddenStride, count: count)
-                    draftHead.catchUp(tokens, known: part.count) { report($0, draftHead, part, window, &pass) }
+                    withoutActuallyEscaping({ self.report($0, draftHead, part, window, &pass) }) {
+                        draftHead.catchUp(tokens, known: part.count, visit: $0)
+                    }
                 }
                 if !progress(window.start + start + count) { throw CancellationError() }
             }

@@ -106,12 +106,7 @@ public struct BF16Conversion {
     // MARK: Weights
 
     private func writeWeights(_ folder: OutputFolder, _ progress: (Progress) throws -> Void) throws {
-        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: BF16Conversion.chunkBytes, alignment: 64)
-        let converted = UnsafeMutableBufferPointer<UInt16>.allocate(capacity: BF16Conversion.chunkBytes)
-        defer {
-            buffer.deallocate()
-            converted.deallocate()
-        }
+        let scratch = Scratch()
         var done = 0
         for (name, items) in files {
             try folder.write(name) { file in
@@ -120,21 +115,34 @@ public struct BF16Conversion {
                 }
                 try file.write(SafetensorsHeader.encode(header))
                 for item in items {
-                    let decoder = try item.scale.map { try BlockDecoder(item.source, scale: $0, checkpoint) }
-                    try checkpoint.forEachChunk(of: item.source, buffer: buffer) { offset, bytes in
-                        if let decoder {
-                            try decoder.decode(bytes, firstElement: offset, into: converted)
-                            try file.write(
-                                UnsafeRawBufferPointer(
-                                    rebasing: UnsafeRawBufferPointer(converted)[..<(2 * bytes.count)]))
-                        } else {
-                            try file.write(bytes)
-                        }
-                        done += bytes.count
+                    try write(item, to: file, scratch) { bytes in
+                        done += bytes
                         try progress(Progress(file: name, doneBytes: done, totalBytes: totalBytes))
                     }
                 }
             }
+        }
+    }
+
+    private func write(
+        _ item: Item, to file: OutputFile, _ scratch: Scratch, advance: (Int) throws -> Void
+    ) throws {
+        let decoder = try item.scale.map { try BlockDecoder(item.source, scale: $0, checkpoint) }
+        try checkpoint.forEachChunk(of: item.source, buffer: scratch.source) { offset, bytes in
+            let result = try decoder?.decode(bytes, firstElement: offset, into: scratch.converted) ?? bytes
+            try file.write(result)
+            try advance(bytes.count)
+        }
+    }
+
+    /// Room for one piece of a tensor, before and after conversion.
+    private final class Scratch {
+        let source = UnsafeMutableRawBufferPointer.allocate(byteCount: chunkBytes, alignment: 64)
+        let converted = UnsafeMutableBufferPointer<UInt16>.allocate(capacity: chunkBytes)
+
+        deinit {
+            source.deallocate()
+            converted.deallocate()
         }
     }
 

@@ -1,6 +1,8 @@
+import CForetokenKernels
+
 /// Decodes pieces of one FP8 matrix to BF16.
 struct BlockDecoder {
-    private static let values = (0...UInt8.max).map(fp8Value)
+    private static let values = (0...UInt8.max).map { foretoken_fp8_value($0) }
 
     private let name: String
     private let columns: Int
@@ -25,28 +27,31 @@ struct BlockDecoder {
         }
     }
 
-    /// Decodes consecutive elements, the first of which is element `firstElement` of the matrix, into `output`.
+    /// Decodes consecutive elements, the first of which is element `first` of the matrix, into `output`.
+    /// - Returns: the bytes written.
     func decode(
-        _ codes: UnsafeRawBufferPointer, firstElement: Int, into output: UnsafeMutableBufferPointer<UInt16>
-    ) throws {
+        _ codes: UnsafeRawBufferPointer, firstElement first: Int, into output: UnsafeMutableBufferPointer<UInt16>
+    ) throws -> UnsafeRawBufferPointer {
+        let end = first + codes.count
+        let rows = first / columns..<(end - 1) / columns + 1
+        let block = TensorResolver.scaleBlock
+        var bits = [UInt16](repeating: 0, count: 256)
         var sawNaN = false
-        var row = firstElement / columns
-        var column = firstElement % columns
-        var index = 0
-        BlockDecoder.values.withUnsafeBufferPointer { values in
-            while index < codes.count {
-                let block = column / TensorResolver.scaleBlock
-                let blockEnd = min((block + 1) * TensorResolver.scaleBlock, columns)
-                let end = min(index + blockEnd - column, codes.count)
-                let scale = scales[row / TensorResolver.scaleBlock * blockColumns + block]
-                column += end - index
-                while index < end {
-                    let code = codes[index]
-                    sawNaN = sawNaN || code & 0x7F == 0x7F
-                    output[index] = bf16Bits(values[Int(code)] * scale)
-                    index += 1
+        for blockRow in rows.lowerBound / block...(rows.upperBound - 1) / block {
+            let rows = rows.clamped(to: blockRow * block..<(blockRow + 1) * block)
+            for blockColumn in 0..<blockColumns {
+                // One scale serves up to 128 rows of 128 codes, so the products of all codes are made once per block.
+                let scale = scales[blockRow * blockColumns + blockColumn]
+                for code in bits.indices { bits[code] = foretoken_bf16_encode(BlockDecoder.values[code] * scale) }
+                for row in rows {
+                    let start = row * columns + blockColumn * block
+                    let stop = min(start + block, (row + 1) * columns)
+                    for index in (start - first..<stop - first).clamped(to: 0..<codes.count) {
+                        let code = codes[index]
+                        sawNaN = sawNaN || code & 0x7F == 0x7F
+                        output[index] = bits[Int(code)]
+                    }
                 }
-                if column == columns { (row, column) = (row + 1, 0) }
             }
         }
         if sawNaN {
@@ -54,22 +59,6 @@ struct BlockDecoder {
                 "tensor \(shown(name)) holds NaN", expected: "finite FP8 values",
                 hint: "the file is damaged or was badly converted; download it again")
         }
+        return UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(output)[..<(2 * codes.count)])
     }
-}
-
-/// The value of an e4m3fn code: sign, 4 exponent bits of bias 7, 3 mantissa bits; 0x7F and 0xFF are NaN.
-private func fp8Value(_ code: UInt8) -> Float {
-    let exponent = Int(code >> 3 & 15)
-    let mantissa = Int(code & 7)
-    if exponent == 15 && mantissa == 7 { return .nan }
-    let magnitude =
-        exponent == 0
-        ? Float(mantissa) * 0x1p-9 : Float(sign: .plus, exponent: exponent - 10, significand: Float(8 + mantissa))
-    return code & 0x80 == 0 ? magnitude : -magnitude
-}
-
-/// The BF16 bits nearest to a value that is not NaN, ties to even.
-@inline(__always) private func bf16Bits(_ value: Float) -> UInt16 {
-    let bits = value.bitPattern
-    return UInt16(truncatingIfNeeded: (bits &+ 0x7FFF &+ (bits >> 16 & 1)) >> 16)
 }

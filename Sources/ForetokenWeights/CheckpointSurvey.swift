@@ -132,6 +132,7 @@ struct CheckpointSurvey {
     }
 
     private mutating func reportMissing(_ index: [String: String], unreadable: Set<String>) {
+        guard tensors.count < index.count else { return }
         knownMissing = Set(index.keys.lazy.filter { [tensors] in tensors[$0] == nil })
         let missing = knownMissing.filter { !unreadable.contains(index[$0]!) }.sorted()
         for name in missing.prefix(100) {

@@ -1,18 +1,36 @@
 import CForetokenKernels
 import ForetokenHardware
 
-/// A head and the cheaper copy to make of it.
-struct DraftHeadSource: Sendable {
-    let head: PackedMatrix
-    let draftHead: PackedMatrix
+/// An output head's INT8 copy, as the kernels read it. Plain data in the model's arena.
+public typealias DraftHead = foretoken_draft_head
+
+extension DraftHead: @retroactive @unchecked Sendable {}
+
+extension DraftHead {
+    /// Columns as stored: padded to whole groups of 128.
+    public var paddedColumns: Int {
+        let group = Int(FORETOKEN_SCALE_BLOCK)
+        return (Int(columns) + group - 1) / group * group
+    }
+
+    /// Panels of 32 rows.
+    public var panelCount: Int { (Int(rows) + Int(FORETOKEN_PANEL_ROWS) - 1) / Int(FORETOKEN_PANEL_ROWS) }
+
+    /// Bytes of weights and scales.
+    public var byteCount: Int { panelCount * Int(FORETOKEN_PANEL_ROWS) * (paddedColumns + 4) }
 }
 
-/// Makes FP8 copies of output heads for drafting: 70 % of an MTP step's bytes is the BF16 head, and a guess needs no
-/// exact logits. One scale per row and 128 columns, amax / 448.
+/// A head and the copy to make of it.
+struct DraftHeadSource: Sendable {
+    let head: PackedMatrix
+    let draftHead: DraftHead
+}
+
+/// Makes INT8 copies of output heads for drafting: 70 % of an MTP step's bytes is the BF16 head, and a guess needs no
+/// exact logits. One scale per row, amax / 127.
 enum DraftHeads {
     static func build(_ sources: [DraftHeadSource], on pool: WorkerPool) {
-        var done: Set<UnsafeRawPointer> = []
-        for source in sources where done.insert(source.draftHead.panels).inserted {
+        for source in sources {
             withUnsafePointer(to: source) { pointer in
                 pool.run(
                     { context, worker, workers in
@@ -28,26 +46,24 @@ enum DraftHeads {
     private static func quantise(_ source: DraftHeadSource, panels: Range<Int>) {
         let lanes = Int(FORETOKEN_PANEL_ROWS)
         let columns = Int(source.head.columns)
-        let groups = Int(source.draftHead.groups)
+        let padded = source.draftHead.paddedColumns
         let values = UnsafeMutablePointer<Float>.allocate(capacity: columns * lanes)
         defer { values.deallocate() }
-        let codes = UnsafeMutableRawPointer(mutating: source.draftHead.panels!).assumingMemoryBound(to: UInt8.self)
+        let codes = UnsafeMutablePointer(mutating: source.draftHead.panels!)
         let scales = UnsafeMutablePointer(mutating: source.draftHead.scales!)
         let kernels = foretoken_kernels_best()!
         var head = source.head
         for panel in panels {
             kernels.pointee.decode_panels(&head, Int32(panel), 1, 0, head.columns, values)
-            for group in 0..<groups {
-                let start = group * Int(FORETOKEN_SCALE_BLOCK)
-                let end = min(start + Int(FORETOKEN_SCALE_BLOCK), columns)
-                for lane in 0..<lanes {
-                    var largest: Float = 0
-                    for k in start..<end { largest = max(largest, abs(values[k * lanes + lane])) }
-                    let scale = largest > 0 ? largest / 448 : 1
-                    scales[(panel * groups + group) * lanes + lane] = scale
-                    for k in start..<end {
-                        codes[(panel * columns + k) * lanes + lane] = foretoken_fp8_encode(values[k * lanes + lane] / scale)
-                    }
+            let panelCodes = codes + panel * padded * lanes
+            for lane in 0..<lanes {
+                var largest: Float = 0
+                for k in 0..<columns { largest = max(largest, abs(values[k * lanes + lane])) }
+                scales[panel * lanes + lane] = largest / 127
+                let inverse = largest > 0 ? 127 / largest : 0
+                for k in 0..<padded {
+                    let code = k < columns ? (values[k * lanes + lane] * inverse).rounded(.toNearestOrEven) : 0
+                    panelCodes[(k / 4 * lanes + lane) * 4 + k % 4] = Int8(code)
                 }
             }
         }

@@ -83,8 +83,8 @@ public struct MTPWeights: Sendable {
     public let embedding: PackedMatrix
     /// [vocabulary, hidden]: the main head unless the module's own copy differs.
     public let head: PackedMatrix
-    /// FP8 copy of `head` with one scale per row and 128 columns. Drafts come from it; it cannot change the output.
-    public let draftHead: PackedMatrix
+    /// INT8 copy of `head`. Drafts come from it; it cannot change the output.
+    public let draftHead: DraftHead
 }
 
 /// FP32 values in the model's arena.
@@ -132,7 +132,7 @@ public final class ModelWeights: @unchecked Sendable {
     ///   - layout: its tensors, names, shapes and types already checked.
     ///   - reservedBytes: memory the caller will need besides the weights; counted in the fit check.
     ///   - progress: told the fraction done, on the calling thread.
-    /// - Throws: `CheckpointError` for unreadable, non-finite or badly scaled weights; `MemoryBudgetError` before
+    /// - Throws: `CheckpointError` for unreadable, non-finite or badly scaled weights; `HardwareError` before
     ///   anything is read when weights and `reservedBytes` do not fit.
     public init(
         checkpoint: Checkpoint, layout: WeightLayout, pool: WorkerPool, reservedBytes: Int = 0,
@@ -142,8 +142,8 @@ public final class ModelWeights: @unchecked Sendable {
         let shared = try SharedCopies(checkpoint, layout)
         var measure = PackingPlan()
         _ = PackedModel(layout, configuration, shared, &measure)
-        //try MemoryBudget.current().check(
-            //needed: measure.byteCount + reservedBytes, for: "the weights, caches and scratch of \(checkpoint.label)")
+        try MemoryBudget.read().check(
+            needed: measure.byteCount + reservedBytes, for: "the weights, caches and scratch of \(checkpoint.label)")
         let arena = try MemoryArena(byteCount: measure.byteCount)
         var plan = PackingPlan(base: arena.allocate(byteCount: measure.byteCount))
         let model = PackedModel(layout, configuration, shared, &plan)
@@ -193,9 +193,9 @@ private struct PackedModel {
         }
     }
 
-    private mutating func draftHead(of head: PackedMatrix, _ plan: inout PackingPlan) -> PackedMatrix {
+    private mutating func draftHead(of head: PackedMatrix, _ plan: inout PackingPlan) -> DraftHead {
         if let known = draftHeads.first(where: { $0.head.panels == head.panels }) { return known.draftHead }
-        let copy = plan.derivedFP8(rows: Int(head.rows), columns: Int(head.columns))
+        let copy = plan.draftHead(of: head)
         draftHeads.append(DraftHeadSource(head: head, draftHead: copy))
         return copy
     }

@@ -25,7 +25,11 @@ final class OutputFolder {
         }
         staging = "\(parent)/.\(name).foretoken-\(getpid())"
         guard mkdir(staging, 0o755) == 0 else {
-            throw CheckpointError.system("create the folder", staging, code: errno)
+            let code = errno
+            guard code == ENOENT || code == ENOTDIR else {
+                throw CheckpointError.system("create the folder", staging, code: code)
+            }
+            throw CheckpointError("the folder \(parent) does not exist", hint: "create it first", kind: .missingPath)
         }
     }
 
@@ -37,8 +41,8 @@ final class OutputFolder {
     var availableBytes: Int? {
         var status = statvfs()
         guard statvfs(staging, &status) == 0 else { return nil }
-        return Int(
-            clamping: UInt64(status.f_bavail).multipliedReportingOverflow(by: UInt64(status.f_frsize)).partialValue)
+        let (bytes, overflow) = Int(clamping: status.f_bavail).multipliedReportingOverflow(by: Int(status.f_frsize))
+        return overflow ? .max : bytes
     }
 
     /// Writes one file and brings it to the disk.

@@ -73,11 +73,16 @@ struct PackingPlan {
         return UnsafePointer(floats)
     }
 
-    /// An FP8 matrix without a source: the caller fills it once the weights it derives from are packed.
-    mutating func derivedFP8(rows: Int, columns: Int) -> PackedMatrix {
-        let lanes = Int(FORETOKEN_PANEL_ROWS)
-        let grid = ScaleGrid(start: 0, count: columns)
-        return reserveMatrix(format: .fp8, rows: rows, columns: columns, grid: grid, scaleLanes: lanes)
+    /// An INT8 copy of a head: the caller fills it once the head is packed.
+    mutating func draftHead(of head: PackedMatrix) -> DraftHead {
+        var copy = DraftHead()
+        copy.rows = head.rows
+        copy.columns = head.columns
+        let padded = copy.panelCount * Int(FORETOKEN_PANEL_ROWS)
+        copy.panels = UnsafePointer(
+            reserve(byteCount: padded * copy.paddedColumns).assumingMemoryBound(to: Int8.self))
+        copy.scales = UnsafePointer(reserve(byteCount: padded * 4).assumingMemoryBound(to: Float.self))
+        return copy
     }
 
     /// A table in the arena, so that parallel phases can hold a plain pointer to it.
@@ -93,16 +98,9 @@ struct PackingPlan {
     ) -> PackedMatrix {
         // WeightLayout admits these four element types alone.
         let format = PackedFormat(source.weight.type) ?? .f32
-        return reserveMatrix(format: format, rows: rows, columns: columns, grid: grid, scaleLanes: scaleLanes)
-    }
-
-    private mutating func reserveMatrix(
-        format: PackedFormat, rows: Int, columns: Int, grid: ScaleGrid, scaleLanes: Int
-    ) -> PackedMatrix {
         let panelBytes = foretoken_panel_bytes(Int32(rows), Int32(columns), Int32(format.elementBytes))
-        let panels = reserve(byteCount: panelBytes)
         var matrix = PackedMatrix()
-        matrix.panels = UnsafeRawPointer(panels)
+        matrix.panels = UnsafeRawPointer(reserve(byteCount: panelBytes))
         matrix.rows = Int32(rows)
         matrix.columns = Int32(columns)
         matrix.format = format.raw

@@ -175,7 +175,8 @@ struct TensorResolver {
 
     /// One warning about the tensors nothing asked for, or nil. Call last.
     func unexpectedTensors() -> String? {
-        let unexpected = Set(checkpoint.tensors.keys).subtracting(used).subtracting(tolerated)
+        guard used.count < checkpoint.tensors.count else { return nil }
+        let unexpected = Set(checkpoint.tensors.keys.filter { !used.contains($0) }).subtracting(tolerated)
         guard let first = unexpected.min() else { return nil }
         return "\(unexpected.count) unexpected tensor\(unexpected.count == 1 ? " is" : "s are") ignored, "
             + "for example \(shown(first))"

@@ -23,9 +23,9 @@ public struct StoredTensor: Sendable {
     public init(name: String, _ type: ElementType, shape: [Int], values: [Float]) {
         let bytes: [UInt8] =
             switch type {
-            case .f32: values.flatMap { StoredTensor.littleEndian($0.bitPattern) }
-            case .bf16: values.flatMap { StoredTensor.littleEndian(TestNumbers.bf16($0)) }
-            case .f16: values.flatMap { StoredTensor.littleEndian(Float16($0).bitPattern) }
+            case .f32: StoredTensor.bytes(of: values.map { $0.bitPattern.littleEndian })
+            case .bf16: StoredTensor.bytes(of: values.map { TestNumbers.bf16($0).littleEndian })
+            case .f16: StoredTensor.bytes(of: values.map { Float16($0).bitPattern.littleEndian })
             default: preconditionFailure("no values of type \(type.rawValue)")
             }
         self.init(name: name, type: type, shape: shape, bytes: bytes)
@@ -49,6 +49,8 @@ public struct StoredTensor: Sendable {
             }
         }
     }
+
+    private static func bytes<Word>(of words: [Word]) -> [UInt8] { words.withUnsafeBytes { Array($0) } }
 
     static func littleEndian<Word: FixedWidthInteger>(_ word: Word) -> [UInt8] {
         withUnsafeBytes(of: word.littleEndian) { Array($0) }

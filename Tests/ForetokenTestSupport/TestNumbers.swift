@@ -11,23 +11,15 @@ public enum TestNumbers {
         return code & 0x80 == 0 ? magnitude : -magnitude
     }
 
-    private static let fp8Magnitudes: [Float] = (0..<127).map { fp8($0) }
-
-    /// The nearest e4m3fn code, ties to the even code, saturating at ±448.
+    /// The nearest e4m3fn code, ties to the even code, saturating at ±448. Not for NaN.
     public static func fp8Code(_ value: Float) -> UInt8 {
         let sign: UInt8 = value.sign == .minus ? 0x80 : 0
         let magnitude = min(value.magnitude, 448)
-        var upper = 0
-        var end = 126
-        while upper < end {
-            let middle = (upper + end) / 2
-            if fp8Magnitudes[middle] < magnitude { upper = middle + 1 } else { end = middle }
-        }
-        if upper == 0 { return sign }
-        let above = fp8Magnitudes[upper] - magnitude
-        let below = magnitude - fp8Magnitudes[upper - 1]
-        let takesLower = below < above || below == above && upper % 2 == 1
-        return sign | UInt8(takesLower ? upper - 1 : upper)
+        // Below 2⁻⁶ the codes are multiples of 2⁻⁹; above, each binade has eight steps. Codes of neighbouring binades
+        // follow each other, so rounding up to eight steps carries over by itself.
+        if magnitude < 0x1p-6 { return sign | UInt8((magnitude * 0x1p9).rounded(.toNearestOrEven)) }
+        let steps = UInt8((magnitude.significand * 8).rounded(.toNearestOrEven))
+        return sign | (UInt8(magnitude.exponent + 7) << 3 + (steps - 8))
     }
 
     /// BF16 bits of a value, round to nearest even. Not for NaN.

@@ -53,9 +53,9 @@ public struct TinyModel: Sendable {
         var files = [("config.json", Array(config.utf8))]
         guard shards > 1 else { return files + [("model.safetensors", SafetensorsWriter.file(tensors))] }
         var map: [String] = []
-        for shard in 0..<shards {
+        for shard in 0..<min(shards, tensors.count) {
             let name = "model-\(TinyModel.padded(shard + 1))-of-\(TinyModel.padded(shards)).safetensors"
-            let own = tensors.enumerated().filter { $0.offset % shards == shard }.map(\.element)
+            let own = stride(from: shard, to: tensors.count, by: shards).map { tensors[$0] }
             files.append((name, SafetensorsWriter.file(own)))
             map += own.map { "    \"\($0.name)\": \"\(name)\"" }
         }
@@ -173,11 +173,19 @@ public struct TinyModel: Sendable {
     public static func quantized(_ name: String, _ rows: Int, _ columns: Int, _ values: [Float]) -> [StoredTensor] {
         let blocks = (columns + 127) / 128
         var scales = [Float](repeating: 0, count: (rows + 127) / 128 * blocks)
-        func block(_ index: Int) -> Int { index / columns / 128 * blocks + index % columns / 128 }
-        for (index, value) in values.enumerated() {
-            scales[block(index)] = max(scales[block(index)], value.magnitude / 448)
+        var codes = [UInt8](repeating: 0, count: rows * columns)
+        for row in 0..<rows {
+            for column in 0..<columns {
+                let block = row / 128 * blocks + column / 128
+                scales[block] = max(scales[block], values[row * columns + column].magnitude / 448)
+            }
         }
-        let codes = values.enumerated().map { TestNumbers.fp8Code($1 / scales[block($0)]) }
+        for row in 0..<rows {
+            for column in 0..<columns {
+                let scale = scales[row / 128 * blocks + column / 128]
+                codes[row * columns + column] = TestNumbers.fp8Code(values[row * columns + column] / scale)
+            }
+        }
         return [
             StoredTensor(name: name, type: .fp8, shape: [rows, columns], bytes: codes),
             StoredTensor(name: name + "_scale_inv", .f32, shape: [(rows + 127) / 128, blocks], values: scales),

@@ -105,7 +105,9 @@ private func configuration(_ changes: [String: String?] = [:]) throws -> ModelCo
     }
 
     @Test func countsFurtherProblems() throws {
-        let text = complaint { _ = try configuration(["hidden_size": "0", "vocab_size": "0", "n_routed_experts": "0"]) }
+        let text = complaint {
+            _ = try configuration(["hidden_size": "0", "vocab_size": "0", "n_routed_experts": "0"])
+        }
         #expect(text.contains("2 more problems"), "\(text)")
     }
 }

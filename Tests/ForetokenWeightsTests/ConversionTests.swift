@@ -142,6 +142,10 @@ import Testing
         }
         #expect(text.contains("exists already"))
         #expect(try folder.names() == ["out"])
+        let orphan = checkpointError {
+            try withCheckpoint(TinyModel().files()) { try BF16Conversion.run($0, to: folder.path + "/no/out") }
+        }
+        #expect(orphan?.kind == .missingPath)
     }
 
     @Test func progressCanStopIt() throws {

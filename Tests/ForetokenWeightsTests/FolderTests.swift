@@ -95,6 +95,27 @@ import Testing
         #expect(warnings.count == 2 && warnings.contains { $0.contains("stray.safetensors") })
     }
 
+    @Test func neverCrashesOnNoisyJSON() throws {
+        let model = TinyModel(TinyGeometry { ($0.layers, $0.experts, $0.groups) = (1, 4, 2) })
+        let whole = model.files(shards: 2)
+        let interesting = Array("\"{}[]:,0123456789-.eE\\u \0\u{7F}".utf8)
+        var random = SeededGenerator(seed: 12)
+        for round in 0..<2_000 {
+            var files = whole
+            let index = round % 2 == 0 ? 0 : 3
+            for _ in 0..<Int.random(in: 1...4, using: &random) {
+                let position = files[index].bytes.indices.randomElement(using: &random)!
+                files[index].bytes[position] = interesting.randomElement(using: &random)!
+            }
+            if round % 3 == 0 { files[index].bytes.removeLast(Int.random(in: 1...500, using: &random)) }
+            do {
+                try withCheckpoint(files) { _ = try WeightLayout($0) }
+            } catch {
+                #expect(error is CheckpointError)
+            }
+        }
+    }
+
     @Test func namesFileAndTensorWhenAFileShrinks() throws {
         let folder = try write()
         let checkpoint = try Checkpoint(directory: folder.path)

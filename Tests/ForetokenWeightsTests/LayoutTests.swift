@@ -58,6 +58,20 @@ import Testing
         }
     }
 
+    @Test(.timeLimit(.minutes(1))) func asManyTensorsAsThePublishedModel() throws {
+        let geometry = TinyGeometry {
+            ($0.layers, $0.denseLayers, $0.experts, $0.groups, $0.keptGroups) = (61, 3, 256, 8, 4)
+            ($0.vocabulary, $0.hidden, $0.intermediate, $0.expertIntermediate) = (8, 8, 4, 2)
+            ($0.queryRank, $0.latentRank, $0.heads, $0.nope, $0.rope, $0.value) = (4, 4, 2, 2, 2, 2)
+        }
+        let folder = try TemporaryFolder()
+        try TinyModel(geometry).write(to: folder, shards: 163)
+        let checkpoint = try Checkpoint(directory: folder.path)
+        #expect(checkpoint.fileNames.count == 163 && checkpoint.tensors.count == 91_991)
+        let layout = try WeightLayout(checkpoint)
+        #expect(layout.layers.count == 61 && layout.mtp.count == 1 && layout.warnings.isEmpty)
+    }
+
     @Test func missingModuleIsAWarning() throws {
         var model = TinyModel()
         model.tensors.removeAll { $0.name.hasPrefix("model.layers.3.") }

@@ -66,3 +66,23 @@ FT_INLINE void decode_half(int format, const uint8_t *column, int half, v8 *out)
         out[1] = load8(p + 8);
     }
 }
+
+/// 128 columns of one draft-head panel: sums[v] lane i is row 8 v + i. Four columns of a row lie in one 32-bit lane; the
+/// activation's sign moves to the weight, since the byte product wants one unsigned factor. |x|, |w| ≤ 127 keeps the
+/// 16-bit pair sums from saturating.
+FT_INLINE void draft_group(const int8_t *weights, const int8_t *codes, v8i *sums) {
+    const __m256i ones = _mm256_set1_epi16(1);
+    __m256i acc[4] = {_mm256_setzero_si256(), _mm256_setzero_si256(), _mm256_setzero_si256(), _mm256_setzero_si256()};
+    for (int quad = 0; quad < FORETOKEN_SCALE_BLOCK / 4; quad++) {
+        int32_t four;
+        memcpy(&four, codes + 4 * quad, sizeof four);
+        __m256i x = _mm256_set1_epi32(four);
+        __m256i magnitude = _mm256_abs_epi8(x);
+        const __m256i *w = (const __m256i *)(weights + (size_t)quad * 4 * FORETOKEN_PANEL_ROWS);
+        FT_UNROLL for (int v = 0; v < 4; v++) {
+            __m256i pairs = _mm256_maddubs_epi16(magnitude, _mm256_sign_epi8(_mm256_loadu_si256(w + v), x));
+            acc[v] = _mm256_add_epi32(acc[v], _mm256_madd_epi16(pairs, ones));
+        }
+    }
+    FT_UNROLL for (int v = 0; v < 4; v++) sums[v] = (v8i)acc[v];
+}

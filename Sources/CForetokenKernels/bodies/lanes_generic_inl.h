@@ -57,3 +57,16 @@ FT_INLINE void decode_half(int format, const uint8_t *column, int half, v8 *out)
         }
     }
 }
+
+/// 128 columns of one draft-head panel: sums[v] lane i is row 8 v + i. Four columns of a row lie together.
+FT_INLINE void draft_group(const int8_t *weights, const int8_t *codes, v8i *sums) {
+    for (int v = 0; v < 4; v++) sums[v] = (v8i){0};
+    for (int quad = 0; quad < FORETOKEN_SCALE_BLOCK / 4; quad++) {
+        for (int row = 0; row < FORETOKEN_PANEL_ROWS; row++) {
+            const int8_t *w = weights + ((size_t)quad * FORETOKEN_PANEL_ROWS + row) * 4;
+            int32_t sum = 0;
+            for (int k = 0; k < 4; k++) sum += (int32_t)w[k] * codes[4 * quad + k];
+            sums[row / 8][row % 8] += sum;
+        }
+    }
+}

@@ -10,6 +10,7 @@
 #include "attention_inl.h"
 #include "router_inl.h"
 #include "sampling_inl.h"
+#include "draft_head_inl.h"
 // clang-format on
 
 #define FT_TABLE(isa)                        \
@@ -31,4 +32,6 @@
         .route = FT_ISA(route),              \
         .argmax = FT_ISA(argmax),            \
         .sample = FT_ISA(sample),            \
+        .quantise_row = FT_ISA(quantise_row), \
+        .draft_logits = FT_ISA(draft_logits), \
     }

@@ -43,6 +43,16 @@ typedef struct foretoken_matrix {
     int32_t scale_lanes;
 } foretoken_matrix;
 
+/// An output head's cheaper copy for drafting: INT8 weights with one scale a row. A guess needs no exact logits.
+typedef struct foretoken_draft_head {
+    /// [panels][columns padded to 128, by fours][32 rows][4 columns]
+    const int8_t *panels;
+    /// [panels][32], zero past the end.
+    const float *scales;
+    int32_t rows;
+    int32_t columns;
+} foretoken_draft_head;
+
 /// Activation rows: row i of a call is `base + stride * (index ? index[i] : i)`, floats.
 typedef struct foretoken_rows {
     float *base;
@@ -130,6 +140,14 @@ typedef struct foretoken_kernels {
 
     /// argmax over i of logits[i] * inverse_temperature + foretoken_gumbel(key, i): a sample of the softmax.
     int32_t (*sample)(const float *logits, int32_t n, float inverse_temperature, uint64_t key);
+
+    /// INT8 codes [columns padded to 128] and scales [groups of 128] of one activation row, amax / 127 a group.
+    void (*quantise_row)(const float *x, int32_t columns, int8_t *codes, float *scales);
+
+    /// y[n] ≈ Σ_k W[n][k] x[k] for the rows n of panels [first, first + count), from a quantised row. Same bits in
+    /// every table.
+    void (*draft_logits)(const foretoken_draft_head *head, int32_t first, int32_t count, const int8_t *codes,
+                         const float *scales, float *y);
 } foretoken_kernels;
 
 /// Floats of scratch that `attend` needs.
