@@ -1,0 +1,254 @@
+/// What tokenizer.json says, checked for shape but not yet for sense: `Tokenizer` builds its tables from it.
+struct TokenizerFile {
+    static let name = "tokenizer.json"
+
+    struct AddedToken {
+        var id: Int
+        var content: [UInt8]
+        var isSpecial = false
+        /// The library looks for tokens that are not normalized first, then for the others in what is left.
+        var isNormalized = false
+    }
+
+    /// Many byte strings in one store: `ends[i]` is where string i ends.
+    struct Strings {
+        private(set) var store: [UInt8] = []
+        private(set) var ends: [Int] = []
+
+        var count: Int { ends.count }
+
+        mutating func append(_ bytes: some Collection<UInt8>) {
+            store.append(contentsOf: bytes)
+            ends.append(store.count)
+        }
+
+        func withBytes<R>(_ index: Int, _ body: (UnsafeBufferPointer<UInt8>) -> R) -> R {
+            store.withUnsafeBufferPointer {
+                body(UnsafeBufferPointer(rebasing: $0[(index == 0 ? 0 : ends[index - 1])..<ends[index]]))
+            }
+        }
+    }
+
+    private(set) var addedTokens: [AddedToken] = []
+    private(set) var splits: [SplitPattern.Source] = []
+    private(set) var tokens = Strings()
+    private(set) var tokenIDs: [Int] = []
+    /// Two strings for each merge, left and right, in order of rank.
+    private(set) var merges = Strings()
+    private(set) var ignoresMerges = false
+
+    private var seen: Set<String> = []
+
+    init(_ bytes: UnsafeBufferPointer<UInt8>) throws(TokenizerError) {
+        guard bytes.count <= Int32.max else {
+            throw .damaged(file: Self.name, reason: "it has \(bytes.count) bytes, expected at most \(Int32.max)")
+        }
+        var reader = try JSONReader(bytes, file: Self.name)
+        try reader.beginObject()
+        while try reader.nextKey() {
+            let key = String(decoding: reader.text, as: UTF8.self)
+            guard seen.insert(key).inserted else { throw reader.damaged("\"\(key.prefix(40))\" appears twice") }
+            switch key {
+            case "added_tokens": try readAddedTokens(&reader)
+            case "normalizer": try Self.readNormalizer(&reader)
+            case "pre_tokenizer": try readPreTokenizer(&reader)
+            case "model": try readModel(&reader)
+            case "decoder": try Self.readDecoder(&reader)
+            default: try reader.skip()
+            }
+        }
+        try reader.finish()
+        for key in ["model", "pre_tokenizer", "decoder"] where !seen.contains(key) {
+            throw .damaged(file: Self.name, reason: "\"\(key)\" is missing")
+        }
+    }
+
+    static func unsupported(_ feature: String) -> TokenizerError { .unsupported(file: name, feature: feature) }
+
+    // MARK: Added tokens
+
+    private mutating func readAddedTokens(_ reader: inout JSONReader) throws(TokenizerError) {
+        try reader.beginArray()
+        while try reader.nextElement() {
+            var id: Int?
+            var token = AddedToken(id: 0, content: [])
+            var inexact: String?
+            try reader.beginObject()
+            while try reader.nextKey() {
+                let key = String(decoding: reader.text, as: UTF8.self)
+                switch key {
+                case "id": id = try reader.integer()
+                case "content":
+                    try reader.readString()
+                    token.content = reader.text
+                case "special": token.isSpecial = try reader.bool()
+                case "normalized": token.isNormalized = try reader.bool()
+                case "single_word", "lstrip", "rstrip": if try reader.bool() { inexact = key }
+                default: try reader.skip()
+                }
+            }
+            guard let id, !token.content.isEmpty else { throw reader.damaged("an added token without id or content") }
+            if let inexact {
+                let name = String(decoding: token.content.prefix(60), as: UTF8.self)
+                throw Self.unsupported("\(inexact) for the added token \"\(name)\"")
+            }
+            token.id = id
+            addedTokens.append(token)
+        }
+    }
+
+    // MARK: Normalizer, pre-tokenizer, decoder
+
+    private static func readNormalizer(_ reader: inout JSONReader) throws(TokenizerError) {
+        if try reader.takeNull() { return }
+        let part = try Part(&reader)
+        guard part.type == "Sequence" else { throw unsupported("the normalizer \(part.type)") }
+        if let first = part.children.first { throw unsupported("the normalizer \(first.type)") }
+    }
+
+    private mutating func readPreTokenizer(_ reader: inout JSONReader) throws(TokenizerError) {
+        if try reader.takeNull() { throw Self.unsupported("no pre-tokenizer at all") }
+        let part = try Part(&reader)
+        let steps = part.type == "Sequence" ? part.children : [part]
+        for (index, step) in steps.enumerated() {
+            switch step.type {
+            case "Split":
+                guard step.behavior == "Isolated" else {
+                    throw Self.unsupported("the pre-tokenizer Split with behavior \(step.behavior ?? "missing")")
+                }
+                guard !step.inverts else { throw Self.unsupported("the pre-tokenizer Split with invert") }
+                guard let pattern = step.pattern else { throw reader.damaged("a Split without a pattern") }
+                splits.append(pattern)
+            case "ByteLevel":
+                guard index == steps.count - 1 else { throw Self.unsupported("a pre-tokenizer after ByteLevel") }
+                guard !step.addsPrefixSpace else { throw Self.unsupported("ByteLevel with add_prefix_space") }
+                guard !step.usesRegex else { throw Self.unsupported("ByteLevel with use_regex") }
+            default: throw Self.unsupported("the pre-tokenizer \(step.type)")
+            }
+        }
+        guard steps.last?.type == "ByteLevel" else {
+            throw Self.unsupported("pre-tokenizers that do not end in ByteLevel")
+        }
+    }
+
+    private static func readDecoder(_ reader: inout JSONReader) throws(TokenizerError) {
+        if try reader.takeNull() { throw unsupported("no decoder") }
+        let part = try Part(&reader)
+        let steps = part.type == "Sequence" ? part.children : [part]
+        for step in steps where step.type != "ByteLevel" { throw unsupported("the decoder \(step.type)") }
+        guard steps.count == 1 else { throw unsupported("\(steps.count) decoders") }
+    }
+
+    // MARK: Model
+
+    private mutating func readModel(_ reader: inout JSONReader) throws(TokenizerError) {
+        var type: String?
+        var parts: Set<String> = []
+        try reader.beginObject()
+        while try reader.nextKey() {
+            let key = String(decoding: reader.text, as: UTF8.self)
+            guard parts.insert(key).inserted else { throw reader.damaged("the model has two \"\(key.prefix(40))\"") }
+            switch key {
+            case "type":
+                let found = try reader.string()
+                guard found == "BPE" else { throw Self.unsupported("the model \(found.prefix(60))") }
+                type = found
+            case "vocab": try readVocabulary(&reader)
+            case "merges": try readMerges(&reader)
+            case "ignore_merges": ignoresMerges = try reader.bool()
+            case "dropout":
+                if try reader.kind() == .number { throw Self.unsupported("BPE with dropout") }
+                try reader.skip()
+            case "continuing_subword_prefix", "end_of_word_suffix":
+                if try reader.takeNull() { continue }
+                guard try reader.string().isEmpty else { throw Self.unsupported("BPE with \(key)") }
+            default: try reader.skip()
+            }
+        }
+        // Files of the library's first years leave the type out.
+        guard type != nil || parts.contains("merges") else { throw Self.unsupported("a model without a type") }
+        for key in ["vocab", "merges"] where !parts.contains(key) {
+            throw reader.damaged("the model has no \"\(key)\"")
+        }
+    }
+
+    private mutating func readVocabulary(_ reader: inout JSONReader) throws(TokenizerError) {
+        try reader.beginObject()
+        while try reader.nextKey() {
+            guard !reader.text.isEmpty else { throw reader.damaged("an empty token") }
+            tokens.append(reader.text)
+            tokenIDs.append(try reader.integer())
+        }
+    }
+
+    /// Both spellings: `"left right"`, and `["left", "right"]` in files written since 2024.
+    private mutating func readMerges(_ reader: inout JSONReader) throws(TokenizerError) {
+        try reader.beginArray()
+        while try reader.nextElement() {
+            if try reader.kind() == .string {
+                try reader.readString()
+                let halves = reader.text.split(separator: 0x20, omittingEmptySubsequences: false)
+                guard halves.count == 2 else {
+                    throw reader.damaged("expected two tokens with a space between in merge \(merges.count / 2)")
+                }
+                for half in halves { merges.append(half) }
+            } else {
+                try reader.beginArray()
+                var halves = 0
+                while try reader.nextElement() {
+                    try reader.readString()
+                    merges.append(reader.text)
+                    halves += 1
+                }
+                guard halves == 2 else {
+                    throw reader.damaged("expected two tokens, found \(halves), in merge \(merges.count / 2)")
+                }
+            }
+        }
+    }
+}
+
+/// One normalizer, pre-tokenizer or decoder: the library writes all of them as objects with a type and settings.
+private struct Part {
+    var type = ""
+    var children: [Part] = []
+    var pattern: SplitPattern.Source?
+    var behavior: String?
+    var inverts = false
+    // Where a file leaves a setting out, the library's own default holds.
+    var addsPrefixSpace = true
+    var usesRegex = true
+
+    init(_ reader: inout JSONReader) throws(TokenizerError) {
+        try reader.beginObject()
+        while try reader.nextKey() {
+            switch String(decoding: reader.text, as: UTF8.self) {
+            case "type": type = try reader.string()
+            case "normalizers", "pretokenizers", "decoders":
+                try reader.beginArray()
+                while try reader.nextElement() { children.append(try Part(&reader)) }
+            case "pattern":
+                if try reader.kind() == .object { pattern = try Self.readPattern(&reader) } else { try reader.skip() }
+            case "behavior": behavior = try reader.string()
+            case "invert": inverts = try reader.bool()
+            case "add_prefix_space": addsPrefixSpace = try reader.bool()
+            case "use_regex": usesRegex = try reader.bool()
+            default: try reader.skip()
+            }
+        }
+        guard !type.isEmpty else { throw reader.damaged("expected a \"type\"") }
+    }
+
+    private static func readPattern(_ reader: inout JSONReader) throws(TokenizerError) -> SplitPattern.Source? {
+        var pattern: SplitPattern.Source?
+        try reader.beginObject()
+        while try reader.nextKey() {
+            switch String(decoding: reader.text, as: UTF8.self) {
+            case "Regex": pattern = .regex(try reader.string())
+            case "String": pattern = .literal(try reader.string())
+            default: try reader.skip()
+            }
+        }
+        return pattern
+    }
+}
