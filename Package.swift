@@ -81,7 +81,8 @@ let package = Package(
             name: "ForetokenSpeculationTests", dependencies: ["ForetokenSpeculation", "ForetokenTestSupport"],
             swiftSettings: swift),
         .testTarget(
-            name: "CommandTests", dependencies: ["foretoken", "ForetokenTestSupport"], swiftSettings: swift),
+            name: "CommandTests", dependencies: ["foretoken", "ForetokenReport", "ForetokenTestSupport"],
+            swiftSettings: swift),
     ],
     swiftLanguageModes: [.v6],
     cLanguageStandard: .gnu11

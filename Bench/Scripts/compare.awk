@@ -37,7 +37,6 @@ FNR == 1 {
     made[mode, run] += value("predicted_n", "[,}]") - 1
     drafted[id] += value("draft_n", "[,}]")
     accepted[id] += value("draft_n_accepted", "[,}]")
-    # The last list of that name is the generated one: "prompt_tokens" has another key.
     tokens = value("tokens", "]")
     if (!(id in first)) first[id] = tokens
     if (tokens != first[id] || tokens == "") differs[id] = 1

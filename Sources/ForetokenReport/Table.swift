@@ -61,10 +61,9 @@ public struct Table: Sendable {
         let padded = columns.indices.map { column in
             let cell = cells[column].displayWidth > widths[column]
                 ? cells[column].truncated(toWidth: widths[column]) : cells[column]
-            // The last column needs no trailing spaces.
-            return column == columns.count - 1 && columns[column].alignment == .left
-                ? cell : cell.padded(toWidth: widths[column], alignment: columns[column].alignment)
+            return cell.padded(toWidth: widths[column], alignment: columns[column].alignment)
         }
-        return padded.joined(separator: String(repeating: " ", count: Self.gap))
+        let line = padded.joined(separator: String(repeating: " ", count: Self.gap))
+        return String(line.reversed().drop { $0 == " " }.reversed())
     }
 }

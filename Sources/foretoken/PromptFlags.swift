@@ -99,7 +99,9 @@ extension OpenModel {
             if text.isEmpty { throw InputError("the text is empty: there is nothing to work on") }
             return try requiredTokenizer().encodeWithBOS(text)
         case .messages(let messages):
-            return try chatFormat().encode(messages, thinking: thinking)
+            // Without the flag the format decides: R1 always thinks.
+            return try chatFormat().encode(
+                messages: messages, thinking: thinking ? true : nil, tokenizer: requiredTokenizer())
         }
     }
 }

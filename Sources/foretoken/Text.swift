@@ -29,5 +29,10 @@ extension Tokenizer {
 extension OpenModel {
     /// The checkpoint's chat format.
     /// - Throws: `TokenizerError` when it has none that this program knows.
-    func chatFormat() throws -> ChatFormat { try ChatFormat(requiredTokenizer()) }
+    func chatFormat() throws -> ChatFormat {
+        let tokenizer = try requiredTokenizer()
+        // Newer folders keep the template in a file of its own.
+        let file = try checkpoint.file(named: "chat_template.jinja")
+        return try ChatFormat.detect(tokenizer, template: file.map { String(decoding: $0, as: UTF8.self) })
+    }
 }
