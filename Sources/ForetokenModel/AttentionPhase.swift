@@ -28,8 +28,9 @@ struct AttentionStep {
     var rope: Int { Int(cache.rope) }
     var queryWidth: Int { nope + rope }
 
-    func heads(of worker: Int, _ workers: Int) -> Range<Int> {
-        heads * worker / workers..<heads * (worker + 1) / workers
+    func heads(of worker: Int, _ workers: Int, unit: Int = 1) -> Range<Int> {
+        let units = (heads + unit - 1) / unit
+        return min(heads, units * worker / workers * unit)..<min(heads, units * (worker + 1) / workers * unit)
     }
 
     @inline(__always)
@@ -47,9 +48,12 @@ struct AttentionStep {
     }
 }
 
-/// Absorbed attention for up to 16 rows: queries go into latent space, so the cache is read as it lies.
+/// Absorbed attention for up to 16 rows: queries go into latent space, so the cache is read as it lies. A worker makes
+/// the queries of its own heads first, which saves a meeting of all workers.
 struct AbsorbedAttentionPhase: Phase {
     let step: AttentionStep
+    /// Makes the query rows.
+    let query: ProductJob
     /// Queries in latent space [row][head][rank | rope].
     let absorbed: foretoken_rows
     /// Weighted latents [row][head][rank].
@@ -60,8 +64,15 @@ struct AbsorbedAttentionPhase: Phase {
     }
 
     private func work(worker: Int, workers: Int) {
-        let heads = step.heads(of: worker, workers)
+        // Heads go together until their query rows fill whole panels.
+        let panelRows = Int(FORETOKEN_PANEL_ROWS)
+        let unit = panelRows >> min(panelRows.trailingZeroBitCount, step.queryWidth.trailingZeroBitCount)
+        let heads = step.heads(of: worker, workers, unit: unit)
         guard !heads.isEmpty else { return }
+        let firstPanel = heads.lowerBound * step.queryWidth / panelRows
+        let endPanel = (heads.upperBound * step.queryWidth + panelRows - 1) / panelRows
+        PanelProduct(kernels: step.kernels, scratch: step.scratch.wide(worker))
+            .run(query, panels: firstPanel..<endPanel)
         for head in heads { absorb(head) }
         attend(heads, scratch: step.scratch.attention(worker))
         for head in heads { project(head) }

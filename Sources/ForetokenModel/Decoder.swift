@@ -73,28 +73,29 @@ final class Decoder {
 
     private func attention(_ weights: AttentionWeights, _ cache: LatentEntries, _ rows: Int, _ position: Int) {
         normalise(space.residual, weights.inputNorm, into: space.normed, rows)
-        project(weights, rows)
+        let query = compress(weights, rows)
         store(weights, cache, rows, position)
-        attend(weights, cache, rows, position)
+        attend(weights, query, cache, rows, position)
         multiply(
             ProductJob(
                 weights.output, input: space.attended.rows, output: space.residual.rows, rowCount: rows, adds: true))
     }
 
-    /// Queries of all heads, and the compressed key-value row.
-    private func project(_ weights: AttentionWeights, _ rows: Int) {
+    /// The compressed key-value row and, where the model has one, the compressed query. Returns what makes the queries.
+    private func compress(_ weights: AttentionWeights, _ rows: Int) -> ProductJob {
         let input = space.normed.rows
         let latent = ProductJob(weights.latentDown, input: input, output: space.latent.rows, rowCount: rows)
         guard let down = weights.queryDown, let norm = weights.queryNorm else {
-            multiply(ProductJob(weights.queryUp, input: input, output: space.query.rows, rowCount: rows), latent)
-            return
+            multiply(latent)
+            return ProductJob(weights.queryUp, input: input, output: space.query.rows, rowCount: rows)
         }
         multiply(ProductJob(down, input: input, output: space.queryRank.rows, rowCount: rows), latent)
         for row in 0..<rows {
             let values = space.queryRank[row: row]
-            kernels.pointee.rms_norm(values, norm.values, values, down.rows, Self.latentNormEpsilon)
+            kernels.pointee.rms_norm(
+                values, norm.values, values, down.matrix.pointee.rows, Self.latentNormEpsilon)
         }
-        multiply(ProductJob(weights.queryUp, input: space.queryRank.rows, output: space.query.rows, rowCount: rows))
+        return ProductJob(weights.queryUp, input: space.queryRank.rows, output: space.query.rows, rowCount: rows)
     }
 
     /// The reference implementation gives q_a_layernorm and kv_a_layernorm its default epsilon, whatever the config says.
@@ -113,7 +114,9 @@ final class Decoder {
         }
     }
 
-    private func attend(_ weights: AttentionWeights, _ cache: LatentEntries, _ rows: Int, _ position: Int) {
+    private func attend(
+        _ weights: AttentionWeights, _ query: ProductJob, _ cache: LatentEntries, _ rows: Int, _ position: Int
+    ) {
         let step = AttentionStep(
             kernels: kernels, keyUp: weights.keyUp, valueUp: weights.valueUp, cache: cache.latents,
             query: space.query.rows, cosines: space.cosines.rows, sines: space.sines.rows,
@@ -122,8 +125,10 @@ final class Decoder {
             scratch: space.scratch)
         if rows <= Workspace.narrowRows {
             pool.run(
-                AbsorbedAttentionPhase(step: step, absorbed: space.absorbed.rows, mixed: space.mixedLatents.rows))
+                AbsorbedAttentionPhase(
+                    step: step, query: query, absorbed: space.absorbed.rows, mixed: space.mixedLatents.rows))
         } else {
+            multiply(query)
             pool.run(PromptAttentionPhase(step: step))
         }
     }
@@ -140,16 +145,25 @@ final class Decoder {
 
     private func mixture(_ experts: MoEWeights, _ rows: Int) {
         let input = space.normed.rows
+        let shared = experts.shared.map {
+            ProductJob(gate: $0.gate, up: $0.up, input: input, output: space.shared.rows, rowCount: rows)
+        }
         let router = ProductJob(experts.router, input: input, output: space.routerLogits.rows, rowCount: rows)
-        multiply(
-            router,
-            experts.shared.map {
-                ProductJob(gate: $0.gate, up: $0.up, input: input, output: space.shared.rows, rowCount: rows)
-            })
-        route(experts, rows)
-        activate(experts, input)
+        if experts.router.matrix.pointee.byteCount <= Self.conductorBytes {
+            PanelProduct(kernels: kernels, scratch: space.scratch.wide(0))
+                .run(router, panels: 0..<experts.router.matrix.pointee.panelCount)
+            route(experts, rows)
+            activate(experts, input, beside: shared)
+        } else {
+            multiply(router, shared)
+            route(experts, rows)
+            activate(experts, input, beside: nil)
+        }
         combine(experts, rows)
     }
+
+    /// A router this small is faster on one thread than a meeting of all of them.
+    private static let conductorBytes = 32 << 10
 
     private func route(_ experts: MoEWeights, _ rows: Int) {
         var router = foretoken_router(
@@ -167,7 +181,7 @@ final class Decoder {
     }
 
     /// SwiGLU rows of every active expert: each expert's weights are read once for all its rows.
-    private func activate(_ experts: MoEWeights, _ input: foretoken_rows) {
+    private func activate(_ experts: MoEWeights, _ input: foretoken_rows, beside shared: ProductJob?) {
         let assignment = space.experts
         for i in 0..<assignment.activeCount {
             let expert = Int(assignment.active.pointer[i])
@@ -178,21 +192,23 @@ final class Decoder {
             space.jobs.pointer[i] = ProductJob(
                 gate: experts.gate[expert], up: experts.up[expert], input: gathered, output: slots, rowCount: count)
         }
-        runJobs(assignment.activeCount)
+        if let shared { space.jobs.pointer[assignment.activeCount] = shared }
+        runJobs(assignment.activeCount + (shared == nil ? 0 : 1))
     }
 
     private func combine(_ experts: MoEWeights, _ rows: Int) {
         let assignment = space.experts
-        let shared = ProductJob(
-            experts.shared?.down ?? experts.down[0], input: space.shared.rows, output: space.mixed.rows,
-            rowCount: rows, adds: true)
+        let shared = experts.shared.map {
+            ProductJob(
+                $0.down, input: space.shared.rows, output: space.mixed.rows, rowCount: rows, adds: true)
+        }
         pool.run(
             ExpertOutputPhase(
                 kernels: kernels, down: experts.down, activeCount: assignment.activeCount,
                 active: UnsafePointer(assignment.active.pointer), firstSlot: UnsafePointer(assignment.firstSlot.pointer),
                 slotRow: UnsafePointer(assignment.slotRow.pointer),
                 slotWeight: UnsafePointer(assignment.slotWeight.pointer), slots: space.slots.rows, shared: shared,
-                hasShared: experts.shared != nil, mixed: space.mixed.rows, residual: space.residual.rows,
+                mixed: space.mixed.rows, residual: space.residual.rows,
                 rowCount: rows, scratch: space.scratch))
     }
 }

@@ -71,9 +71,8 @@ struct ExpertOutputPhase: Phase {
     let slotWeight: UnsafePointer<Float>
     /// SwiGLU rows of the slots.
     let slots: foretoken_rows
-    /// The shared expert's down projection of its SwiGLU rows into `mixed`; ignored unless `hasShared`.
-    let shared: ProductJob
-    let hasShared: Bool
+    /// The shared expert's down projection of its SwiGLU rows, added to `mixed`.
+    let shared: ProductJob?
     let mixed: foretoken_rows
     let residual: foretoken_rows
     let rowCount: Int
@@ -84,7 +83,7 @@ struct ExpertOutputPhase: Phase {
     }
 
     private func work(worker: Int, workers: Int) {
-        let panels = down[0].panelCount
+        let panels = down[0].matrix.pointee.panelCount
         // A wide product needs fixed cuts; narrow ones may be cut anywhere.
         let unit = rowCount > Int(FORETOKEN_MAX_ROWS) ? WideScratch.panels : 1
         let units = (panels + unit - 1) / unit
@@ -97,7 +96,7 @@ struct ExpertOutputPhase: Phase {
 
     private func combine(_ panels: Range<Int>, _ worker: Int) {
         let column = panels.lowerBound * Int(FORETOKEN_PANEL_ROWS)
-        let width = min(panels.upperBound * Int(FORETOKEN_PANEL_ROWS), Int(down[0].rows)) - column
+        let width = min(panels.upperBound * Int(FORETOKEN_PANEL_ROWS), Int(down[0].matrix.pointee.rows)) - column
         for row in 0..<rowCount {
             (mixed.base! + row * mixed.stride + column).update(repeating: 0, count: width)
         }
@@ -109,8 +108,8 @@ struct ExpertOutputPhase: Phase {
             let begin = Int(firstSlot[i])
             let count = Int(firstSlot[i + 1]) - begin
             let input = foretoken_rows(base: slots.base! + begin * slots.stride, stride: slots.stride, index: nil)
-            var job = ProductJob(down[Int(active[i])], input: input, output: tile, rowCount: count)
-            product.run(&job, panels: panels)
+            let job = ProductJob(down[Int(active[i])], input: input, output: tile, rowCount: count)
+            product.run(job, panels: panels)
             for slot in 0..<count {
                 let row = Int(slotRow[begin + slot])
                 kernels.pointee.add_scaled(
@@ -118,10 +117,7 @@ struct ExpertOutputPhase: Phase {
                     mixed.base! + row * mixed.stride + column, Int32(width))
             }
         }
-        if hasShared {
-            var job = shared
-            product.run(&job, panels: panels)
-        }
+        if let shared { product.run(shared, panels: panels) }
         for row in 0..<rowCount {
             kernels.pointee.add(
                 mixed.base! + row * mixed.stride + column, residual.base! + row * residual.stride + column,

@@ -100,16 +100,14 @@ final class MTPModule {
         let configuration = decoder.configuration
         let width = configuration.hiddenSize
         let kernels = decoder.kernels
-        withUnsafePointer(to: weights.embedding) { embedding in
-            for i in 0..<count {
-                let joined = space.joined[row: i]
-                kernels.pointee.decode_row(embedding, tokens[i], joined)
-                kernels.pointee.rms_norm(
-                    joined, weights.embeddingNorm.values, joined, Int32(width), configuration.normEpsilon)
-                kernels.pointee.rms_norm(
-                    hidden + i * stride, weights.hiddenNorm.values, joined + width, Int32(width),
-                    configuration.normEpsilon)
-            }
+        for i in 0..<count {
+            let joined = space.joined[row: i]
+            kernels.pointee.decode_row(weights.embedding.matrix, tokens[i], joined)
+            kernels.pointee.rms_norm(
+                joined, weights.embeddingNorm.values, joined, Int32(width), configuration.normEpsilon)
+            kernels.pointee.rms_norm(
+                hidden + i * stride, weights.hiddenNorm.values, joined + width, Int32(width),
+                configuration.normEpsilon)
         }
         decoder.begin(rows: count, position: row)
         decoder.multiply(

@@ -2,31 +2,45 @@ import CForetokenKernels
 import ForetokenHardware
 import ForetokenWeights
 
-/// One matrix product of a phase: y = W x (or +=), or y = silu(W x) ⊙ (U x) when `up` is there.
-struct ProductJob {
-    var matrix: PackedMatrix
-    var up: PackedMatrix
-    var isGated: Bool
-    var adds: Bool
-    var rowCount: Int32
-    var input: foretoken_rows
-    var output: foretoken_rows
+/// One matrix product of a phase: y = W x (or +=), or y = silu(W x) ⊙ (U x) with a second matrix. It fits a cache line:
+/// every job crosses from the conductor's core to each worker's.
+struct ProductJob: BitwiseCopyable {
+    let matrix: UnsafePointer<PackedMatrix>
+    /// The matrix U of a gated product.
+    let up: UnsafePointer<PackedMatrix>?
+    private let inputBase: UnsafeMutablePointer<Float>
+    private let inputIndex: UnsafePointer<Int32>?
+    private let outputBase: UnsafeMutablePointer<Float>
+    private let inputStride: Int32
+    private let outputStride: Int32
+    let rowCount: Int32
+    let adds: Bool
 
-    init(_ matrix: PackedMatrix, input: foretoken_rows, output: foretoken_rows, rowCount: Int, adds: Bool = false) {
-        self.matrix = matrix
-        up = matrix
-        isGated = false
-        self.adds = adds
+    init(_ linear: Linear, input: foretoken_rows, output: foretoken_rows, rowCount: Int, adds: Bool = false) {
+        self.init(linear, nil, input, output, rowCount, adds)
+    }
+
+    init(gate: Linear, up: Linear, input: foretoken_rows, output: foretoken_rows, rowCount: Int) {
+        self.init(gate, up, input, output, rowCount, false)
+    }
+
+    private init(
+        _ linear: Linear, _ up: Linear?, _ input: foretoken_rows, _ output: foretoken_rows, _ rowCount: Int,
+        _ adds: Bool
+    ) {
+        matrix = linear.matrix
+        self.up = up?.matrix
+        inputBase = input.base
+        inputIndex = input.index
+        inputStride = Int32(input.stride)
+        outputBase = output.base
+        outputStride = Int32(output.stride)
         self.rowCount = Int32(rowCount)
-        self.input = input
-        self.output = output
+        self.adds = adds
     }
 
-    init(gate: PackedMatrix, up: PackedMatrix, input: foretoken_rows, output: foretoken_rows, rowCount: Int) {
-        self.init(gate, input: input, output: output, rowCount: rowCount)
-        self.up = up
-        isGated = true
-    }
+    var input: foretoken_rows { foretoken_rows(base: inputBase, stride: Int(inputStride), index: inputIndex) }
+    var output: foretoken_rows { foretoken_rows(base: outputBase, stride: Int(outputStride), index: nil) }
 
     /// More rows than the narrow kernels take: panels are dequantised and multiplied by OpenBLAS. The route depends on
     /// the row count alone.
@@ -36,12 +50,12 @@ struct ProductJob {
     /// bits for another cut.
     var panelsPerUnit: Int { isWide ? WideScratch.panels : 1 }
 
-    var unitCount: Int { (matrix.panelCount + panelsPerUnit - 1) / panelsPerUnit }
+    var unitCount: Int { (matrix.pointee.panelCount + panelsPerUnit - 1) / panelsPerUnit }
 
     /// Relative time of one unit: decoding its weights, then one multiply-add a row.
     var unitCost: Int {
-        let decode = 2 + 2 * matrix.elementBytes
-        return max(1, Int(matrix.columns) * panelsPerUnit * (decode + Int(rowCount)) * (isGated ? 2 : 1))
+        let decode = 1 + matrix.pointee.elementBytes
+        return max(1, Int(matrix.pointee.columns) * panelsPerUnit * (decode + Int(rowCount)) * (up == nil ? 1 : 2))
     }
 }
 
@@ -93,8 +107,8 @@ struct ProductPhase: Phase {
             let last = min(units, (max(0, end - passed) + cost - 1) / cost)
             if first < last {
                 let perUnit = job.pointee.panelsPerUnit
-                let panels = first * perUnit..<min(last * perUnit, job.pointee.matrix.panelCount)
-                PanelProduct(kernels: kernels, scratch: scratch.wide(worker)).run(job, panels: panels)
+                let panels = first * perUnit..<min(last * perUnit, job.pointee.matrix.pointee.panelCount)
+                PanelProduct(kernels: kernels, scratch: scratch.wide(worker)).run(job.pointee, panels: panels)
             }
             passed += units * cost
         }
@@ -107,40 +121,36 @@ struct PanelProduct {
     let scratch: WideScratch
 
     @inline(__always)
-    func run(_ job: UnsafePointer<ProductJob>, panels: Range<Int>) {
-        if job.pointee.isWide {
+    func run(_ job: ProductJob, panels: Range<Int>) {
+        if job.isWide {
             wide(job, panels: panels)
         } else {
             narrow(job, panels: panels)
         }
     }
 
-    private func narrow(_ job: UnsafePointer<ProductJob>, panels: Range<Int>) {
+    private func narrow(_ job: ProductJob, panels: Range<Int>) {
         let first = Int32(panels.lowerBound)
         let count = Int32(panels.count)
-        let value = job.pointee
-        let matrix = job.pointer(to: \.matrix)!
-        if value.isGated {
-            kernels.pointee.gated_product(
-                matrix, job.pointer(to: \.up)!, first, count, value.input, value.rowCount, value.output)
+        if let up = job.up {
+            kernels.pointee.gated_product(job.matrix, up, first, count, job.input, job.rowCount, job.output)
         } else {
-            kernels.pointee.product(matrix, first, count, value.input, value.rowCount, value.output, value.adds)
+            kernels.pointee.product(job.matrix, first, count, job.input, job.rowCount, job.output, job.adds)
         }
     }
 
-    private func wide(_ job: UnsafePointer<ProductJob>, panels: Range<Int>) {
-        let value = job.pointee
-        let rowCount = Int(value.rowCount)
+    private func wide(_ job: ProductJob, panels: Range<Int>) {
+        let outputs = job.output
         for first in stride(from: panels.lowerBound, to: panels.upperBound, by: WideScratch.panels) {
             let column = first * Int(FORETOKEN_PANEL_ROWS)
-            let width = min(WideScratch.unitRows, Int(value.matrix.rows) - column)
-            let output = value.output.base! + column
-            multiply(job.pointer(to: \.matrix)!, first, width, value, into: output, value.output.stride, value.adds)
-            guard value.isGated else { continue }
+            let width = min(WideScratch.unitRows, Int(job.matrix.pointee.rows) - column)
+            let output = outputs.base! + column
+            multiply(job.matrix, first, width, job, into: output, outputs.stride, job.adds)
+            guard let up = job.up else { continue }
             let unitRows = WideScratch.unitRows
-            multiply(job.pointer(to: \.up)!, first, width, value, into: scratch.product, unitRows, false)
-            for row in 0..<rowCount {
-                let gate = output + row * value.output.stride
+            multiply(up, first, width, job, into: scratch.product, unitRows, false)
+            for row in 0..<Int(job.rowCount) {
+                let gate = output + row * outputs.stride
                 kernels.pointee.swiglu(gate, scratch.product + row * unitRows, gate, Int32(width))
             }
         }

@@ -39,8 +39,8 @@ public final class Verifier {
     public func forward(_ tokens: UnsafePointer<Int32>, count: Int) {
         precondition(count > 0 && count <= Self.chunkRows && position + count <= capacity, "step outside the cache")
         let residual = decoder.space.residual
-        withUnsafePointer(to: weights.embedding) { embedding in
-            for row in 0..<count { decoder.kernels.pointee.decode_row(embedding, tokens[row], residual[row: row]) }
+        for row in 0..<count {
+            decoder.kernels.pointee.decode_row(weights.embedding.matrix, tokens[row], residual[row: row])
         }
         decoder.begin(rows: count, position: position)
         for (index, layer) in weights.layers.enumerated() {

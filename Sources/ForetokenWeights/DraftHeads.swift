@@ -22,7 +22,7 @@ extension DraftHead {
 
 /// A head and the copy to make of it.
 struct DraftHeadSource: Sendable {
-    let head: PackedMatrix
+    let head: Linear
     let draftHead: DraftHead
 }
 
@@ -45,16 +45,16 @@ enum DraftHeads {
 
     private static func quantise(_ source: DraftHeadSource, panels: Range<Int>) {
         let lanes = Int(FORETOKEN_PANEL_ROWS)
-        let columns = Int(source.head.columns)
+        let head = source.head.matrix
+        let columns = Int(head.pointee.columns)
         let padded = source.draftHead.paddedColumns
         let values = UnsafeMutablePointer<Float>.allocate(capacity: columns * lanes)
         defer { values.deallocate() }
         let codes = UnsafeMutablePointer(mutating: source.draftHead.panels!)
         let scales = UnsafeMutablePointer(mutating: source.draftHead.scales!)
         let kernels = foretoken_kernels_best()!
-        var head = source.head
         for panel in panels {
-            kernels.pointee.decode_panels(&head, Int32(panel), 1, 0, head.columns, values)
+            kernels.pointee.decode_panels(head, Int32(panel), 1, 0, head.pointee.columns, values)
             let panelCodes = codes + panel * padded * lanes
             for lane in 0..<lanes {
                 var largest: Float = 0

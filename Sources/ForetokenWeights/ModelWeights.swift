@@ -6,13 +6,13 @@ public struct AttentionWeights: Sendable {
     /// [hidden]
     public let inputNorm: FloatVector
     /// q_a_proj [queryRank, hidden]; nil when queries come straight from the hidden state.
-    public let queryDown: PackedMatrix?
+    public let queryDown: Linear?
     /// [queryRank]; nil with `queryDown`.
     public let queryNorm: FloatVector?
     /// q_b_proj or q_proj [heads · (nope + rope), queryRank or hidden]
-    public let queryUp: PackedMatrix
+    public let queryUp: Linear
     /// kv_a_proj_with_mqa [latentRank + rope, hidden]
-    public let latentDown: PackedMatrix
+    public let latentDown: Linear
     /// [latentRank]
     public let latentNorm: FloatVector
     /// Per head the key half of kv_b_proj, transposed: [latentRank, nope]. It carries a query into latent space.
@@ -20,23 +20,23 @@ public struct AttentionWeights: Sendable {
     /// Per head the value half of kv_b_proj: [value, latentRank].
     public let valueUp: MatrixTable
     /// o_proj [hidden, heads · value]
-    public let output: PackedMatrix
+    public let output: Linear
 }
 
 /// A SwiGLU feed-forward: down( silu(gate x) ⊙ up x ).
 public struct MLPWeights: Sendable {
     /// [intermediate, hidden]
-    public let gate: PackedMatrix
+    public let gate: Linear
     /// [intermediate, hidden]
-    public let up: PackedMatrix
+    public let up: Linear
     /// [hidden, intermediate]
-    public let down: PackedMatrix
+    public let down: Linear
 }
 
 /// A DeepSeekMoE block.
 public struct MoEWeights: Sendable {
     /// [experts, hidden]
-    public let router: PackedMatrix
+    public let router: Linear
     /// e_score_correction_bias [experts]
     public let bias: FloatVector
     /// Per routed expert, in ascending id.
@@ -74,15 +74,15 @@ public struct MTPWeights: Sendable {
     /// hnorm [hidden], for the hidden-state half.
     public let hiddenNorm: FloatVector
     /// eh_proj [hidden, 2 · hidden]; the embedding half comes first.
-    public let projection: PackedMatrix
+    public let projection: Linear
     /// The module's decoder layer.
     public let block: LayerWeights
     /// shared_head.norm [hidden]
     public let headNorm: FloatVector
     /// [vocabulary, hidden]: the main embedding unless the module's own copy differs.
-    public let embedding: PackedMatrix
+    public let embedding: Linear
     /// [vocabulary, hidden]: the main head unless the module's own copy differs.
-    public let head: PackedMatrix
+    public let head: Linear
     /// INT8 copy of `head`. Drafts come from it; it cannot change the output.
     public let draftHead: DraftHead
 }
@@ -93,6 +93,12 @@ public struct FloatVector: @unchecked Sendable {
     public let values: UnsafePointer<Float>
 }
 
+/// A packed matrix in the model's arena, by address: parallel phases refer to it and copy nothing.
+public struct Linear: @unchecked Sendable {
+    /// The matrix; valid as long as the model's weights.
+    public let matrix: UnsafePointer<PackedMatrix>
+}
+
 /// Equally shaped matrices in the model's arena.
 public struct MatrixTable: @unchecked Sendable {
     /// First matrix.
@@ -101,7 +107,7 @@ public struct MatrixTable: @unchecked Sendable {
     public let count: Int
 
     /// Matrix `i`, unchecked.
-    public subscript(i: Int) -> PackedMatrix { matrices[i] }
+    public subscript(i: Int) -> Linear { Linear(matrix: matrices + i) }
 }
 
 /// Every weight of a checkpoint, packed once into one arena for the kernels. Nothing writes to it after `init`, hence
@@ -110,13 +116,13 @@ public final class ModelWeights: @unchecked Sendable {
     /// The checkpoint's shape.
     public let configuration: ModelConfiguration
     /// [vocabulary, hidden]; rows are looked up. With tied embeddings it is the head as well.
-    public let embedding: PackedMatrix
+    public let embedding: Linear
     /// Main layers in order.
     public let layers: [LayerWeights]
     /// model.norm [hidden]
     public let finalNorm: FloatVector
     /// lm_head [vocabulary, hidden]
-    public let head: PackedMatrix
+    public let head: Linear
     /// MTP modules in order; empty when the checkpoint has none.
     public let modules: [MTPWeights]
     /// Bytes of packed weights in memory, derived copies included.
@@ -166,10 +172,10 @@ public final class ModelWeights: @unchecked Sendable {
 
 /// The model's structure over a plan: which stored weight becomes which packed matrix.
 private struct PackedModel {
-    let embedding: PackedMatrix
+    let embedding: Linear
     let layers: [LayerWeights]
     let finalNorm: FloatVector
-    let head: PackedMatrix
+    let head: Linear
     private(set) var modules: [MTPWeights] = []
     /// One copy a distinct head.
     private(set) var draftHeads: [DraftHeadSource] = []
@@ -177,25 +183,27 @@ private struct PackedModel {
     init(
         _ layout: WeightLayout, _ configuration: ModelConfiguration, _ shared: SharedCopies, _ plan: inout PackingPlan
     ) {
-        embedding = plan.matrix(layout.embedding)
+        embedding = plan.linear(layout.embedding)
         layers = layout.layers.map { plan.layer($0, configuration) }
         finalNorm = plan.norm(layout.finalNorm)
-        head = layout.head == layout.embedding ? embedding : plan.matrix(layout.head)
+        head = layout.head == layout.embedding ? embedding : plan.linear(layout.head)
         for (source, copies) in zip(layout.mtp, shared.modules) {
-            let moduleHead = copies.head.map { plan.matrix($0) } ?? head
+            let moduleHead = copies.head.map { plan.linear($0) } ?? head
             modules.append(
                 MTPWeights(
                     embeddingNorm: plan.norm(source.embeddingNorm), hiddenNorm: plan.norm(source.hiddenNorm),
-                    projection: plan.matrix(source.projection), block: plan.layer(source.block, configuration),
+                    projection: plan.linear(source.projection), block: plan.layer(source.block, configuration),
                     headNorm: plan.norm(source.headNorm),
-                    embedding: copies.embedding.map { plan.matrix($0) } ?? embedding, head: moduleHead,
-                    draftHead: draftHead(of: moduleHead, &plan)))
+                    embedding: copies.embedding.map { plan.linear($0) } ?? embedding, head: moduleHead,
+                    draftHead: draftHead(of: moduleHead, configuration, &plan)))
         }
     }
 
-    private mutating func draftHead(of head: PackedMatrix, _ plan: inout PackingPlan) -> DraftHead {
-        if let known = draftHeads.first(where: { $0.head.panels == head.panels }) { return known.draftHead }
-        let copy = plan.draftHead(of: head)
+    private mutating func draftHead(
+        of head: Linear, _ configuration: ModelConfiguration, _ plan: inout PackingPlan
+    ) -> DraftHead {
+        if let known = draftHeads.first(where: { $0.head.matrix == head.matrix }) { return known.draftHead }
+        let copy = plan.draftHead(rows: configuration.vocabularySize, columns: configuration.hiddenSize)
         draftHeads.append(DraftHeadSource(head: head, draftHead: copy))
         return copy
     }
@@ -204,8 +212,12 @@ private struct PackedModel {
 extension PackingPlan {
     fileprivate mutating func norm(_ tensor: TensorInfo) -> FloatVector { FloatVector(values: vector(tensor)) }
 
+    fileprivate mutating func linear(_ source: LinearSource) -> Linear {
+        Linear(matrix: table([matrix(source)]))
+    }
+
     fileprivate mutating func mlp(_ source: MLPSource) -> MLPWeights {
-        MLPWeights(gate: matrix(source.gate), up: matrix(source.up), down: matrix(source.down))
+        MLPWeights(gate: linear(source.gate), up: linear(source.up), down: linear(source.down))
     }
 
     fileprivate mutating func tables(_ matrices: [PackedMatrix]) -> MatrixTable {
@@ -231,10 +243,10 @@ extension PackingPlan {
             valueUp.append(matrix(source.latentUp, rows: start + nope..<start + perHead))
         }
         return AttentionWeights(
-            inputNorm: norm(source.inputNorm), queryDown: source.queryDown.map { matrix($0) },
-            queryNorm: source.queryNorm.map { norm($0) }, queryUp: matrix(source.query),
-            latentDown: matrix(source.latentDown), latentNorm: norm(source.latentNorm),
-            keyUp: tables(keyUp), valueUp: tables(valueUp), output: matrix(source.output))
+            inputNorm: norm(source.inputNorm), queryDown: source.queryDown.map { linear($0) },
+            queryNorm: source.queryNorm.map { norm($0) }, queryUp: linear(source.query),
+            latentDown: linear(source.latentDown), latentNorm: norm(source.latentNorm),
+            keyUp: tables(keyUp), valueUp: tables(valueUp), output: linear(source.output))
     }
 
     private mutating func feedForward(_ source: FeedForwardSource) -> FeedForwardWeights {
@@ -242,11 +254,13 @@ extension PackingPlan {
         case .dense(let mlp):
             return .dense(self.mlp(mlp))
         case .moe(let router, let bias, let experts, let shared):
-            let packed = experts.map { mlp($0) }
+            let gates = experts.map { matrix($0.gate) }
+            let ups = experts.map { matrix($0.up) }
+            let downs = experts.map { matrix($0.down) }
             return .moe(
                 MoEWeights(
-                    router: matrix(router), bias: norm(bias),
-                    gate: tables(packed.map(\.gate)), up: tables(packed.map(\.up)), down: tables(packed.map(\.down)),
+                    router: linear(router), bias: norm(bias),
+                    gate: tables(gates), up: tables(ups), down: tables(downs),
                     shared: shared.map { mlp($0) }))
         }
     }

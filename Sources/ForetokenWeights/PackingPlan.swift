@@ -74,10 +74,10 @@ struct PackingPlan {
     }
 
     /// An INT8 copy of a head: the caller fills it once the head is packed.
-    mutating func draftHead(of head: PackedMatrix) -> DraftHead {
+    mutating func draftHead(rows: Int, columns: Int) -> DraftHead {
         var copy = DraftHead()
-        copy.rows = head.rows
-        copy.columns = head.columns
+        copy.rows = Int32(rows)
+        copy.columns = Int32(columns)
         let padded = copy.panelCount * Int(FORETOKEN_PANEL_ROWS)
         copy.panels = UnsafePointer(
             reserve(byteCount: padded * copy.paddedColumns).assumingMemoryBound(to: Int8.self))

@@ -1,5 +1,30 @@
 // FP32 values of whole panels (for wide products through BLAS) and of single rows (embeddings).
 
+/// `columns` × 32 slots of exact values. The product is written as a sum with -0, which changes no bit: cores that stall
+/// on products of subnormals do not on fused sums.
+FT_INLINE void decode_to(int format, const uint8_t *weights, int32_t columns, float *out) {
+    for (int32_t k = 0; k < columns; k++) {
+        FT_UNROLL for (int half = 0; half < 2; half++) {
+            v8 w[2];
+            decode_half(format, weights + (size_t)k * PANEL * element_bytes(format), half, w);
+            FT_UNROLL for (int v = 0; v < 2; v++) {
+                bool raw = format == FORETOKEN_FP8 && FT_FP8_RAW != 1.0f;
+                v8 value = raw ? fma8(w[v], splat8(1.0f / FT_FP8_RAW), splat8(-0.0f)) : w[v];
+                store8(out + k * PANEL + 16 * half + 8 * v, value);
+            }
+        }
+    }
+}
+
+static void decode_strip(int format, const uint8_t *weights, int32_t columns, float *out) {
+    switch (format) {
+    case FORETOKEN_FP8: decode_to(FORETOKEN_FP8, weights, columns, out); break;
+    case FORETOKEN_F16: decode_to(FORETOKEN_F16, weights, columns, out); break;
+    case FORETOKEN_BF16: decode_to(FORETOKEN_BF16, weights, columns, out); break;
+    default: decode_to(FORETOKEN_F32, weights, columns, out); break;
+    }
+}
+
 /// `columns` ≤ 128 columns of 32 exact values in row order, scales not applied.
 static void decode_group(int format, const uint8_t *weights, int32_t columns, float *out) {
     decode_strip(format, weights, columns, out);

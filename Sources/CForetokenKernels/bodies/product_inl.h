@@ -1,11 +1,11 @@
 // Narrow products y = W x over panels of 32 interleaved rows: each weight is decoded once per step for all its rows.
 //
 // A panel is walked in column groups (an FP8 scale group, else 128 columns) of 4 to 16 KiB, which stay in L1 while all
-// activation rows pass over them. What differs with the number of rows is only how many accumulators fit the registers:
+// activation rows pass over them, in blocks whose accumulators fit the registers:
 //   1 row     32 lanes of two panels at once: eight independent sums hide the latency of the fused add
 //   2 rows    32 lanes
 //   3-6 rows  16 lanes, twice
-//   more      the group is decoded to FP32 in L1 first, then walked in blocks of 3 to 6 rows
+//   more      even blocks of 3 to 6 rows; decoding again from L1 is cheaper than keeping decoded weights there
 // Every output element is the same chain of operations in each of them. FP8 sums run in the slot order of the table's
 // decoder and return to row order when a panel is finished.
 
@@ -14,6 +14,7 @@ enum {
     GROUP = FORETOKEN_SCALE_BLOCK,
     MAX_ROWS = FORETOKEN_MAX_ROWS,
     BLOCK_ROWS = 6,  // most rows whose accumulators fit sixteen vector registers, 16 lanes each
+    AHEAD = 4096,    // bytes; hardware prefetchers alone stall at group ends, 10 to 30 % slower from memory
 };
 
 typedef float ft_totals[MAX_ROWS][PANEL];
@@ -22,7 +23,6 @@ typedef float ft_totals[MAX_ROWS][PANEL];
 typedef struct {
     const uint8_t *weights;  // [columns][32]
     const float *scale;      // FP8: 1 or 32 multipliers
-    float unit;              // FP8: what the decoder and the activations leave to the scale, a power of two
     float (*totals)[PANEL];  // [rows], in slot order
 } strip;
 
@@ -30,15 +30,17 @@ FT_INLINE size_t element_bytes(int format) {
     return format == FORETOKEN_FP8 ? 1 : format == FORETOKEN_F32 ? 4 : 2;
 }
 
-FT_INLINE v8 scale8(const float *scale, int lanes, int slot, float unit) {
-    return (lanes == 1 ? splat8(*scale) : fp8_slots8(scale, slot)) * splat8(unit);
+/// Multipliers of eight slots; they carry the powers of two that decoder and activations left out.
+FT_INLINE v8 scale8(const float *scale, int lanes, int slot) {
+    return (lanes == 1 ? splat8(*scale) : fp8_slots8(scale, slot)) * splat8(1.0f / (FT_FP8_RAW * FT_FP8_INPUT));
 }
 
 /// The accumulation itself: `panels` strips, `rows` activation rows and `vectors` × 8 slots from `slot` on, all held in
 /// registers over `columns`. All arguments but the pointers and `columns` are constants where this is inlined.
-FT_INLINE void accumulate(int format, bool scaled, int panels, int rows, int vectors, int slot, const strip *strips,
+FT_INLINE void accumulate(int format, int panels, int rows, int vectors, int slot, const strip *strips,
                           int lanes, const float *const *x, int32_t columns) {
     v8 sums[2][BLOCK_ROWS][4];
+    const bool scaled = format == FORETOKEN_FP8;
     const size_t bytes = element_bytes(format);
     const uint8_t *weights[2] = {strips[0].weights, strips[panels - 1].weights};
     const float *inputs[BLOCK_ROWS];
@@ -52,6 +54,9 @@ FT_INLINE void accumulate(int format, bool scaled, int panels, int rows, int vec
         }
     }
     for (int32_t k = 0; k < columns; k++) {
+        FT_UNROLL for (int p = 0; p < panels && slot == 0; p++) {
+            __builtin_prefetch(weights[p] + (size_t)k * PANEL * bytes + AHEAD);
+        }
         v8 input[BLOCK_ROWS];
         FT_UNROLL for (int r = 0; r < rows; r++) input[r] = splat8(inputs[r][k]);
         FT_UNROLL for (int p = 0; p < panels; p++) {
@@ -70,7 +75,7 @@ FT_INLINE void accumulate(int format, bool scaled, int panels, int rows, int vec
         FT_UNROLL for (int r = 0; r < rows; r++) {
             FT_UNROLL for (int v = 0; v < vectors; v++) {
                 float *total = strips[p].totals[r] + slot + 8 * v;
-                v8 scale = scaled ? scale8(strips[p].scale, lanes, slot + 8 * v, strips[p].unit) : splat8(0.0f);
+                v8 scale = scaled ? scale8(strips[p].scale, lanes, slot + 8 * v) : splat8(0.0f);
                 store8(total, scaled ? fma8(scale, sums[p][r][v], load8(total)) : sums[p][r][v]);
             }
         }
@@ -78,100 +83,63 @@ FT_INLINE void accumulate(int format, bool scaled, int panels, int rows, int vec
 }
 
 /// One column group for up to six rows.
-FT_INLINE void group_rows(int format, bool scaled, const strip *s, int panels, int lanes, const float *const *x,
-                          int rows, int32_t columns) {
+FT_INLINE void group_block(int format, const strip *s, int panels, int lanes, const float *const *x, int rows,
+                           int32_t columns) {
     if (rows == 1 && panels == 2) {
-        accumulate(format, scaled, 2, 1, 4, 0, s, lanes, x, columns);
+        accumulate(format, 2, 1, 4, 0, s, lanes, x, columns);
     } else if (rows == 1) {
-        accumulate(format, scaled, 1, 1, 4, 0, s, lanes, x, columns);
+        accumulate(format, 1, 1, 4, 0, s, lanes, x, columns);
     } else if (rows == 2) {
-        accumulate(format, scaled, 1, 2, 4, 0, s, lanes, x, columns);
+        accumulate(format, 1, 2, 4, 0, s, lanes, x, columns);
     } else {
         FT_UNROLL for (int slot = 0; slot < PANEL; slot += 16) {
             switch (rows) {
-            case 3: accumulate(format, scaled, 1, 3, 2, slot, s, lanes, x, columns); break;
-            case 4: accumulate(format, scaled, 1, 4, 2, slot, s, lanes, x, columns); break;
-            case 5: accumulate(format, scaled, 1, 5, 2, slot, s, lanes, x, columns); break;
-            default: accumulate(format, scaled, 1, 6, 2, slot, s, lanes, x, columns); break;
+            case 3: accumulate(format, 1, 3, 2, slot, s, lanes, x, columns); break;
+            case 4: accumulate(format, 1, 4, 2, slot, s, lanes, x, columns); break;
+            case 5: accumulate(format, 1, 5, 2, slot, s, lanes, x, columns); break;
+            default: accumulate(format, 1, 6, 2, slot, s, lanes, x, columns); break;
             }
         }
     }
 }
 
-// One copy of the register blocks for each pair of element format and scaling that occurs.
-#define FT_GROUP_ROWS(name, format, scaled)                                                                       \
-    static __attribute__((noinline)) void name(const strip *s, int panels, int lanes, const float *const *x, int rows, \
-                                               int32_t columns) {                                                 \
-        group_rows(format, scaled, s, panels, lanes, x, rows, columns);                                           \
-    }
-FT_GROUP_ROWS(group_f32, FORETOKEN_F32, false)
-FT_GROUP_ROWS(group_bf16, FORETOKEN_BF16, false)
-FT_GROUP_ROWS(group_f16, FORETOKEN_F16, false)
-FT_GROUP_ROWS(group_fp8, FORETOKEN_FP8, true)
-FT_GROUP_ROWS(group_decoded_fp8, FORETOKEN_F32, true)
-
-/// `columns` × 32 slots of exact values. The product is written as a sum with -0, which changes no bit: cores that stall
-/// on products of subnormals do not on fused sums.
-FT_INLINE void decode_to(int format, const uint8_t *weights, int32_t columns, float *out) {
-    for (int32_t k = 0; k < columns; k++) {
-        FT_UNROLL for (int half = 0; half < 2; half++) {
-            v8 w[2];
-            decode_half(format, weights + (size_t)k * PANEL * element_bytes(format), half, w);
-            FT_UNROLL for (int v = 0; v < 2; v++) {
-                bool raw = format == FORETOKEN_FP8 && FT_FP8_RAW != 1.0f;
-                v8 value = raw ? fma8(w[v], splat8(1.0f / FT_FP8_RAW), splat8(-0.0f)) : w[v];
-                store8(out + k * PANEL + 16 * half + 8 * v, value);
-            }
-        }
+/// One column group for all rows.
+FT_INLINE void group_rows(int format, const strip *strips, int panels, int lanes, const float *const *x, int rows,
+                          int32_t columns) {
+    int blocks = (rows + BLOCK_ROWS - 1) / BLOCK_ROWS;
+    for (int b = 0; b < blocks; b++) {
+        int from = rows * b / blocks, count = rows * (b + 1) / blocks - from;
+        strip s[2];
+        for (int p = 0; p < panels; p++) s[p] = (strip){strips[p].weights, strips[p].scale, strips[p].totals + from};
+        group_block(format, s, panels, lanes, x + from, count, columns);
     }
 }
 
-static void decode_strip(int format, const uint8_t *weights, int32_t columns, float *out) {
-    switch (format) {
-    case FORETOKEN_FP8: decode_to(FORETOKEN_FP8, weights, columns, out); break;
-    case FORETOKEN_F16: decode_to(FORETOKEN_F16, weights, columns, out); break;
-    case FORETOKEN_BF16: decode_to(FORETOKEN_BF16, weights, columns, out); break;
-    default: decode_to(FORETOKEN_F32, weights, columns, out); break;
-    }
-}
-
-/// Up to six rows, straight from the packed weights. FP8 sums take a scaled copy of the activations.
-static void group_few_rows(int format, strip *s, int panels, int lanes, const float *const *x, int rows,
-                           int32_t columns) {
-    if (format != FORETOKEN_FP8) {
-        switch (format) {
-        case FORETOKEN_F16: group_f16(s, panels, lanes, x, rows, columns); break;
-        case FORETOKEN_BF16: group_bf16(s, panels, lanes, x, rows, columns); break;
-        default: group_f32(s, panels, lanes, x, rows, columns); break;
-        }
-        return;
-    }
-    _Alignas(64) float inputs[BLOCK_ROWS][GROUP];
-    const float *scaled[BLOCK_ROWS];
+/// The activations of FP8 sums are a copy, multiplied by a power of two.
+static __attribute__((noinline)) void group_fp8(const strip *s, int panels, int lanes, const float *const *x, int rows,
+                                                int32_t columns) {
+    _Alignas(64) float inputs[MAX_ROWS][GROUP];
+    const float *scaled[MAX_ROWS];
     for (int r = 0; r < rows; r++) {
         for (int32_t k = 0; k < columns; k++) inputs[r][k] = x[r][k] * FT_FP8_INPUT;
         scaled[r] = inputs[r];
     }
-    for (int p = 0; p < panels; p++) s[p].unit = 1.0f / (FT_FP8_RAW * FT_FP8_INPUT);
-    group_fp8(s, panels, lanes, scaled, rows, columns);
+    group_rows(FORETOKEN_FP8, s, panels, lanes, scaled, rows, columns);
 }
 
-/// More than six rows: the group is decoded once and its FP32 copy is walked in even blocks of rows.
-static void group_many_rows(int format, strip s, int lanes, const float *const *x, int rows,
-                                                      int32_t columns) {
-    _Alignas(64) float decoded[GROUP * PANEL];
-    decode_strip(format, s.weights, columns, decoded);
-    s.weights = (const uint8_t *)decoded;
-    int blocks = (rows + BLOCK_ROWS - 1) / BLOCK_ROWS;
-    for (int b = 0; b < blocks; b++) {
-        int from = rows * b / blocks, count = rows * (b + 1) / blocks - from;
-        strip block = {s.weights, s.scale, 1.0f, s.totals + from};
-        if (format == FORETOKEN_FP8) {
-            group_decoded_fp8(&block, 1, lanes, x + from, count, columns);
-        } else {
-            group_f32(&block, 1, lanes, x + from, count, columns);
-        }
-    }
+static __attribute__((noinline)) void group_f16(const strip *s, int panels, const float *const *x, int rows,
+                                                int32_t columns) {
+    group_rows(FORETOKEN_F16, s, panels, 1, x, rows, columns);
+}
+
+static __attribute__((noinline)) void group_bf16(const strip *s, int panels, const float *const *x, int rows,
+                                                 int32_t columns) {
+    group_rows(FORETOKEN_BF16, s, panels, 1, x, rows, columns);
+}
+
+static __attribute__((noinline)) void group_f32(const strip *s, int panels, const float *const *x, int rows,
+                                                int32_t columns) {
+    group_rows(FORETOKEN_F32, s, panels, 1, x, rows, columns);
 }
 
 /// Columns of the group that starts at `from`, the `index`th of the matrix.
@@ -200,14 +168,13 @@ static void panel_totals(const foretoken_matrix *const *w, const int32_t *panel,
         for (int r = 0; r < row_count; r++) x[r] = rows[r] + from;
         strip s[2];
         for (int p = 0; p < panels; p++) {
-            s[p] = (strip){panel_weights(w[p], panel[p], from), group_scale(w[p], panel[p], group), 1.0f,
-                           totals[p]};
+            s[p] = (strip){panel_weights(w[p], panel[p], from), group_scale(w[p], panel[p], group), totals[p]};
         }
-        int lanes = shape->scale_lanes;
-        if (row_count > BLOCK_ROWS) {
-            group_many_rows(shape->format, s[0], lanes, x, row_count, columns);
-        } else {
-            group_few_rows(shape->format, s, panels, lanes, x, row_count, columns);
+        switch (shape->format) {
+        case FORETOKEN_FP8: group_fp8(s, panels, shape->scale_lanes, x, row_count, columns); break;
+        case FORETOKEN_F16: group_f16(s, panels, x, row_count, columns); break;
+        case FORETOKEN_BF16: group_bf16(s, panels, x, row_count, columns); break;
+        default: group_f32(s, panels, x, row_count, columns); break;
         }
         from += columns;
     }
