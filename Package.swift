@@ -59,7 +59,8 @@ let package = Package(
             ], swiftSettings: swift),
 
         .target(
-            name: "ForetokenTestSupport", dependencies: ["ForetokenModel", "ForetokenWeights", "ForetokenHardware"], path: "Tests/ForetokenTestSupport",
+            name: "ForetokenTestSupport", dependencies: ["ForetokenModel", "ForetokenWeights", "ForetokenHardware"],
+            path: "Tests/ForetokenTestSupport",
             swiftSettings: swift),
         .testTarget(
             name: "CForetokenKernelsTests", dependencies: ["CForetokenKernels", "ForetokenTestSupport"],

@@ -58,7 +58,7 @@ public final class ProgressBar: Sendable {
     }
 
     /// The bar as text without line control, never wider than the terminal.
-    static func line(_ label: String, _ fraction: Double, _ detail: String, on terminal: Terminal) -> String {
+    package static func line(_ label: String, _ fraction: Double, _ detail: String, on terminal: Terminal) -> String {
         let share = min(1, max(0, fraction.isNaN ? 0 : fraction))
         let percent = Format.fixed(share * 100, 0).padded(toWidth: 3, alignment: .right) + " %"
         // The last column stays free: writing there makes some terminals wrap.

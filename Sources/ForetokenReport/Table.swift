@@ -59,7 +59,8 @@ public struct Table: Sendable {
 
     private func line(_ cells: [String], _ widths: [Int]) -> String {
         let padded = columns.indices.map { column in
-            let cell = cells[column].displayWidth > widths[column]
+            let cell =
+                cells[column].displayWidth > widths[column]
                 ? cells[column].truncated(toWidth: widths[column]) : cells[column]
             return cell.padded(toWidth: widths[column], alignment: columns[column].alignment)
         }

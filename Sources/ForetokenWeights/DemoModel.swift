@@ -7,7 +7,10 @@ extension Checkpoint {
         let files = (0..<foretoken_demo_count()).map { index in
             var count = 0
             let bytes = foretoken_demo_bytes(index, &count)
-            return (name: String(cString: foretoken_demo_name(index)), bytes: UnsafeRawBufferPointer(start: bytes, count: count))
+            return (
+                name: String(cString: foretoken_demo_name(index)),
+                bytes: UnsafeRawBufferPointer(start: bytes, count: count)
+            )
         }
         return try Checkpoint(embedded: files, label: "foretoken-demo")
     }

@@ -109,7 +109,8 @@ struct Chat: ParsableCommand {
         }
         if answer.wasInterrupted { text += "; interrupted" }
         if answer.result.reason == .length {
-            text += conversation.isFull
+            text +=
+                conversation.isFull
                 ? "; the context is full: /clear starts anew, --context makes room" : "; cut at --max-tokens"
         }
         return Console.terminal.styled("[\(text)]", .dim)

@@ -7,7 +7,8 @@ import ForetokenReport
 struct Foretoken: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "foretoken",
-        abstract: "Generates text from DeepSeek-V3-family checkpoints on CPUs, drafting with the checkpoint's MTP module.",
+        abstract:
+            "Generates text from DeepSeek-V3-family checkpoints on CPUs, drafting with the checkpoint's MTP module.",
         discussion: """
             Without --model the small demonstration model inside this program is used.
             Speculation never changes the output: with the same prompt, seed and sampling settings the tokens are the same \

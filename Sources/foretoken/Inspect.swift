@@ -7,7 +7,8 @@ import Glibc
 struct Inspect: ParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Shows what a checkpoint folder holds, and its problems.")
 
-    @Argument(help: ArgumentHelp("The folder (default: $FORETOKEN_MODEL, or the demonstration model).", valueName: "dir"))
+    @Argument(
+        help: ArgumentHelp("The folder (default: $FORETOKEN_MODEL, or the demonstration model).", valueName: "dir"))
     var directory: String?
 
     @Option(help: ArgumentHelp("The same as DIR.", valueName: "dir"))
@@ -54,7 +55,8 @@ extension Inspection {
 extension ModelConfiguration {
     fileprivate func describe(_ foundModules: Int, in facts: inout Table) {
         facts.add("layers", "\(layerCount), \(denseLayerCount) dense at the start")
-        facts.add("MTP modules", mtpModuleCount == foundModules ? "\(foundModules)" : "\(foundModules) of \(mtpModuleCount)")
+        facts.add(
+            "MTP modules", mtpModuleCount == foundModules ? "\(foundModules)" : "\(foundModules) of \(mtpModuleCount)")
         facts.add("hidden size", Format.grouped(hiddenSize))
         facts.add(
             "attention",
@@ -62,7 +64,8 @@ extension ModelConfiguration {
                 + "latent \(latentRank), \(queryRank.map { "query rank \($0)" } ?? "direct queries")")
         let groups = expertGroupCount > 1 ? ", \(keptGroupCount) of \(expertGroupCount) groups" : ""
         facts.add("experts", "\(expertsPerToken) of \(routedExpertCount)\(groups), \(sharedExpertCount) shared")
-        facts.add("expert width", "\(Format.grouped(expertIntermediateSize)), dense \(Format.grouped(intermediateSize))")
+        facts.add(
+            "expert width", "\(Format.grouped(expertIntermediateSize)), dense \(Format.grouped(intermediateSize))")
         facts.add("vocabulary", Format.grouped(vocabularySize) + (tiesEmbeddings ? ", tied" : ""))
         facts.add("context", "\(Format.grouped(maximumPositions)) tokens\(rope.yarn == nil ? "" : ", YaRN")")
     }

@@ -57,7 +57,8 @@ struct OpenModel {
         if prompt.count > limit {
             let advice = limit < configuration.maximumPositions ? "raise --context or shorten it" : "shorten it"
             throw InputError(
-                "the prompt has \(prompt.count) tokens, but the context of \(checkpoint.label) holds \(limit); \(advice)")
+                "the prompt has \(prompt.count) tokens, but the context of \(checkpoint.label) holds \(limit); \(advice)"
+            )
         }
     }
 
@@ -106,7 +107,8 @@ struct OpenModel {
             }
             bar.update(fraction) { seconds in
                 let done = fraction * Double(total)
-                return "\(Format.bytes(Int(done))) of \(Format.bytes(total))  \(Format.fixed(done / seconds / 1e9, 1)) GB/s"
+                return
+                    "\(Format.bytes(Int(done))) of \(Format.bytes(total))  \(Format.fixed(done / seconds / 1e9, 1)) GB/s"
             }
         }
         bar.clear()

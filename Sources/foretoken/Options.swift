@@ -105,6 +105,7 @@ struct DraftFlags: ParsableArguments {
 }
 
 extension DraftMode: ExpressibleByArgument {
+    /// Reads `auto`, `off`, or a number of drafts; 0 is `off`.
     public init?(argument: String) {
         switch (argument, Int(argument)) {
         case ("auto", _): self = .auto
@@ -114,6 +115,7 @@ extension DraftMode: ExpressibleByArgument {
         }
     }
 
+    /// The spelling that `init(argument:)` reads.
     public var defaultValueDescription: String {
         switch self {
         case .auto: "auto"

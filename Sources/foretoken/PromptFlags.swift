@@ -90,14 +90,13 @@ extension OpenModel {
         return ids
     }
 
-    /// The same, unchecked but for the emptiness of text.
+    /// The same, unchecked; empty text has no BOS either.
     func tokens(of prompt: Prompt, thinking: Bool) throws -> [Int32] {
         switch prompt {
         case .tokens(let tokens): return tokens
         case .text(let text):
             // BOS alone would make the model talk about anything.
-            if text.isEmpty { throw InputError("the text is empty: there is nothing to work on") }
-            return try requiredTokenizer().encodeWithBOS(text)
+            return text.isEmpty ? [] : try requiredTokenizer().encodeWithBOS(text)
         case .messages(let messages):
             // Without the flag the format decides: R1 always thinks.
             return try chatFormat().encode(

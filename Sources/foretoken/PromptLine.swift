@@ -58,7 +58,8 @@ struct PromptLine: Decodable {
 
     private func wanted(_ flags: PromptFlags) throws -> Prompt {
         switch (prompt, prompt_tokens, messages) {
-        case (let text?, nil, nil): return flags.format == .raw ? .text(text) : .messages(ChatMessage.opening(flags.system, text))
+        case (let text?, nil, nil):
+            return flags.format == .raw ? .text(text) : .messages(ChatMessage.opening(flags.system, text))
         case (nil, let tokens?, nil): return .tokens(tokens.map { Int32(clamping: $0) })
         case (nil, nil, let messages?):
             return .messages(
@@ -103,7 +104,8 @@ extension DecodingError {
         case .keyNotFound(let key, _): "the key \"\(key.stringValue)\" is missing"
         case .dataCorrupted(let context):
             context.codingPath.isEmpty
-                ? "this is not a JSON object such as {\"prompt\": \"…\"}" : "\(Self.key(context)): \(context.debugDescription)"
+                ? "this is not a JSON object such as {\"prompt\": \"…\"}"
+                : "\(Self.key(context)): \(context.debugDescription)"
         @unknown default: "\(self)"
         }
     }

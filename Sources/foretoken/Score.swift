@@ -45,7 +45,8 @@ struct Score: ParsableCommand {
     }
 
     func run() throws {
-        let given = try tokens.map { Prompt.tokens(try TokenList.parse($0, option: "--tokens")) }
+        let given =
+            try tokens.map { Prompt.tokens(try TokenList.parse($0, option: "--tokens")) }
             ?? .text(text ?? InputFile.text(textFile ?? "-"))
         let open = try OpenModel(model)
         let ids = try open.tokens(of: given, thinking: false)

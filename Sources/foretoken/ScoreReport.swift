@@ -30,8 +30,9 @@ struct ScoreReport: Encodable {
     let tokens: [Int32]
     let logprobs: [Double?]
     let top: [[TopEntry]]
-    let nll: Double
-    /// nil, and null in JSON, when it is too large for a number.
+    /// nil, null in JSON, when there is one token only: it has nothing before it to go by.
+    let nll: Double?
+    /// nil for one token, and when it is too large for a number.
     let perplexity: Double?
     let bits_per_byte: Double?
     let mtp: MTP?
@@ -43,9 +44,10 @@ struct ScoreReport: Encodable {
             topCount == 0
             ? Array(repeating: [], count: tokens.count)
             : score.top.map { $0.map { TopEntry(token: $0.token, logit: $0.logit) } }
-        nll = score.negativeLogLikelihood
-        perplexity = score.perplexity.isFinite ? score.perplexity : nil
-        bits_per_byte = bitsPerByte
+        let isScored = tokens.count > 1
+        nll = isScored ? score.negativeLogLikelihood : nil
+        perplexity = isScored && score.perplexity.isFinite ? score.perplexity : nil
+        bits_per_byte = isScored ? bitsPerByte : nil
         mtp = score.mtp.map { mtp in
             let modules = mtp.modules.map { Module(nll: $0.negativeLogLikelihood, argmax: $0.argmax) }
             return MTP(
@@ -75,8 +77,8 @@ extension ScoreReport {
     func summary(on terminal: Terminal) -> String {
         var table = Table([.init("score"), .init("", .right)])
         table.add("tokens", Format.grouped(tokens.count))
-        table.add("nats per token", Format.fixed(nll, 4))
-        table.add("perplexity", perplexity.map { Format.fixed($0, 3) } ?? "too large")
+        table.add("nats per token", nll.map { Format.fixed($0, 4) } ?? "–")
+        table.add("perplexity", perplexity.map { Format.fixed($0, 3) } ?? "–")
         if let bits_per_byte { table.add("bits per byte", Format.fixed(bits_per_byte, 4)) }
         for (index, module) in (mtp?.modules ?? []).enumerated() {
             table.add("MTP module \(index), nats per token", Format.fixed(module.nll, 4))

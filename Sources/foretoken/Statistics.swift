@@ -13,14 +13,18 @@ enum Statistics {
             "generated", count(timings.predictedCount, "token"),
             Format.duration(nanoseconds: timings.predictedNanoseconds), speed(timings.predictedPerSecond))
         if telemetry.rounds > 0 {
-            table.add("rounds", Format.grouped(telemetry.rounds), "", Format.fixed(telemetry.tokensPerRound, 2) + " tok/round")
+            table.add(
+                "rounds", Format.grouped(telemetry.rounds), "", Format.fixed(telemetry.tokensPerRound, 2) + " tok/round"
+            )
         }
         for (index, (drafted, accepted)) in zip(telemetry.drafted, telemetry.accepted).enumerated() {
             table.add(
                 "draft \(index + 1)", "\(Format.grouped(accepted))/\(Format.grouped(drafted))", "accepted",
                 Format.percent(Double(accepted) / Double(drafted)))
         }
-        return "\n" + table.rendered(on: terminal).split(separator: "\n").map { terminal.styled(String($0), .dim) + "\n" }.joined()
+        return "\n"
+            + table.rendered(on: terminal).split(separator: "\n").map { terminal.styled(String($0), .dim) + "\n" }
+            .joined()
     }
 
     private static func count(_ number: Int, _ noun: String) -> String {
