@@ -31,21 +31,25 @@ final class Decoder {
 
     /// One layer: x += Attention(norm x); x += FeedForward(norm x). New latents go to `cache` from `position` on.
     func run(_ layer: LayerWeights, _ cache: LatentEntries, rows: Int, position: Int) {
-        attention(layer.attention, cache, rows, position)
-        normalise(space.residual, layer.feedForwardNorm, into: space.normed, rows)
-        switch layer.feedForward {
-        case .dense(let mlp): dense(mlp, rows)
-        case .moe(let experts): mixture(experts, rows)
-        }
+        finish(layer, compress(layer.attention, cache, rows, position, firstWanted: 0), cache, rows, position)
     }
 
-    /// Appends the rows' latents to `cache` and computes nothing else: all that a layer's later rows need of them.
-    func remember(_ layer: LayerWeights, _ cache: LatentEntries, rows: Int, position: Int) {
-        normalise(space.residual, layer.attention.inputNorm, into: space.normed, rows)
-        multiply(
-            ProductJob(
-                layer.attention.latentDown, input: space.normed.rows, output: space.latent.rows, rowCount: rows))
-        store(layer.attention, cache, rows, position)
+    /// The same for the last row alone, as residual row 0: of the rows before it only the latents are kept, which is all
+    /// that later rows of this layer will read of them.
+    func runLast(_ layer: LayerWeights, _ cache: LatentEntries, rows: Int, position: Int) {
+        let last = rows - 1
+        let query = compress(layer.attention, cache, rows, position, firstWanted: last)
+        if last > 0 {
+            moveToFront(space.residual, last)
+            moveToFront(space.normed, last)
+            moveToFront(space.cosines, last)
+            moveToFront(space.sines, last)
+        }
+        finish(layer, query, cache, 1, position + last)
+    }
+
+    private func moveToFront(_ buffer: FloatBuffer, _ row: Int) {
+        buffer.base.update(from: buffer[row: row], count: buffer.stride)
     }
 
     /// output[row] = norm(input[row]) ⊙ weight.
@@ -71,31 +75,46 @@ final class Decoder {
 
     // MARK: Attention
 
-    private func attention(_ weights: AttentionWeights, _ cache: LatentEntries, _ rows: Int, _ position: Int) {
+    /// Compresses keys and values of all rows into the cache, and the queries of the rows from `firstWanted` on. Returns
+    /// what makes those queries.
+    private func compress(
+        _ weights: AttentionWeights, _ cache: LatentEntries, _ rows: Int, _ position: Int, firstWanted: Int
+    ) -> ProductJob {
         normalise(space.residual, weights.inputNorm, into: space.normed, rows)
-        let query = compress(weights, rows)
-        store(weights, cache, rows, position)
-        attend(weights, query, cache, rows, position)
-        multiply(
-            ProductJob(
-                weights.output, input: space.attended.rows, output: space.residual.rows, rowCount: rows, adds: true))
-    }
-
-    /// The compressed key-value row and, where the model has one, the compressed query. Returns what makes the queries.
-    private func compress(_ weights: AttentionWeights, _ rows: Int) -> ProductJob {
-        let input = space.normed.rows
-        let latent = ProductJob(weights.latentDown, input: input, output: space.latent.rows, rowCount: rows)
+        let wanted = rows - firstWanted
+        let input = foretoken_rows(base: space.normed[row: firstWanted], stride: space.normed.stride, index: nil)
+        let latent = ProductJob(
+            weights.latentDown, input: space.normed.rows, output: space.latent.rows, rowCount: rows)
+        defer { store(weights, cache, rows, position) }
         guard let down = weights.queryDown, let norm = weights.queryNorm else {
             multiply(latent)
-            return ProductJob(weights.queryUp, input: input, output: space.query.rows, rowCount: rows)
+            // `runLast` moves the wanted row to the front.
+            return ProductJob(
+                weights.queryUp, input: space.normed.rows, output: space.query.rows, rowCount: wanted)
         }
-        multiply(ProductJob(down, input: input, output: space.queryRank.rows, rowCount: rows), latent)
-        for row in 0..<rows {
+        multiply(ProductJob(down, input: input, output: space.queryRank.rows, rowCount: wanted), latent)
+        for row in 0..<wanted {
             let values = space.queryRank[row: row]
             kernels.pointee.rms_norm(
                 values, norm.values, values, down.matrix.pointee.rows, Self.latentNormEpsilon)
         }
-        return ProductJob(weights.queryUp, input: space.queryRank.rows, output: space.query.rows, rowCount: rows)
+        return ProductJob(weights.queryUp, input: space.queryRank.rows, output: space.query.rows, rowCount: wanted)
+    }
+
+    /// Attention and feed-forward of rows whose latents are in the cache.
+    private func finish(
+        _ layer: LayerWeights, _ query: ProductJob, _ cache: LatentEntries, _ rows: Int, _ position: Int
+    ) {
+        attend(layer.attention, query, cache, rows, position)
+        multiply(
+            ProductJob(
+                layer.attention.output, input: space.attended.rows, output: space.residual.rows, rowCount: rows,
+                adds: true))
+        normalise(space.residual, layer.feedForwardNorm, into: space.normed, rows)
+        switch layer.feedForward {
+        case .dense(let mlp): dense(mlp, rows)
+        case .moe(let experts): mixture(experts, rows)
+        }
     }
 
     /// The reference implementation gives q_a_layernorm and kv_a_layernorm its default epsilon, whatever the config says.

@@ -112,16 +112,13 @@ final class MTPModule {
         decoder.begin(rows: count, position: row)
         decoder.multiply(
             ProductJob(weights.projection, input: space.joined.rows, output: space.residual.rows, rowCount: count))
-        guard wanted == .last && count > 1 else {
+        switch wanted {
+        case .all:
             decoder.run(weights.block, cache.layer(0), rows: count, position: entry)
             decoder.normalise(space.residual, weights.headNorm, into: output, count)
-            return
+        case .last:
+            decoder.runLast(weights.block, cache.layer(0), rows: count, position: entry)
+            decoder.normalise(space.residual, weights.headNorm, into: output, 1)
         }
-        // A module is one layer deep: of the rows before the last, only their latents are ever read again.
-        decoder.remember(weights.block, cache.layer(0), rows: count - 1, position: entry)
-        space.residual.base.update(from: space.residual[row: count - 1], count: width)
-        decoder.begin(rows: 1, position: row + count - 1)
-        decoder.run(weights.block, cache.layer(0), rows: 1, position: entry + count - 1)
-        decoder.normalise(space.residual, weights.headNorm, into: output, 1)
     }
 }

@@ -4,28 +4,40 @@ public enum DraftMode: Sendable, Equatable {
     case off
     /// Always this many (1...8), unless fewer can still be emitted.
     case fixed(Int)
-    /// What measured times and measured acceptance make fastest, each round anew; zero is a choice.
+    /// What measured times and measured acceptance make fastest, draft by draft; zero is a choice.
     case auto
 }
 
-/// Chooses each round's draft length from measured cost and measured acceptance: the length with the most expected
-/// tokens per second. It decides speed alone; the output is the same whatever it says.
+/// What becomes of a draft just made.
+enum DraftVerdict {
+    /// Verify it, and make another.
+    case extend
+    /// Verify it; another would not pay.
+    case finish
+    /// Not worth a row of the verify window; nor is anything after it.
+    case drop
+}
+
+/// Decides draft by draft whether guessing on pays, from what steps cost here and how often guesses of that confidence
+/// have held. It decides speed alone: the output is the same whatever it says.
+///
+/// An accepted draft saves one undrafted step. So a draft earns its verify row while (chance that it and all before it
+/// hold) · (undrafted step) exceeds what the row adds to the step, and the next one is made while that also covers
+/// making it. Whether to draft at all follows from the measured net gain of whole rounds.
 struct DraftPolicy {
     private let mode: DraftMode
     private let limit: Int
-
-    /// Nanoseconds of a verify step by number of drafts (rows − 1); 0 while unmeasured.
-    private var verify = Lengths(repeating: 0)
-    /// Nanoseconds of drafting by number of drafts, catch-up included; 0 while unmeasured.
-    private var drafting = Lengths(repeating: 0)
-    /// Chance that draft j is right, given that the drafts before it were.
-    private var acceptance = Lengths(repeating: 0.65)
-    private var roundsSinceProbe = 0
-    private var probesLeft = 0
-    private var chosen = 0
-    private var rounds = 0
-
-    private typealias Lengths = SIMD16<Double>
+    private var costs = RoundCosts()
+    private var calibration = Calibration()
+    /// Mean time saved by a drafting round against undrafted steps, in nanoseconds.
+    private var gain = 0.0
+    private var draftingRounds = 0
+    private var undraftedRounds = 0
+    private var probeRoundsLeft = 0
+    /// Buckets of this round's drafts, and the chance that all of them hold.
+    private var buckets = SIMD8<Int32>(repeating: 0)
+    private var made = 0
+    private var chance = 1.0
 
     init(_ mode: DraftMode, limit: Int) {
         self.limit = limit
@@ -35,102 +47,165 @@ struct DraftPolicy {
     /// Whether hidden rows have to be kept for drafting at all.
     var mayDraft: Bool { mode != .off }
 
-    /// Drafts for the next round, at most `room`.
-    mutating func next(room: Int) -> Int {
+    /// Whether `judge` looks at confidences.
+    var wantsConfidence: Bool { mode == .auto }
+
+    /// Most drafts of the next round, at most `room`.
+    mutating func begin(room: Int) -> Int {
+        made = 0
+        chance = 1
         switch mode {
         case .off: return 0
         case .fixed(let length): return max(0, min(length, room, limit))
-        case .auto: return min(adaptive(), max(0, room))
+        case .auto: return shouldDraft() ? max(0, min(limit, room)) : 0
         }
     }
 
-    private mutating func adaptive() -> Int {
-        rounds += 1
-        // One measured round each of the lengths everything else is estimated from.
-        if verify[1] == 0 { return 1 }
-        if verify[0] == 0 { return 0 }
-        if probesLeft > 0 {
-            probesLeft -= 1
-            return 1
-        }
-        chosen = best()
-        if chosen > 0 {
-            roundsSinceProbe = 0
-            return chosen
-        }
-        roundsSinceProbe += 1
-        guard roundsSinceProbe >= probeInterval else { return 0 }
-        roundsSinceProbe = 0
-        probesLeft = Self.probeLength - 1
-        return 1
-    }
-
-    /// Rounds of one probe: enough to notice that drafting pays again.
-    private static let probeLength = 2
-    /// Share of elapsed time that probing may cost.
+    /// Rounds that draft before anything is decided.
+    private static let trialRounds = 8
+    /// Rounds of one probe while drafting is off.
+    private static let probeRounds = 2
+    /// Share of elapsed time that probes may lose.
     private static let probeBudget = 0.008
+    /// Drafting rounds between two undrafted ones that keep the baseline current.
+    private static let baselineInterval = 64
 
-    /// Undrafted rounds between probes, so that the time a probe loses stays within the budget.
-    private var probeInterval: Int {
-        let loss = Double(Self.probeLength) * max(0, time(1) - expectedTokens(1) * time(0))
-        return max(24, Int(loss / (Self.probeBudget * time(0))))
-    }
-
-    private func best() -> Int {
-        var best = 0
-        var bestRate = 1 / time(0)
-        for length in 1...limit {
-            let rate = expectedTokens(length) / time(length)
-            if rate > bestRate {
-                bestRate = rate
-                best = length
-            }
-            // Beyond one unmeasured length nothing is known; it will be measured if it looks best.
-            if verify[length] == 0 { break }
+    private mutating func shouldDraft() -> Bool {
+        guard costs.verify(0) > 0 else { return draftingRounds >= 1 ? false : true }
+        if draftingRounds < Self.trialRounds { return true }
+        if probeRoundsLeft > 0 {
+            probeRoundsLeft -= 1
+            return true
         }
-        return best
-    }
-
-    private func expectedTokens(_ length: Int) -> Double {
-        var tokens = 1.0
-        var chance = 1.0
-        for draft in 1...max(1, length) where draft <= length {
-            chance *= acceptance[draft]
-            tokens += chance
+        if gain > 0 {
+            undraftedRounds += 1
+            guard undraftedRounds > Self.baselineInterval else { return true }
+            undraftedRounds = 0
+            return false
         }
-        return tokens
+        undraftedRounds += 1
+        let loss = Double(Self.probeRounds) * -gain
+        guard Double(undraftedRounds) > max(32, loss / (Self.probeBudget * costs.verify(0))) else { return false }
+        undraftedRounds = 0
+        probeRoundsLeft = Self.probeRounds - 1
+        return true
     }
 
-    /// Round time at a length; an unmeasured one costs as much more than its neighbour as the neighbour did.
-    private func time(_ length: Int) -> Double { estimate(verify, length) + estimate(drafting, length) }
-
-    private func estimate(_ times: Lengths, _ length: Int) -> Double {
-        guard length > 0, times[length] == 0 else { return times[length] }
-        let below = estimate(times, length - 1)
-        return below + max(0, below - (length > 1 ? estimate(times, length - 2) : 0))
+    /// Judges draft number `made + 1` of the round.
+    /// - Parameter confidence: the draft's own probability.
+    mutating func judge(confidence: Float, limit: Int) -> DraftVerdict {
+        let bucket = Calibration.bucket(confidence)
+        buckets[made] = Int32(bucket)
+        guard mode == .auto, costs.verify(0) > 0 else {
+            made += 1
+            return made < (mode == .auto ? 1 : limit) ? .extend : .finish
+        }
+        let saved = costs.verify(0)
+        chance *= calibration.acceptance(bucket)
+        // The very first rounds measure what a row costs.
+        guard chance * saved > costs.verify(made + 1) - costs.verify(made) || draftingRounds < 2 else { return .drop }
+        made += 1
+        guard made < limit else { return .finish }
+        let nextRow = costs.verify(made + 1) - costs.verify(made)
+        return chance * calibration.following(bucket) * saved > nextRow + costs.nextDraft ? .extend : .finish
     }
 
-    /// Takes what a round took and brought.
-    mutating func record(drafted: Int, accepted: Int, draftNanoseconds: Int64, verifyNanoseconds: Int64) {
+    /// Takes what the round took and brought.
+    /// - Parameters:
+    ///   - drafted: drafts verified.
+    ///   - tokens: tokens emitted.
+    ///   - limit: what `begin` said.
+    mutating func record(drafted: Int, accepted: Int, limit: Int, times: RoundTimes) {
         guard mode == .auto else { return }
-        blend(\.verify, drafted, Double(verifyNanoseconds))
-        if drafted > 0 { blend(\.drafting, drafted, Double(draftNanoseconds)) }
-        guard drafted > 0 else { return }
-        for draft in 1...drafted where draft <= accepted + 1 {
-            let hit = draft <= accepted ? 1.0 : 0.0
-            acceptance[draft] += (hit - acceptance[draft]) / 16
-            // What is learnt about one draft is the best guess for deeper ones that are never tried.
-            if draft == drafted {
-                for deeper in draft + 1..<16 { acceptance[deeper] += (hit - acceptance[deeper]) / 32 }
-            }
+        costs.record(drafted: drafted, times)
+        guard limit > 0 else { return }
+        draftingRounds += 1
+        for draft in 0..<min(drafted, accepted + 1) {
+            calibration.record(
+                Int(buckets[draft]), held: draft < accepted, after: draft > 0 ? Int(buckets[draft - 1]) : nil)
+        }
+        guard costs.verify(0) > 0 else { return }
+        let spent = min(Double(times.drafting + times.verifying), 4 * costs.verify(0))
+        let net = Double(accepted + 1) * costs.verify(0) - spent
+        gain += (net - gain) / (draftingRounds < 16 ? 4 : 16)
+    }
+}
+
+/// What the parts of one round took, in nanoseconds.
+struct RoundTimes {
+    /// Catch-up and all drafts.
+    var drafting: Int64 = 0
+    /// Of that, the drafts after the first.
+    var laterDrafts: Int64 = 0
+    /// How many drafts after the first were made.
+    var laterDraftCount = 0
+    /// The verify step.
+    var verifying: Int64 = 0
+}
+
+/// Running means of what steps cost.
+private struct RoundCosts {
+    /// Verify step by number of drafts; 0 while unmeasured.
+    private var steps = SIMD16<Double>(repeating: 0)
+    /// One draft after the first; 0 while unmeasured.
+    private var laterDraft = 0.0
+    private var firstDraft = 0.0
+
+    /// Nanoseconds of a verify step with `drafts` drafts. An unmeasured width costs as much more than its neighbour as
+    /// the neighbour did than its own.
+    func verify(_ drafts: Int) -> Double {
+        guard drafts > 0, steps[drafts] == 0 else { return steps[drafts] }
+        let below = verify(drafts - 1)
+        return below + (drafts > 1 ? max(0, below - verify(drafts - 2)) : 0.3 * below)
+    }
+
+    /// Nanoseconds of making one more draft.
+    var nextDraft: Double { laterDraft > 0 ? laterDraft : firstDraft }
+
+    mutating func record(drafted: Int, _ times: RoundTimes) {
+        let bound = drafted > 1 ? 1.5 * verify(drafted) : .infinity
+        Self.blend(&steps[drafted], Double(times.verifying), firstBound: bound)
+        if times.laterDraftCount > 0 {
+            let each = Double(times.laterDrafts) / Double(times.laterDraftCount)
+            Self.blend(&laterDraft, each, firstBound: 1.5 * nextDraft)
+        }
+        if times.drafting > 0 { Self.blend(&firstDraft, Double(times.drafting - times.laterDrafts), firstBound: .infinity) }
+    }
+
+    /// A running mean that one preempted step cannot spoil, not even when it is the first.
+    private static func blend(_ mean: inout Double, _ sample: Double, firstBound: Double) {
+        mean = mean == 0 ? min(sample, firstBound) : mean + (min(sample, 2 * mean) - mean) / 8
+    }
+}
+
+/// How often drafts of a given confidence hold, learnt while running.
+private struct Calibration {
+    static let bucketCount = 8
+    private var held = SIMD8<Double>(0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.85, 0.95)
+    /// How often the draft after one of that confidence holds, given that that one held.
+    private var next = SIMD8<Double>(0.4, 0.4, 0.5, 0.5, 0.6, 0.65, 0.7, 0.8)
+
+    /// Confidences bunch near 1, so the buckets narrow towards it.
+    static func bucket(_ confidence: Float) -> Int {
+        switch confidence {
+        case ..<0.15: 0
+        case ..<0.3: 1
+        case ..<0.45: 2
+        case ..<0.6: 3
+        case ..<0.75: 4
+        case ..<0.88: 5
+        case ..<0.97: 6
+        default: 7
         }
     }
 
-    /// A running mean that one preempted step cannot spoil, not even when it is a length's first.
-    private mutating func blend(_ times: WritableKeyPath<Self, Lengths>, _ length: Int, _ sample: Double) {
-        let old = self[keyPath: times][length]
-        let bound = old > 0 ? 2 * old : length > 1 ? 1.5 * estimate(self[keyPath: times], length) : sample
-        let next = min(sample, bound)
-        self[keyPath: times][length] = old == 0 ? next : old + (next - old) / 8
+    func acceptance(_ bucket: Int) -> Double { held[bucket] }
+
+    func following(_ bucket: Int) -> Double { next[bucket] }
+
+    mutating func record(_ bucket: Int, held: Bool, after previous: Int?) {
+        let hit = held ? 1.0 : 0.0
+        self.held[bucket] += (hit - self.held[bucket]) / 16
+        if let previous { next[previous] += (hit - next[previous]) / 16 }
     }
 }

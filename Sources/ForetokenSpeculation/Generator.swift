@@ -204,13 +204,13 @@ public final class Generator {
     /// Drafts, verifies in one step, accepts the longest right prefix and the verifier's own next token.
     private func round(_ run: inout Run, _ observe: (GenerationEvent) -> Continuation) {
         let newest = tokenCount - 1
-        let length = run.policy.next(room: run.end - tokenCount - 1)
-        let begun = MonotonicClock.now
-        draft(length, &run)
+        let limit = run.policy.begin(room: run.end - tokenCount - 1)
+        var times = RoundTimes()
+        let length = draft(atMost: limit, &run, &times)
         let drafted = MonotonicClock.now
         verifier.forward(tokens + newest, count: 1 + length)
         verifier.computeLogits(first: 0, count: 1 + length)
-        let verified = MonotonicClock.now
+        times.verifying = MonotonicClock.now - drafted
         let accepted = accept(length, &run, observe)
         verifier.truncate(to: newest + 1 + accepted)
         if run.policy.mayDraft, let draftHead {
@@ -218,23 +218,37 @@ public final class Generator {
             if draftHead.waitingRowCount > Self.waitingRows { draftHead.forgetAllButNewest(Self.waitingRows / 2) }
         }
         run.telemetry.record(drafted: length, accepted: accepted)
-        run.policy.record(
-            drafted: length, accepted: accepted, draftNanoseconds: drafted - begun,
-            verifyNanoseconds: verified - drafted)
+        run.policy.record(drafted: length, accepted: accepted, limit: limit, times: times)
     }
 
     /// Most hidden rows kept while drafting is off; a probe catches up with the newest half or more of them.
     private static let waitingRows = 32
 
-    /// Writes `length` drafts behind the newest token. A draft is drawn like an output token, with the same noise.
-    private func draft(_ length: Int, _ run: inout Run) {
-        guard length > 0, let draftHead else { return }
-        draftHead.catchUp(tokens, known: tokenCount)
-        for i in 0..<length {
-            let guess = run.sampler.pick(draftHead.draftLogits(), position: tokenCount + i)
-            tokens[tokenCount + i] = guess
-            if i + 1 < length { draftHead.advance(guess) }
+    /// Writes drafts behind the newest token, as many as the policy finds worth verifying, and returns their number. A
+    /// draft is drawn like an output token, with the same noise.
+    private func draft(atMost limit: Int, _ run: inout Run, _ times: inout RoundTimes) -> Int {
+        guard limit > 0, let draftHead else { return 0 }
+        let begun = MonotonicClock.now
+        var firstDone = begun
+        defer {
+            let done = MonotonicClock.now
+            times.drafting = done - begun
+            times.laterDrafts = done - firstDone
         }
+        draftHead.catchUp(tokens, known: tokenCount)
+        for i in 0..<limit {
+            let logits = draftHead.draftLogits()
+            let guess = run.sampler.pick(logits, position: tokenCount + i)
+            let confidence = run.policy.wantsConfidence ? run.sampler.probability(of: guess, logits) : 1
+            tokens[tokenCount + i] = guess
+            if i == 0 { firstDone = MonotonicClock.now } else { times.laterDraftCount += 1 }
+            switch run.policy.judge(confidence: confidence, limit: limit) {
+            case .extend: draftHead.advance(guess)
+            case .finish: return i + 1
+            case .drop: return i
+            }
+        }
+        return limit
     }
 
     /// Emits the verifier's token after each right draft, up to the first wrong one. Returns the drafts accepted.

@@ -71,6 +71,16 @@ public final class Sampler {
         return best
     }
 
+    /// The token's probability at the sampling temperature, before any filter; greedy counts as temperature 1.
+    func probability(of token: Int32, _ logits: UnsafeMutableBufferPointer<Float>) -> Float {
+        let count = min(limit, logits.count)
+        weights.update(from: logits.baseAddress!, count: count)
+        var maximum: Float = 0
+        let inverse = options.temperature > 0 ? 1 / options.temperature : 1
+        let total = kernels.pointee.exp_block(weights, Int32(count), inverse, &maximum)
+        return weights[Int(token)] / total
+    }
+
     /// Writes the surviving ids to `kept` and returns their number, at least 1.
     private func filter(_ values: UnsafePointer<Float>, _ count: Int, _ inverse: Float) -> Int {
         weights.update(from: values, count: count)

@@ -36,29 +36,34 @@ static void decode_group(int format, const uint8_t *weights, int32_t columns, fl
     }
 }
 
+/// Columns [begin, end) of one panel, scales multiplied in, to rows of `stride` floats.
+static void decode_columns(const foretoken_matrix *w, int32_t panel, int32_t begin, int32_t end, float *out,
+                           size_t stride) {
+    for (int32_t group = 0, from = 0; from < end; group++) {
+        int32_t next = from + group_columns(w, group, from);
+        int32_t start = from > begin ? from : begin, columns = (next < end ? next : end) - start;
+        from = next;
+        if (columns <= 0) continue;
+
+        _Alignas(64) float decoded[GROUP * PANEL];
+        decode_group(w->format, panel_weights(w, panel, start), columns, decoded);
+        const float *scale = group_scale(w, panel, group);
+        float *rows = out + (size_t)(start - begin) * stride;
+        for (int lane = 0; lane < PANEL; lane += 8) {
+            v8 factor = splat8(1.0f);
+            if (scale) factor = w->scale_lanes == 1 ? splat8(*scale) : load8(scale + lane);
+            for (int32_t k = 0; k < columns; k++) {
+                store8(rows + (size_t)k * stride + lane, load8(decoded + k * PANEL + lane) * factor);
+            }
+        }
+    }
+}
+
 static void FT_ISA(decode_panels)(const foretoken_matrix *w, int32_t first, int32_t count, int32_t column,
-                                  int32_t column_count, float *out) {
+                                  int32_t columns, float *out) {
     size_t stride = (size_t)count * PANEL;
     for (int32_t p = 0; p < count; p++) {
-        for (int32_t group = 0, from = 0; from < column + column_count; group++) {
-            int32_t columns = group_columns(w, group, from);
-            if (from < column) {
-                from += columns;
-                continue;
-            }
-            _Alignas(64) float decoded[GROUP * PANEL];
-            decode_group(w->format, panel_weights(w, first + p, from), columns, decoded);
-            const float *scale = group_scale(w, first + p, group);
-            for (int lane = 0; lane < PANEL; lane += 8) {
-                v8 factor = splat8(1.0f);
-                if (scale) factor = w->scale_lanes == 1 ? splat8(*scale) : load8(scale + lane);
-                for (int32_t k = 0; k < columns; k++) {
-                    float *target = out + (size_t)(from - column + k) * stride + p * PANEL + lane;
-                    store8(target, load8(decoded + k * PANEL + lane) * factor);
-                }
-            }
-            from += columns;
-        }
+        decode_columns(w, first + p, column, column + columns, out + (size_t)p * PANEL, stride);
     }
 }
 

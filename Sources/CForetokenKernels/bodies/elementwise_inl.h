@@ -77,7 +77,9 @@ static void FT_ISA(load_latent)(const void *entry, int32_t format, float *x, int
         return;
     }
     const uint16_t *in = entry;
-    for (int32_t i = 0; i < n; i++) {
+    int32_t i = 0;
+    for (; i + 8 <= n; i += 8) store8(x + i, bfloat8(in + i));
+    for (; i < n; i++) {
         uint32_t bits = (uint32_t)in[i] << 16;
         memcpy(x + i, &bits, sizeof bits);
     }

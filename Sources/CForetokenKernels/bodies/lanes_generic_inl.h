@@ -13,6 +13,10 @@ FT_INLINE v8u widen8(const uint16_t *p) {
     return __builtin_convertvector(bits, v8u);
 }
 
+FT_INLINE v8 bfloat8(const uint16_t *p) {
+    return (v8)(widen8(p) << 16);
+}
+
 /// FP16 by shifting exponent and mantissa into place and moving the exponent's bias from 15 to 127 with an exact product;
 /// infinities and NaN, which land at 65536 or above, get the full exponent.
 FT_INLINE v8 half8(v8u bits) {
@@ -51,7 +55,7 @@ FT_INLINE void decode_half(int format, const uint8_t *column, int half, v8 *out)
         } else if (format == FORETOKEN_F16) {
             out[i] = half8(widen8((const uint16_t *)column + lane));
         } else if (format == FORETOKEN_BF16) {
-            out[i] = (v8)(widen8((const uint16_t *)column + lane) << 16);
+            out[i] = bfloat8((const uint16_t *)column + lane);
         } else {
             out[i] = load8((const float *)column + lane);
         }

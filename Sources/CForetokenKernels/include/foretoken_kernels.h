@@ -94,7 +94,7 @@ typedef struct foretoken_kernels {
                           foretoken_rows x, int32_t row_count, foretoken_rows y);
 
     /// FP32 values of panels [first, first + count), columns [column, column + columns), scales multiplied in:
-    /// out[columns][32 * count]. The range starts and ends where a group of 128 columns or the matrix does.
+    /// out[columns][32 * count].
     void (*decode_panels)(const foretoken_matrix *w, int32_t first, int32_t count, int32_t column, int32_t columns,
                           float *out);
 

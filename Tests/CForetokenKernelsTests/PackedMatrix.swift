@@ -1,0 +1,149 @@
+import CForetokenKernels
+
+/// Number format of a test matrix.
+enum Format: Int32, CaseIterable, Sendable {
+    case f32 = 0
+    case bf16 = 1
+    case f16 = 2
+    case fp8 = 3
+
+    var bytes: Int { self == .fp8 ? 1 : self == .f32 ? 4 : 2 }
+}
+
+/// A random matrix [rows, columns], packed through the kernels' own packer, and its exact values beside it.
+final class PackedMatrix {
+    let rows: Int
+    let columns: Int
+    let format: Format
+    let firstGroup: Int
+    let scaleLanes: Int
+    /// Unscaled weights, row-major [rows][columns].
+    private(set) var weights: [Float] = []
+    /// [panels][groups][scaleLanes]; empty but for FP8.
+    private(set) var scales: [Float] = []
+    /// Row-major source bytes.
+    private(set) var source: [UInt8] = []
+    private let panelMemory: UnsafeMutableRawPointer
+    private let scaleMemory: UnsafeMutablePointer<Float>
+
+    var panels: Int { (rows + 31) / 32 }
+    var groups: Int { 1 + (columns - firstGroup + 127) / 128 }
+
+    init(rows: Int, columns: Int, format: Format, firstGroup: Int = 128, scaleLanes: Int = 1, seed: UInt64 = 1) {
+        self.rows = rows
+        self.columns = columns
+        self.format = format
+        self.firstGroup = min(firstGroup, columns)
+        self.scaleLanes = scaleLanes
+        let bytes = foretoken_panel_bytes(Int32(rows), Int32(columns), Int32(format.bytes))
+        panelMemory = .allocate(byteCount: bytes, alignment: 64)
+        let panels = (rows + 31) / 32
+        let scaleCount = panels * (1 + (columns - min(firstGroup, columns) + 127) / 128) * scaleLanes
+        scaleMemory = .allocate(capacity: scaleCount)
+
+        var numbers = Numbers(seed)
+        for _ in 0..<rows * columns { append(&numbers) }
+        scaleMemory.initialize(repeating: 1, count: scaleCount)
+        if format == .fp8 {
+            scales = numbers.floats(scaleCount, in: 0.001...0.02)
+            for (i, scale) in scales.enumerated() { scaleMemory[i] = scale }
+        }
+        for panel in 0..<panels {
+            let first = panel * 32
+            source.withUnsafeBytes { bytes in
+                foretoken_pack_panel(
+                    bytes.baseAddress! + first * columns * format.bytes, columns, Int32(min(32, rows - first)),
+                    Int32(columns), Int32(format.bytes), panelMemory + panel * 32 * columns * format.bytes)
+            }
+        }
+    }
+
+    deinit {
+        panelMemory.deallocate()
+        scaleMemory.deallocate()
+    }
+
+    private func append(_ numbers: inout Numbers) {
+        let x = Float.random(in: -1...1, using: &numbers)
+        switch format {
+        case .f32:
+            weights.append(x)
+            withUnsafeBytes(of: x.bitPattern) { source.append(contentsOf: $0) }
+        case .bf16:
+            let code = foretoken_bf16_encode(x)
+            weights.append(Float(bitPattern: UInt32(code) << 16))
+            withUnsafeBytes(of: code) { source.append(contentsOf: $0) }
+        case .f16:
+            // Every eighth number is a subnormal of the format.
+            let half = Float16(weights.count % 8 == 0 ? x * 0x1p-15 : x)
+            weights.append(Float(half))
+            withUnsafeBytes(of: half.bitPattern) { source.append(contentsOf: $0) }
+        case .fp8:
+            var code = UInt8.random(in: 0...255, using: &numbers)
+            if code & 0x7F == 0x7F { code &= 0xF0 }
+            weights.append(foretoken_fp8_value(code))
+            source.append(code)
+        }
+    }
+
+    /// What the kernels see; valid as long as the matrix lives.
+    var view: foretoken_matrix {
+        foretoken_matrix(
+            panels: panelMemory, scales: format == .fp8 ? UnsafePointer(scaleMemory) : nil, rows: Int32(rows),
+            columns: Int32(columns), format: format.rawValue, first_group: Int32(firstGroup), groups: Int32(groups),
+            scale_lanes: Int32(scaleLanes))
+    }
+
+    func group(of column: Int) -> Int { column < firstGroup ? 0 : 1 + (column - firstGroup) / 128 }
+
+    func scale(row: Int, group: Int) -> Float {
+        guard format == .fp8 else { return 1 }
+        return scales[((row / 32) * groups + group) * scaleLanes + (scaleLanes == 1 ? 0 : row % 32)]
+    }
+
+    /// The header's formula, step by step: Σ_k W[row][k] x[k] with the table's rounding.
+    func dot(_ row: Int, _ x: ArraySlice<Float>, _ table: Table) -> Float {
+        var total: Float = 0
+        var inner: Float = 0
+        for k in 0..<columns {
+            let weight = weights[row * columns + k]
+            let input = x[x.startIndex + k]
+            guard format == .fp8 else {
+                total = table.multiplyAdd(weight, input, total)
+                continue
+            }
+            inner = table.multiplyAdd(weight, input, inner)
+            if k + 1 == columns || group(of: k + 1) != group(of: k) {
+                total = table.multiplyAdd(scale(row: row, group: group(of: k)), inner, total)
+                inner = 0
+            }
+        }
+        return total
+    }
+
+    /// y [count][rows] for activations x [count][columns], over y's previous content when `add`.
+    func product(
+        _ table: Table, _ x: [Float], count: Int, panels: Range<Int>? = nil, into previous: [Float]? = nil,
+        add: Bool = false, index: [Int32]? = nil
+    ) -> [Float] {
+        var matrix = view
+        var y = previous ?? [Float](repeating: .nan, count: count * rows)
+        var x = x
+        let range = panels ?? 0..<self.panels
+        x.withUnsafeMutableBufferPointer { x in
+            y.withUnsafeMutableBufferPointer { y in
+                withIndex(index) { index in
+                    table.kernels.product(
+                        &matrix, Int32(range.lowerBound), Int32(range.count),
+                        foretoken_rows(base: x.baseAddress, stride: columns, index: index), Int32(count),
+                        foretoken_rows(base: y.baseAddress, stride: rows, index: nil), add)
+                }
+            }
+        }
+        return y
+    }
+
+    private func withIndex(_ index: [Int32]?, _ body: (UnsafePointer<Int32>?) -> Void) {
+        if let index { index.withUnsafeBufferPointer { body($0.baseAddress) } } else { body(nil) }
+    }
+}
