@@ -13,14 +13,11 @@ public final class MTPHead {
     private let modules: [MTPModule]
     private let output: FloatBuffer
     private let carry: FloatBuffer
-    private let logitRows: FloatBuffer
+    private let head: HeadRunner
     /// Newest output of the chain: input of the head, and of a recursive step.
     private let newest: FloatBuffer
     /// Tokens that draft rows are paired with.
     private let draftTokens: ScratchBuffer<Int32>
-    /// The newest output, quantised for the draft head.
-    private let draftCodes: ScratchBuffer<Int8>
-    private let draftScales: ScratchBuffer<Float>
     private var draftCount = 0
     private var carryCount = 0
     private var draftRow = 0
@@ -40,10 +37,7 @@ public final class MTPHead {
         output = try FloatBuffer(rows: Workspace.chunkRows, columns: configuration.hiddenSize)
         carry = try FloatBuffer(rows: 2 * Self.maximumDrafts, columns: configuration.hiddenSize)
         newest = try FloatBuffer(rows: 1, columns: configuration.hiddenSize)
-        logitRows = try FloatBuffer(rows: Workspace.narrowRows, columns: configuration.vocabularySize)
-        let padded = weights.modules.map(\.draftHead.paddedColumns).max() ?? 0
-        draftCodes = try ScratchBuffer(count: padded)
-        draftScales = try ScratchBuffer(count: padded / Int(FORETOKEN_SCALE_BLOCK))
+        head = try HeadRunner(decoder: decoder)
         draftTokens = try ScratchBuffer(count: 3 * Self.maximumDrafts)
     }
 
@@ -99,22 +93,30 @@ public final class MTPHead {
         }
     }
 
-    /// Logits of the next draft from the INT8 draft head, or from the module's own head when `exactly`. Valid until the
-    /// next call.
-    public func draftLogits(exactly: Bool = false) -> UnsafeMutableBufferPointer<Float> {
-        let weights = modules[min(draftCount, modules.count - 1)].weights
-        if exactly {
-            decoder.multiply(ProductJob(weights.head, input: newest.rows, output: logitRows.rows, rowCount: 1))
-        } else {
-            decoder.kernels.pointee.quantise_row(
-                newest.base, weights.draftHead.columns, draftCodes.pointer, draftScales.pointer)
-            decoder.pool.run(
-                DraftHeadPhase(
-                    kernels: decoder.kernels, head: weights.draftHead, codes: UnsafePointer(draftCodes.pointer),
-                    scales: UnsafePointer(draftScales.pointer), logits: logitRows.base))
-        }
+    /// Logits of the next draft from the module's own head. Valid until the next call.
+    public func exactDraftLogits() -> UnsafeMutableBufferPointer<Float> {
+        let head = modules[min(draftCount, modules.count - 1)].weights.head
+        decoder.multiply(ProductJob(head, input: newest.rows, output: self.head.logitRows.rows, rowCount: 1))
         return logits(row: 0)
     }
+
+    /// Draws the next draft from the INT8 draft head; `logits(row: 0)` then gives its logits.
+    ///
+    /// - Parameters:
+    ///   - position: output position of the draft, which decides the noise.
+    ///   - wantsConfidence: whether the draft's own probability is to be computed; 1 otherwise.
+    public func drawDraft(
+        rule: DrawRule, position: Int, wantsConfidence: Bool
+    ) -> (token: Int32, confidence: Float) {
+        let weights = modules[min(draftCount, modules.count - 1)].weights
+        head.run(
+            weights.draftHead, input: newest.base, rule: rule, position: position, wantsSoftmax: wantsConfidence)
+        let token = head.drawn(row: 0)
+        return (token, wantsConfidence ? head.probability(of: token, rule: rule) : 1)
+    }
+
+    /// The probability of `token` in the draft distribution that `drawDraft` computed with `wantsConfidence`.
+    public func confidence(of token: Int32, rule: DrawRule) -> Float { head.probability(of: token, rule: rule) }
 
     /// Takes `token` as the current draft and runs the row that guesses the next one.
     public func advance(_ token: Int32) {
@@ -167,12 +169,12 @@ public final class MTPHead {
         precondition(first >= 0 && count > 0 && count <= Workspace.narrowRows && first + count <= block.count)
         let input = foretoken_rows(base: output[row: first], stride: output.stride, index: nil)
         decoder.multiply(
-            ProductJob(modules[block.module].weights.head, input: input, output: logitRows.rows, rowCount: count))
+            ProductJob(modules[block.module].weights.head, input: input, output: head.logitRows.rows, rowCount: count))
     }
 
-    /// Logits [vocabulary] of row `row` of the last `computeLogits` or `draftLogits`.
+    /// Logits [vocabulary] of row `row` of the last `computeLogits`, `exactDraftLogits` or `drawDraft`.
     public func logits(row: Int) -> UnsafeMutableBufferPointer<Float> {
-        UnsafeMutableBufferPointer(start: logitRows[row: row], count: decoder.configuration.vocabularySize)
+        UnsafeMutableBufferPointer(start: head.logitRows[row: row], count: decoder.configuration.vocabularySize)
     }
 
     /// Forgets all rows from `row` on, so that another continuation can follow the same prefix.

@@ -21,7 +21,7 @@ public final class Verifier {
     private let decoder: Decoder
     private let cache: LatentCache
     private let hiddenRows: FloatBuffer
-    private let logitRows: FloatBuffer
+    private let head: HeadRunner
 
     init(weights: ModelWeights, decoder: Decoder, capacity: Int, cacheType: CacheType) throws {
         let configuration = weights.configuration
@@ -31,7 +31,7 @@ public final class Verifier {
             layers: configuration.layerCount, capacity: capacity, rank: configuration.latentRank,
             rope: configuration.ropeDimension, type: cacheType)
         hiddenRows = try FloatBuffer(rows: Workspace.chunkRows, columns: configuration.hiddenSize)
-        logitRows = try FloatBuffer(rows: Workspace.narrowRows, columns: configuration.vocabularySize)
+        head = try HeadRunner(decoder: decoder)
     }
 
     /// Runs `count` tokens (1...256) at the next positions. Afterwards `hidden(row:)` gives their final hidden states.
@@ -52,15 +52,23 @@ public final class Verifier {
     }
 
     /// Computes logits for `count` (1...16) rows of the last step, starting at `first`; `logits(row:)` then gives them.
-    public func computeLogits(first: Int, count: Int) {
+    ///
+    /// - Parameter rule: how `drawn(row:)` is to choose; greedily by default.
+    public func computeLogits(first: Int, count: Int, rule: DrawRule? = nil) {
         precondition(first >= 0 && count > 0 && count <= Self.windowRows && first + count <= rowCount)
         let input = foretoken_rows(base: hiddenRows[row: first], stride: hiddenRows.stride, index: nil)
-        decoder.multiply(ProductJob(weights.head, input: input, output: logitRows.rows, rowCount: count))
+        let greedy = DrawRule(inverseTemperature: 0, limit: weights.configuration.vocabularySize, seed: 0)
+        head.run(
+            weights.head, input: input, count: count, rule: rule ?? greedy,
+            position: position - rowCount + first + 1)
     }
+
+    /// The token that the rule of the last `computeLogits` draws for its row `row`.
+    public func drawn(row: Int) -> Int32 { head.drawn(row: row) }
 
     /// Logits [vocabulary] of row `row` of the last `computeLogits`, valid until the next one.
     public func logits(row: Int) -> UnsafeMutableBufferPointer<Float> {
-        UnsafeMutableBufferPointer(start: logitRows[row: row], count: weights.configuration.vocabularySize)
+        UnsafeMutableBufferPointer(start: head.logitRows[row: row], count: weights.configuration.vocabularySize)
     }
 
     /// Final hidden state [hidden], after model.norm, of row `row` of the last step; valid until the next step.

@@ -180,7 +180,9 @@ public final class Generator {
             let chunkEnd = (start / Verifier.chunkRows + 1) * Verifier.chunkRows
             let count = min(chunkEnd, tokenCount) - start
             verifier.forward(tokens + start, count: count)
-            if verifier.position == tokenCount { verifier.computeLogits(first: count - 1, count: 1) }
+            if verifier.position == tokenCount { 
+                verifier.computeLogits(first: count - 1, count: 1, rule: run.sampler.rule)
+            }
             if run.policy.mayDraft, let draftHead {
                 draftHead.observe(verifier.hidden(row: 0), stride: verifier.hiddenStride, count: count)
                 draftHead.catchUp(tokens, known: tokenCount)
@@ -193,7 +195,7 @@ public final class Generator {
             }
         }
         run.firstGenerated = tokenCount
-        let first = run.sampler.pick(verifier.logits(row: 0), position: tokenCount)
+        let first = draw(row: 0, run)
         run.firstTokenTime = MonotonicClock.now
         emit(first, &run, observe)
         return true
@@ -209,7 +211,7 @@ public final class Generator {
         let length = draft(atMost: limit, &run, &times)
         let drafted = MonotonicClock.now
         verifier.forward(tokens + newest, count: 1 + length)
-        verifier.computeLogits(first: 0, count: 1 + length)
+        verifier.computeLogits(first: 0, count: 1 + length, rule: run.sampler.rule)
         times.verifying = MonotonicClock.now - drafted
         let accepted = accept(length, &run, observe)
         verifier.truncate(to: newest + 1 + accepted)
@@ -237,9 +239,14 @@ public final class Generator {
         }
         draftHead.catchUp(tokens, known: tokenCount)
         for i in 0..<limit {
-            let logits = draftHead.draftLogits()
-            let guess = run.sampler.pick(logits, position: tokenCount + i)
-            let confidence = run.policy.wantsConfidence ? run.sampler.probability(of: guess, logits) : 1
+            var (guess, confidence) = draftHead.drawDraft(
+                rule: run.sampler.rule, position: tokenCount + i, wantsConfidence: run.policy.wantsConfidence)
+            if !run.sampler.isUnfiltered {
+                guess = run.sampler.pick(draftHead.logits(row: 0), position: tokenCount + i)
+                if run.policy.wantsConfidence {
+                    confidence = draftHead.confidence(of: guess, rule: run.sampler.rule)
+                }
+            }
             tokens[tokenCount + i] = guess
             if i == 0 { firstDone = MonotonicClock.now } else { times.laterDraftCount += 1 }
             switch run.policy.judge(confidence: confidence, limit: limit) {
@@ -251,11 +258,17 @@ public final class Generator {
         return limit
     }
 
+    /// The verifier's token for the next position, from row `row` of its step.
+    private func draw(row: Int, _ run: Run) -> Int32 {
+        run.sampler.isUnfiltered
+            ? verifier.drawn(row: row) : run.sampler.pick(verifier.logits(row: row), position: tokenCount)
+    }
+
     /// Emits the verifier's token after each right draft, up to the first wrong one. Returns the drafts accepted.
     private func accept(_ length: Int, _ run: inout Run, _ observe: (GenerationEvent) -> Continuation) -> Int {
         for i in 0...length {
             let guess = i < length ? tokens[tokenCount] : -1
-            let token = run.sampler.pick(verifier.logits(row: i), position: tokenCount)
+            let token = draw(row: i, run)
             emit(token, &run, observe)
             if token != guess || run.reason != nil { return token == guess ? i + 1 : i }
         }

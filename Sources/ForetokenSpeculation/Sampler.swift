@@ -1,4 +1,5 @@
 import CForetokenKernels
+import ForetokenModel
 
 /// How a token is drawn from logits.
 public struct SamplingOptions: Sendable, Equatable {
@@ -56,7 +57,7 @@ public final class Sampler {
         guard options.temperature > 0 else { return kernels.pointee.argmax(values, Int32(count)) }
         let key = foretoken_noise_key(options.seed, UInt64(position))
         let inverse = 1 / options.temperature
-        guard options.isFiltered else { return kernels.pointee.sample(values, Int32(count), inverse, key) }
+        guard options.isFiltered else { return kernels.pointee.sample(values, 0, Int32(count), inverse, key) }
         let survivors = filter(values, count, inverse)
         var best = kept[0]
         var bestScore = -Float.infinity
@@ -71,15 +72,15 @@ public final class Sampler {
         return best
     }
 
-    /// The token's probability at the sampling temperature, before any filter; greedy counts as temperature 1.
-    func probability(of token: Int32, _ logits: UnsafeMutableBufferPointer<Float>) -> Float {
-        let count = min(limit, logits.count)
-        weights.update(from: logits.baseAddress!, count: count)
-        var maximum: Float = 0
-        let inverse = options.temperature > 0 ? 1 / options.temperature : 1
-        let total = kernels.pointee.exp_block(weights, Int32(count), inverse, &maximum)
-        return weights[Int(token)] / total
+    /// The rule that draws the same tokens in parallel, without looking at rows as a whole; filters need the whole row.
+    var rule: DrawRule {
+        DrawRule(
+            inverseTemperature: options.temperature > 0 ? 1 / options.temperature : 0, limit: limit,
+            seed: options.seed)
     }
+
+    /// Whether `rule` says everything; otherwise only `pick` gives the token.
+    var isUnfiltered: Bool { options.temperature <= 0 || !options.isFiltered }
 
     /// Writes the surviving ids to `kept` and returns their number, at least 1.
     private func filter(_ values: UnsafePointer<Float>, _ count: Int, _ inverse: Float) -> Int {

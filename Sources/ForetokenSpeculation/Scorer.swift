@@ -189,7 +189,7 @@ public final class Scorer {
                 draftHead.observe(verifier.hidden(row: 0), stride: verifier.hiddenStride, count: 1)
                 draftHead.catchUp(buffer.baseAddress!, known: position + 2)
                 for draft in 0..<depth {
-                    let logits = draftHead.draftLogits(exactly: true)
+                    let logits = draftHead.exactDraftLogits()
                     let guess = kernels.pointee.argmax(logits.baseAddress!, Int32(logits.count))
                     chains[draft].append(guess)
                     if draft + 1 < depth { draftHead.advance(guess) }

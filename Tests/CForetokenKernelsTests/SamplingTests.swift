@@ -93,7 +93,7 @@ import Testing
             let logits = numbers.floats(n, in: -3...3)
             let key = foretoken_noise_key(UInt64(round), 3)
             let scores = logits.enumerated().map { $1 * 0.8 + foretoken_gumbel(key, Int32($0)) }
-            #expect(table.kernels.sample(logits, Int32(n), 0.8, key) == table.kernels.argmax(scores, Int32(n)))
+            #expect(table.kernels.sample(logits, 0, Int32(n), 0.8, key) == table.kernels.argmax(scores, Int32(n)))
         }
     }
 
@@ -111,7 +111,7 @@ import Testing
                 logits[Int(other)] = nudge
                 let (a, b) = (0 + foretoken_gumbel(key, token), nudge + foretoken_gumbel(key, other))
                 let expected = a == b ? min(token, other) : a > b ? token : other
-                #expect(table.kernels.sample(logits, 8192, 1, key) == expected)
+                #expect(table.kernels.sample(logits, 0, 8192, 1, key) == expected)
             }
         }
     }
@@ -124,7 +124,7 @@ import Testing
         let draws = 200_000
         var counts = [Int](repeating: 0, count: logits.count)
         for position in 0..<UInt64(draws) {
-            counts[Int(table.kernels.sample(logits, Int32(logits.count), 0.8, foretoken_noise_key(42, position)))] += 1
+            counts[Int(table.kernels.sample(logits, 0, Int32(logits.count), 0.8, foretoken_noise_key(42, position)))] += 1
         }
         #expect(counts.last == 0)
         let chiSquare = zip(counts, weights).dropLast().reduce(0.0) { sum, pair in

@@ -42,12 +42,12 @@ static int32_t FT_ISA(argmax)(const float *x, int32_t n) {
     return winner(best);
 }
 
-static int32_t FT_ISA(sample)(const float *logits, int32_t n, float inverse_temperature, uint64_t key) {
+static int32_t FT_ISA(sample)(const float *logits, int32_t first, int32_t n, float inverse_temperature, uint64_t key) {
     best8 best = no_best8();
     v8 factor = splat8(inverse_temperature);
     for (int32_t i = 0; i < n; i += 8) {
         v8 z = n - i >= 8 ? load8(logits + i) : load_part(logits + i, n - i, __builtin_nanf(""));
-        improve8(&best, z * factor + gumbel8(key, (v8u)iota8(i)), iota8(i));
+        improve8(&best, z * factor + gumbel8(key, (v8u)iota8(first + i)), iota8(first + i));
     }
     return winner(best);
 }

@@ -138,8 +138,9 @@ typedef struct foretoken_kernels {
     /// Index of the largest value, the lower index on ties. n ≥ 1. NaN never wins; all NaN gives 0.
     int32_t (*argmax)(const float *x, int32_t n);
 
-    /// argmax over i of logits[i] * inverse_temperature + foretoken_gumbel(key, i): a sample of the softmax.
-    int32_t (*sample)(const float *logits, int32_t n, float inverse_temperature, uint64_t key);
+    /// argmax over i in [first, first + n) of logits[i - first] * inverse_temperature + foretoken_gumbel(key, i): with all
+    /// logits, a sample of the softmax; over a part of them, that part's candidate for it.
+    int32_t (*sample)(const float *logits, int32_t first, int32_t n, float inverse_temperature, uint64_t key);
 
     /// INT8 codes [columns padded to 128] and scales [groups of 128] of one activation row, amax / 127 a group.
     void (*quantise_row)(const float *x, int32_t columns, int8_t *codes, float *scales);
