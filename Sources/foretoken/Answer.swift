@@ -12,6 +12,16 @@ struct AnswerSettings {
     var stopStrings: [String]
     /// Tokens that end the answer.
     var endTokens: [Int32]
+
+    /// What the command line says.
+    init(_ open: OpenModel, _ length: LengthFlags, _ sampling: SamplingFlags, _ draft: DraftFlags) throws {
+        if !length.stop.isEmpty { _ = try open.requiredTokenizer() }
+        maximumTokens = length.maxTokens
+        self.sampling = sampling.options
+        self.draft = draft.draft
+        stopStrings = length.stop
+        endTokens = length.ignoreEos ? [] : open.endTokens
+    }
 }
 
 /// A generated text with its story.
@@ -36,7 +46,7 @@ extension Generator {
         _ prompt: [Int32], _ settings: AnswerSettings, tokenizer: Tokenizer?, show: ([UInt8]) throws -> Void
     ) throws -> Answer {
         var request = GenerationRequest(prompt: prompt)
-        request.maximumTokens = settings.maximumTokens
+        request.maximumTokens = min(settings.maximumTokens, capacity + 1)
         request.sampling = settings.sampling
         request.draft = settings.draft
         request.stopTokens = settings.endTokens

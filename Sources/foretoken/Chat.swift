@@ -37,9 +37,7 @@ struct Chat: ParsableCommand {
         }
         let open = try OpenModel(model)
         try open.check(draft.draft)
-        let settings = AnswerSettings(
-            maximumTokens: length.maxTokens, sampling: sampling.options, draft: draft.draft, stopStrings: length.stop,
-            endTokens: length.ignoreEos ? [] : open.endTokens)
+        let settings = try AnswerSettings(open, length, sampling, draft)
         if let questions {
             try answer(questions.filter { !$0.isEmpty }, open, settings)
         } else {
@@ -57,7 +55,7 @@ struct Chat: ParsableCommand {
             try open.encode(.messages(ChatMessage.opening(system, question)), thinking: thinking)
         }
         guard let longest = prompts.map(\.count).max() else { throw InputError("the file holds no prompt") }
-        let context = try open.context(for: longest + settings.maximumTokens)
+        let context = try open.context(for: longest, and: settings.maximumTokens)
         let generator = try open.makeGenerator(open.load(context: context), context: context, draft: draft.draft)
         for (question, prompt) in zip(questions, prompts) {
             generator.clear()

@@ -22,8 +22,8 @@ struct Generate: ParsableCommand {
         let open = try OpenModel(model)
         let ids = try open.encode(wanted, thinking: prompt.thinking)
         try open.check(draft.draft)
-        let settings = try settings(open)
-        let context = try open.context(for: ids.count + length.maxTokens)
+        let settings = try AnswerSettings(open, length, sampling, draft)
+        let context = try open.context(for: ids.count, and: length.maxTokens)
         let generator = try open.makeGenerator(open.load(context: context), context: context, draft: draft.draft)
         let answer = try generator.answer(ids, settings, tokenizer: open.tokenizer) { piece in
             if !json { try StandardOutput.write(piece) }
@@ -37,19 +37,12 @@ struct Generate: ParsableCommand {
         if answer.wasInterrupted { throw Interrupted() }
     }
 
-    private func settings(_ open: OpenModel) throws -> AnswerSettings {
-        if !length.stop.isEmpty { _ = try open.requiredTokenizer() }
-        return AnswerSettings(
-            maximumTokens: length.maxTokens, sampling: sampling.options, draft: draft.draft, stopStrings: length.stop,
-            endTokens: length.ignoreEos ? [] : open.endTokens)
-    }
-
     /// One JSON line for each line of the file, in order. A bad line ends the work, after the answers before it.
     private func answerAll(_ path: String) throws {
         let lines = try InputFile.lines(path)
         let open = try OpenModel(model)
         try open.check(draft.draft)
-        let base = try settings(open)
+        let base = try AnswerSettings(open, length, sampling, draft)
         var ignored: Set<String> = []
         var (jobs, badLine) = ([PromptJob](), nil as (any Error)?)
         for (number, bytes) in lines where !bytes.allSatisfy({ $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") }) {
@@ -58,7 +51,7 @@ struct Generate: ParsableCommand {
                 for key in unknownKeys where ignored.insert(key).inserted {
                     Console.warning("\(path), line \(number): the key \"\(key)\" is unknown and ignored")
                 }
-                jobs.append(try line.job(number, open, flags: prompt, base: base))
+                jobs.append(try line.job(open, flags: prompt, base: base))
             } catch {
                 badLine = LineError(number: number, file: path, cause: error)
                 break
@@ -70,8 +63,9 @@ struct Generate: ParsableCommand {
     }
 
     private func answer(_ jobs: [PromptJob], _ open: OpenModel) throws {
-        guard let longest = jobs.map({ $0.prompt.count + $0.settings.maximumTokens }).max() else { return }
-        let context = try open.context(for: longest)
+        guard
+            let context = try jobs.map({ try open.context(for: $0.prompt.count, and: $0.settings.maximumTokens) }).max()
+        else { return }
         let generator = try open.makeGenerator(open.load(context: context), context: context, draft: draft.draft)
         for job in jobs {
             generator.clear()

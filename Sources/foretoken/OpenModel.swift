@@ -77,14 +77,16 @@ struct OpenModel {
     /// Most tokens that a context may hold.
     var contextLimit: Int { min(options.context ?? .max, configuration.maximumPositions) }
 
-    /// The context to make for a task that needs `tokens` tokens.
+    /// The context to make for `tokens` tokens and perhaps `more`: no larger than the model allows.
     /// - Throws: `InputError` when --context exceeds what the model was made for.
-    func context(for tokens: Int) throws -> Int {
+    func context(for tokens: Int, and more: Int = 0) throws -> Int {
         if let context = options.context, context > configuration.maximumPositions {
             throw InputError(
                 "--context \(context) exceeds the \(configuration.maximumPositions) positions of \(checkpoint.label)")
         }
-        return options.context ?? min(tokens, configuration.maximumPositions)
+        let (sum, isBeyondAll) = tokens.addingReportingOverflow(more)
+        return options.context
+            ?? (isBeyondAll ? configuration.maximumPositions : min(sum, configuration.maximumPositions))
     }
 
     /// Reads all weights.

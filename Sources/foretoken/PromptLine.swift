@@ -39,7 +39,7 @@ struct PromptLine: Decodable {
     }
 
     /// The prompt's tokens and the settings, where the line has none taken from the command line.
-    func job(_ number: Int, _ open: OpenModel, flags: PromptFlags, base: AnswerSettings) throws -> PromptJob {
+    func job(_ open: OpenModel, flags: PromptFlags, base: AnswerSettings) throws -> PromptJob {
         var settings = base
         settings.maximumTokens = max_tokens ?? base.maximumTokens
         settings.sampling.temperature = temperature ?? base.sampling.temperature
@@ -53,7 +53,7 @@ struct PromptLine: Decodable {
         try settings.sampling.check()
         if !settings.stopStrings.isEmpty { _ = try open.requiredTokenizer() }
         let ids = try open.encode(try wanted(flags), thinking: flags.thinking)
-        return PromptJob(line: number, id: id, prompt: ids, settings: settings)
+        return PromptJob(id: id, prompt: ids, settings: settings)
     }
 
     private func wanted(_ flags: PromptFlags) throws -> Prompt {
@@ -76,7 +76,6 @@ struct PromptLine: Decodable {
 
 /// A prompt ready to be answered.
 struct PromptJob {
-    let line: Int
     let id: Identifier?
     let prompt: [Int32]
     let settings: AnswerSettings

@@ -90,6 +90,8 @@ struct EngineTests {
             #expect(answer.finish_reason == "length")
             // The last token needs no place: nothing follows it.
             #expect(answer.prompt_tokens.count + answer.tokens.count == 21)
+            let endless = try Command.generate("Hi", "--chat", "--max-tokens", "\(Int.max)")
+            #expect(endless.finish_reason == "stop")
         }
 
         @Test func instructionSetsAndCacheTypesRun() throws {
