@@ -30,6 +30,17 @@ private func scaleLanes(_ format: Format) -> [Int] { format == .fp8 ? [1, 32] : 
         }
     }
 
+    /// Decoders may fold powers of two into activations and scales; within the stated range that must not show.
+    @Test(arguments: Table.reachable)
+    func extremeActivationsFollowTheFormula(table: Table) {
+        let w = PackedMatrix(rows: 64, columns: 200, format: .fp8, firstGroup: 40)
+        var numbers = Numbers(15)
+        for magnitude: Float in [0x1p-36, 0x1p60] {
+            let x = numbers.floats(200).map { ($0.magnitude < 0x1p-20 ? 0 : $0) * magnitude }
+            #expect(w.product(table, x, count: 1).bits == (0..<64).map { w.dot($0, x[...], table) }.bits)
+        }
+    }
+
     @Test(arguments: Table.reachable, Format.allCases)
     func isCloseToDoublePrecision(table: Table, format: Format) {
         let w = PackedMatrix(rows: 80, columns: 576, format: format, firstGroup: 64)

@@ -1,8 +1,8 @@
 // Absorbed MLA attention of one activation row over the latent cache.
 //
 // Every head reads the same entries, so both halves of the work are small matrix products: scores are dot products of
-// 4 heads × 2 entries in registers, the weighted latents 4 heads × 16 dimensions. A score is one eight-lane sum over the
-// entry and a weighted latent one sum over ascending entries, so neither depends on which heads share the call.
+// 4 heads × 2 entries in registers, the weighted latents 4 heads × 16 dimensions. A score is one eight-lane sum over
+// the entry and a weighted latent one sum over ascending entries, so neither depends on which heads share the call.
 
 enum {
     CONTEXT = FORETOKEN_CONTEXT_BLOCK,

@@ -1,7 +1,7 @@
 // FP32 values of whole panels (for wide products through BLAS) and of single rows (embeddings).
 
-/// `columns` × 32 slots of exact values. The product is written as a sum with -0, which changes no bit: cores that stall
-/// on products of subnormals do not on fused sums.
+/// `columns` × 32 slots of exact values. The product is written as a sum with -0, which changes no bit: cores that
+/// stall on products of subnormals do not on fused sums.
 FT_INLINE void decode_to(int format, const uint8_t *weights, int32_t columns, float *out) {
     for (int32_t k = 0; k < columns; k++) {
         FT_UNROLL for (int half = 0; half < 2; half++) {
@@ -28,12 +28,7 @@ static void decode_strip(int format, const uint8_t *weights, int32_t columns, fl
 /// `columns` ≤ 128 columns of 32 exact values in row order, scales not applied.
 static void decode_group(int format, const uint8_t *weights, int32_t columns, float *out) {
     decode_strip(format, weights, columns, out);
-    if (format != FORETOKEN_FP8) return;
-    for (int32_t k = 0; k < columns; k++) {
-        float slots[PANEL];
-        memcpy(slots, out + k * PANEL, sizeof slots);
-        fp8_rows(slots, out + k * PANEL);
-    }
+    for (int32_t k = 0; k < columns; k++) order_rows(format, out + k * PANEL);
 }
 
 /// Columns [begin, end) of one panel, scales multiplied in, to rows of `stride` floats.

@@ -1,6 +1,7 @@
 // exp, sigmoid and silu on eight lanes. Polynomials are minimax fits of this project (weighted least squares).
 
-/// exp(x) within about 1 ulp. Below the smallest normal result it is 0, above the largest finite one +inf; NaN stays NaN.
+/// exp(x) within about 1 ulp. Below the smallest normal result it is 0, above the largest finite one +inf; NaN stays
+/// NaN.
 FT_INLINE v8 exp8(v8 x) {
     const float rounder = 0x1.8p23f;  // adding it leaves the nearest integer in the low mantissa bits
     v8 bounded = select8(x < splat8(-88.0f), splat8(-88.0f), x);

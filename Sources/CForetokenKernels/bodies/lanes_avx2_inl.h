@@ -15,8 +15,25 @@ FT_INLINE v8 bfloat8(const uint16_t *p) {
     return (v8)_mm256_castsi256_ps(_mm256_slli_epi32(wide, 16));
 }
 
-/// FP8 decodes to value × FT_FP8_RAW, in slot order: sign-extended within 16 bits and shifted right by 4, an e4m3 byte is
-/// a BF16 number whose exponent bias is 7 instead of 127. Nine shifts and masks give 32 weights, where vpmovsxbw and
+/// Two adjacent BF16 weights in 32 bits are two FP32 numbers, each after one operation: within each half of a column,
+/// slots 0-7 are its even rows and slots 8-15 its odd ones.
+FT_INLINE void decode_bf16(const uint8_t *column, int half, v8 *out) {
+    __m256i pairs = _mm256_loadu_si256((const __m256i *)column + half);
+    out[0] = (v8)_mm256_slli_epi32(pairs, 16);
+    out[1] = (v8)_mm256_and_si256(pairs, _mm256_set1_epi32((int)0xFFFF0000));
+}
+
+FT_INLINE void bf16_rows(const float *slots, float *rows) {
+    for (int half = 0; half < 32; half += 16) {
+        for (int i = 0; i < 8; i++) {
+            rows[half + 2 * i] = slots[half + i];
+            rows[half + 2 * i + 1] = slots[half + 8 + i];
+        }
+    }
+}
+
+/// FP8 decodes to value × FT_FP8_RAW, in slot order: sign-extended within 16 bits and shifted right by 4, an e4m3 byte
+/// is a BF16 number whose exponent bias is 7 instead of 127. Nine shifts and masks give 32 weights, where vpmovsxbw and
 /// vcvtph2ps take about twice the micro-operations. Codes with exponent 0 become FP32 subnormals, which the fused
 /// multiply-add takes at full speed on AMD; Intel cores pay an assist for each of these (rare) operands.
 #define FT_FP8_RAW 0x1p-120f
@@ -48,7 +65,7 @@ FT_INLINE void decode_fp8(const uint8_t *column, int half, v8 *out) {
     out[1] = (v8)_mm256_and_si256(bits, mask);
 }
 
-/// Half a column (16 of 32 slots) of weights; slots are rows but for FP8.
+/// Half a column (16 of 32 slots) of weights; slots are rows but for FP8 and BF16.
 FT_INLINE void decode_half(int format, const uint8_t *column, int half, v8 *out) {
     if (format == FORETOKEN_FP8) {
         decode_fp8(column, half, out);
@@ -57,9 +74,7 @@ FT_INLINE void decode_half(int format, const uint8_t *column, int half, v8 *out)
         out[0] = half8(_mm_loadu_si128(p));
         out[1] = half8(_mm_loadu_si128(p + 1));
     } else if (format == FORETOKEN_BF16) {
-        const uint16_t *p = (const uint16_t *)column + 16 * half;
-        out[0] = bfloat8(p);
-        out[1] = bfloat8(p + 8);
+        decode_bf16(column, half, out);
     } else {
         const float *p = (const float *)column + 16 * half;
         out[0] = load8(p);

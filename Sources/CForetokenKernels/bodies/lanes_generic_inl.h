@@ -17,8 +17,8 @@ FT_INLINE v8 bfloat8(const uint16_t *p) {
     return (v8)(widen8(p) << 16);
 }
 
-/// FP16 by shifting exponent and mantissa into place and moving the exponent's bias from 15 to 127 with an exact product;
-/// infinities and NaN, which land at 65536 or above, get the full exponent.
+/// FP16 by shifting exponent and mantissa into place and moving the exponent's bias from 15 to 127 with an exact
+/// product; infinities and NaN, which land at 65536 or above, get the full exponent.
 FT_INLINE v8 half8(v8u bits) {
     v8 magnitude = (v8)((bits & 0x7FFFu) << 13) * splat8(0x1p112f);
     v8u special = (v8u)(magnitude >= splat8(65536.0f)) & 0x7F800000u;
@@ -34,6 +34,10 @@ FT_INLINE v8 fp8_slots8(const float *rows, int slot) {
 }
 
 FT_INLINE void fp8_rows(const float *slots, float *rows) {
+    memcpy(rows, slots, FORETOKEN_PANEL_ROWS * sizeof(float));
+}
+
+FT_INLINE void bf16_rows(const float *slots, float *rows) {
     memcpy(rows, slots, FORETOKEN_PANEL_ROWS * sizeof(float));
 }
 

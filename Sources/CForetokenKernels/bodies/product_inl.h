@@ -6,7 +6,7 @@
 //   2 rows    32 lanes
 //   3-6 rows  16 lanes, twice
 //   more      even blocks of 3 to 6 rows; decoding again from L1 is cheaper than keeping decoded weights there
-// Every output element is the same chain of operations in each of them. FP8 sums run in the slot order of the table's
+// Every output element is the same chain of operations in each of them. Sums run in the slot order of the format's
 // decoder and return to row order when a panel is finished.
 
 enum {
@@ -14,7 +14,6 @@ enum {
     GROUP = FORETOKEN_SCALE_BLOCK,
     MAX_ROWS = FORETOKEN_MAX_ROWS,
     BLOCK_ROWS = 6,  // most rows whose accumulators fit sixteen vector registers, 16 lanes each
-    AHEAD = 4096,    // bytes; hardware prefetchers alone stall at group ends, 10 to 30 % slower from memory
 };
 
 typedef float ft_totals[MAX_ROWS][PANEL];
@@ -30,6 +29,18 @@ FT_INLINE size_t element_bytes(int format) {
     return format == FORETOKEN_FP8 ? 1 : format == FORETOKEN_F32 ? 4 : 2;
 }
 
+/// Brings 32 decoded values or sums from the slot order of their format's decoder into row order.
+FT_INLINE void order_rows(int format, float *values) {
+    if (format != FORETOKEN_FP8 && format != FORETOKEN_BF16) return;
+    float slots[PANEL];
+    memcpy(slots, values, sizeof slots);
+    if (format == FORETOKEN_FP8) {
+        fp8_rows(slots, values);
+    } else {
+        bf16_rows(slots, values);
+    }
+}
+
 /// Multipliers of eight slots; they carry the powers of two that decoder and activations left out.
 FT_INLINE v8 scale8(const float *scale, int lanes, int slot) {
     return (lanes == 1 ? splat8(*scale) : fp8_slots8(scale, slot)) * splat8(1.0f / (FT_FP8_RAW * FT_FP8_INPUT));
@@ -43,6 +54,12 @@ FT_INLINE void accumulate(int format, int panels, int rows, int vectors, int slo
     const bool scaled = format == FORETOKEN_FP8;
     const size_t bytes = element_bytes(format);
     const uint8_t *weights[2] = {strips[0].weights, strips[panels - 1].weights};
+    // Each pass asks for its share of the next group, which lies behind this one: hardware prefetchers alone lose the
+    // stream while a second pass over this group reads nothing new.
+    const size_t size = (size_t)columns * PANEL * bytes;
+    // Addresses, not pointers: behind the last group there may be no object.
+    const size_t share = size + size * (size_t)slot / PANEL, step = (size_t)PANEL * bytes * (size_t)vectors / 4;
+    const uintptr_t next[2] = {(uintptr_t)weights[0] + share, (uintptr_t)weights[1] + share};
     const float *inputs[BLOCK_ROWS];
     FT_UNROLL for (int r = 0; r < rows; r++) inputs[r] = x[r];
 
@@ -54,9 +71,7 @@ FT_INLINE void accumulate(int format, int panels, int rows, int vectors, int slo
         }
     }
     for (int32_t k = 0; k < columns; k++) {
-        FT_UNROLL for (int p = 0; p < panels && slot == 0; p++) {
-            __builtin_prefetch(weights[p] + (size_t)k * PANEL * bytes + AHEAD);
-        }
+        FT_UNROLL for (int p = 0; p < panels; p++) __builtin_prefetch((const void *)(next[p] + (size_t)k * step));
         v8 input[BLOCK_ROWS];
         FT_UNROLL for (int r = 0; r < rows; r++) input[r] = splat8(inputs[r][k]);
         FT_UNROLL for (int p = 0; p < panels; p++) {
@@ -178,12 +193,8 @@ static void panel_totals(const foretoken_matrix *const *w, const int32_t *panel,
         }
         from += columns;
     }
-    for (int p = 0; p < panels && shape->format == FORETOKEN_FP8; p++) {
-        for (int r = 0; r < row_count; r++) {
-            float slots[PANEL];
-            memcpy(slots, totals[p][r], sizeof slots);
-            fp8_rows(slots, totals[p][r]);
-        }
+    for (int p = 0; p < panels; p++) {
+        for (int r = 0; r < row_count; r++) order_rows(shape->format, totals[p][r]);
     }
 }
 
@@ -227,7 +238,8 @@ static void FT_ISA(gated_product)(const foretoken_matrix *gate, const foretoken_
     for (int32_t m = 0; m < row_count; m++) rows[m] = row_at(x, m);
     const foretoken_matrix *const both[2] = {gate, up};
     // Two panels share a walk only when their groups coincide.
-    bool alike = gate->format == up->format && gate->first_group == up->first_group && gate->scale_lanes == up->scale_lanes;
+    bool alike = gate->format == up->format && gate->first_group == up->first_group &&
+                 gate->scale_lanes == up->scale_lanes;
     for (int32_t p = first; p < first + count; p++) {
         _Alignas(64) ft_totals totals[2];
         const int32_t panel[2] = {p, p};

@@ -1,7 +1,6 @@
 // All bodies, in the order in which they build on each other. The including file has defined FT_ISA(name), which gives
 // each table's functions names of their own, and included its lanes.
 
-// clang-format off
 #include "functions_inl.h"
 #include "noise_inl.h"
 #include "elementwise_inl.h"
@@ -11,27 +10,26 @@
 #include "router_inl.h"
 #include "sampling_inl.h"
 #include "draft_head_inl.h"
-// clang-format on
 
-#define FT_TABLE(isa)                        \
-    {                                        \
-        .name = isa,                         \
-        .product = FT_ISA(product),          \
+#define FT_TABLE(isa)                           \
+    {                                           \
+        .name = isa,                            \
+        .product = FT_ISA(product),             \
         .gated_product = FT_ISA(gated_product), \
         .decode_panels = FT_ISA(decode_panels), \
-        .decode_row = FT_ISA(decode_row),    \
-        .rms_norm = FT_ISA(rms_norm),        \
-        .rotate = FT_ISA(rotate),            \
-        .swiglu = FT_ISA(swiglu),            \
-        .add = FT_ISA(add),                  \
-        .add_scaled = FT_ISA(add_scaled),    \
-        .exp_block = FT_ISA(exp_block),      \
-        .attend = FT_ISA(attend),            \
-        .store_latent = FT_ISA(store_latent), \
-        .load_latent = FT_ISA(load_latent),  \
-        .route = FT_ISA(route),              \
-        .argmax = FT_ISA(argmax),            \
-        .sample = FT_ISA(sample),            \
-        .quantise_row = FT_ISA(quantise_row), \
-        .draft_logits = FT_ISA(draft_logits), \
+        .decode_row = FT_ISA(decode_row),       \
+        .rms_norm = FT_ISA(rms_norm),           \
+        .rotate = FT_ISA(rotate),               \
+        .swiglu = FT_ISA(swiglu),               \
+        .add = FT_ISA(add),                     \
+        .add_scaled = FT_ISA(add_scaled),       \
+        .exp_block = FT_ISA(exp_block),         \
+        .attend = FT_ISA(attend),               \
+        .store_latent = FT_ISA(store_latent),   \
+        .load_latent = FT_ISA(load_latent),     \
+        .route = FT_ISA(route),                 \
+        .argmax = FT_ISA(argmax),               \
+        .sample = FT_ISA(sample),               \
+        .quantise_row = FT_ISA(quantise_row),      \
+        .draft_logits = FT_ISA(draft_logits),      \
     }

@@ -9,7 +9,8 @@
 #include <stdint.h>
 #include <string.h>
 
-// Nothing may be fused behind our back: a fused operation is written as fma8 or not at all. Lasts to the end of the file.
+// Nothing may be fused behind our back: a fused operation is written as fma8 or not at all. Lasts to the end of the
+// file.
 #pragma clang fp contract(off)
 
 #define FT_INLINE static inline __attribute__((always_inline))

@@ -2,8 +2,8 @@
 //
 // The contract every kernel keeps (row invariance): an output element is one accumulation in a fixed order that depends
 // on the weight's shape alone. It has the same bits whatever other rows are in the call, whichever panels are in the
-// call, and whichever thread makes it. AVX2 and wider x86 tables agree bit for bit; the generic table agrees with itself.
-// Kernels allocate nothing, start no thread and keep no state.
+// call, and whichever thread makes it. AVX2 and wider x86 tables agree bit for bit; the generic table agrees with
+// itself. Kernels allocate nothing, start no thread and keep no state.
 #ifndef FORETOKEN_KERNELS_H
 #define FORETOKEN_KERNELS_H
 
@@ -60,7 +60,8 @@ typedef struct foretoken_rows {
     const int32_t *index;
 } foretoken_rows;
 
-/// One layer's latent cache as attention reads it: entry s is [latent (rank) | rotated key (rope)], rank + rope elements.
+/// One layer's latent cache as attention reads it: entry s is [latent (rank) | rotated key (rope)], rank + rope
+/// elements.
 typedef struct foretoken_latents {
     const void *entries;
     int32_t format;  // FORETOKEN_F32 or FORETOKEN_BF16
@@ -84,8 +85,10 @@ typedef struct foretoken_kernels {
 
     /// y[m][n] = Σ_k W[n][k] x[m][k], or += when `add`, for output rows n of panels [first, first + count) and
     /// activation rows m < row_count (1...16). Never writes past W.rows.
-    /// FP8: total ← fma(scale_g, inner_g, total) over ascending groups, inner_g ← fma(w, x, inner_g) from 0 over ascending k.
-    /// Other formats: total ← fma(w, x, total) over ascending k. `add` adds the finished total to y once.
+    /// FP8: total ← fma(scale_g, inner_g, total) over ascending groups, inner_g ← fma(w, x, inner_g) from 0 over
+    /// ascending k. Other formats: total ← fma(w, x, total) over ascending k. `add` adds the finished total to y once.
+    /// The generic table rounds between product and sum. FP8: NaN codes must have been refused before (they read as
+    /// ±480); the bits are the formula's for activations that are 0 or 2^-61 ≤ |x| < 2^63 and for scales below 2^70.
     void (*product)(const foretoken_matrix *w, int32_t first, int32_t count, foretoken_rows x, int32_t row_count,
                     foretoken_rows y, bool add);
 
@@ -117,12 +120,14 @@ typedef struct foretoken_kernels {
     void (*add_scaled)(float a, const float *x, float *y, int32_t n);
 
     /// x[i] ← exp(x[i] * scale - m) with m = max(x[i] * scale); returns Σ in the fixed lane order, stores m. n ≥ 1.
+    /// Differences below -87.3 give 0; all -inf gives zeros and the sum 0.
     float (*exp_block)(float *x, int32_t n, float scale, float *maximum);
 
-    /// Absorbed MLA attention of ONE row over cache entries [0, length), heads [0, heads):
+    /// Absorbed MLA attention of ONE row over cache entries [0, length), length ≥ 1, heads [0, heads):
     /// query[h] = [q̃ (rank) | q_rope (rope)], score = σ·(query·entry), softmax, out[h] = Σ p·latent  [heads][rank].
-    /// Entries are walked in blocks of FORETOKEN_CONTEXT_BLOCK; each block gives (max, sum, weighted latent) from its own
-    /// maximum, and blocks are folded in ascending order. `scratch` holds attention_scratch(heads, rank, rope) floats.
+    /// Entries are walked in blocks of FORETOKEN_CONTEXT_BLOCK; each block gives (max, sum, weighted latent) from its
+    /// own maximum, and blocks are folded in ascending order. `scratch` holds attention_scratch(heads, rank, rope)
+    /// floats.
     void (*attend)(const foretoken_latents *cache, int32_t length, const float *query, int32_t heads, float sigma,
                    float *out, float *scratch);
 
@@ -132,7 +137,8 @@ typedef struct foretoken_kernels {
 
     /// Expert choice for one row from router logits [experts]: `ids` ascending, `weights` beside them, both [chosen].
     /// s = sigmoid(z); selection by s + bias, groups ranked by the sum of their two best, masked with -inf;
-    /// weights = s normalised (Σ + 1e-20) if asked, times scale. Ties go to the lower index. `scratch`: 2 * experts floats.
+    /// weights = s normalised (Σ + 1e-20) if asked, times scale. Ties go to the lower index. `scratch`: 2 * experts
+    /// floats.
     void (*route)(const foretoken_router *router, const float *logits, int32_t *ids, float *weights, float *scratch);
 
     /// Index of the largest value, the lower index on ties. n ≥ 1. NaN never wins; all NaN gives 0.
