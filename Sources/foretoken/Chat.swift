@@ -41,9 +41,11 @@ struct Chat: ParsableCommand {
         if let questions {
             try answer(questions.filter { !$0.isEmpty }, open, settings)
         } else {
+            // What the format cannot say is better said before the weights are loaded.
+            _ = try open.tokens(of: .messages(ChatMessage.opening(system, "")), thinking: thinking)
             let context = try open.context(for: Self.defaultContext)
             let generator = try open.makeGenerator(open.load(context: context), context: context, draft: draft.draft)
-            let conversation = try Conversation(open, generator, system: system, thinking: thinking)
+            let conversation = Conversation(open, generator, system: system, thinking: thinking)
             try converse(conversation, settings)
         }
     }

@@ -11,8 +11,7 @@ final class Conversation {
     /// What the generator's context holds.
     private var tokens: [Int32] = []
 
-    init(_ open: OpenModel, _ generator: Generator, system: String?, thinking: Bool) throws {
-        _ = try open.chatFormat()
+    init(_ open: OpenModel, _ generator: Generator, system: String?, thinking: Bool) {
         self.open = open
         self.generator = generator
         self.system = system
