@@ -59,7 +59,8 @@ let package = Package(
             ], swiftSettings: swift),
 
         .target(
-            name: "ForetokenTestSupport", dependencies: ["ForetokenModel", "ForetokenWeights", "ForetokenHardware"], path: "Tests/ForetokenTestSupport",
+            name: "ForetokenTestSupport", dependencies: ["ForetokenModel", "ForetokenWeights", "ForetokenHardware"],
+            path: "Tests/ForetokenTestSupport",
             swiftSettings: swift),
         .testTarget(
             name: "CForetokenKernelsTests", dependencies: ["CForetokenKernels", "ForetokenTestSupport"],
@@ -81,7 +82,8 @@ let package = Package(
             name: "ForetokenSpeculationTests", dependencies: ["ForetokenSpeculation", "ForetokenTestSupport"],
             swiftSettings: swift),
         .testTarget(
-            name: "CommandTests", dependencies: ["foretoken", "ForetokenTestSupport"], swiftSettings: swift),
+            name: "CommandTests", dependencies: ["foretoken", "ForetokenReport", "ForetokenTestSupport"],
+            swiftSettings: swift),
     ],
     swiftLanguageModes: [.v6],
     cLanguageStandard: .gnu11

@@ -1,0 +1,81 @@
+import ForetokenHardware
+import ForetokenModel
+import ForetokenReport
+import ForetokenSpeculation
+import ForetokenTokenizer
+
+/// What is wanted of one answer.
+struct AnswerSettings {
+    var maximumTokens: Int
+    var sampling: SamplingOptions
+    var draft: DraftMode
+    var stopStrings: [String]
+    /// Tokens that end the answer.
+    var endTokens: [Int32]
+
+    /// What the command line says.
+    init(_ open: OpenModel, _ length: LengthFlags, _ sampling: SamplingFlags, _ draft: DraftFlags) throws {
+        if !length.stop.isEmpty { _ = try open.requiredTokenizer() }
+        maximumTokens = length.maxTokens
+        self.sampling = sampling.options
+        self.draft = draft.draft
+        stopStrings = length.stop
+        endTokens = length.ignoreEos ? [] : open.endTokens
+    }
+}
+
+/// A generated text with its story.
+struct Answer {
+    let promptTokens: [Int32]
+    let result: GenerationResult
+    /// The text before the stop string; nil without a tokenizer.
+    let text: String?
+
+    var wasInterrupted: Bool { result.reason == .cancelled }
+
+    /// Ends the streamed text's last line; without a tokenizer, shows the ids instead.
+    func finishLine() throws {
+        try StandardOutput.write(text == nil ? result.tokens.map(String.init).joined(separator: ",") + "\n" : "\n")
+    }
+}
+
+extension Generator {
+    /// Continues the context with `prompt`.
+    /// - Parameter show: is given the text piece by piece, whole characters only, as soon as it is certain.
+    func answer(
+        _ prompt: [Int32], _ settings: AnswerSettings, tokenizer: Tokenizer?, show: ([UInt8]) throws -> Void
+    ) throws -> Answer {
+        var request = GenerationRequest(prompt: prompt)
+        request.maximumTokens = min(settings.maximumTokens, capacity + 1)
+        request.sampling = settings.sampling
+        request.draft = settings.draft
+        request.stopTokens = settings.endTokens
+        var text = TextStream(tokenizer, stopStrings: settings.stopStrings)
+        let bar = ProgressBar("reading the prompt", delayNanoseconds: 1_000_000_000, terminal: Console.terminal)
+        var failure: (any Error)?
+        let result = try generate(request) { event in
+            do {
+                switch event {
+                case .prompt(let done, let total):
+                    bar.update(Double(done) / Double(total)) {
+                        "\(done) of \(total) tokens  \(Format.short(Double(done) / $0)) tok/s"
+                    }
+                case .token(let token):
+                    bar.clear()
+                    let (piece, isEnd) = text.push(token)
+                    if !piece.isEmpty { try show(piece) }
+                    if isEnd { return .stop }
+                }
+                return Interrupts.requested ? .cancel : .proceed
+            } catch {
+                failure = error
+                return .cancel
+            }
+        }
+        bar.clear()
+        if let failure { throw failure }
+        let rest = text.finish()
+        if !rest.isEmpty { try show(rest) }
+        return Answer(promptTokens: prompt, result: result, text: text.whole)
+    }
+}

@@ -1,0 +1,118 @@
+import ArgumentParser
+import ForetokenHardware
+import ForetokenReport
+import ForetokenSpeculation
+import ForetokenTokenizer
+
+/// A conversation, or a file of questions.
+struct Chat: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Holds a conversation in the checkpoint's chat format.",
+        discussion: """
+            /clear forgets the conversation, /exit (or the end of the input) ends it. Ctrl-C stops an answer; at the \
+            prompt it ends the program.
+            """)
+
+    @Option(help: ArgumentHelp("Answers each line of a file as a conversation of its own.", valueName: "f"))
+    var inputFile: String?
+
+    @Option(help: ArgumentHelp("System message.", valueName: "text"))
+    var system: String?
+
+    @Flag(help: "Lets the model think before it answers.")
+    var thinking = false
+
+    @OptionGroup(title: "Answer") var length: LengthFlags
+    @OptionGroup(title: "Sampling") var sampling: SamplingFlags
+    @OptionGroup(title: "Speculation") var draft: DraftFlags
+    @OptionGroup(title: "Model") var model: ModelOptions
+
+    /// Context of an interactive conversation when the user names none: caches for a large model's whole context would
+    /// take tens of gigabytes.
+    private static let defaultContext = 8192
+
+    func run() throws {
+        let questions = try inputFile.map { path in
+            try InputFile.lines(path).map { try InputFile.text($0.bytes, source: "\(path), line \($0.number)") }
+        }
+        let open = try OpenModel(model)
+        try open.check(draft.draft)
+        let settings = try AnswerSettings(open, length, sampling, draft)
+        if let questions {
+            try answer(questions.filter { !$0.isEmpty }, open, settings)
+        } else {
+            // What the format cannot say is better said before the weights are loaded.
+            _ = try open.tokens(of: .messages(ChatMessage.opening(system, "")), thinking: thinking)
+            let context = try open.context(for: Self.defaultContext)
+            let generator = try open.makeGenerator(open.load(context: context), context: context, draft: draft.draft)
+            let conversation = Conversation(open, generator, system: system, thinking: thinking)
+            try converse(conversation, settings)
+        }
+    }
+
+    // MARK: A file of questions
+
+    private func answer(_ questions: [String], _ open: OpenModel, _ settings: AnswerSettings) throws {
+        let prompts = try questions.map { question in
+            try open.encode(.messages(ChatMessage.opening(system, question)), thinking: thinking)
+        }
+        guard let longest = prompts.map(\.count).max() else { throw InputError("the file holds no prompt") }
+        let context = try open.context(for: longest, and: settings.maximumTokens)
+        let generator = try open.makeGenerator(open.load(context: context), context: context, draft: draft.draft)
+        for (question, prompt) in zip(questions, prompts) {
+            generator.clear()
+            try StandardOutput.write("Prompt: \(question)\nCompletion: ")
+            let answer = try generator.answer(prompt, settings, tokenizer: open.tokenizer) {
+                try StandardOutput.write($0)
+            }
+            try StandardOutput.write("\n\n")
+            if answer.wasInterrupted { throw Interrupted() }
+        }
+    }
+
+    // MARK: A conversation
+
+    private func converse(_ conversation: Conversation, _ settings: AnswerSettings) throws {
+        var input = LineReader()
+        while true {
+            Console.write(Console.terminal.styled("> ", .cyan))
+            switch try input.next() {
+            case .end:
+                Console.write("\n")
+                return
+            case .interrupted:
+                Console.write("\n")
+                throw Interrupted()
+            case .bad: Console.error("that line is not valid UTF-8")
+            case .line("/exit"): return
+            case .line("/clear"): conversation.clear()
+            case .line(let text) where text.allSatisfy(\.isWhitespace): continue
+            case .line(let text):
+                do {
+                    let answer = try conversation.ask(text, settings) { try StandardOutput.write($0) }
+                    try answer.finishLine()
+                    Console.write(remark(on: answer, conversation) + "\n")
+                } catch let error as InputError {
+                    Console.error(error.description)
+                }
+                // The next Ctrl-C is the first again.
+                Interrupts.reset()
+            }
+        }
+    }
+
+    private func remark(on answer: Answer, _ conversation: Conversation) -> String {
+        let timings = answer.result.timings
+        var text = "\(timings.predictedCount) tokens, \(Format.short(timings.predictedPerSecond)) tok/s"
+        if !answer.result.telemetry.drafted.isEmpty {
+            text += ", \(Format.fixed(answer.result.telemetry.tokensPerRound, 2)) per round"
+        }
+        if answer.wasInterrupted { text += "; interrupted" }
+        if answer.result.reason == .length {
+            text +=
+                conversation.isFull
+                ? "; the context is full: /clear starts anew, --context makes room" : "; cut at --max-tokens"
+        }
+        return Console.terminal.styled("[\(text)]", .dim)
+    }
+}

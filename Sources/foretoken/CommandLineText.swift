@@ -1,0 +1,16 @@
+import Glibc
+
+/// The bytes of the command line, before anybody repairs them.
+enum CommandLineText {
+    /// Swift replaces what is not UTF-8 in its arguments; a prompt changed behind the user's back would be a wrong answer.
+    /// - Throws: `InputError` for the first argument that is not UTF-8.
+    static func check() throws {
+        for index in 1..<max(1, Int(CommandLine.argc)) {
+            guard let argument = CommandLine.unsafeArgv[index] else { return }
+            let bytes = UnsafeRawBufferPointer(start: argument, count: strlen(argument))
+            guard String(validating: bytes, as: UTF8.self) != nil else {
+                throw InputError("argument \(index) of the command line is not valid UTF-8")
+            }
+        }
+    }
+}

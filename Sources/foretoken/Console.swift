@@ -1,0 +1,53 @@
+import ForetokenReport
+import Glibc
+
+/// Standard error: messages for people.
+enum Console {
+    static let terminal = Terminal(descriptor: STDERR_FILENO)
+
+    /// Writes text as it is. That nobody can read it is no reason to stop.
+    static func write(_ text: String) {
+        try? writeAll(Array(text.utf8), to: STDERR_FILENO)
+    }
+
+    static func error(_ message: String) { write("foretoken: \(terminal.styled("error:", .red)) \(message)\n") }
+
+    static func warning(_ message: String) { write("foretoken: \(terminal.styled("warning:", .yellow)) \(message)\n") }
+
+    /// A remark that explains what is shown.
+    static func note(_ message: String) { write("foretoken: \(message)\n") }
+}
+
+/// Standard output: results.
+enum StandardOutput {
+    /// Writes at once, without a buffer: streamed text must be seen as it comes.
+    static func write(_ text: String) throws { try write(Array(text.utf8)) }
+
+    static func write(_ bytes: [UInt8]) throws { try writeAll(bytes, to: STDOUT_FILENO) }
+}
+
+/// Whoever read the output has gone.
+struct BrokenPipe: Error {}
+
+/// The output cannot be written.
+struct OutputError: Error, CustomStringConvertible {
+    let description: String
+}
+
+private func writeAll(_ bytes: [UInt8], to descriptor: Int32) throws {
+    var done = 0
+    while done < bytes.count {
+        let count = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress! + done, bytes.count - done) }
+        if count >= 0 {
+            done += count
+        } else if errno == EPIPE {
+            throw BrokenPipe()
+        } else if errno == EAGAIN {
+            // A terminal that another program left non-blocking.
+            var request = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+            poll(&request, 1, -1)
+        } else if errno != EINTR {
+            throw OutputError(description: "cannot write the output: \(String(cString: strerror(errno)))")
+        }
+    }
+}

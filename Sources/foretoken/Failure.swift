@@ -1,0 +1,97 @@
+import ArgumentParser
+import ForetokenHardware
+import ForetokenModel
+import ForetokenReport
+import ForetokenSpeculation
+import ForetokenTokenizer
+import ForetokenWeights
+import Glibc
+
+/// The codes this program exits with.
+enum Status {
+    /// Done.
+    static let done: Int32 = 0
+    /// The rest.
+    static let other: Int32 = 1
+    /// The command line alone is wrong.
+    static let usage: Int32 = 2
+    /// Something was found but cannot be used (EX_DATAERR).
+    static let unusable: Int32 = 65
+    /// Ctrl-C.
+    static let interrupted: Int32 = 130
+}
+
+/// The command line asks for something that cannot be, whatever the files hold.
+struct UsageError: Error, CustomStringConvertible {
+    let description: String
+    init(_ description: String) { self.description = description }
+}
+
+/// Something the user gave was found but cannot be used.
+struct InputError: Error, CustomStringConvertible {
+    let description: String
+    init(_ description: String) { self.description = description }
+}
+
+/// The user stopped the program; what there was to say has been said.
+struct Interrupted: Error {}
+
+/// How the program ends: what it says and the code it leaves.
+struct Failure {
+    let code: Int32
+    /// For standard error, without a final newline; nil when there is nothing to say.
+    let message: String?
+    /// For standard output: the help text or the version.
+    let answer: String?
+
+    init(_ error: any Error) {
+        switch error {
+        // What there was to say has been said.
+        case is Interrupted: self.init(code: Status.interrupted)
+        // Whoever read the output has seen enough.
+        case is BrokenPipe: self.init(code: Status.done)
+        case let error as CheckpointError: self.init(code: Self.code(error.kind), message: error.description)
+        case is UsageError, is InstructionSetError: self.init(code: Status.usage, message: "\(error)")
+        case is InputError, is LineError, is TokenizerError, is GenerationError:
+            self.init(code: Status.unusable, message: "\(error)")
+        case is HardwareError, is OutputError: self.init(code: Status.other, message: "\(error)")
+        default: self.init(parser: error)
+        }
+    }
+
+    private init(code: Int32, message: String? = nil, answer: String? = nil) {
+        self.code = code
+        self.message = message
+        self.answer = answer
+    }
+
+    private static func code(_ kind: CheckpointError.Kind) -> Int32 {
+        switch kind {
+        case .missingPath: Status.usage
+        case .unusable: Status.unusable
+        case .system: Status.other
+        }
+    }
+
+    /// What the argument parser threw, or an error of a kind nobody thought of.
+    private init(parser error: any Error) {
+        let text = Foretoken.fullMessage(for: error)
+        switch Foretoken.exitCode(for: error) {
+        case .success: self.init(code: Status.done, answer: text)
+        case .validationFailure:
+            let prefix = "Error: "
+            self.init(
+                code: Status.usage, message: text.hasPrefix(prefix) ? String(text.dropFirst(prefix.count)) : text)
+        case let other:
+            let isSilent = error is ExitCode
+            self.init(code: isSilent ? other.rawValue : Status.other, message: isSilent ? nil : "\(error)")
+        }
+    }
+
+    /// Says what there is to say and ends the process.
+    func exit() -> Never {
+        if let answer { try? StandardOutput.write(answer.hasSuffix("\n") ? answer : answer + "\n") }
+        if let message { Console.error(message) }
+        Glibc.exit(code)
+    }
+}

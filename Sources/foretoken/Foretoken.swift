@@ -1,0 +1,34 @@
+import ArgumentParser
+import ForetokenHardware
+import ForetokenReport
+
+/// The command line. Results go to standard output, everything else to standard error.
+@main
+struct Foretoken: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "foretoken",
+        abstract:
+            "Generates text from DeepSeek-V3-family checkpoints on CPUs, drafting with the checkpoint's MTP module.",
+        discussion: """
+            Without --model the small demonstration model inside this program is used.
+            Speculation never changes the output: with the same prompt, seed and sampling settings the tokens are the same \
+            at every --draft.
+
+            Exit codes: 0 done; 2 the command line is wrong; 65 something was found but cannot be used; 1 other errors; \
+            130 interrupted.
+            """,
+        version: "0.1.0",
+        subcommands: [Generate.self, Chat.self, Score.self, Inspect.self, Convert.self])
+
+    /// Replaces the argument parser's own entry point, whose exit codes are others.
+    static func main() {
+        do {
+            try CommandLineText.check()
+            try Interrupts.ignoreBrokenPipes()
+            var command = try parseAsRoot()
+            try command.run()
+        } catch {
+            Failure(error).exit()
+        }
+    }
+}

@@ -1,0 +1,78 @@
+import ArgumentParser
+import ForetokenReport
+import ForetokenSpeculation
+import ForetokenWeights
+
+/// Continues a prompt.
+struct Generate: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Continues a prompt, or answers many in one load.")
+
+    @OptionGroup(title: "Prompt") var prompt: PromptFlags
+    @OptionGroup(title: "Answer") var length: LengthFlags
+    @OptionGroup(title: "Sampling") var sampling: SamplingFlags
+    @OptionGroup(title: "Speculation") var draft: DraftFlags
+    @OptionGroup(title: "Model") var model: ModelOptions
+
+    @Flag(help: "Prints one JSON object instead of streaming text.")
+    var json = false
+
+    func run() throws {
+        if let inputFile = prompt.inputFile { return try answerAll(inputFile) }
+        let wanted = try prompt.read()
+        let open = try OpenModel(model)
+        let ids = try open.encode(wanted, thinking: prompt.thinking)
+        try open.check(draft.draft)
+        let settings = try AnswerSettings(open, length, sampling, draft)
+        let context = try open.context(for: ids.count, and: length.maxTokens)
+        let generator = try open.makeGenerator(open.load(context: context), context: context, draft: draft.draft)
+        let answer = try generator.answer(ids, settings, tokenizer: open.tokenizer) { piece in
+            if !json { try StandardOutput.write(piece) }
+        }
+        if json {
+            try StandardOutput.write(JSONOutput.line(AnswerReport(answer, model: open.checkpoint.label)))
+        } else {
+            try answer.finishLine()
+            Console.write(Statistics.text(answer.result.timings, answer.result.telemetry, on: Console.terminal))
+        }
+        if answer.wasInterrupted { throw Interrupted() }
+    }
+
+    /// One JSON line for each line of the file, in order. A bad line ends the work, after the answers before it.
+    private func answerAll(_ path: String) throws {
+        let lines = try InputFile.lines(path)
+        let open = try OpenModel(model)
+        try open.check(draft.draft)
+        let base = try AnswerSettings(open, length, sampling, draft)
+        var ignored: Set<String> = []
+        var (jobs, badLine) = ([PromptJob](), nil as (any Error)?)
+        for (number, bytes) in lines where !bytes.allSatisfy({ $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") }) {
+            do {
+                let (line, unknownKeys) = try PromptLine.parse(bytes)
+                for key in unknownKeys where ignored.insert(key).inserted {
+                    Console.warning("\(path), line \(number): the key \"\(key)\" is unknown and ignored")
+                }
+                jobs.append(try line.job(open, flags: prompt, base: base))
+            } catch {
+                badLine = LineError(number: number, file: path, cause: error)
+                break
+            }
+        }
+        try answer(jobs, open)
+        if let badLine { throw badLine }
+        if jobs.isEmpty { throw InputError("\(path) holds no prompt") }
+    }
+
+    private func answer(_ jobs: [PromptJob], _ open: OpenModel) throws {
+        guard
+            let context = try jobs.map({ try open.context(for: $0.prompt.count, and: $0.settings.maximumTokens) }).max()
+        else { return }
+        let generator = try open.makeGenerator(open.load(context: context), context: context, draft: draft.draft)
+        for job in jobs {
+            generator.clear()
+            let answer = try generator.answer(job.prompt, job.settings, tokenizer: open.tokenizer) { _ in }
+            try StandardOutput.write(
+                JSONOutput.line(AnswerReport(answer, model: open.checkpoint.label, id: job.id)))
+            if answer.wasInterrupted { throw Interrupted() }
+        }
+    }
+}

@@ -1,0 +1,72 @@
+import ArgumentParser
+import ForetokenReport
+import ForetokenWeights
+import Glibc
+
+/// Shows what a checkpoint holds and what is wrong with it.
+struct Inspect: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Shows what a checkpoint folder holds, and its problems.")
+
+    @Argument(
+        help: ArgumentHelp("The folder (default: $FORETOKEN_MODEL, or the demonstration model).", valueName: "dir"))
+    var directory: String?
+
+    @Option(help: ArgumentHelp("The same as DIR.", valueName: "dir"))
+    var model: String?
+
+    @Flag(help: "Prints one JSON object.")
+    var json = false
+
+    func validate() throws {
+        if directory != nil && model != nil { throw ValidationError("give the folder once, as DIR or with --model") }
+    }
+
+    func run() throws {
+        let folder = directory ?? model ?? environment("FORETOKEN_MODEL")
+        let inspection = try folder.map { try Inspection(directory: $0) } ?? Inspection(.demo())
+        for warning in inspection.warnings { Console.warning(warning) }
+        if json {
+            try StandardOutput.write(JSONOutput.line(inspection))
+        } else {
+            try StandardOutput.write(inspection.summary(folder ?? "foretoken-demo (embedded)"))
+        }
+        if !inspection.problems.isEmpty { throw ExitCode(Status.unusable) }
+    }
+}
+
+extension Inspection {
+    fileprivate func summary(_ folder: String) -> String {
+        let terminal = Terminal(descriptor: STDOUT_FILENO)
+        var facts = Table([.init(folder), .init("")])
+        facts.add("architecture", modelType ?? "unknown")
+        if let configuration { configuration.describe(mtpModuleCount, in: &facts) }
+        facts.add("tensors", "\(Format.grouped(tensorCount)), \(Format.bytes(bytesByType.values.reduce(0, +)))")
+        for (type, bytes) in bytesByType.sorted(by: { ($1.value, $0.key) < ($0.value, $1.key) }) {
+            facts.add("  \(type)", Format.bytes(bytes))
+        }
+        var text = facts.rendered(on: terminal)
+        if problems.isEmpty { return text + "\n" + terminal.styled("This checkpoint can be used.", .green) + "\n" }
+        text += "\n" + terminal.styled("\(problems.count) problem\(problems.count == 1 ? "" : "s"):", .red) + "\n"
+        for problem in problems { text += "- \(problem)\n" }
+        return text
+    }
+}
+
+extension ModelConfiguration {
+    fileprivate func describe(_ foundModules: Int, in facts: inout Table) {
+        facts.add("layers", "\(layerCount), \(denseLayerCount) dense at the start")
+        facts.add(
+            "MTP modules", mtpModuleCount == foundModules ? "\(foundModules)" : "\(foundModules) of \(mtpModuleCount)")
+        facts.add("hidden size", Format.grouped(hiddenSize))
+        facts.add(
+            "attention",
+            "\(headCount) heads of \(nopeDimension) + \(ropeDimension), values of \(valueDimension), "
+                + "latent \(latentRank), \(queryRank.map { "query rank \($0)" } ?? "direct queries")")
+        let groups = expertGroupCount > 1 ? ", \(keptGroupCount) of \(expertGroupCount) groups" : ""
+        facts.add("experts", "\(expertsPerToken) of \(routedExpertCount)\(groups), \(sharedExpertCount) shared")
+        facts.add(
+            "expert width", "\(Format.grouped(expertIntermediateSize)), dense \(Format.grouped(intermediateSize))")
+        facts.add("vocabulary", Format.grouped(vocabularySize) + (tiesEmbeddings ? ", tied" : ""))
+        facts.add("context", "\(Format.grouped(maximumPositions)) tokens\(rope.yarn == nil ? "" : ", YaRN")")
+    }
+}

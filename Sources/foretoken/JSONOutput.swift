@@ -1,0 +1,85 @@
+import FoundationEssentials
+import ForetokenSpeculation
+
+/// Results as JSON.
+enum JSONOutput {
+    /// One line for standard output, keys in alphabetical order.
+    static func line(_ value: some Encodable) throws -> [UInt8] {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        return Array(try encoder.encode(value)) + [UInt8(ascii: "\n")]
+    }
+}
+
+/// A string or a number of the user's, given back as it came.
+enum Identifier: Codable {
+    case text(String)
+    case number(Int)
+
+    init(from decoder: any Decoder) throws {
+        let container = try decoder.singleValueContainer()
+        if let number = try? container.decode(Int.self) {
+            self = .number(number)
+        } else {
+            self = .text(try container.decode(String.self))
+        }
+    }
+
+    func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        switch self {
+        case .text(let text): try container.encode(text)
+        case .number(let number): try container.encode(number)
+        }
+    }
+}
+
+/// What `generate --json` prints.
+struct AnswerReport: Encodable {
+    struct TimingFigures: Encodable {
+        let prompt_n: Int
+        let prompt_ms: Double
+        let prompt_per_second: Double
+        let predicted_n: Int
+        let predicted_ms: Double
+        let predicted_per_second: Double
+        let draft_n: Int
+        let draft_n_accepted: Int
+    }
+
+    struct SpeculationFigures: Encodable {
+        let rounds: Int
+        let drafted: [Int]
+        let accepted: [Int]
+        let tokens_per_round: Double
+    }
+
+    var id: Identifier?
+    let model: String
+    let prompt_tokens: [Int32]
+    let tokens: [Int32]
+    let text: String?
+    let finish_reason: String
+    let timings: TimingFigures
+    let speculation: SpeculationFigures
+
+    init(_ answer: Answer, model: String, id: Identifier? = nil) {
+        let timings = answer.result.timings
+        let telemetry = answer.result.telemetry
+        self.id = id
+        self.model = model
+        prompt_tokens = answer.promptTokens
+        tokens = answer.result.tokens
+        text = answer.text
+        finish_reason = answer.result.reason.rawValue
+        self.timings = TimingFigures(
+            prompt_n: timings.promptCount, prompt_ms: Double(timings.promptNanoseconds) / 1e6,
+            prompt_per_second: timings.promptPerSecond, predicted_n: timings.predictedCount,
+            predicted_ms: Double(timings.predictedNanoseconds) / 1e6,
+            predicted_per_second: timings.predictedPerSecond, draft_n: telemetry.drafted.reduce(0, +),
+            draft_n_accepted: telemetry.accepted.reduce(0, +))
+        speculation = SpeculationFigures(
+            rounds: telemetry.rounds, drafted: telemetry.drafted, accepted: telemetry.accepted,
+            tokens_per_round: telemetry.tokensPerRound)
+    }
+}

@@ -1,0 +1,131 @@
+import ForetokenHardware
+import ForetokenModel
+import ForetokenReport
+import ForetokenSpeculation
+import ForetokenTokenizer
+import ForetokenWeights
+import Glibc
+
+/// A checkpoint whose files are open and checked, before any weight is read.
+struct OpenModel {
+    let checkpoint: Checkpoint
+    let layout: WeightLayout
+    /// nil when the folder has no tokenizer.json; ids still work then.
+    let tokenizer: Tokenizer?
+    private let options: ModelOptions
+    private let instructionSet: String?
+
+    init(_ options: ModelOptions) throws {
+        self.options = options
+        instructionSet = try options.instructionSet()
+        checkpoint = try options.directory.map { try Checkpoint(directory: $0) } ?? .demo()
+        layout = try WeightLayout(checkpoint)
+        tokenizer = try Tokenizer(checkpoint)
+        for warning in layout.warnings { Console.warning(warning) }
+    }
+
+    var configuration: ModelConfiguration { checkpoint.configuration }
+
+    /// The tokenizer, for work that cannot do without.
+    func requiredTokenizer() throws -> Tokenizer {
+        guard let tokenizer else {
+            throw InputError(
+                "\(checkpoint.label) has no tokenizer.json, so text cannot be read; add the file or give token ids "
+                    + "(--prompt-tokens, --tokens)")
+        }
+        return tokenizer
+    }
+
+    /// Tokens that end an answer: those of config.json, or else the tokenizer's.
+    var endTokens: [Int32] {
+        configuration.eosTokens.isEmpty ? tokenizer?.eos.map { [$0] } ?? [] : configuration.eosTokens
+    }
+
+    /// Refuses ids that the model does not have.
+    func checkIDs(_ ids: [Int32]) throws {
+        guard let index = ids.firstIndex(where: { $0 < 0 || $0 >= configuration.vocabularySize }) else { return }
+        throw InputError(
+            "token \(index) is \(ids[index]), but the ids of \(checkpoint.label) are "
+                + "0...\(configuration.vocabularySize - 1)")
+    }
+
+    /// Refuses a prompt that the model cannot take, before its weights are loaded for nothing.
+    func check(_ prompt: [Int32]) throws {
+        if prompt.isEmpty { throw InputError("the prompt is empty: there is nothing to continue") }
+        try checkIDs(prompt)
+        let limit = contextLimit
+        if prompt.count > limit {
+            let advice = limit < configuration.maximumPositions ? "raise --context or shorten it" : "shorten it"
+            throw InputError(
+                "the prompt has \(prompt.count) tokens, but the context of \(checkpoint.label) holds \(limit); \(advice)"
+            )
+        }
+    }
+
+    /// Refuses a wish that the checkpoint cannot fulfil, and explains what `auto` will do without MTP.
+    func check(_ draft: DraftMode) throws {
+        guard layout.mtp.isEmpty else { return }
+        switch draft {
+        case .off: break
+        case .auto: Console.note("drafting is off: \(checkpoint.label) has no MTP module")
+        case .fixed(let count):
+            throw InputError(
+                "\(checkpoint.label) has no MTP module, so --draft \(count) is impossible; use --draft off or auto")
+        }
+    }
+
+    /// Most tokens that a context may hold.
+    var contextLimit: Int { min(options.context ?? .max, configuration.maximumPositions) }
+
+    /// The context to make for `tokens` tokens and perhaps `more`: no larger than the model allows.
+    /// - Throws: `InputError` when --context exceeds what the model was made for.
+    func context(for tokens: Int, and more: Int = 0) throws -> Int {
+        if let context = options.context, context > configuration.maximumPositions {
+            throw InputError(
+                "--context \(context) exceeds the \(configuration.maximumPositions) positions of \(checkpoint.label)")
+        }
+        let (sum, isBeyondAll) = tokens.addingReportingOverflow(more)
+        return options.context
+            ?? (isBeyondAll ? configuration.maximumPositions : min(sum, configuration.maximumPositions))
+    }
+
+    /// Reads all weights.
+    /// - Parameter context: tokens the caches will hold; counted in the check that everything fits.
+    func load(context: Int) throws -> Model {
+        let pool = try WorkerPool.make(threads: options.threads)
+        try Interrupts.install()
+        let total = checkpoint.tensors.values.reduce(0) { $0 + $1.range.count }
+        let bar = ProgressBar("loading", delayNanoseconds: 300_000_000, terminal: Console.terminal)
+        let weights = try ModelWeights(
+            checkpoint: checkpoint, layout: layout, pool: pool,
+            reservedBytes: Model.workingBytes(
+                configuration, modules: layout.mtp.count, context: context, cacheType: options.cacheType,
+                workers: pool.workerCount)
+        ) { fraction in
+            // There is nothing yet that would need to be saved or reported.
+            if Interrupts.requested {
+                bar.clear()
+                _exit(Status.interrupted)
+            }
+            bar.update(fraction) { seconds in
+                let done = fraction * Double(total)
+                return
+                    "\(Format.bytes(Int(done))) of \(Format.bytes(total))  \(Format.fixed(done / seconds / 1e9, 1)) GB/s"
+            }
+        }
+        bar.clear()
+        return try Model(weights: weights, pool: pool, instructionSet: instructionSet)
+    }
+
+    /// A generator for contexts of that size.
+    func makeGenerator(_ model: Model, context: Int, draft: DraftMode) throws -> Generator {
+        try Generator(
+            model: model, capacity: context, cacheType: options.cacheType, drafting: draft != .off,
+            drawable: tokenizer?.vocabularyCount)
+    }
+
+    /// A scorer with windows of that size.
+    func makeScorer(_ model: Model, context: Int) -> Scorer {
+        Scorer(model: model, context: context, cacheType: options.cacheType)
+    }
+}

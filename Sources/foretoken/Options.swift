@@ -1,0 +1,145 @@
+import ArgumentParser
+import ForetokenModel
+import ForetokenSpeculation
+import Glibc
+
+/// Which model, and how it runs.
+struct ModelOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "Folder of the checkpoint (default: $FORETOKEN_MODEL, or the demonstration model).", valueName: "dir"))
+    var model: String?
+
+    @Option(help: "Worker threads (default: one for each physical core).")
+    var threads: Int?
+
+    @Option(help: ArgumentHelp("Instruction set (default: $FORETOKEN_ISA, or the best).", valueName: "name"))
+    var isa: String?
+
+    @Option(help: ArgumentHelp("Element type of the latent cache.", valueName: "f32|bf16"))
+    var cacheType = CacheType.f32
+
+    @Option(help: ArgumentHelp("Context size in tokens (default: what the task needs).", valueName: "n"))
+    var context: Int?
+
+    static let maximumThreads = 1024
+
+    func validate() throws {
+        if let threads, !(1...Self.maximumThreads).contains(threads) {
+            throw ValidationError("--threads must be 1...\(Self.maximumThreads), not \(threads)")
+        }
+        if let context, context < 1 { throw ValidationError("--context must be at least 1, not \(context)") }
+    }
+
+    /// The folder to open; nil for the embedded model.
+    var directory: String? { model ?? environment("FORETOKEN_MODEL") }
+
+    /// The instruction set asked for, known to work here; nil for the best.
+    func instructionSet() throws -> String? {
+        guard let name = isa ?? environment("FORETOKEN_ISA") else { return nil }
+        let available = InstructionSet.available
+        guard available.contains(name) else {
+            let reason = InstructionSet.all.contains(name) ? "this processor cannot run" : "there is no"
+            throw UsageError(
+                "\(reason) instruction set '\(name)'; here --isa can be: \(available.joined(separator: ", "))")
+        }
+        return name
+    }
+}
+
+/// An environment variable; an empty one counts as absent.
+func environment(_ name: String) -> String? {
+    getenv(name).map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 }
+}
+
+extension CacheType: ExpressibleByArgument {}
+
+/// How tokens are drawn.
+struct SamplingFlags: ParsableArguments {
+    @Option(help: "Divides the logits; 0 always takes the likeliest token.")
+    var temperature: Float = 0
+
+    @Option(help: "Draws from the K likeliest tokens; 0 from all.")
+    var topK = 0
+
+    @Option(help: "Draws from the fewest tokens that reach this probability together.")
+    var topP: Float = 1
+
+    @Option(help: "Draws from tokens at least this fraction as likely as the likeliest.")
+    var minP: Float = 0
+
+    @Option(help: "Decides the noise; the same seed gives the same text.")
+    var seed: UInt64 = 0
+
+    func validate() throws {
+        do { try options.check() } catch { throw ValidationError("\(error)") }
+    }
+
+    var options: SamplingOptions {
+        var options = SamplingOptions()
+        options.temperature = temperature
+        options.topK = topK
+        options.topP = topP
+        options.minP = minP
+        options.seed = seed
+        return options
+    }
+}
+
+extension SamplingOptions {
+    /// Refuses values that mean nothing.
+    func check() throws {
+        guard temperature.isFinite, temperature >= 0 else {
+            throw UsageError("the temperature must be 0 or more, not \(temperature)")
+        }
+        guard topK >= 0 else { throw UsageError("top-k must be 0 or more, not \(topK)") }
+        guard topP > 0, topP <= 1 else { throw UsageError("top-p must be above 0 and at most 1, not \(topP)") }
+        guard minP >= 0, minP <= 1 else { throw UsageError("min-p must be 0...1, not \(minP)") }
+    }
+}
+
+/// How many tokens a round drafts.
+struct DraftFlags: ParsableArguments {
+    @Option(help: ArgumentHelp("Tokens to draft in each round: auto, off, or 1...8.", valueName: "auto|off|n"))
+    var draft = DraftMode.auto
+}
+
+extension DraftMode: ExpressibleByArgument {
+    /// Reads `auto`, `off`, or a number of drafts; 0 is `off`.
+    public init?(argument: String) {
+        switch (argument, Int(argument)) {
+        case ("auto", _): self = .auto
+        case ("off", _), (_, 0): self = .off
+        case (_, let count?) where (1...8).contains(count): self = .fixed(count)
+        default: return nil
+        }
+    }
+
+    /// The spelling that `init(argument:)` reads.
+    public var defaultValueDescription: String {
+        switch self {
+        case .auto: "auto"
+        case .off: "off"
+        case .fixed(let count): "\(count)"
+        }
+    }
+}
+
+/// When an answer ends.
+struct LengthFlags: ParsableArguments {
+    @Option(help: ArgumentHelp("Most tokens to generate.", valueName: "n"))
+    var maxTokens = 256
+
+    @Option(
+        parsing: .unconditionalSingleValue,
+        help: ArgumentHelp("Ends the answer before this text; may be repeated.", valueName: "str"))
+    var stop: [String] = []
+
+    @Flag(help: "Goes on after an end-of-sequence token.")
+    var ignoreEos = false
+
+    func validate() throws {
+        if maxTokens < 1 { throw ValidationError("--max-tokens must be at least 1, not \(maxTokens)") }
+        if stop.contains("") { throw ValidationError("--stop must not be empty") }
+    }
+}

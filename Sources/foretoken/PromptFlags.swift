@@ -1,0 +1,106 @@
+import ArgumentParser
+import ForetokenTokenizer
+
+/// How text becomes a prompt.
+enum PromptFormat: EnumerableFlag {
+    case raw
+    case chat
+
+    static func help(for value: PromptFormat) -> ArgumentHelp? {
+        switch value {
+        case .raw: "Continues the text as it is."
+        case .chat: "Answers the text, in the checkpoint's chat format."
+        }
+    }
+}
+
+/// Where the prompt comes from and how it is read.
+struct PromptFlags: ParsableArguments {
+    @Argument(help: "The text to continue.")
+    var prompt: String?
+
+    @Option(help: ArgumentHelp("Reads the prompt from a file; - is standard input.", valueName: "f"))
+    var promptFile: String?
+
+    @Option(help: ArgumentHelp("Token ids to continue, as they are.", valueName: "1,2,3"))
+    var promptTokens: String?
+
+    @Option(help: ArgumentHelp("Answers many prompts in one load: JSON lines in, JSON lines out.", valueName: "f"))
+    var inputFile: String?
+
+    @Flag var format = PromptFormat.raw
+
+    @Option(help: ArgumentHelp("System message, with --chat.", valueName: "text"))
+    var system: String?
+
+    @Flag(help: "Lets the model think first, with --chat.")
+    var thinking = false
+
+    func validate() throws {
+        let count = [prompt, promptFile, promptTokens, inputFile].count { $0 != nil }
+        guard count == 1 else {
+            throw ValidationError(
+                "give exactly one of PROMPT, --prompt-file, --prompt-tokens and --input-file (found \(count))")
+        }
+        if format == .raw, inputFile == nil, system != nil || thinking {
+            throw ValidationError("--system and --thinking need --chat")
+        }
+        if format == .chat, promptTokens != nil {
+            throw ValidationError("--prompt-tokens are taken as they are; --chat needs text")
+        }
+        if let promptTokens { _ = try TokenList.parse(promptTokens, option: "--prompt-tokens") }
+    }
+
+    /// What was given, before a tokenizer has seen it.
+    func read() throws -> Prompt {
+        if let promptTokens { return .tokens(try TokenList.parse(promptTokens, option: "--prompt-tokens")) }
+        let text = try prompt ?? InputFile.text(promptFile ?? "-")
+        return format == .raw ? .text(text) : .messages(ChatMessage.opening(system, text))
+    }
+}
+
+/// A list of token ids on the command line.
+enum TokenList {
+    static func parse(_ text: String, option: String) throws -> [Int32] {
+        if text.allSatisfy(\.isWhitespace) { return [] }
+        return try text.split(separator: ",", omittingEmptySubsequences: false).map { item in
+            let words = item.split(whereSeparator: \.isWhitespace)
+            guard words.count == 1, let id = Int(words[0]) else {
+                throw ValidationError("\(option) wants ids such as 1,2,3, but '\(item)' is not one")
+            }
+            // What is too large for 32 bits is too large for every model, which is found out later.
+            return Int32(clamping: id)
+        }
+    }
+}
+
+/// A prompt in the user's form.
+enum Prompt {
+    case text(String)
+    case tokens([Int32])
+    case messages([ChatMessage])
+}
+
+extension OpenModel {
+    /// The prompt's token ids. Text gets one BOS when the tokenizer defines one, ids are taken as they are.
+    /// - Throws: `InputError` when nothing is left or the model cannot take it.
+    func encode(_ prompt: Prompt, thinking: Bool) throws -> [Int32] {
+        let ids = try tokens(of: prompt, thinking: thinking)
+        try check(ids)
+        return ids
+    }
+
+    /// The same, unchecked; empty text has no BOS either.
+    func tokens(of prompt: Prompt, thinking: Bool) throws -> [Int32] {
+        switch prompt {
+        case .tokens(let tokens): return tokens
+        case .text(let text):
+            // BOS alone would make the model talk about anything.
+            return text.isEmpty ? [] : try requiredTokenizer().encodeWithBOS(text)
+        case .messages(let messages):
+            // Without the flag the format decides: R1 always thinks.
+            return try chatFormat().encode(
+                messages: messages, thinking: thinking ? true : nil, tokenizer: requiredTokenizer())
+        }
+    }
+}

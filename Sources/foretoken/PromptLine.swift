@@ -1,0 +1,116 @@
+import FoundationEssentials
+import ForetokenSpeculation
+import ForetokenTokenizer
+
+/// One line of `generate --input-file`.
+struct PromptLine: Decodable {
+    struct Message: Decodable {
+        let role: String
+        let content: String
+    }
+
+    enum CodingKeys: String, CodingKey, CaseIterable {
+        case id, prompt, prompt_tokens, messages, max_tokens, temperature, top_k, top_p, min_p, seed, stop
+    }
+
+    let id: Identifier?
+    let prompt: String?
+    let prompt_tokens: [Int]?
+    let messages: [Message]?
+    let max_tokens: Int?
+    let temperature: Float?
+    let top_k: Int?
+    let top_p: Float?
+    let min_p: Float?
+    let seed: UInt64?
+    let stop: [String]?
+
+    /// - Returns: the line, and keys of it that mean nothing.
+    /// - Throws: `InputError` for anything but a JSON object with values of these types.
+    static func parse(_ bytes: [UInt8]) throws -> (line: PromptLine, unknownKeys: [String]) {
+        _ = try InputFile.text(bytes, source: "the line")
+        do {
+            let keys = try JSONDecoder().decode([String: Anything].self, from: Data(bytes)).keys
+            let line = try JSONDecoder().decode(PromptLine.self, from: Data(bytes))
+            return (line, keys.filter { CodingKeys(rawValue: $0) == nil }.sorted())
+        } catch let error as DecodingError {
+            throw InputError(error.sentence)
+        }
+    }
+
+    /// The prompt's tokens and the settings, where the line has none taken from the command line.
+    func job(_ open: OpenModel, flags: PromptFlags, base: AnswerSettings) throws -> PromptJob {
+        var settings = base
+        settings.maximumTokens = max_tokens ?? base.maximumTokens
+        settings.sampling.temperature = temperature ?? base.sampling.temperature
+        settings.sampling.topK = top_k ?? base.sampling.topK
+        settings.sampling.topP = top_p ?? base.sampling.topP
+        settings.sampling.minP = min_p ?? base.sampling.minP
+        settings.sampling.seed = seed ?? base.sampling.seed
+        settings.stopStrings = stop ?? base.stopStrings
+        guard settings.maximumTokens >= 1 else { throw InputError("max_tokens must be at least 1") }
+        guard !settings.stopStrings.contains("") else { throw InputError("a stop string must not be empty") }
+        try settings.sampling.check()
+        if !settings.stopStrings.isEmpty { _ = try open.requiredTokenizer() }
+        let ids = try open.encode(try wanted(flags), thinking: flags.thinking)
+        return PromptJob(id: id, prompt: ids, settings: settings)
+    }
+
+    private func wanted(_ flags: PromptFlags) throws -> Prompt {
+        switch (prompt, prompt_tokens, messages) {
+        case (let text?, nil, nil):
+            return flags.format == .raw ? .text(text) : .messages(ChatMessage.opening(flags.system, text))
+        case (nil, let tokens?, nil): return .tokens(tokens.map { Int32(clamping: $0) })
+        case (nil, nil, let messages?):
+            return .messages(
+                try messages.map { message in
+                    guard let role = ChatMessage.Role(rawValue: message.role) else {
+                        throw InputError("unknown role \"\(message.role)\"; roles are system, user and assistant")
+                    }
+                    return ChatMessage(role, message.content)
+                })
+        default: throw InputError("a line has exactly one of prompt, prompt_tokens and messages")
+        }
+    }
+}
+
+/// A prompt ready to be answered.
+struct PromptJob {
+    let id: Identifier?
+    let prompt: [Int32]
+    let settings: AnswerSettings
+}
+
+/// What is wrong with a line of a file.
+struct LineError: Error, CustomStringConvertible {
+    let number: Int
+    let file: String
+    let cause: any Error
+    var description: String { "\(file), line \(number): \(cause)" }
+}
+
+/// Any JSON value, not looked at.
+private struct Anything: Decodable {
+    init(from decoder: any Decoder) {}
+}
+
+extension DecodingError {
+    /// The cause in one sentence, with the key it is about.
+    fileprivate var sentence: String {
+        switch self {
+        case .typeMismatch(let type, let context): "\(Self.key(context)) must be of type \(type)"
+        case .valueNotFound(_, let context): "\(Self.key(context)) must not be null"
+        case .keyNotFound(let key, _): "the key \"\(key.stringValue)\" is missing"
+        case .dataCorrupted(let context):
+            context.codingPath.isEmpty
+                ? "this is not a JSON object such as {\"prompt\": \"…\"}"
+                : "\(Self.key(context)): \(context.debugDescription)"
+        @unknown default: "\(self)"
+        }
+    }
+
+    private static func key(_ context: Context) -> String {
+        let path = context.codingPath.map { $0.intValue.map { "[\($0)]" } ?? $0.stringValue }.joined(separator: " ")
+        return path.isEmpty ? "the line" : "\"\(path)\""
+    }
+}

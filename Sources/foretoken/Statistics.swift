@@ -1,0 +1,37 @@
+import ForetokenReport
+import ForetokenSpeculation
+
+/// The figures below an answer.
+enum Statistics {
+    /// A few aligned lines with a blank one above.
+    static func text(_ timings: Timings, _ telemetry: Telemetry, on terminal: Terminal) -> String {
+        var table = Table([.init(""), .init("", .right), .init("", .right), .init("", .right), .init("")])
+        table.add(
+            "prompt", count(timings.promptCount, "token"), Format.duration(nanoseconds: timings.promptNanoseconds),
+            speed(timings.promptPerSecond))
+        table.add(
+            "generated", count(timings.predictedCount, "token"),
+            Format.duration(nanoseconds: timings.predictedNanoseconds), speed(timings.predictedPerSecond))
+        if telemetry.rounds > 0 {
+            table.add(
+                "rounds", Format.grouped(telemetry.rounds), "", Format.fixed(telemetry.tokensPerRound, 2) + " tok/round"
+            )
+        }
+        for (index, (drafted, accepted)) in zip(telemetry.drafted, telemetry.accepted).enumerated() {
+            table.add(
+                "draft \(index + 1)", "\(Format.grouped(accepted))/\(Format.grouped(drafted))", "accepted",
+                Format.percent(Double(accepted) / Double(drafted)))
+        }
+        return "\n"
+            + table.rendered(on: terminal).split(separator: "\n").map { terminal.styled(String($0), .dim) + "\n" }
+            .joined()
+    }
+
+    private static func count(_ number: Int, _ noun: String) -> String {
+        "\(Format.grouped(number)) \(noun)\(number == 1 ? "" : "s")"
+    }
+
+    private static func speed(_ tokensPerSecond: Double) -> String {
+        tokensPerSecond > 0 ? Format.short(tokensPerSecond) + " tok/s" : ""
+    }
+}

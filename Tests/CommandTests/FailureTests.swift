@@ -1,0 +1,106 @@
+import ForetokenTestSupport
+import Glibc
+import Testing
+
+extension EngineTests {
+    @Suite struct Failing {
+        @Test(arguments: [
+            ["--no-such-flag"], ["generate"], ["generate", "a", "--prompt-tokens", "1"],
+            ["generate", "a", "--draft", "9"],
+            ["generate", "a", "--isa", "abacus"], ["generate", "a", "--threads", "0"],
+            ["generate", "a", "--max-tokens", "0"], ["generate", "a", "--temperature=-1"],
+            ["generate", "a", "--cache-type", "f64"], ["generate", "a", "--stop", ""],
+            ["generate", "a", "--system", "b"],
+            ["generate", "--prompt-tokens", "1,x"], ["generate", "--prompt-file", "/no/such/file"],
+            ["generate", "a", "--model", "/no/such/folder"], ["inspect", "/no/such/folder"], ["score"],
+            ["convert", "--to", "bf16", "/no/such/folder", "/no/such/place"], ["convert", "--to", "png", "a", "b"],
+        ])
+        func theCommandLineAloneIsWrong(arguments: [String]) throws {
+            try expect(2, Command(arguments).finish())
+        }
+
+        @Test(arguments: [
+            ["generate", ""], ["generate", "--prompt-tokens", ""], ["generate", "--prompt-tokens", "0,4096"],
+            ["generate", "--prompt-tokens", "0,-1"], ["generate", "--prompt-tokens", "99999999999"],
+            ["generate", "a long prompt indeed", "--context", "2"], ["generate", "a", "--context", "4097"],
+            ["score", ""], ["score", "--tokens", "4096"], ["chat", "--input-file", "/dev/null"], ["chat", "--thinking"],
+        ])
+        func whatWasGivenCannotBeUsed(arguments: [String]) throws {
+            try expect(65, Command(arguments).finish())
+        }
+
+        @Test func promptsThatAreNotUTF8AreRefused() throws {
+            let folder = try TemporaryFolder()
+            try folder.write(Array("good".utf8) + [0xFF] + Array("bad".utf8), "prompt")
+            for arguments in [["generate", "--prompt-file"], ["score", "--text-file"], ["chat", "--input-file"]] {
+                let outcome = try Command(arguments + [folder.path + "/prompt"]).finish()
+                try expect(65, outcome)
+                #expect(outcome.errors.contains("UTF-8"))
+            }
+        }
+
+        @Test func promptsLongerThanTheModelsContextAreRefusedWithTheNumbers() throws {
+            let ids = Array(repeating: "17", count: 4097).joined(separator: ",")
+            let outcome = try Command.run("generate", "--prompt-tokens", ids)
+            try expect(65, outcome)
+            #expect(outcome.errors.contains("4097") && outcome.errors.contains("4096"))
+        }
+
+        @Test func aDamagedCheckpointIsRefused() throws {
+            let folder = try TemporaryFolder()
+            try folder.write(Array("{\"model_type\": \"llama\"}".utf8), "config.json")
+            try expect(65, Command.run("generate", "a", "--model", folder.path))
+        }
+
+        @Test func aCheckpointWithoutMTPRunsUndraftedAndSaysSo() throws {
+            let folder = try TemporaryFolder()
+            try TinyModel(TinyGeometry { $0.mtpModules = 0 }).write(to: folder)
+            let arguments = [
+                "generate", "--model", folder.path, "--prompt-tokens", "1,2,3", "--max-tokens", "4", "--json",
+            ]
+            let auto = try Command(arguments).finish()
+            #expect(auto.status == 0, "\(auto.errors)")
+            #expect(auto.errors.contains("no MTP module"))
+            #expect(try Command(arguments + ["--draft", "off"]).finish().output.contains("\"drafted\":[]"))
+            try expect(65, Command(arguments + ["--draft", "2"]).finish())
+        }
+
+        @Test func helpAndVersionAreAnswers() throws {
+            let version = try Command.run("--version")
+            #expect(version.status == 0 && version.output == "0.1.0\n")
+            let help = try Command.run("generate", "--help")
+            #expect(help.status == 0 && help.output.contains("--draft") && help.errors.isEmpty)
+        }
+
+        /// One error line, nothing on standard output.
+        private func expect(_ status: Int32, _ outcome: Command.Outcome) throws {
+            #expect(outcome.status == status, "\(outcome.errors)")
+            #expect(outcome.errors.hasPrefix("foretoken: error: ") || outcome.errors.contains("\nforetoken: error: "))
+            #expect(outcome.output.isEmpty)
+        }
+    }
+
+    @Suite struct Interrupting {
+        /// Waits for the first text, then presses Ctrl-C.
+        private func interrupt(_ command: Command) {
+            for _ in 0..<500 where command.outputSoFar.isEmpty { usleep(10_000) }
+            command.signal(SIGINT)
+        }
+
+        @Test func theFirstInterruptStopsAndReports() throws {
+            let command = try Command(["generate", prompt, "--max-tokens", "4000", "--ignore-eos", "--threads", "1"])
+            interrupt(command)
+            let outcome = try command.finish()
+            #expect(outcome.status == 130)
+            #expect(outcome.errors.contains("tok/s"), "statistics are printed")
+            #expect(!outcome.output.isEmpty)
+        }
+
+        @Test func aClosedPipeEndsQuietly() throws {
+            let script = #"{ "$0" generate struct --max-tokens 4000 --ignore-eos; echo status $? >&2; } | head -c 1"#
+            let outcome = try Command(["-c", script, Command.path], program: "/bin/sh").finish()
+            #expect(outcome.errors.hasSuffix("status 0\n"), "\(outcome.errors)")
+            #expect(!outcome.errors.contains("error"))
+        }
+    }
+}

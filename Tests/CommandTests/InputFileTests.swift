@@ -1,0 +1,92 @@
+import ForetokenTestSupport
+import FoundationEssentials
+import Testing
+
+extension EngineTests {
+    @Suite struct ManyPrompts {
+        private func run(_ lines: String, _ arguments: String...) throws -> (Command.Outcome, [Generated]) {
+            let folder = try TemporaryFolder()
+            try folder.write(Array(lines.utf8), "prompts.jsonl")
+            let outcome = try Command(
+                ["generate", "--input-file", folder.path + "/prompts.jsonl", "--max-tokens", "8"] + arguments
+            ).finish()
+            let answers = try outcome.output.split(separator: "\n").map {
+                try JSONDecoder().decode(Generated.self, from: Data($0.utf8))
+            }
+            return (outcome, answers)
+        }
+
+        @Test func everyLineIsAnsweredInOrderAndOnItsOwn() throws {
+            let (outcome, answers) = try run(
+                """
+                {"id": "one", "prompt": "func reverse"}
+                {"id": "two", "prompt_tokens": [0, 5, 6], "max_tokens": 3, "temperature": 0.7, "seed": 4}
+
+                {"id": "three", "messages": [{"role": "user", "content": "Hi"}], "comment": "mine"}
+                {"prompt": "func reverse"}
+                """)
+            #expect(outcome.status == 0)
+            #expect(answers.map(\.id) == ["one", "two", "three", nil])
+            #expect(answers.map(\.tokens.count) == [8, 3, 8, 8])
+            #expect(answers[3].tokens == answers[0].tokens)
+            #expect(answers[0].tokens == (try Command.generate("func reverse", "--max-tokens", "8").tokens))
+            #expect(answers[1].prompt_tokens == [0, 5, 6])
+            #expect(outcome.errors.contains("\"comment\" is unknown"))
+        }
+
+        @Test(arguments: [
+            ("{\"prompt\": 5}", "prompt"), ("nonsense", "JSON"), ("{}", "exactly one"),
+            ("{\"prompt\": \"\"}", "empty"), ("{\"prompt\": \"a\", \"prompt_tokens\": [1]}", "exactly one"),
+            ("{\"prompt_tokens\": [1, 4096]}", "4096"), ("{\"prompt\": \"a\", \"max_tokens\": 0}", "max_tokens"),
+            ("{\"prompt\": \"a\", \"temperature\": -1}", "temperature"),
+            ("{\"messages\": [{\"role\": \"wizard\", \"content\": \"a\"}]}", "wizard"),
+        ])
+        func aBadLineEndsTheWork(line: String, complaint: String) throws {
+            let (outcome, answers) = try run("{\"prompt\": \"func\"}\n\(line)\n{\"prompt\": \"struct\"}\n")
+            #expect(outcome.status == 65)
+            #expect(answers.count == 1, "what was answered stays")
+            #expect(outcome.errors.contains("line 2"))
+            #expect(outcome.errors.contains(complaint), "\(outcome.errors)")
+        }
+    }
+
+    @Suite struct Chatting {
+        @Test func questionsOfAFileAreConversationsOfTheirOwn() throws {
+            let folder = try TemporaryFolder()
+            try folder.write(Array("Write a struct.\nWrite a func.\n\nWrite a struct.\n".utf8), "questions")
+            let outcome = try Command.run("chat", "--input-file", folder.path + "/questions", "--max-tokens", "12")
+            #expect(outcome.status == 0)
+            let answers = outcome.output.split(separator: "Prompt: ")
+            #expect(answers.count == 3)
+            #expect(answers.allSatisfy { $0.contains("\nCompletion: ") })
+            #expect(answers.first == answers.last)
+        }
+
+        @Test func commandsAndTheEndOfInputWork() throws {
+            let first = try Command.run("chat", "--max-tokens", "10", input: "Write a func.\n")
+            #expect(first.status == 0)
+            let again = try Command.run(
+                "chat", "--max-tokens", "10", input: "Write a func.\n/clear\nWrite a func.\n/exit\nnever asked\n")
+            #expect(again.status == 0)
+            #expect(again.output == first.output + first.output)
+        }
+
+        @Test func theSecondAnswerKnowsTheFirst() throws {
+            let two = try Command.run("chat", "--max-tokens", "10", input: "Write a func.\nWrite a func.\n")
+            let one = try Command.run("chat", "--max-tokens", "10", input: "Write a func.\n")
+            #expect(two.output.hasPrefix(one.output))
+            let plain = try Command.run(
+                "chat", "--max-tokens", "10", "--draft", "off", input: "Write a func.\nWrite a func.\n")
+            #expect(two.output == plain.output)
+        }
+
+        @Test func aFullContextIsSaidAndSurvived() throws {
+            let question = String(repeating: "word ", count: 60)
+            let outcome = try Command.run(
+                "chat", "--context", "40", "--max-tokens", "4", input: "\(question)\nHi\n/exit\n")
+            #expect(outcome.status == 0)
+            #expect(outcome.errors.contains("--context makes room"))
+            #expect(!outcome.output.isEmpty, "the short question is answered")
+        }
+    }
+}

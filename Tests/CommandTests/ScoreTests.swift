@@ -1,0 +1,120 @@
+import ForetokenTestSupport
+import FoundationEssentials
+import Glibc
+import Testing
+
+private struct Scored: Decodable {
+    struct Module: Decodable {
+        let nll: Double
+        let argmax: [Int32]
+    }
+
+    struct MTP: Decodable {
+        let nll: Double
+        let argmax: [Int32]
+        let modules: [Module]
+        let recursive: [[Int32]]
+    }
+
+    let tokens: [Int32]
+    let logprobs: [Double?]
+    let top: [[[Double]]]
+    let nll: Double
+    let perplexity: Double
+    let bits_per_byte: Double?
+    let mtp: MTP?
+}
+
+extension EngineTests {
+    @Suite struct Scoring {
+        private let text = "func reverse(_ text: String) -> String {\n    return String(text.reversed())\n}\n"
+
+        @Test func figuresBelongTogether() throws {
+            let score: Scored = try Command.run("score", text, "--json", "--top", "3").json()
+            let count = score.tokens.count
+            #expect(score.logprobs.count == count && score.top.count == count)
+            #expect(score.logprobs[0] == nil)
+            let nats = -score.logprobs.compactMap { $0 }.reduce(0, +)
+            #expect(abs(score.nll - nats / Double(count - 1)) < 1e-9)
+            #expect(abs(score.perplexity - exp(score.nll)) < 1e-9 * score.perplexity)
+            #expect(abs(try #require(score.bits_per_byte) - nats / log(2) / Double(text.utf8.count)) < 1e-9)
+            #expect(score.top.allSatisfy { $0.count == 3 && $0[0][1] >= $0[1][1] && $0[1][1] >= $0[2][1] })
+            #expect(score.mtp == nil)
+        }
+
+        @Test func greedyContinuationsAreTheScoresFavourites() throws {
+            let answer = try Command.generate(prompt, "--max-tokens", "20")
+            let ids = (answer.prompt_tokens + answer.tokens).map(String.init).joined(separator: ",")
+            let score: Scored = try Command.run("score", "--tokens", ids, "--json", "--top", "1").json()
+            let favourites = score.top.dropFirst(answer.prompt_tokens.count - 1).map { Int32($0[0][0]) }
+            #expect(Array(favourites.prefix(20)) == answer.tokens)
+        }
+
+        @Test func mtpListsHaveTheirLengths() throws {
+            let score: Scored = try Command.run("score", text, "--json", "--mtp-depth", "3").json()
+            let mtp = try #require(score.mtp)
+            #expect(mtp.modules.count == 1)
+            #expect(mtp.argmax == mtp.modules[0].argmax && mtp.argmax.count == score.tokens.count - 1)
+            #expect(mtp.nll > 0)
+            #expect(mtp.recursive.count == 3)
+            #expect(mtp.recursive[0] == mtp.argmax, "the first draft of a chain is the module's own guess")
+        }
+
+        @Test func windowsCountEveryTokenOnce() throws {
+            let whole: Scored = try Command.run("score", text, "--json").json()
+            let cut: Scored = try Command.run("score", text, "--json", "--context", "12", "--top", "1").json()
+            #expect(cut.logprobs.count == whole.logprobs.count && cut.top.count == whole.top.count)
+            #expect(zip(cut.logprobs, whole.logprobs).prefix(12).allSatisfy { abs(($0 ?? 0) - ($1 ?? 0)) < 1e-4 })
+        }
+
+        @Test func idsWithoutTextHaveNoBitsPerByte() throws {
+            let score: Scored = try Command.run("score", "--tokens", "0,4095,17", "--json").json()
+            #expect(score.tokens == [0, 4095, 17])
+            let table = try Command.run("score", text)
+            #expect(table.status == 0 && table.output.contains("perplexity"))
+        }
+    }
+
+    @Suite struct Inspecting {
+        private struct Inspected: Decodable {
+            struct Config: Decodable { let hidden_size: Int }
+            let model_type: String
+            let config: Config
+            let mtp_modules: Int
+            let tensors: Int
+            let bytes_by_dtype: [String: Int]
+            let problems: [String]
+        }
+
+        @Test func theEmbeddedModelIsTheFolder() throws {
+            let outcome = try Command.run("inspect", "--json")
+            let embedded: Inspected = try outcome.json()
+            #expect(outcome.status == 0)
+            #expect(embedded.model_type == "deepseek_v3" && embedded.config.hidden_size == 256)
+            #expect(embedded.mtp_modules == 1 && embedded.problems.isEmpty)
+            #expect(Set(embedded.bytes_by_dtype.keys) == ["BF16", "F32", "F8_E4M3"])
+            #expect(try Command.run("inspect", Fixtures.demoModel, "--json").output == outcome.output)
+            #expect(try Command.run("inspect", Fixtures.demoModel).output.contains("YaRN"))
+        }
+
+        @Test func problemsAreListed() throws {
+            let folder = try TemporaryFolder()
+            let outcome = try Command.run("inspect", folder.path, "--json")
+            #expect(outcome.status == 65)
+            #expect(outcome.output.contains("config.json"))
+        }
+
+        @Test func convertedWeightsGiveTheSameModel() throws {
+            let folder = try TemporaryFolder()
+            let destination = folder.path + "/bf16"
+            let outcome = try Command.run("convert", "--to", "bf16", Fixtures.demoModel, destination)
+            #expect(outcome.status == 0, "\(outcome.errors)")
+            let inspected: Inspected = try Command.run("inspect", destination, "--json").json()
+            #expect(inspected.bytes_by_dtype["F8_E4M3"] == nil && inspected.mtp_modules == 1)
+            let answer = try Command.run(
+                "generate", prompt, "--max-tokens", "4", environment: ["FORETOKEN_MODEL": destination])
+            #expect(answer.status == 0)
+            #expect(try Command.run("convert", "--to", "bf16", Fixtures.demoModel, destination).status == 65)
+        }
+    }
+}
