@@ -23,7 +23,8 @@ extension EngineTests {
             ["generate", ""], ["generate", "--prompt-tokens", ""], ["generate", "--prompt-tokens", "0,4096"],
             ["generate", "--prompt-tokens", "0,-1"], ["generate", "--prompt-tokens", "99999999999"],
             ["generate", "a long prompt indeed", "--context", "2"], ["generate", "a", "--context", "4097"],
-            ["score", ""], ["score", "--tokens", "4096"], ["chat", "--input-file", "/dev/null"], ["chat", "--thinking"],
+            ["score", ""], ["score", "--tokens", "4096"], ["chat", "--input-file", "/dev/null"],
+            ["chat", "--thinking"],
         ])
         func whatWasGivenCannotBeUsed(arguments: [String]) throws {
             try expect(65, Command(arguments).finish())
