@@ -19,6 +19,12 @@ void foretoken_blas_product_transposed(const float *a, size_t a_stride, const fl
     multiply(CblasTrans, a, a_stride, b, b_stride, c, c_stride, rows, n, k, add);
 }
 
-void foretoken_blas_single_threaded(void) {
+/// Absent from OpenBLAS builds without a thread pool of their own.
+extern int blas_thread_shutdown_(void) __attribute__((weak));
+
+/// OpenBLAS starts a thread a core when it is loaded, and these spin for a while: on cores that our own workers are
+/// pinned to. All our calls are single-threaded, so the pool goes before main begins.
+__attribute__((constructor)) static void rein_in_openblas(void) {
     openblas_set_num_threads(1);
+    if (blas_thread_shutdown_) blas_thread_shutdown_();
 }

@@ -19,7 +19,6 @@ final class Decoder {
         space = try Workspace(configuration, workers: pool.workerCount)
         rotation = Rotation(configuration)
         sigma = configuration.attentionScale
-        foretoken_blas_single_threaded()
     }
 
     /// Prepares a step of `rows` rows whose first has the given position. The residual rows are the caller's to fill.

@@ -1,3 +1,5 @@
+import ForetokenModel
+
 /// How many tokens a round drafts.
 public enum DraftMode: Sendable, Equatable {
     /// None: plain decoding.
@@ -23,14 +25,15 @@ enum DraftVerdict {
 ///
 /// An accepted draft saves one undrafted step. So a draft earns its verify row while (chance that it and all before it
 /// hold) · (undrafted step) exceeds what the row adds to the step, and the next one is made while that also covers
-/// making it. Whether to draft at all follows from the measured net gain of whole rounds.
+/// making it. Whether to draft at all follows from what whole rounds are expected to save.
 struct DraftPolicy {
     private let mode: DraftMode
     private let limit: Int
     private var costs = RoundCosts()
     private var calibration = Calibration()
-    /// Mean time saved by a drafting round against undrafted steps, in nanoseconds.
+    /// Mean expected saving of a drafting round against undrafted steps, in nanoseconds.
     private var gain = 0.0
+    private var rounds = 0
     private var draftingRounds = 0
     private var undraftedRounds = 0
     private var probeRoundsLeft = 0
@@ -38,6 +41,7 @@ struct DraftPolicy {
     private var buckets = SIMD8<Int32>(repeating: 0)
     private var made = 0
     private var chance = 1.0
+    private var expectedTokens = 1.0
 
     init(_ mode: DraftMode, limit: Int) {
         self.limit = limit
@@ -54,6 +58,7 @@ struct DraftPolicy {
     mutating func begin(room: Int) -> Int {
         made = 0
         chance = 1
+        expectedTokens = 1
         switch mode {
         case .off: return 0
         case .fixed(let length): return max(0, min(length, room, limit))
@@ -61,29 +66,30 @@ struct DraftPolicy {
         }
     }
 
-    /// Rounds that draft before anything is decided.
-    private static let trialRounds = 8
+    /// Rounds whose times are not believed: caches and workers are still waking up.
+    private static let warmupRounds = 2
+    /// Rounds that alternate between drafting and not, before anything is decided.
+    private static let trialRounds = 10
     /// Rounds of one probe while drafting is off.
     private static let probeRounds = 2
     /// Share of elapsed time that probes may lose.
     private static let probeBudget = 0.008
     /// Drafting rounds between two undrafted ones that keep the baseline current.
-    private static let baselineInterval = 64
+    private static let baselineInterval = 32
 
     private mutating func shouldDraft() -> Bool {
-        guard costs.verify(0) > 0 else { return draftingRounds >= 1 ? false : true }
-        if draftingRounds < Self.trialRounds { return true }
+        rounds += 1
+        if rounds <= Self.trialRounds { return rounds % 2 == 1 }
         if probeRoundsLeft > 0 {
             probeRoundsLeft -= 1
             return true
         }
+        undraftedRounds += 1
         if gain > 0 {
-            undraftedRounds += 1
             guard undraftedRounds > Self.baselineInterval else { return true }
             undraftedRounds = 0
             return false
         }
-        undraftedRounds += 1
         let loss = Double(Self.probeRounds) * -gain
         guard Double(undraftedRounds) > max(32, loss / (Self.probeBudget * costs.verify(0))) else { return false }
         undraftedRounds = 0
@@ -91,43 +97,53 @@ struct DraftPolicy {
         return true
     }
 
-    /// Judges draft number `made + 1` of the round.
-    /// - Parameter confidence: the draft's own probability.
+    /// Judges the draft just made.
+    ///
+    /// - Parameters:
+    ///   - confidence: the draft's own probability.
+    ///   - limit: most drafts of this round.
     mutating func judge(confidence: Float, limit: Int) -> DraftVerdict {
+        guard mode == .auto else {
+            made += 1
+            return made < limit ? .extend : .finish
+        }
         let bucket = Calibration.bucket(confidence)
         buckets[made] = Int32(bucket)
-        guard mode == .auto, costs.verify(0) > 0 else {
-            made += 1
-            return made < (mode == .auto ? 1 : limit) ? .extend : .finish
-        }
-        let saved = costs.verify(0)
         chance *= calibration.acceptance(bucket)
-        // The very first rounds measure what a row costs.
-        guard chance * saved > costs.verify(made + 1) - costs.verify(made) || draftingRounds < 2 else { return .drop }
+        let saved = costs.verify(0)
+        guard saved > 0, rounds > Self.trialRounds / 2 else {
+            made += 1
+            expectedTokens += chance
+            return .finish
+        }
+        guard chance * saved > costs.verify(made + 1) - costs.verify(made) else { return .drop }
         made += 1
+        expectedTokens += chance
         guard made < limit else { return .finish }
         let nextRow = costs.verify(made + 1) - costs.verify(made)
         return chance * calibration.following(bucket) * saved > nextRow + costs.nextDraft ? .extend : .finish
     }
 
     /// Takes what the round took and brought.
+    ///
     /// - Parameters:
     ///   - drafted: drafts verified.
-    ///   - tokens: tokens emitted.
+    ///   - accepted: drafts that held.
     ///   - limit: what `begin` said.
     mutating func record(drafted: Int, accepted: Int, limit: Int, times: RoundTimes) {
         guard mode == .auto else { return }
-        costs.record(drafted: drafted, times)
+        if rounds > Self.warmupRounds { costs.record(drafted: drafted, times) }
         guard limit > 0 else { return }
-        draftingRounds += 1
         for draft in 0..<min(drafted, accepted + 1) {
             calibration.record(
                 Int(buckets[draft]), held: draft < accepted, after: draft > 0 ? Int(buckets[draft - 1]) : nil)
         }
         guard costs.verify(0) > 0 else { return }
-        let spent = min(Double(times.drafting + times.verifying), 4 * costs.verify(0))
-        let net = Double(accepted + 1) * costs.verify(0) - spent
-        gain += (net - gain) / (draftingRounds < 16 ? 4 : 16)
+        // Expected tokens and typical times: a round's real ones are too noisy to tell a few percent.
+        draftingRounds += 1
+        let spent = costs.verify(drafted) + costs.drafting(times.laterDraftCount)
+        let saving = expectedTokens * costs.verify(0) - spent
+        gain += (saving - gain) / Double(min(draftingRounds, 16))
     }
 }
 
@@ -143,38 +159,59 @@ struct RoundTimes {
     var verifying: Int64 = 0
 }
 
-/// Running means of what steps cost.
+/// What steps typically cost: medians of the newest samples, which a preempted step does not move.
 private struct RoundCosts {
-    /// Verify step by number of drafts; 0 while unmeasured.
-    private var steps = SIMD16<Double>(repeating: 0)
-    /// One draft after the first; 0 while unmeasured.
-    private var laterDraft = 0.0
-    private var firstDraft = 0.0
+    /// Verify steps by number of drafts.
+    private var steps = [Recent](repeating: Recent(), count: MTPHead.maximumDrafts + 1)
+    private var firstDraft = Recent()
+    private var laterDraft = Recent()
 
-    /// Nanoseconds of a verify step with `drafts` drafts. An unmeasured width costs as much more than its neighbour as
-    /// the neighbour did than its own.
+    /// Nanoseconds of a verify step with `drafts` drafts; 0 before any is measured. An unmeasured width costs as much
+    /// more than its neighbour as the neighbour did than its own.
     func verify(_ drafts: Int) -> Double {
-        guard drafts > 0, steps[drafts] == 0 else { return steps[drafts] }
-        let below = verify(drafts - 1)
-        return below + (drafts > 1 ? max(0, below - verify(drafts - 2)) : 0.3 * below)
+        let width = min(drafts, MTPHead.maximumDrafts)
+        let measured = steps[width].median
+        guard width > 0, measured == 0 else { return measured }
+        let below = verify(width - 1)
+        return below + (width > 1 ? max(0, below - verify(width - 2)) : 0.3 * below)
     }
 
     /// Nanoseconds of making one more draft.
-    var nextDraft: Double { laterDraft > 0 ? laterDraft : firstDraft }
+    var nextDraft: Double { laterDraft.median > 0 ? laterDraft.median : firstDraft.median }
+
+    /// Nanoseconds of catch-up, the first draft and `later` more.
+    func drafting(_ later: Int) -> Double { firstDraft.median + Double(later) * nextDraft }
 
     mutating func record(drafted: Int, _ times: RoundTimes) {
-        let bound = drafted > 1 ? 1.5 * verify(drafted) : .infinity
-        Self.blend(&steps[drafted], Double(times.verifying), firstBound: bound)
-        if times.laterDraftCount > 0 {
-            let each = Double(times.laterDrafts) / Double(times.laterDraftCount)
-            Self.blend(&laterDraft, each, firstBound: 1.5 * nextDraft)
-        }
-        if times.drafting > 0 { Self.blend(&firstDraft, Double(times.drafting - times.laterDrafts), firstBound: .infinity) }
+        steps[drafted].add(Double(times.verifying))
+        if times.drafting > 0 { firstDraft.add(Double(times.drafting - times.laterDrafts)) }
+        if times.laterDraftCount > 0 { laterDraft.add(Double(times.laterDrafts) / Double(times.laterDraftCount)) }
     }
+}
 
-    /// A running mean that one preempted step cannot spoil, not even when it is the first.
-    private static func blend(_ mean: inout Double, _ sample: Double, firstBound: Double) {
-        mean = mean == 0 ? min(sample, firstBound) : mean + (min(sample, 2 * mean) - mean) / 8
+/// The newest seven samples of something.
+private struct Recent {
+    private var samples = SIMD8<Double>(repeating: .infinity)
+    private var next = 0
+    private var count = 0
+    /// The middle sample, the lower one of two; 0 without samples.
+    private(set) var median = 0.0
+
+    private static let capacity = 7
+
+    mutating func add(_ sample: Double) {
+        samples[next] = sample
+        next = (next + 1) % Self.capacity
+        count = min(count + 1, Self.capacity)
+        var sorted = samples
+        for i in 1..<count {
+            var j = i
+            while j > 0 && sorted[j] < sorted[j - 1] {
+                (sorted[j], sorted[j - 1]) = (sorted[j - 1], sorted[j])
+                j -= 1
+            }
+        }
+        median = sorted[(count - 1) / 2]
     }
 }
 
@@ -205,7 +242,7 @@ private struct Calibration {
 
     mutating func record(_ bucket: Int, held: Bool, after previous: Int?) {
         let hit = held ? 1.0 : 0.0
-        self.held[bucket] += (hit - self.held[bucket]) / 16
-        if let previous { next[previous] += (hit - next[previous]) / 16 }
+        self.held[bucket] += (hit - self.held[bucket]) / 24
+        if let previous { next[previous] += (hit - next[previous]) / 24 }
     }
 }

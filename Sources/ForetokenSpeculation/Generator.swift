@@ -128,11 +128,11 @@ public final class Generator {
         model.pool.startSpinning()
         defer { model.pool.stopSpinning() }
         let started = MonotonicClock.now
-        guard prefill(request.prompt, &run, observe) else {
-            return result(run, promptCount: request.prompt.count, started: started)
-        }
+        let seen = verifier.position
+        prefill(request.prompt, &run, observe)
+        let promptCount = verifier.position - seen
         while run.reason == nil { round(&run, observe) }
-        return result(run, promptCount: request.prompt.count, started: started)
+        return result(run, promptCount: promptCount, started: started)
     }
 
     /// The state of one generation.
@@ -168,10 +168,8 @@ public final class Generator {
     // MARK: Prompt
 
     /// Runs everything the verifier has not seen, in chunks that end at absolute multiples of a constant, and draws the
-    /// first token. False when cancelled.
-    private func prefill(
-        _ prompt: [Int32], _ run: inout Run, _ observe: (GenerationEvent) -> Continuation
-    ) -> Bool {
+    /// first token unless cancelled.
+    private func prefill(_ prompt: [Int32], _ run: inout Run, _ observe: (GenerationEvent) -> Continuation) {
         for (i, token) in prompt.enumerated() { tokens[tokenCount + i] = token }
         tokenCount += prompt.count
         let total = tokenCount - verifier.position
@@ -191,14 +189,13 @@ public final class Generator {
             if observe(.prompt(done: done, of: total)) != .proceed {
                 run.reason = .cancelled
                 run.firstGenerated = tokenCount
-                return false
+                return
             }
         }
         run.firstGenerated = tokenCount
         let first = draw(row: 0, run)
         run.firstTokenTime = MonotonicClock.now
         emit(first, &run, observe)
-        return true
     }
 
     // MARK: Rounds

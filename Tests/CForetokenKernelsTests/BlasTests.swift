@@ -5,7 +5,6 @@ import Testing
     /// C[rows][n] (+)= A[rows][k] · B, B [k][n] or transposed [n][k], with gaps between rows.
     @Test(arguments: [false, true], [false, true])
     func matchesTheNaiveProduct(transposed: Bool, add: Bool) {
-        foretoken_blas_single_threaded()
         var numbers = Numbers(1)
         for (rows, n, k) in [(1, 1, 1), (3, 32, 129), (17, 80, 64), (64, 33, 576)] {
             let (aStride, bStride, cStride) = (k + 3, (transposed ? k : n) + 5, n + 2)

@@ -203,9 +203,6 @@ void foretoken_blas_product(const float *a, size_t a_stride, const float *b, siz
 void foretoken_blas_product_transposed(const float *a, size_t a_stride, const float *b, size_t b_stride, float *c,
                                        size_t c_stride, int32_t rows, int32_t n, int32_t k, bool add);
 
-/// Restricts OpenBLAS to the calling thread; call once before the first product.
-void foretoken_blas_single_threaded(void);
-
 /// Reads `bytes` bytes once, sequentially, with this table-independent AVX2-or-scalar reader; returns a checksum.
 /// The roof that weight streaming is compared with.
 uint64_t foretoken_read_bandwidth(const void *memory, size_t bytes);
