@@ -69,7 +69,8 @@ final class Decoder {
 
     private func runJobs(_ count: Int) {
         pool.run(
-            ProductPhase(kernels: kernels, jobs: UnsafePointer(space.jobs.pointer), jobCount: count, scratch: space.scratch))
+            ProductPhase(
+                kernels: kernels, jobs: UnsafePointer(space.jobs.pointer), jobCount: count, scratch: space.scratch))
     }
 
     // MARK: Attention
@@ -205,7 +206,8 @@ final class Decoder {
             let expert = Int(assignment.active.pointer[i])
             let first = Int(assignment.firstSlot.pointer[i])
             let count = Int(assignment.firstSlot.pointer[i + 1]) - first
-            let gathered = foretoken_rows(base: input.base, stride: input.stride, index: assignment.slotRow.pointer + first)
+            let gathered = foretoken_rows(
+                base: input.base, stride: input.stride, index: assignment.slotRow.pointer + first)
             let slots = foretoken_rows(base: space.slots[row: first], stride: space.slots.stride, index: nil)
             space.jobs.pointer[i] = ProductJob(
                 gate: experts.gate[expert], up: experts.up[expert], input: gathered, output: slots, rowCount: count)
@@ -223,7 +225,8 @@ final class Decoder {
         pool.run(
             ExpertOutputPhase(
                 kernels: kernels, down: experts.down, activeCount: assignment.activeCount,
-                active: UnsafePointer(assignment.active.pointer), firstSlot: UnsafePointer(assignment.firstSlot.pointer),
+                active: UnsafePointer(assignment.active.pointer),
+                firstSlot: UnsafePointer(assignment.firstSlot.pointer),
                 slotRow: UnsafePointer(assignment.slotRow.pointer),
                 slotWeight: UnsafePointer(assignment.slotWeight.pointer), slots: space.slots.rows, shared: shared,
                 mixed: space.mixed.rows, residual: space.residual.rows,

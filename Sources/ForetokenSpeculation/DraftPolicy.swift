@@ -35,8 +35,15 @@ struct DraftPolicy {
     private var gain = 0.0
     private var rounds = 0
     private var draftingRounds = 0
-    private var undraftedRounds = 0
-    private var probeRoundsLeft = 0
+    /// Tokens expected of the trial's drafting rounds.
+    private var trialTokens = 0.0
+    /// Rounds since the last excursion to the other kind.
+    private var steadyRounds = 0
+    /// Rounds to go of a probe, or of a refreshed baseline.
+    private var excursionLeft = 0
+    /// Whether the round is of another kind than the one before: its times tell of cold caches, not of the kind.
+    private var hasTurned = false
+    private var wasDrafting = false
     /// Buckets of this round's drafts, and the chance that all of them hold.
     private var buckets = SIMD8<Int32>(repeating: 0)
     private var made = 0
@@ -66,35 +73,41 @@ struct DraftPolicy {
         }
     }
 
-    /// Rounds whose times are not believed: caches and workers are still waking up.
+    /// First rounds, whose times are not believed: caches and workers are still waking up.
     private static let warmupRounds = 2
-    /// Rounds that alternate between drafting and not, before anything is decided.
-    private static let trialRounds = 10
-    /// Rounds of one probe while drafting is off.
-    private static let probeRounds = 2
+    /// Drafting rounds, and all rounds, before anything is decided.
+    private static let trialDrafting = 6
+    private static let trialRounds = 9
+    /// Rounds of a probe while drafting is off, or of a refreshed baseline while it is on.
+    private static let excursionRounds = 3
     /// Share of elapsed time that probes may lose.
-    private static let probeBudget = 0.008
-    /// Drafting rounds between two undrafted ones that keep the baseline current.
-    private static let baselineInterval = 32
+    private static let probeBudget = 0.006
+    /// Drafting rounds between two baselines.
+    private static let baselineInterval = 64
 
     private mutating func shouldDraft() -> Bool {
         rounds += 1
-        if rounds <= Self.trialRounds { return rounds % 2 == 1 }
-        if probeRoundsLeft > 0 {
-            probeRoundsLeft -= 1
-            return true
+        let drafts = isDraftingRound()
+        hasTurned = drafts != wasDrafting
+        wasDrafting = drafts
+        return drafts
+    }
+
+    private mutating func isDraftingRound() -> Bool {
+        if rounds <= Self.trialRounds { return rounds <= Self.trialDrafting }
+        if excursionLeft > 0 {
+            excursionLeft -= 1
+            return wasDrafting
         }
-        undraftedRounds += 1
-        if gain > 0 {
-            guard undraftedRounds > Self.baselineInterval else { return true }
-            undraftedRounds = 0
-            return false
-        }
-        let loss = Double(Self.probeRounds) * -gain
-        guard Double(undraftedRounds) > max(32, loss / (Self.probeBudget * costs.verify(0))) else { return false }
-        undraftedRounds = 0
-        probeRoundsLeft = Self.probeRounds - 1
-        return true
+        let pays = gain > 0
+        steadyRounds += 1
+        let loss = Double(Self.excursionRounds) * max(0, -gain)
+        let interval =
+            pays ? Double(Self.baselineInterval) : max(64, loss / (Self.probeBudget * max(1, costs.verify(0))))
+        guard Double(steadyRounds) > interval else { return pays }
+        steadyRounds = 0
+        excursionLeft = Self.excursionRounds - 1
+        return !pays
     }
 
     /// Judges the draft just made.
@@ -111,7 +124,7 @@ struct DraftPolicy {
         buckets[made] = Int32(bucket)
         chance *= calibration.acceptance(bucket)
         let saved = costs.verify(0)
-        guard saved > 0, rounds > Self.trialRounds / 2 else {
+        guard rounds > Self.trialRounds else {
             made += 1
             expectedTokens += chance
             return .finish
@@ -132,18 +145,32 @@ struct DraftPolicy {
     ///   - limit: what `begin` said.
     mutating func record(drafted: Int, accepted: Int, limit: Int, times: RoundTimes) {
         guard mode == .auto else { return }
-        if rounds > Self.warmupRounds { costs.record(drafted: drafted, times) }
-        guard limit > 0 else { return }
+        let isTypical = rounds > Self.warmupRounds && !hasTurned
+        if isTypical { costs.record(drafted: drafted, times) }
+        guard limit > 0 else {
+            if rounds == Self.trialRounds { settleTrial() }
+            return
+        }
         for draft in 0..<min(drafted, accepted + 1) {
             calibration.record(
                 Int(buckets[draft]), held: draft < accepted, after: draft > 0 ? Int(buckets[draft - 1]) : nil)
         }
-        guard costs.verify(0) > 0 else { return }
+        if rounds <= Self.trialRounds { trialTokens += expectedTokens }
+        guard isTypical, costs.verify(0) > 0 else { return }
         // Expected tokens and typical times: a round's real ones are too noisy to tell a few percent.
         draftingRounds += 1
         let spent = costs.verify(drafted) + costs.drafting(times.laterDraftCount)
         let saving = expectedTokens * costs.verify(0) - spent
         gain += (saving - gain) / Double(min(draftingRounds, 16))
+    }
+}
+
+extension DraftPolicy {
+    /// The first estimate of what drafting saves, once both kinds of rounds have been timed.
+    private mutating func settleTrial() {
+        let tokens = trialTokens / Double(Self.trialDrafting)
+        gain = tokens * costs.verify(0) - costs.verify(1) - costs.drafting(0)
+        draftingRounds = 4
     }
 }
 

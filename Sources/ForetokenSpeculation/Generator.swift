@@ -155,11 +155,13 @@ public final class Generator {
         }
         if let index = request.prompt.firstIndex(where: { $0 < 0 || $0 >= vocabulary }) {
             throw GenerationError(
-                description: "prompt token \(index) is \(request.prompt[index]); ids of this model are 0...\(vocabulary - 1)")
+                description:
+                    "prompt token \(index) is \(request.prompt[index]); ids of this model are 0...\(vocabulary - 1)")
         }
         if tokenCount + request.prompt.count > capacity {
             throw GenerationError(
-                description: "the prompt has \(request.prompt.count) tokens, but \(capacity - tokenCount) of the context's "
+                description:
+                    "the prompt has \(request.prompt.count) tokens, but \(capacity - tokenCount) of the context's "
                     + "\(capacity) are free; raise --context (this model allows \(model.configuration.maximumPositions)) "
                     + "or shorten the prompt")
         }
@@ -178,7 +180,7 @@ public final class Generator {
             let chunkEnd = (start / Verifier.chunkRows + 1) * Verifier.chunkRows
             let count = min(chunkEnd, tokenCount) - start
             verifier.forward(tokens + start, count: count)
-            if verifier.position == tokenCount { 
+            if verifier.position == tokenCount {
                 verifier.computeLogits(first: count - 1, count: 1, rule: run.sampler.rule)
             }
             if run.policy.mayDraft, let draftHead {
@@ -220,8 +222,9 @@ public final class Generator {
         run.policy.record(drafted: length, accepted: accepted, limit: limit, times: times)
     }
 
-    /// Most hidden rows kept while drafting is off; a probe catches up with the newest half or more of them.
-    private static let waitingRows = 32
+    /// Most hidden rows kept while drafting is off; a probe catches up with the newest
+    /// half or more of them, in one narrow step.
+    private static let waitingRows = 16
 
     /// Writes drafts behind the newest token, as many as the policy finds worth verifying, and returns their number. A
     /// draft is drawn like an output token, with the same noise.

@@ -1,5 +1,5 @@
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #endif
 import CForetokenKernels
 import ForetokenHardware
@@ -94,7 +94,8 @@ public final class Scorer {
                 description: "token \(index) is \(tokens[index]); ids of this model are 0...\(vocabulary - 1)")
         }
         if mtp && model.weights.modules.isEmpty {
-            throw GenerationError(description: "the checkpoint has no MTP module, so there is nothing for --mtp to score")
+            throw GenerationError(
+                description: "the checkpoint has no MTP module, so there is nothing for --mtp to score")
         }
         if mtpDepth > 0 && tokens.count > context {
             throw GenerationError(

@@ -124,7 +124,8 @@ import Testing
         let draws = 200_000
         var counts = [Int](repeating: 0, count: logits.count)
         for position in 0..<UInt64(draws) {
-            counts[Int(table.kernels.sample(logits, 0, Int32(logits.count), 0.8, foretoken_noise_key(42, position)))] += 1
+            counts[Int(table.kernels.sample(logits, 0, Int32(logits.count), 0.8, foretoken_noise_key(42, position)))] +=
+                1
         }
         #expect(counts.last == 0)
         let chiSquare = zip(counts, weights).dropLast().reduce(0.0) { sum, pair in

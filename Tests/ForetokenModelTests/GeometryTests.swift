@@ -8,33 +8,45 @@ import Testing
 struct GeometryTests {
     static let geometries: [(String, TinyGeometry)] = [
         ("defaults", TinyGeometry()),
-        ("BF16, no q_lora, no groups, two shared experts", TinyGeometry {
-            $0.storage = .bf16
-            $0.queryRank = nil
-            $0.groups = 1
-            $0.keptGroups = 1
-            $0.sharedExperts = 2
-            $0.mtpModules = 2
-            $0.hidden = 192
-            $0.yarn = false
-        }),
-        ("F16, no shared expert, tied head", TinyGeometry {
-            $0.storage = .f16
-            $0.sharedExperts = 0
-            $0.tiedHead = true
-        }),
-        ("F32, heads across scale blocks", TinyGeometry {
-            $0.storage = .f32
-            $0.nope = 40
-            $0.value = 50
-            $0.heads = 3
-        }),
-        ("FP8, heads across scale blocks", TinyGeometry {
-            $0.nope = 40
-            $0.value = 50
-            $0.heads = 5
-            $0.latentRank = 140
-        }),
+        (
+            "BF16, no q_lora, no groups, two shared experts",
+            TinyGeometry {
+                $0.storage = .bf16
+                $0.queryRank = nil
+                $0.groups = 1
+                $0.keptGroups = 1
+                $0.sharedExperts = 2
+                $0.mtpModules = 2
+                $0.hidden = 192
+                $0.yarn = false
+            }
+        ),
+        (
+            "F16, no shared expert, tied head",
+            TinyGeometry {
+                $0.storage = .f16
+                $0.sharedExperts = 0
+                $0.tiedHead = true
+            }
+        ),
+        (
+            "F32, heads across scale blocks",
+            TinyGeometry {
+                $0.storage = .f32
+                $0.nope = 40
+                $0.value = 50
+                $0.heads = 3
+            }
+        ),
+        (
+            "FP8, heads across scale blocks",
+            TinyGeometry {
+                $0.nope = 40
+                $0.value = 50
+                $0.heads = 5
+                $0.latentRank = 140
+            }
+        ),
     ]
 
     private func model(_ index: Int, threads: Int = 2) throws -> (Model, TemporaryFolder) {
