@@ -62,6 +62,7 @@ let package = Package(
             name: "ForetokenTestSupport", dependencies: ["ForetokenModel", "ForetokenWeights", "ForetokenHardware"],
             path: "Tests/ForetokenTestSupport",
             swiftSettings: swift),
+        .target(name: "CForetokenAllocationProbe", path: "Tests/CForetokenAllocationProbe", cSettings: c()),
         .testTarget(
             name: "CForetokenKernelsTests", dependencies: ["CForetokenKernels", "ForetokenTestSupport"],
             swiftSettings: swift),
@@ -79,7 +80,8 @@ let package = Package(
             name: "ForetokenModelTests", dependencies: ["ForetokenModel", "ForetokenTestSupport"],
             exclude: ["Fixtures"], swiftSettings: swift),
         .testTarget(
-            name: "ForetokenSpeculationTests", dependencies: ["ForetokenSpeculation", "ForetokenTestSupport"],
+            name: "ForetokenSpeculationTests",
+            dependencies: ["ForetokenSpeculation", "ForetokenTestSupport", "CForetokenAllocationProbe"],
             swiftSettings: swift),
         .testTarget(
             name: "CommandTests", dependencies: ["foretoken", "ForetokenReport", "ForetokenTestSupport"],

@@ -1,0 +1,41 @@
+import CForetokenAllocationProbe
+import ForetokenModel
+import ForetokenSpeculation
+import ForetokenTestSupport
+import Testing
+
+/// Draft, verify and accept allocate nothing. One worker, so that the whole round runs on the counted thread.
+@Suite(.serialized, .enabled(if: foretoken_allocation_probe_is_active(), "sanitizers replace the allocator"))
+struct AllocationTests {
+    private let prompt: [Int32] = [0, 1043, 445, 1336, 517, 473, 386, 274, 3275, 15, 3878, 1035, 625, 477]
+
+    @Test func theProbeCounts() {
+        let before = foretoken_allocation_count()
+        let array = [Int](unsafeUninitializedCapacity: 1000) { _, count in count = 0 }
+        #expect(foretoken_allocation_count() > before)
+        #expect(array.capacity >= 1000)
+    }
+
+    @Test(arguments: [DraftMode.off, .fixed(1), .fixed(4), .fixed(8), .auto], [Float(0), 0.9])
+    func roundsAllocateNothing(draft: DraftMode, temperature: Float) throws {
+        let model = try Model.load(Fixtures.demoModel, threads: 1)
+        let generator = try Generator(model: model, capacity: 512)
+        var request = GenerationRequest(prompt: prompt)
+        request.maximumTokens = 200
+        request.draft = draft
+        request.sampling.temperature = temperature
+        request.sampling.topP = temperature > 0 ? 0.95 : 1
+        var seen = 0
+        var first: UInt64 = 0
+        var last: UInt64 = 0
+        _ = try generator.generate(request) { event in
+            guard case .token = event else { return .proceed }
+            seen += 1
+            if seen == 5 { first = foretoken_allocation_count() }
+            last = foretoken_allocation_count()
+            return .proceed
+        }
+        #expect(seen == 200)
+        #expect(last == first, "\(last - first) allocations in 195 tokens")
+    }
+}
