@@ -11,7 +11,7 @@ public enum DraftMode: Sendable, Equatable {
 }
 
 /// What becomes of a draft just made.
-enum DraftVerdict {
+package enum DraftVerdict {
     /// Verify it, and make another.
     case extend
     /// Verify it; another would not pay.
@@ -26,7 +26,7 @@ enum DraftVerdict {
 /// An accepted draft saves one undrafted step. So a draft earns its verify row while (chance that it and all before it
 /// hold) · (undrafted step) exceeds what the row adds to the step, and the next one is made while that also covers
 /// making it. Whether to draft at all follows from what whole rounds are expected to save.
-struct DraftPolicy {
+package struct DraftPolicy {
     private let mode: DraftMode
     private let limit: Int
     private var costs = RoundCosts()
@@ -50,19 +50,19 @@ struct DraftPolicy {
     private var chance = 1.0
     private var expectedTokens = 1.0
 
-    init(_ mode: DraftMode, limit: Int) {
+    package init(_ mode: DraftMode, limit: Int) {
         self.limit = limit
         self.mode = limit == 0 ? .off : mode
     }
 
     /// Whether hidden rows have to be kept for drafting at all.
-    var mayDraft: Bool { mode != .off }
+    package var mayDraft: Bool { mode != .off }
 
     /// Whether `judge` looks at confidences.
-    var wantsConfidence: Bool { mode == .auto }
+    package var wantsConfidence: Bool { mode == .auto }
 
     /// Most drafts of the next round, at most `room`.
-    mutating func begin(room: Int) -> Int {
+    package mutating func begin(room: Int) -> Int {
         made = 0
         chance = 1
         expectedTokens = 1
@@ -115,7 +115,7 @@ struct DraftPolicy {
     /// - Parameters:
     ///   - confidence: the draft's own probability.
     ///   - limit: most drafts of this round.
-    mutating func judge(confidence: Float, limit: Int) -> DraftVerdict {
+    package mutating func judge(confidence: Float, limit: Int) -> DraftVerdict {
         guard mode == .auto else {
             made += 1
             return made < limit ? .extend : .finish
@@ -143,7 +143,7 @@ struct DraftPolicy {
     ///   - drafted: drafts verified.
     ///   - accepted: drafts that held.
     ///   - limit: what `begin` said.
-    mutating func record(drafted: Int, accepted: Int, limit: Int, times: RoundTimes) {
+    package mutating func record(drafted: Int, accepted: Int, limit: Int, times: RoundTimes) {
         guard mode == .auto else { return }
         let isTypical = rounds > Self.warmupRounds && !hasTurned
         if isTypical { costs.record(drafted: drafted, times) }
@@ -175,15 +175,17 @@ extension DraftPolicy {
 }
 
 /// What the parts of one round took, in nanoseconds.
-struct RoundTimes {
+package struct RoundTimes {
     /// Catch-up and all drafts.
-    var drafting: Int64 = 0
+    package var drafting: Int64 = 0
     /// Of that, the drafts after the first.
-    var laterDrafts: Int64 = 0
+    package var laterDrafts: Int64 = 0
     /// How many drafts after the first were made.
-    var laterDraftCount = 0
+    package var laterDraftCount = 0
     /// The verify step.
-    var verifying: Int64 = 0
+    package var verifying: Int64 = 0
+
+    package init() {}
 }
 
 /// What steps typically cost: medians of the newest samples, which a preempted step does not move.
