@@ -85,14 +85,15 @@ final class Decoder {
         let input = foretoken_rows(base: space.normed[row: firstWanted], stride: space.normed.stride, index: nil)
         let latent = ProductJob(
             weights.latentDown, input: space.normed.rows, output: space.latent.rows, rowCount: rows)
-        defer { store(weights, cache, rows, position) }
         guard let down = weights.queryDown, let norm = weights.queryNorm else {
             multiply(latent)
+            store(weights, cache, rows, position)
             // `runLast` moves the wanted row to the front.
             return ProductJob(
                 weights.queryUp, input: space.normed.rows, output: space.query.rows, rowCount: wanted)
         }
         multiply(ProductJob(down, input: input, output: space.queryRank.rows, rowCount: wanted), latent)
+        store(weights, cache, rows, position)
         for row in 0..<wanted {
             let values = space.queryRank[row: row]
             kernels.pointee.rms_norm(

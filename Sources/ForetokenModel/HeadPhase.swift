@@ -45,7 +45,7 @@ struct HeadPhase: Phase {
     let position: Int
     /// [workers][narrow rows]
     let candidates: UnsafeMutablePointer<Candidate>
-    /// [workers][a worker's logits], where the softmax is wanted.
+    /// [vocabulary], where the softmax is wanted; each worker uses its own part.
     let softmaxRoom: UnsafeMutablePointer<Float>?
     let scratch: WorkerScratch
 
@@ -141,9 +141,10 @@ final class HeadRunner {
     /// The token drawn for `row`; ties go to the lower id.
     func drawn(row: Int) -> Int32 {
         var best = candidates.pointer[row]
-        for worker in 1..<max(1, decoder.pool.workerCount) where worker < decoder.pool.workerCount {
+        for worker in 1..<max(1, decoder.pool.workerCount) {
             let other = candidates.pointer[worker * Workspace.narrowRows + row]
-            if other.token >= 0 && (best.token < 0 || other.score > best.score) { best = other }
+            let isBetter = other.score > best.score || (best.score.isNaN && !other.score.isNaN)
+            if other.token >= 0 && (best.token < 0 || isBetter) { best = other }
         }
         return max(0, best.token)
     }

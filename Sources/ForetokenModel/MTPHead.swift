@@ -41,9 +41,10 @@ public final class MTPHead {
         draftTokens = try ScratchBuffer(count: 3 * Self.maximumDrafts)
     }
 
-    /// Takes the verifier's final hidden states of the next `count` accepted positions, in order.
-    public func observe(_ hidden: UnsafePointer<Float>, stride: Int, count: Int) {
-        modules[0].append(hidden, stride: stride, count: count)
+    /// Takes the verifier's final hidden states of `count` accepted positions, in order, the first being `firstRow`. Rows
+    /// that were never shown leave a gap in the drafts' context, which costs acceptance and nothing else.
+    public func observe(_ hidden: UnsafePointer<Float>, stride: Int, count: Int, firstRow: Int) {
+        modules[0].append(hidden, stride: stride, count: count, firstRow: firstRow)
     }
 
     /// Bounds the work of a later `catchUp` while drafting is off: only the newest `count` waiting rows are kept.
@@ -80,7 +81,9 @@ public final class MTPHead {
                 let firstRow = module.nextRow
                 let count = module.commit(tokens, known: known, wanted: wanted, output: output)
                 guard count > 0 else { break }
-                if !isLast { modules[index + 1].append(output.base, stride: output.stride, count: count) }
+                if !isLast {
+                    modules[index + 1].append(output.base, stride: output.stride, count: count, firstRow: firstRow)
+                }
                 if index == 0 { remember(output[row: wanted == .all ? count - 1 : 0]) }
                 visit?(CommittedRows(module: index, firstRow: firstRow, count: count))
             }
@@ -133,6 +136,7 @@ public final class MTPHead {
     private func chain(_ module: MTPModule) {
         let waiting = module.waitingCount
         let count = waiting + carryCount
+        precondition(count > 0, "a draft needs a caught-up hidden state")
         // Rows of module j pair with tokens j + 1 places on: the newest `count` of this round's draft tokens.
         for i in (0..<carryCount).reversed() {
             carry[row: waiting + i].update(from: carry[row: i], count: decoder.configuration.hiddenSize)
@@ -177,8 +181,8 @@ public final class MTPHead {
         UnsafeMutableBufferPointer(start: head.logitRows[row: row], count: decoder.configuration.vocabularySize)
     }
 
-    /// Forgets all rows from `row` on, so that another continuation can follow the same prefix.
-    public func truncate(toRow row: Int) {
-        for module in modules { module.truncate(toRow: row) }
+    /// Forgets the whole text.
+    public func clear() {
+        for module in modules { module.clear() }
     }
 }

@@ -37,9 +37,13 @@ final class MTPModule {
         case last
     }
 
-    /// Appends hidden rows. When more wait than there is room for, the oldest are forgotten: drafts then see a context
+    /// Appends hidden rows, the first of which is row `firstRow`. Rows that do not follow what waits replace it. When more wait than there is room for, the oldest are forgotten: drafts then see a context
     /// with a gap, which costs acceptance and never correctness.
-    func append(_ rows: UnsafePointer<Float>, stride: Int, count: Int) {
+    func append(_ rows: UnsafePointer<Float>, stride: Int, count: Int, firstRow: Int) {
+        if firstRow != nextRow + waitingCount {
+            waitingCount = 0
+            nextRow = firstRow
+        }
         let excess = waitingCount + count - waitingCapacity
         if excess > 0 { drop(excess) }
         for i in 0..<count {
@@ -83,12 +87,11 @@ final class MTPModule {
         }
     }
 
-    /// Forgets everything from row `row` on, waiting rows included.
-    func truncate(toRow row: Int) {
-        waitingCount = max(0, min(waitingCount, row - nextRow))
-        guard row < nextRow else { return }
-        entryCount = max(0, entryCount - (nextRow - row))
-        nextRow = row
+    /// Forgets everything.
+    func clear() {
+        entryCount = 0
+        nextRow = 0
+        waitingCount = 0
     }
 
     /// Runs rows without committing them: their cache entries start at `entry`.

@@ -65,7 +65,7 @@ public final class Model {
         let cache = LatentCache.byteCount(
             layers: configuration.layerCount + modules, capacity: context + MTPHead.maximumDrafts,
             width: configuration.latentRank + configuration.ropeDimension, type: cacheType)
-        return cache + Workspace.byteCount(configuration, workers: workers)
+        return cache + Workspace.byteCount(configuration, modules: modules, workers: workers)
     }
 
     /// A verifier with an empty cache for `context` positions.

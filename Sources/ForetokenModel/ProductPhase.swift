@@ -65,19 +65,27 @@ struct WideScratch {
     static let panels = 4
     /// Output rows of one wide unit.
     static let unitRows = panels * Int(FORETOKEN_PANEL_ROWS)
-    /// Columns decoded at a time, so that the decoded block stays in the L2 cache. A multiple of the scale block.
-    static let columns = 2048
+    /// Most columns decoded at a time, so that the decoded block stays in the L2 cache. A multiple of the scale block.
+    private static let mostColumns = 2048
+
+    /// Columns decoded at a time in a model whose widest matrix has `widest`: all of them, or a fixed cut.
+    static func columns(widest: Int) -> Int { min(mostColumns, (widest + 127) & ~127) }
 
     let decoded: UnsafeMutablePointer<Float>  // [columns][unitRows]
     let gathered: UnsafeMutablePointer<Float>  // [maximum rows][columns]
     let product: UnsafeMutablePointer<Float>  // [maximum rows][unitRows]
 
-    static func floatCount(rows: Int) -> Int { columns * unitRows + rows * (columns + unitRows) }
+    let columns: Int
 
-    init(_ base: UnsafeMutablePointer<Float>, rows: Int) {
+    static func floatCount(rows: Int, columns: Int) -> Int {
+        columns * unitRows + rows * (max(columns, unitRows) + unitRows)
+    }
+
+    init(_ base: UnsafeMutablePointer<Float>, rows: Int, columns: Int) {
+        self.columns = columns
         decoded = base
-        gathered = decoded + Self.columns * Self.unitRows
-        product = gathered + rows * Self.columns
+        gathered = decoded + columns * Self.unitRows
+        product = gathered + rows * max(columns, Self.unitRows)
     }
 }
 
@@ -164,8 +172,8 @@ struct PanelProduct {
         let rowCount = Int(job.rowCount)
         let panels = min(WideScratch.panels, matrix.pointee.panelCount - firstPanel)
         let decodedStride = panels * Int(FORETOKEN_PANEL_ROWS)
-        for start in stride(from: 0, to: columns, by: WideScratch.columns) {
-            let count = min(WideScratch.columns, columns - start)
+        for start in stride(from: 0, to: columns, by: scratch.columns) {
+            let count = min(scratch.columns, columns - start)
             kernels.pointee.decode_panels(
                 matrix, Int32(firstPanel), Int32(panels), Int32(start), Int32(count), scratch.decoded)
             var input = job.input.base! + start

@@ -9,19 +9,30 @@ struct WorkerScratch {
     let stride: Int
     /// Most rows of one wide product.
     let rows: Int
+    /// Columns of one wide product's decoded block.
+    let columns: Int
 
     @inline(__always)
-    func wide(_ worker: Int) -> WideScratch { WideScratch(base + worker * stride, rows: rows) }
+    func wide(_ worker: Int) -> WideScratch { WideScratch(base + worker * stride, rows: rows, columns: columns) }
 
     @inline(__always)
     func attention(_ worker: Int) -> UnsafeMutablePointer<Float> { base + worker * stride }
+
+    /// Columns of a wide product's decoded block: the widest input of any matrix, up to a fixed cut.
+    static func columns(_ c: ModelConfiguration) -> Int {
+        let inputs = [
+            2 * c.hiddenSize, c.intermediateSize, max(1, c.sharedExpertCount) * c.expertIntermediateSize,
+            c.headCount * c.valueDimension, c.queryRank ?? 0, c.latentRank,
+        ]
+        return WideScratch.columns(widest: inputs.max()!)
+    }
 
     /// Floats that one worker needs for steps of at most `rows` rows, prompt chunks included.
     static func floatCount(_ configuration: ModelConfiguration, rows: Int) -> Int {
         let absorbed = foretoken_attention_scratch(
             Int32(configuration.headCount), Int32(configuration.latentRank), Int32(configuration.ropeDimension))
         let prompt = PromptAttentionScratch.floatCount(configuration, rows: rows)
-        return max(WideScratch.floatCount(rows: rows), max(absorbed, prompt))
+        return max(WideScratch.floatCount(rows: rows, columns: columns(configuration)), max(absorbed, prompt))
     }
 }
 

@@ -45,18 +45,24 @@ final class Workspace {
         routerScratch = try FloatBuffer(rows: 1, columns: 2 * c.routedExpertCount)
         jobs = try ScratchBuffer(count: c.routedExpertCount + 4)
         workerMemory = try FloatBuffer(rows: workers, columns: WorkerScratch.floatCount(c, rows: rows))
-        scratch = WorkerScratch(base: workerMemory.base, stride: workerMemory.stride, rows: rows)
+        scratch = WorkerScratch(
+            base: workerMemory.base, stride: workerMemory.stride, rows: rows, columns: WorkerScratch.columns(c))
     }
 
-    /// Bytes a workspace will take, for the fit check before loading.
-    static func byteCount(_ c: ModelConfiguration, workers: Int) -> Int {
+    /// Bytes that a workspace, a verifier and `modules` MTP modules will take besides caches, for the fit check before
+    /// loading.
+    static func byteCount(_ c: ModelConfiguration, modules: Int, workers: Int) -> Int {
         let perRow =
             5 * c.hiddenSize + c.headCount * (c.nopeDimension + c.ropeDimension + c.valueDimension)
             + c.expertsPerToken * c.expertIntermediateSize + (c.queryRank ?? 0)
             + max(c.intermediateSize, c.sharedExpertCount * c.expertIntermediateSize)
             + c.routedExpertCount + c.latentRank + 2 * c.ropeDimension
-        let perNarrowRow = c.headCount * (2 * c.latentRank + c.ropeDimension) + c.vocabularySize
-        return 4 * (chunkRows * perRow + narrowRows * perNarrowRow)
+        let perNarrowRow = c.headCount * (2 * c.latentRank + c.ropeDimension)
+        // Hidden rows of the verifier, outputs of the draft head, and what waits at each module.
+        let hiddenRows = chunkRows * (2 + modules) + narrowRows * (1 + 2 * modules)
+        // Logits, the softmax and the sampler's three tables, for verifier and draft head.
+        let logits = 2 * (narrowRows + 1) * c.vocabularySize + 3 * c.vocabularySize
+        return 4 * (chunkRows * perRow + narrowRows * perNarrowRow + hiddenRows * c.hiddenSize + logits)
             + 4 * workers * WorkerScratch.floatCount(c, rows: chunkRows)
     }
 }

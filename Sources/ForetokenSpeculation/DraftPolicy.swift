@@ -39,6 +39,8 @@ package struct DraftPolicy {
     private var trialTokens = 0.0
     /// Rounds since the last excursion to the other kind.
     private var steadyRounds = 0
+    /// Share of elapsed time that the next probe may lose.
+    private var probeShare = firstProbeBudget
     /// Rounds to go of a probe, or of a refreshed baseline.
     private var excursionLeft = 0
     /// Whether the round is of another kind than the one before: its times tell of cold caches, not of the kind.
@@ -76,14 +78,18 @@ package struct DraftPolicy {
     /// First rounds, whose times are not believed: caches and workers are still waking up.
     private static let warmupRounds = 2
     /// Drafting rounds, and all rounds, before anything is decided.
-    private static let trialDrafting = 6
-    private static let trialRounds = 9
+    private static let trialDrafting = 5
+    private static let trialRounds = 8
     /// Rounds of a probe while drafting is off, or of a refreshed baseline while it is on.
-    private static let excursionRounds = 3
+    private static let excursionRounds = 4
     /// Share of elapsed time that probes may lose.
     private static let probeBudget = 0.006
-    /// Drafting rounds between two baselines.
-    private static let baselineInterval = 64
+    /// Fewest drafting rounds between two baselines, and undrafted ones between two probes.
+    private static let baselineGap = 64.0
+    private static let probeGap = 16.0
+    /// Share of elapsed time that the first probe may lose; every probe that fails halves the share, down to the budget.
+    /// The beginning of a text says little about the rest of it.
+    private static let firstProbeBudget = 0.02
 
     private mutating func shouldDraft() -> Bool {
         rounds += 1
@@ -101,12 +107,18 @@ package struct DraftPolicy {
         }
         let pays = gain > 0
         steadyRounds += 1
-        let loss = Double(Self.excursionRounds) * max(0, -gain)
-        let interval =
-            pays ? Double(Self.baselineInterval) : max(64, loss / (Self.probeBudget * max(1, costs.verify(0))))
-        guard Double(steadyRounds) > interval else { return pays }
+        if pays { probeShare = Self.firstProbeBudget }
+        // A baseline costs what drafting would have saved meanwhile, a probe what it loses.
+        let share = pays ? Self.probeBudget : probeShare
+        let gap = Double(Self.excursionRounds) * abs(gain) / (share * max(1, costs.verify(0)))
+        guard Double(steadyRounds) > max(pays ? Self.baselineGap : Self.probeGap, gap) else { return pays }
         steadyRounds = 0
         excursionLeft = Self.excursionRounds - 1
+        if !pays {
+            probeShare = max(Self.probeBudget, probeShare / 2)
+            // What the probe finds counts for more than what was found before.
+            draftingRounds = min(draftingRounds, 2)
+        }
         return !pays
     }
 
@@ -124,7 +136,8 @@ package struct DraftPolicy {
         buckets[made] = Int32(bucket)
         chance *= calibration.acceptance(bucket)
         let saved = costs.verify(0)
-        guard rounds > Self.trialRounds else {
+        // The trial and probes are there to learn: what is known may be old, so they verify a draft in any case.
+        guard rounds > Self.trialRounds, gain > 0 else {
             made += 1
             expectedTokens += chance
             return .finish
@@ -161,7 +174,7 @@ package struct DraftPolicy {
         draftingRounds += 1
         let spent = costs.verify(drafted) + costs.drafting(times.laterDraftCount)
         let saving = expectedTokens * costs.verify(0) - spent
-        gain += (saving - gain) / Double(min(draftingRounds, 16))
+        gain += (saving - gain) / Double(min(draftingRounds, 8))
     }
 }
 
@@ -170,7 +183,7 @@ extension DraftPolicy {
     private mutating func settleTrial() {
         let tokens = trialTokens / Double(Self.trialDrafting)
         gain = tokens * costs.verify(0) - costs.verify(1) - costs.drafting(0)
-        draftingRounds = 4
+        draftingRounds = 2
     }
 }
 
@@ -218,7 +231,7 @@ private struct RoundCosts {
     }
 }
 
-/// The newest seven samples of something.
+/// The newest five samples of something.
 private struct Recent {
     private var samples = SIMD8<Double>(repeating: .infinity)
     private var next = 0
@@ -226,7 +239,7 @@ private struct Recent {
     /// The middle sample, the lower one of two; 0 without samples.
     private(set) var median = 0.0
 
-    private static let capacity = 7
+    private static let capacity = 5
 
     mutating func add(_ sample: Double) {
         samples[next] = sample
@@ -247,7 +260,7 @@ private struct Recent {
 /// How often drafts of a given confidence hold, learnt while running.
 private struct Calibration {
     static let bucketCount = 8
-    private var held = SIMD8<Double>(0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.85, 0.95)
+    private var held = SIMD8<Double>(0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.97)
     /// How often the draft after one of that confidence holds, given that that one held.
     private var next = SIMD8<Double>(0.4, 0.4, 0.5, 0.5, 0.6, 0.65, 0.7, 0.8)
 
@@ -271,7 +284,7 @@ private struct Calibration {
 
     mutating func record(_ bucket: Int, held: Bool, after previous: Int?) {
         let hit = held ? 1.0 : 0.0
-        self.held[bucket] += (hit - self.held[bucket]) / 24
+        self.held[bucket] += (hit - self.held[bucket]) / 16
         if let previous { next[previous] += (hit - next[previous]) / 24 }
     }
 }

@@ -107,7 +107,7 @@ public final class Generator {
     public func clear() {
         tokenCount = 0
         verifier.truncate(to: 0)
-        draftHead?.truncate(toRow: 0)
+        draftHead?.clear()
     }
 
     /// Appends the prompt to the context and continues it.
@@ -161,7 +161,7 @@ public final class Generator {
         if tokenCount + request.prompt.count > capacity {
             throw GenerationError(
                 description:
-                    "the prompt has \(request.prompt.count) tokens, but \(capacity - tokenCount) of the context's "
+                    "the prompt has \(request.prompt.count) tokens, but \(max(0, capacity - tokenCount)) of the context's "
                     + "\(capacity) are free; raise --context (this model allows \(model.configuration.maximumPositions)) "
                     + "or shorten the prompt")
         }
@@ -184,7 +184,8 @@ public final class Generator {
                 verifier.computeLogits(first: count - 1, count: 1, rule: run.sampler.rule)
             }
             if run.policy.mayDraft, let draftHead {
-                draftHead.observe(verifier.hidden(row: 0), stride: verifier.hiddenStride, count: count)
+                draftHead.observe(
+                    verifier.hidden(row: 0), stride: verifier.hiddenStride, count: count, firstRow: start)
                 draftHead.catchUp(tokens, known: tokenCount)
             }
             let done = total - (tokenCount - verifier.position)
@@ -213,9 +214,13 @@ public final class Generator {
         verifier.computeLogits(first: 0, count: 1 + length, rule: run.sampler.rule)
         times.verifying = MonotonicClock.now - drafted
         let accepted = accept(length, &run, observe)
-        verifier.truncate(to: newest + 1 + accepted)
+        // The newest token stays unseen, also when it was an accepted draft that ended the text: the next prompt must
+        // find the same state at every draft length.
+        let emitted = tokenCount - 1 - newest
+        verifier.truncate(to: newest + emitted)
         if run.policy.mayDraft, let draftHead {
-            draftHead.observe(verifier.hidden(row: 0), stride: verifier.hiddenStride, count: accepted + 1)
+            draftHead.observe(
+                verifier.hidden(row: 0), stride: verifier.hiddenStride, count: emitted, firstRow: newest)
             if draftHead.waitingRowCount > Self.waitingRows { draftHead.forgetAllButNewest(Self.waitingRows / 2) }
         }
         run.telemetry.record(drafted: length, accepted: accepted)

@@ -54,7 +54,7 @@ public final class Sampler {
     public func pick(_ logits: UnsafeMutableBufferPointer<Float>, position: Int) -> Int32 {
         let count = min(limit, logits.count)
         let values = logits.baseAddress!
-        guard options.temperature > 0 else { return kernels.pointee.argmax(values, Int32(count)) }
+        guard !isGreedy else { return kernels.pointee.argmax(values, Int32(count)) }
         let key = foretoken_noise_key(options.seed, UInt64(position))
         let inverse = 1 / options.temperature
         guard options.isFiltered else { return kernels.pointee.sample(values, 0, Int32(count), inverse, key) }
@@ -75,12 +75,15 @@ public final class Sampler {
     /// The rule that draws the same tokens in parallel, without looking at rows as a whole; filters need the whole row.
     var rule: DrawRule {
         DrawRule(
-            inverseTemperature: options.temperature > 0 ? 1 / options.temperature : 0, limit: limit,
+            inverseTemperature: isGreedy ? 0 : 1 / options.temperature, limit: limit,
             seed: options.seed)
     }
 
     /// Whether `rule` says everything; otherwise only `pick` gives the token.
-    var isUnfiltered: Bool { options.temperature <= 0 || !options.isFiltered }
+    var isUnfiltered: Bool { isGreedy || !options.isFiltered }
+
+    /// Temperatures whose inverse overflows are as good as 0.
+    private var isGreedy: Bool { !(options.temperature > 0 && (1 / options.temperature).isFinite) }
 
     /// Writes the surviving ids to `kept` and returns their number, at least 1.
     private func filter(_ values: UnsafePointer<Float>, _ count: Int, _ inverse: Float) -> Int {

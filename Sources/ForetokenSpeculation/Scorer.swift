@@ -76,8 +76,7 @@ public final class Scorer {
             pass.mtpNats = .init(repeating: (0, 0), count: draftHead.moduleCount)
         }
         for window in Window.cover(tokens.count, context: context) {
-            let part = window.tokens(of: tokens)
-            try run(part, window, verifier, draftHead, topCount: topCount, into: &pass, progress)
+            try run(tokens, window, verifier, draftHead, topCount: topCount, into: &pass, progress)
         }
         if mtpDepth > 0, let draftHead {
             pass.score.mtp!.recursive = chains(tokens, verifier, draftHead, depth: mtpDepth)
@@ -97,6 +96,12 @@ public final class Scorer {
             throw GenerationError(
                 description: "the checkpoint has no MTP module, so there is nothing for --mtp to score")
         }
+        if mtpDepth < 0 || mtpDepth > MTPHead.maximumDrafts || (mtpDepth > 0 && !mtp) {
+            throw GenerationError(
+                description:
+                    "chains of \(mtpDepth) drafts were asked for; 1...\(MTPHead.maximumDrafts) are possible, and "
+                    + "only together with MTP scores")
+        }
         if mtpDepth > 0 && tokens.count > context {
             throw GenerationError(
                 description: "chains of drafts from every row need the whole text in one window of \(context) tokens; "
@@ -114,11 +119,12 @@ public final class Scorer {
     // MARK: One window
 
     private func run(
-        _ part: [Int32], _ window: Window, _ verifier: Verifier, _ draftHead: MTPHead?, topCount: Int,
+        _ text: [Int32], _ window: Window, _ verifier: Verifier, _ draftHead: MTPHead?, topCount: Int,
         into pass: inout Pass, _ progress: (Int) -> Bool
     ) throws {
+        let part = window.tokens(of: text)
         verifier.truncate(to: 0)
-        draftHead?.truncate(toRow: 0)
+        draftHead?.clear()
         try part.withUnsafeBufferPointer { buffer in
             let tokens = buffer.baseAddress!
             while verifier.position < part.count {
@@ -137,8 +143,9 @@ public final class Scorer {
                     }
                 }
                 if let draftHead {
-                    draftHead.observe(verifier.hidden(row: 0), stride: verifier.hiddenStride, count: count)
-                    withoutActuallyEscaping({ self.report($0, draftHead, part, window, &pass) }) {
+                    draftHead.observe(
+                        verifier.hidden(row: 0), stride: verifier.hiddenStride, count: count, firstRow: start)
+                    withoutActuallyEscaping({ self.report($0, draftHead, text, window, &pass) }) {
                         draftHead.catchUp(tokens, known: part.count, visit: $0)
                     }
                 }
@@ -160,7 +167,7 @@ public final class Scorer {
 
     /// One block of MTP rows: each module's best guess and the cost of the true token.
     private func report(
-        _ block: MTPHead.CommittedRows, _ draftHead: MTPHead, _ part: [Int32], _ window: Window, _ pass: inout Pass
+        _ block: MTPHead.CommittedRows, _ draftHead: MTPHead, _ text: [Int32], _ window: Window, _ pass: inout Pass
     ) {
         for first in stride(from: 0, to: block.count, by: Verifier.windowRows) {
             let rows = min(Verifier.windowRows, block.count - first)
@@ -169,9 +176,10 @@ public final class Scorer {
                 let logits = draftHead.logits(row: row)
                 let best = kernels.pointee.argmax(logits.baseAddress!, Int32(logits.count))
                 pass.score.mtp!.modules[block.module].argmax.append(best)
-                let target = block.firstRow + first + row + 2 + block.module
-                guard target < part.count else { continue }
-                pass.mtpNats[block.module].sum -= logProbability(of: part[target], in: logits)
+                // A window's last rows aim past its end, but not always past the text's.
+                let target = window.position(ofRow: block.firstRow + first + row) + 2 + block.module
+                guard target < text.count else { continue }
+                pass.mtpNats[block.module].sum -= logProbability(of: text[target], in: logits)
                 pass.mtpNats[block.module].count += 1
             }
         }
@@ -183,11 +191,12 @@ public final class Scorer {
     ) -> [[Int32]] {
         var chains = [[Int32]](repeating: [], count: depth)
         verifier.truncate(to: 0)
-        draftHead.truncate(toRow: 0)
+        draftHead.clear()
         tokens.withUnsafeBufferPointer { buffer in
             for position in 0..<max(0, tokens.count - 1) {
                 verifier.forward(buffer.baseAddress! + position, count: 1)
-                draftHead.observe(verifier.hidden(row: 0), stride: verifier.hiddenStride, count: 1)
+                draftHead.observe(
+                    verifier.hidden(row: 0), stride: verifier.hiddenStride, count: 1, firstRow: position)
                 draftHead.catchUp(buffer.baseAddress!, known: position + 2)
                 for draft in 0..<depth {
                     let logits = draftHead.exactDraftLogits()
@@ -246,6 +255,9 @@ struct Window: Equatable {
         let own = text[start..<start + count]
         return repeatsFirst ? [text[0]] + own : Array(own)
     }
+
+    /// Position in the text of the window's row `row`.
+    func position(ofRow row: Int) -> Int { start + row - (repeatsFirst ? 1 : 0) }
 
     /// Windows of at most `context` tokens that cover a text, each moved on by half of that; every window after the
     /// first starts with the text's first token.

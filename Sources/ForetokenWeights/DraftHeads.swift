@@ -60,7 +60,8 @@ enum DraftHeads {
                 var largest: Float = 0
                 for k in 0..<columns { largest = max(largest, abs(values[k * lanes + lane])) }
                 scales[panel * lanes + lane] = largest / 127
-                let inverse = largest > 0 ? 127 / largest : 0
+                // Smaller rows than any real head has: their inverse would overflow.
+                let inverse = largest > 1e-30 ? 127 / largest : 0
                 for k in 0..<padded {
                     let code = k < columns ? (values[k * lanes + lane] * inverse).rounded(.toNearestOrEven) : 0
                     panelCodes[(k / 4 * lanes + lane) * 4 + k % 4] = Int8(code)

@@ -177,10 +177,10 @@ final class Packer: Sendable {
         scratch.reserve(scaleCount: tensor.elementCount)
         let bytes = UnsafeMutableRawBufferPointer(start: scratch.scales, count: tensor.elementCount * 4)
         try checkpoint.read(tensor, fromByte: 0, into: bytes)
-        for i in 0..<tensor.elementCount where !(scratch.scales[i].isFinite && scratch.scales[i] > 0) {
+        for i in 0..<tensor.elementCount where !(scratch.scales[i] > 0 && scratch.scales[i] < ValueCheck.scaleLimit) {
             throw CheckpointError(
                 "\(checkpoint.fileNames[tensor.file]): \(tensor.name) holds a bad scale",
-                expected: "finite scales above 0",
+                expected: "scales above zero and below 2^70",
                 found: "\(scratch.scales[i]) for block [\(i / tensor.shape[1]), \(i % tensor.shape[1])]",
                 hint: "the file is damaged or was exported wrongly; fetch or export it again")
         }

@@ -31,6 +31,10 @@ struct PackingPlan {
     /// Bytes of weights a task should pack: large enough to amortise a read, small enough to balance threads.
     private static let taskBytes = 2 << 20
 
+    private mutating func add(_ task: PackTask) {
+        if base != nil { tasks.append(task) }
+    }
+
     mutating func reserve(byteCount bytes: Int) -> UnsafeMutableRawPointer {
         let offset = byteCount
         byteCount += (bytes + 63) & ~63
@@ -51,7 +55,7 @@ struct PackingPlan {
         let panelsPerTask = max(1, Self.taskBytes / max(1, matrix.panelBytes) / 4 * 4)
         for first in stride(from: 0, to: matrix.panelCount, by: panelsPerTask) {
             let panels = first..<min(first + panelsPerTask, matrix.panelCount)
-            tasks.append(.panels(source, into: matrix, panels: panels, firstRow: slice.lowerBound))
+            add(.panels(source, into: matrix, panels: panels, firstRow: slice.lowerBound))
         }
         return matrix
     }
@@ -62,14 +66,14 @@ struct PackingPlan {
             source, rows: source.columns, columns: rows.count,
             grid: ScaleGrid(start: rows.lowerBound, count: rows.count), scaleLanes: 1)
         storedByteCount += source.weight.range.count / source.rows * rows.count
-        tasks.append(.transposedSlice(source, into: matrix, rows: rows))
+        add(.transposedSlice(source, into: matrix, rows: rows))
         return matrix
     }
 
     mutating func vector(_ tensor: TensorInfo) -> UnsafePointer<Float> {
         storedByteCount += tensor.range.count
         let floats = reserve(byteCount: tensor.elementCount * 4).assumingMemoryBound(to: Float.self)
-        tasks.append(.vector(tensor, into: FloatDestination(floats: floats)))
+        add(.vector(tensor, into: FloatDestination(floats: floats)))
         return UnsafePointer(floats)
     }
 

@@ -69,7 +69,7 @@ struct TensorResolver {
         let shared = configuration.sharedExpertCount
         let count = configuration.routedExpertCount
         let router = linear(prefix + "gate", rows: count, columns: configuration.hiddenSize)
-        let bias = tensor(prefix + "gate.e_score_correction_bias", [count], types: [.f32, .bf16])
+        let bias = tensor(prefix + "gate.e_score_correction_bias", [count], types: TensorResolver.floats)
         // A hostile configuration must not keep us busy after the list of problems is full.
         let experts = (0..<(isExhausted ? 0 : count)).map { mlp("\(prefix)experts.\($0).", width: width) }
         if shared == 0, checkpoint.tensor(prefix + "shared_experts.gate_proj.weight") != nil {

@@ -18,13 +18,19 @@ struct ValueCheck {
         rule = tensor.name.hasSuffix(TensorResolver.scaleSuffix) ? .positive : .finite
     }
 
+    /// Scales from here on overflow inside the kernels; the weights they would give are far beyond FP16's range.
+    static let scaleLimit: Float = 0x1p70
+
     /// How many elements of whole, little-endian elements break the rule.
     func violations(in bytes: UnsafeRawBufferPointer) -> Int {
         switch type {
         case .fp8: count(bytes, UInt8.self, magnitude: 0x7F, firstBad: 0x7F)
         case .f16: count(bytes, UInt16.self, magnitude: 0x7FFF, firstBad: 0x7C00)
         case .bf16: count(bytes, UInt16.self, magnitude: 0x7FFF, firstBad: 0x7F80)
-        default: count(bytes, UInt32.self, magnitude: 0x7FFF_FFFF, firstBad: 0x7F80_0000)
+        default:
+            count(
+                bytes, UInt32.self, magnitude: 0x7FFF_FFFF,
+                firstBad: rule == .positive ? Self.scaleLimit.bitPattern : 0x7F80_0000)
         }
     }
 
@@ -61,8 +67,8 @@ struct ValueCheck {
         return CheckpointError(
             "\(checkpoint.fileNames[tensor.file]): tensor \(shown(tensor.name)) holds \(bad) bad "
                 + "value\(bad == 1 ? "" : "s")",
-            expected: check.rule == .positive ? "finite scales above zero" : "finite numbers",
-            found: check.rule == .positive ? "NaN, infinity, zero or less" : "NaN or infinity",
+            expected: check.rule == .positive ? "scales above zero and below 2^70" : "finite numbers",
+            found: check.rule == .positive ? "NaN, zero or less, or larger" : "NaN or infinity",
             hint: "the file is damaged or was badly converted; download it again")
     }
 }

@@ -45,7 +45,7 @@ public struct MLPSource: Sendable {
 public enum FeedForwardSource: Sendable {
     /// A plain MLP of the configuration's intermediate size.
     case dense(MLPSource)
-    /// Routed experts: `router` [experts, H], `bias` [experts] (`e_score_correction_bias`, F32 or BF16), the experts in
+    /// Routed experts: `router` [experts, H], `bias` [experts] (`e_score_correction_bias`), the experts in
     /// order, and the shared experts as one MLP, nil when there are none.
     case moe(router: LinearSource, bias: TensorInfo, experts: [MLPSource], shared: MLPSource?)
 }

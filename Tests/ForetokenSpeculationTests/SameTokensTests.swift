@@ -90,24 +90,41 @@ struct SameTokensTests {
         }
     }
 
-    @Test func aConversationGoesOnFromTheSameState() throws {
-        for mode in [DraftMode.off, .fixed(3), .auto] {
-            let generator = try Generator(model: model, capacity: 256)
-            let first = try run(generator, mode, sampling(0), tokens: 20, stopAfter: 9)
-            var next = GenerationRequest(prompt: [201, 445, 719])
-            next.maximumTokens = 20
-            next.draft = mode
-            let continued = try generator.generate(next)
-            // The same context, given at once and continued the same way.
-            let whole = try Generator(model: model, capacity: 256)
-            var request = GenerationRequest(prompt: prompt + first.tokens + [201, 445, 719])
-            request.maximumTokens = 20
-            request.draft = .off
-            #expect(continued.tokens.count == 20)
-            #expect(generator.contextCount == prompt.count + first.tokens.count + 3 + 20)
-            // Cut into other prompt chunks the route differs, so only the narrow route promises equal bits.
-            if mode == .off { #expect(try whole.generate(request).tokens.count == 20) }
+    /// A turn that ends inside an accepted run must leave the same state as one without drafts: the next prompt is then
+    /// cut the same way and gives the same bits.
+    @Test(arguments: [3, 16, 17, 40])
+    func aConversationGoesOnFromTheSameState(turn: Int) throws {
+        let next = (0..<Int32(turn)).map { 300 + $0 * 7 }
+        for stopAfter in 6...12 {
+            var reference: [Int32] = []
+            for mode in [DraftMode.off, .fixed(1), .fixed(4), .auto] {
+                let generator = try Generator(model: model, capacity: 256)
+                _ = try run(generator, mode, sampling(0), tokens: 40, stopAfter: stopAfter)
+                var request = GenerationRequest(prompt: next)
+                request.maximumTokens = 24
+                request.draft = mode
+                let result = try generator.generate(request)
+                #expect(result.timings.promptCount == turn + 1, "the last answer's token and the turn")
+                if mode == .off { reference = result.tokens }
+                #expect(result.tokens == reference, "\(mode), stopped after \(stopAfter)")
+            }
         }
+    }
+
+    @Test func draftingMayBeginInTheMiddle() throws {
+        // Two modules: gaps in what the first has seen must not shift the second.
+        let model = try Model.load(Fixtures.golden("bf16-plain"))
+        let turns: [DraftMode] = [.off, .fixed(4), .auto, .fixed(8), .off, .fixed(2)]
+        func conversation(_ modes: [DraftMode]) throws -> [[Int32]] {
+            let generator = try Generator(model: model, capacity: 512)
+            return try modes.map { mode in
+                var request = GenerationRequest(prompt: [5, 17, 9, 200, 31])
+                request.maximumTokens = 48
+                request.draft = mode
+                return try generator.generate(request).tokens
+            }
+        }
+        #expect(try conversation(turns) == conversation(.init(repeating: .off, count: turns.count)))
     }
 
     @Test func draftsNeverPassTheEndOfTheContext() throws {

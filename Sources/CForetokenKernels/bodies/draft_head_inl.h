@@ -6,9 +6,9 @@ static void FT_ISA(quantise_row)(const float *x, int32_t columns, int8_t *codes,
         int32_t count = columns - start < GROUP ? columns - start : GROUP;
         float largest = 0;
         for (int32_t i = 0; i < count; i++) largest = fabsf(x[start + i]) > largest ? fabsf(x[start + i]) : largest;
-        float inverse = largest > 0 ? 127.0f / largest : 0.0f;
+        float inverse = largest > 1e-30f && largest < INFINITY ? 127.0f / largest : 0.0f;
         scales[start / GROUP] = largest / 127.0f;
-        for (int32_t i = 0; i < count; i++) codes[start + i] = (int8_t)lrintf(x[start + i] * inverse);
+        for (int32_t i = 0; i < count; i++) codes[start + i] = inverse > 0 ? (int8_t)lrintf(x[start + i] * inverse) : 0;
         for (int32_t i = count; i < GROUP; i++) codes[start + i] = 0;
     }
 }
