@@ -13,7 +13,6 @@ func c(_ extra: [CSetting] = []) -> [CSetting] {
 }
 
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
-let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let heap = Target.Dependency.product(name: "HeapModule", package: "swift-collections")
 
 let package = Package(
@@ -21,7 +20,6 @@ let package = Package(
     products: [.executable(name: "foretoken", targets: ["foretoken"])],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
-        .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
         .package(url: "https://github.com/apple/swift-collections", exact: "1.6.0"),
     ],
     targets: [
@@ -55,7 +53,7 @@ let package = Package(
             name: "foretoken",
             dependencies: [
                 "ForetokenSpeculation", "ForetokenModel", "ForetokenWeights", "ForetokenTokenizer",
-                "ForetokenHardware", "ForetokenReport", "CForetokenSystem", argumentParser, logging,
+                "ForetokenHardware", "ForetokenReport", argumentParser,
             ], swiftSettings: swift),
 
         .target(

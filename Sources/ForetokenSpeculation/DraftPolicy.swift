@@ -211,11 +211,15 @@ private struct RoundCosts {
     /// Nanoseconds of a verify step with `drafts` drafts; 0 before any is measured. An unmeasured width costs as much
     /// more than its neighbour as the neighbour did than its own.
     func verify(_ drafts: Int) -> Double {
-        let width = min(drafts, MTPHead.maximumDrafts)
-        let measured = steps[width].median
-        guard width > 0, measured == 0 else { return measured }
-        let below = verify(width - 1)
-        return below + (width > 1 ? max(0, below - verify(width - 2)) : 0.3 * below)
+        var time = steps[0].median
+        var increment = 0.3 * time
+        for width in 1..<max(1, min(drafts, MTPHead.maximumDrafts) + 1) {
+            let measured = steps[width].median
+            let next = measured > 0 ? measured : time + increment
+            increment = max(0, next - time)
+            time = next
+        }
+        return time
     }
 
     /// Nanoseconds of making one more draft.

@@ -133,23 +133,6 @@ public struct ChatFormat: Sendable, Equatable {
         return ids
     }
 
-    /// What an interactive conversation appends to its cache for the next turn, after an answer the model has written.
-    ///
-    /// The cache then holds the model's own tokens, its thoughts included, where `encode(messages:)` would write the
-    /// answer anew and drop them. Without thoughts both give the model the same text.
-    /// - Parameters:
-    ///   - answerHasEnded: whether the EOS that ends the previous answer is in the cache already. It is not when the
-    ///     answer stopped at a limit, nor when generation stopped before the EOS was evaluated.
-    public func encodeNextTurn(
-        _ content: String, answerHasEnded: Bool, thinking: Bool? = nil, tokenizer: Tokenizer
-    ) throws(TokenizerError) -> [Int32] {
-        let thinks = try resolve(thinking)
-        var ids = answerHasEnded ? [] : [eos]
-        try appendUser(content, to: &ids, tokenizer)
-        try appendOpening(thinks, to: &ids, tokenizer)
-        return ids
-    }
-
     private func resolve(_ thinking: Bool?) throws(TokenizerError) -> Bool {
         switch (generation, thinking) {
         case (.v3, true): throw .chat(reason: "DeepSeek-V3 has no thinking mode. Ask without it.")

@@ -86,18 +86,6 @@ private let r1Template = #"{{ '<｜Assistant｜><think>\\n' }}"#
         #expect(counts == [1, 1, 2, 2, 2])
     }
 
-    @Test(arguments: [true, false]) func turnsCanBeAppended(answerHasEnded: Bool) throws {
-        let tokenizer = try tokenizer(template: v31Template)
-        let format = try ChatFormat.detect(tokenizer)
-        var cache = try format.encode(messages: [turns[0], turns[1]], tokenizer: tokenizer)
-        cache += try tokenizer.encode("Hello!", addedTokens: false)
-        if answerHasEnded { cache.append(try #require(tokenizer.eos)) }
-        cache += try format.encodeNextTurn("2+2?", answerHasEnded: answerHasEnded, tokenizer: tokenizer)
-        let whole = try format.encode(
-            messages: [turns[0], turns[1], .init(.assistant, "Hello!"), turns[3]], tokenizer: tokenizer)
-        #expect(cache == whole)
-    }
-
     @Test func whatCannotBeWrittenIsRefused() throws {
         let demo = try demoTokenizer.get()
         let v3 = try ChatFormat.detect(demo)
