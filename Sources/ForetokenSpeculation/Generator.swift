@@ -47,6 +47,15 @@ public enum GenerationEvent: Sendable {
     case token(Int32)
 }
 
+extension GenerationError {
+    static func overflow(position: Int) -> GenerationError {
+        GenerationError(
+            description:
+                "the logits for position \(position) are not finite: the checkpoint's weights or scales overflow FP32; "
+                + "it is damaged or was exported wrongly")
+    }
+}
+
 /// What a generation came to.
 public struct GenerationResult: Sendable {
     /// Generated tokens, the one that ended the generation included.
@@ -113,7 +122,8 @@ public final class Generator {
     /// Appends the prompt to the context and continues it.
     ///
     /// - Parameter observe: sees every event in order and may end the generation.
-    /// - Throws: `GenerationError` when the prompt is empty, holds unknown ids or does not fit; nothing has been run then.
+    /// - Throws: `GenerationError` when the prompt is empty, holds unknown ids or does not fit (nothing has been run then),
+    ///   or when the model's logits overflow.
     public func generate(
         _ request: GenerationRequest, observe: (GenerationEvent) -> Continuation = { _ in .proceed }
     ) throws -> GenerationResult {
@@ -132,6 +142,7 @@ public final class Generator {
         prefill(request.prompt, &run, observe)
         let promptCount = verifier.position - seen
         while run.reason == nil { round(&run, observe) }
+        if let failure = run.failure { throw failure }
         return result(run, promptCount: promptCount, started: started)
     }
 
@@ -140,6 +151,8 @@ public final class Generator {
         var policy: DraftPolicy
         let sampler: Sampler
         let stopTokens: [Int32]
+        /// What stopped the generation for good.
+        var failure: GenerationError?
         /// Token count at which the limit is reached.
         let end: Int
         var telemetry = Telemetry()
@@ -196,7 +209,10 @@ public final class Generator {
             }
         }
         run.firstGenerated = tokenCount
-        let first = draw(row: 0, run)
+        guard let first = draw(row: 0, &run) else {
+            run.firstGenerated = tokenCount
+            return
+        }
         run.firstTokenTime = MonotonicClock.now
         emit(first, &run, observe)
     }
@@ -263,17 +279,22 @@ public final class Generator {
         return limit
     }
 
-    /// The verifier's token for the next position, from row `row` of its step.
-    private func draw(row: Int, _ run: Run) -> Int32 {
-        run.sampler.isUnfiltered
+    /// The verifier's token for the next position, from row `row` of its step; nil when its logits overflowed.
+    private func draw(row: Int, _ run: inout Run) -> Int32? {
+        let token =
+            run.sampler.isUnfiltered
             ? verifier.drawn(row: row) : run.sampler.pick(verifier.logits(row: row), position: tokenCount)
+        if verifier.logits(row: row)[Int(token)].isFinite { return token }
+        run.reason = .cancelled
+        run.failure = .overflow(position: tokenCount)
+        return nil
     }
 
     /// Emits the verifier's token after each right draft, up to the first wrong one. Returns the drafts accepted.
     private func accept(_ length: Int, _ run: inout Run, _ observe: (GenerationEvent) -> Continuation) -> Int {
         for i in 0...length {
             let guess = i < length ? tokens[tokenCount] : -1
-            let token = draw(row: i, run)
+            guard let token = draw(row: i, &run) else { return i }
             emit(token, &run, observe)
             if token != guess || run.reason != nil { return token == guess ? i + 1 : i }
         }

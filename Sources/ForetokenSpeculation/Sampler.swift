@@ -3,7 +3,7 @@ import ForetokenModel
 
 /// How a token is drawn from logits.
 public struct SamplingOptions: Sendable, Equatable {
-    /// Divides the logits; 0 takes the largest.
+    /// Divides the logits; below 1e-6 the largest is taken.
     public var temperature: Float = 0
     /// Keeps the k most likely tokens; 0 keeps all.
     public var topK = 0
@@ -82,8 +82,8 @@ public final class Sampler {
     /// Whether `rule` says everything; otherwise only `pick` gives the token.
     var isUnfiltered: Bool { isGreedy || !options.isFiltered }
 
-    /// Temperatures whose inverse overflows are as good as 0.
-    private var isGreedy: Bool { !(options.temperature > 0 && (1 / options.temperature).isFinite) }
+    /// Below a millionth only exact ties are left to chance, and scaled logits would soon overflow.
+    private var isGreedy: Bool { options.temperature < 1e-6 }
 
     /// Writes the surviving ids to `kept` and returns their number, at least 1.
     private func filter(_ values: UnsafePointer<Float>, _ count: Int, _ inverse: Float) -> Int {

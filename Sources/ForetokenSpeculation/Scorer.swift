@@ -27,8 +27,8 @@ public struct Score: Sendable {
 public struct MTPScore: Sendable {
     /// One module's result.
     public struct Module: Sendable {
-        /// Mean nats of the tokens it guesses, over targets inside the text.
-        public var negativeLogLikelihood = 0.0
+        /// Mean nats of the tokens it guesses, over targets inside the text; nil without any.
+        public var negativeLogLikelihood: Double?
         /// Entry i is the best guess for position i + 2 + module index.
         public var argmax: [Int32] = []
     }
@@ -80,6 +80,9 @@ public final class Scorer {
         }
         if mtpDepth > 0, let draftHead {
             pass.score.mtp!.recursive = chains(tokens, verifier, draftHead, depth: mtpDepth)
+        }
+        if let position = pass.score.logProbabilities.firstIndex(where: { $0?.isFinite == false }) {
+            throw GenerationError.overflow(position: position)
         }
         finish(&pass, count: tokens.count)
         return pass.score

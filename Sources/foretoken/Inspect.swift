@@ -45,7 +45,11 @@ extension Inspection {
             facts.add("  \(type)", Format.bytes(bytes))
         }
         var text = facts.rendered(on: terminal)
-        if problems.isEmpty { return text + "\n" + terminal.styled("This checkpoint can be used.", .green) + "\n" }
+        if problems.isEmpty {
+            return text + "\n"
+                + terminal.styled(
+                    "The files fit together and can be loaded; weight values are checked while loading.", .green) + "\n"
+        }
         text += "\n" + terminal.styled("\(problems.count) problem\(problems.count == 1 ? "" : "s"):", .red) + "\n"
         for problem in problems { text += "- \(problem)\n" }
         return text

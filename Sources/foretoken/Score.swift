@@ -58,6 +58,10 @@ struct Score: ParsableCommand {
         }
         // A window of one token would have nothing before it to go by.
         let context = max(2, try open.context(for: ids.count))
+        if mtpDepth > 0 && ids.count > context {
+            throw InputError(
+                "--mtp-depth needs the whole text in one window of \(context) tokens; this text has \(ids.count)")
+        }
         let scorer = open.makeScorer(try open.load(context: context), context: context)
         let bar = ProgressBar("scoring", delayNanoseconds: 1_000_000_000, terminal: Console.terminal)
         var score: ForetokenSpeculation.Score

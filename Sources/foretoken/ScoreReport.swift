@@ -16,15 +16,37 @@ struct ScoreReport: Encodable {
     }
 
     struct Module: Encodable {
-        let nll: Double
+        let nll: Double?
         let argmax: [Int32]
+
+        func encode(to encoder: any Encoder) throws {
+            var container = encoder.container(keyedBy: CodingKeys.self)
+            try container.encode(nll, forKey: .nll)
+            try container.encode(argmax, forKey: .argmax)
+        }
+
+        private enum CodingKeys: CodingKey {
+            case nll, argmax
+        }
     }
 
     struct MTP: Encodable {
-        let nll: Double
+        let nll: Double?
         let argmax: [Int32]
         let modules: [Module]
         let recursive: [[Int32]]
+
+        func encode(to encoder: any Encoder) throws {
+            var container = encoder.container(keyedBy: CodingKeys.self)
+            try container.encode(nll, forKey: .nll)
+            try container.encode(argmax, forKey: .argmax)
+            try container.encode(modules, forKey: .modules)
+            try container.encode(recursive, forKey: .recursive)
+        }
+
+        private enum CodingKeys: CodingKey {
+            case nll, argmax, modules, recursive
+        }
     }
 
     let tokens: [Int32]
@@ -81,7 +103,7 @@ extension ScoreReport {
         table.add("perplexity", perplexity.map { Format.fixed($0, 3) } ?? "–")
         if let bits_per_byte { table.add("bits per byte", Format.fixed(bits_per_byte, 4)) }
         for (index, module) in (mtp?.modules ?? []).enumerated() {
-            table.add("MTP module \(index), nats per token", Format.fixed(module.nll, 4))
+            table.add("MTP module \(index), nats per token", module.nll.map { Format.fixed($0, 4) } ?? "–")
             table.add("MTP module \(index), guesses right", Format.percent(shareRight(module, offset: 2 + index)))
         }
         for (index, chain) in (mtp?.recursive ?? []).enumerated() {
