@@ -78,18 +78,18 @@ package struct DraftPolicy {
     /// First rounds, whose times are not believed: caches and workers are still waking up.
     private static let warmupRounds = 2
     /// Drafting rounds, and all rounds, before anything is decided.
-    private static let trialDrafting = 5
-    private static let trialRounds = 8
+    private static let trialDrafting = 4
+    private static let trialRounds = 7
     /// Rounds of a probe while drafting is off, or of a refreshed baseline while it is on.
-    private static let excursionRounds = 4
+    private static let excursionRounds = 3
     /// Share of elapsed time that probes may lose.
-    private static let probeBudget = 0.006
+    private static let probeBudget = 0.004
     /// Fewest drafting rounds between two baselines, and undrafted ones between two probes.
     private static let baselineGap = 64.0
-    private static let probeGap = 16.0
+    private static let probeGap = 32.0
     /// Share of elapsed time that the first probe may lose; every probe that fails halves the share, down to the budget.
     /// The beginning of a text says little about the rest of it.
-    private static let firstProbeBudget = 0.02
+    private static let firstProbeBudget = 0.008
 
     private mutating func shouldDraft() -> Bool {
         rounds += 1
@@ -264,7 +264,7 @@ private struct Recent {
 /// How often drafts of a given confidence hold, learnt while running.
 private struct Calibration {
     static let bucketCount = 8
-    private var held = SIMD8<Double>(0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.97)
+    private var held = SIMD8<Double>(0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.85, 0.96)
     /// How often the draft after one of that confidence holds, given that that one held.
     private var next = SIMD8<Double>(0.4, 0.4, 0.5, 0.5, 0.6, 0.65, 0.7, 0.8)
 

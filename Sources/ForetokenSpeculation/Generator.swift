@@ -88,8 +88,6 @@ public final class Generator {
     private var tokenCount = 0
     private let drawable: Int
 
-    /// Whether drafts can be made.
-    public var canDraft: Bool { draftHead != nil }
     /// Number of tokens in the context so far.
     public var contextCount: Int { tokenCount }
 
@@ -209,10 +207,7 @@ public final class Generator {
             }
         }
         run.firstGenerated = tokenCount
-        guard let first = draw(row: 0, &run) else {
-            run.firstGenerated = tokenCount
-            return
-        }
+        guard let first = draw(row: 0, &run) else { return }
         run.firstTokenTime = MonotonicClock.now
         emit(first, &run, observe)
     }
@@ -243,8 +238,8 @@ public final class Generator {
         run.policy.record(drafted: length, accepted: accepted, limit: limit, times: times)
     }
 
-    /// Most hidden rows kept while drafting is off; a probe catches up with the newest
-    /// half or more of them, in one narrow step.
+    /// Most hidden rows kept while drafting is off; a probe catches up with the newest half or more of them, in one
+    /// narrow step.
     private static let waitingRows = 16
 
     /// Writes drafts behind the newest token, as many as the policy finds worth verifying, and returns their number. A
