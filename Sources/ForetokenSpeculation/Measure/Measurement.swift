@@ -1,0 +1,192 @@
+/// A number with its 95 % interval.
+public struct Estimate: Sendable, Equatable {
+    /// The point estimate.
+    public let value: Double
+    /// Bounds of the 95 % interval; equal to `value` where nothing varies.
+    public let low: Double
+    public let high: Double
+    /// Trials behind it.
+    public let count: Int
+
+    /// An estimate; see the fields.
+    public init(value: Double, low: Double, high: Double, count: Int) {
+        self.value = value
+        self.low = low
+        self.high = high
+        self.count = count
+    }
+}
+
+/// What `measure` found out: how often drafts hold, on which text and at which temperature, and what that buys here.
+public struct Measurement: Sendable {
+    /// What was measured, and on what.
+    public var subject = Subject()
+    /// One entry for each temperature.
+    public var conditions: [Condition] = []
+    /// What steps cost on this machine; nil when not measured.
+    public var costs: StepCosts?
+    /// Off first, then the draft lengths in ascending order, `auto` last. Empty when not measured.
+    public var speeds: [SpeedComparison] = []
+    /// What the adaptive policy did; nil when it was not run.
+    public var adaptive: AdaptiveChoice?
+    /// By verifier layer with experts: how many distinct ones windows of tokens touch.
+    public var overlap: [LayerOverlap] = []
+    /// Whether it was cut short: all figures are of what had been done by then.
+    public var isPartial = false
+
+    /// Nothing measured yet.
+    public init() {}
+}
+
+extension Measurement {
+    /// What was measured, and on what.
+    public struct Subject: Sendable {
+        /// The checkpoint's name.
+        public var model = ""
+        /// The suite's or text's name.
+        public var source = ""
+        /// `raw`, `chat` or `text`.
+        public var format = "raw"
+        public var threads = 0
+        public var instructionSet = ""
+        public var cacheType = ""
+        /// The processor's name, as it calls itself.
+        public var processor = ""
+        /// Most drafts of a chain.
+        public var depth = 0
+        /// Most tokens generated for a prompt; 0 for a given text.
+        public var maximumTokens = 0
+        public var prompts = 0
+        public var seed: UInt64 = 0
+        /// The sampling filters, as the command line spells them; empty without any.
+        public var filters = ""
+
+        /// Nothing known yet.
+        public init() {}
+    }
+
+    /// Everything found at one temperature.
+    public struct Condition: Sendable {
+        public var temperature: Float
+        /// Each domain in the order of the suite, then all together under the name `all` when there are several.
+        public var domains: [DomainAcceptance]
+
+        /// See the fields.
+        public init(temperature: Float, domains: [DomainAcceptance]) {
+            self.temperature = temperature
+            self.domains = domains
+        }
+    }
+
+    /// How often drafts held in one domain, at one temperature.
+    public struct DomainAcceptance: Sendable {
+        public var domain: String
+        public var prompts: Int
+        /// Positions at which a chain of drafts was started.
+        public var positions: Int
+        /// A chain from every position. Entry d − 1: draft d holds, given that those before it did.
+        public var conditional: [Estimate]
+        /// The same: drafts 1…d all hold.
+        public var cumulative: [Estimate]
+        /// By draft length 1…depth: what real rounds come to. Empty for a given text.
+        public var rounds: [RoundAcceptance]
+        /// Draft 1 against its own probability, ascending; empty bins are left out.
+        public var reliability: [ReliabilityBin]
+        /// How the two distributions agree; nil at temperature 0.
+        public var agreement: SamplingAgreement?
+        /// A given text only: share of positions whose first draft is the text's token, and whose verifier's choice is.
+        public var textAgreement: TextAgreement?
+    }
+
+    /// Rounds of one fixed draft length.
+    public struct RoundAcceptance: Sendable {
+        public var draftLength: Int
+        public var rounds: Int
+        /// Accepted drafts over drafts tried.
+        public var rate: Estimate
+        /// Entry d − 1: draft d is accepted, given that those before it were.
+        public var conditional: [Estimate]
+        /// 1 + accepted drafts a round.
+        public var tokensPerRound: Estimate
+    }
+
+    /// Drafts whose own probability lies in a range.
+    public struct ReliabilityBin: Sendable {
+        public var lowest: Double
+        public var highest: Double
+        /// Mean of the drafts' own probabilities.
+        public var confidence: Double
+        /// Share that held.
+        public var accepted: Estimate
+    }
+
+    /// The verifier's distribution p and the draft's q at the same position, both after temperature and filters: how
+    /// often a draft can hold, by the rule that picks it.
+    public struct SamplingAgreement: Sendable {
+        /// Σ min(p, q): no lossless rule accepts more often.
+        public var overlap: Estimate
+        /// Σ_i 1 / Σ_j max(p_j / p_i, q_j / q_i): noise shared between draft and verifier, the rule used here
+        /// (Gumbel coupling, arXiv 2408.07978).
+        public var keyed: Estimate
+        /// How often drafts really held, at the same positions.
+        public var observed: Estimate
+        /// p(argmax q): a draft that always takes its likeliest token.
+        public var argmaxDraft: Estimate
+        /// Σ p q: a draft drawn with noise of its own.
+        public var independentDraft: Estimate
+    }
+
+    /// How well a given text was foreseen.
+    public struct TextAgreement: Sendable {
+        /// Draft 1 is the text's token.
+        public var draft: Estimate
+        /// The verifier's likeliest token is the text's.
+        public var verifier: Estimate
+    }
+
+    /// Distinct experts that windows of consecutive tokens touch in one layer.
+    public struct LayerOverlap: Sendable {
+        public var layer: Int
+        public var experts: Int
+        /// Entry w − 1: mean number for w tokens.
+        public var distinct: [Double]
+        /// The same if tokens chose experts independently and uniformly.
+        public var uniform: [Double]
+    }
+
+    /// What steps take here, in nanoseconds: medians over contexts of the suite.
+    public struct StepCosts: Sendable {
+        /// Entry r − 1: a verify step with r rows, head included.
+        public var verify: [Double]
+        /// Entry c − 1: making up for c accepted rows, and the first draft.
+        public var firstDraft: [Double]
+        /// Each further draft.
+        public var laterDraft: Double
+        /// Cached positions at which these were taken, on average.
+        public var meanContext: Int
+        /// Bytes of weights that a step with one row reads, and the machine's read bandwidth in bytes a second.
+        public var bytesPerStep: Double
+        public var bandwidth: Double
+    }
+
+    /// One draft mode's speed against no drafts, in runs that took turns.
+    public struct SpeedComparison: Sendable {
+        /// `off`, `1`…`8` or `auto`.
+        public var draft: String
+        public var temperature: Float
+        /// Speed-up that acceptance and step costs foretell; nil for `auto`, 1 for `off`.
+        public var predicted: Double?
+        /// Speed-up seen, over prompts.
+        public var measured: Estimate
+        public var tokensPerSecond: Double
+        public var tokensPerRound: Double
+    }
+
+    /// What the adaptive policy did, and why.
+    public struct AdaptiveChoice: Sendable {
+        /// Entry k: share of rounds that verified k drafts.
+        public var shares: [Double]
+        /// One sentence with the figures that decided.
+        public var reason: String
+    }
+}
