@@ -9,6 +9,8 @@ final class Decoder {
     let kernels: KernelTable
     let pool: WorkerPool
     let space: Workspace
+    /// Set while a step is looked at.
+    var observation: Observation?
     private let rotation: Rotation
     private let sigma: Float
 
@@ -81,6 +83,7 @@ final class Decoder {
         _ weights: AttentionWeights, _ cache: LatentEntries, _ rows: Int, _ position: Int, firstWanted: Int
     ) -> ProductJob {
         normalise(space.residual, weights.inputNorm, into: space.normed, rows)
+        show(.attentionNorm, space.normed, width: configuration.hiddenSize, rows: rows)
         let wanted = rows - firstWanted
         let input = foretoken_rows(base: space.normed[row: firstWanted], stride: space.normed.stride, index: nil)
         let latent = ProductJob(
@@ -93,6 +96,7 @@ final class Decoder {
                 weights.queryUp, input: space.normed.rows, output: space.query.rows, rowCount: wanted)
         }
         multiply(ProductJob(down, input: input, output: space.queryRank.rows, rowCount: wanted), latent)
+        show(.queryDown, space.queryRank, width: Int(down.matrix.pointee.rows), rows: wanted)
         store(weights, cache, rows, position)
         for row in 0..<wanted {
             let values = space.queryRank[row: row]
@@ -111,11 +115,14 @@ final class Decoder {
             ProductJob(
                 layer.attention.output, input: space.attended.rows, output: space.residual.rows, rowCount: rows,
                 adds: true))
+        show(.attentionOutput, space.residual, width: configuration.hiddenSize, rows: rows)
         normalise(space.residual, layer.feedForwardNorm, into: space.normed, rows)
+        show(.feedForwardNorm, space.normed, width: configuration.hiddenSize, rows: rows)
         switch layer.feedForward {
         case .dense(let mlp): dense(mlp, rows)
         case .moe(let experts): mixture(experts, rows)
         }
+        show(.feedForwardOutput, space.residual, width: configuration.hiddenSize, rows: rows)
     }
 
     /// The reference implementation gives q_a_layernorm and kv_a_layernorm its default epsilon, whatever the config says.
@@ -123,6 +130,7 @@ final class Decoder {
 
     /// Normalises the latent (never the rotary key), rotates the key, and appends both to the cache.
     private func store(_ weights: AttentionWeights, _ cache: LatentEntries, _ rows: Int, _ position: Int) {
+        show(.latentDown, space.latent, width: cache.rank + cache.rope, rows: rows)
         for row in 0..<rows {
             let latent = space.latent[row: row]
             kernels.pointee.rms_norm(
@@ -132,6 +140,7 @@ final class Decoder {
             kernels.pointee.store_latent(
                 latent, cache.entry(position + row), cache.format, Int32(cache.rank + cache.rope))
         }
+        show(.latent, space.latent, width: cache.rank + cache.rope, rows: rows)
     }
 
     private func attend(
@@ -151,6 +160,7 @@ final class Decoder {
             multiply(query)
             pool.run(PromptAttentionPhase(step: step))
         }
+        showAttention(rows)
     }
 
     // MARK: Feed-forward
@@ -159,6 +169,7 @@ final class Decoder {
         multiply(
             ProductJob(
                 gate: mlp.gate, up: mlp.up, input: space.normed.rows, output: space.shared.rows, rowCount: rows))
+        show(.shared, space.shared, width: Int(mlp.gate.matrix.pointee.rows), rows: rows)
         multiply(
             ProductJob(mlp.down, input: space.shared.rows, output: space.residual.rows, rowCount: rows, adds: true))
     }
@@ -179,7 +190,12 @@ final class Decoder {
             route(experts, rows)
             activate(experts, input, beside: nil)
         }
+        showExperts()
+        if let shared = experts.shared {
+            show(.shared, space.shared, width: Int(shared.gate.matrix.pointee.rows), rows: rows)
+        }
         combine(experts, rows)
+        show(.experts, space.mixed, width: configuration.hiddenSize, rows: rows)
     }
 
     /// A router this small is faster on one thread than a meeting of all of them.
@@ -192,12 +208,14 @@ final class Decoder {
             chosen: Int32(configuration.expertsPerToken), scale: configuration.routedScalingFactor,
             normalise: configuration.normalizesExpertWeights)
         let perRow = configuration.expertsPerToken
+        show(.router, space.routerLogits, width: configuration.routedExpertCount, rows: rows)
         for row in 0..<rows {
             kernels.pointee.route(
                 &router, space.routerLogits[row: row], space.experts.chosen.pointer + row * perRow,
                 space.experts.weights.pointer + row * perRow, space.routerScratch.base)
         }
         space.experts.group(rows: rows)
+        showRouting(rows: rows)
     }
 
     /// SwiGLU rows of every active expert: each expert's weights are read once for all its rows.

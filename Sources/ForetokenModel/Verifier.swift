@@ -11,6 +11,8 @@ public final class Verifier {
     public var capacity: Int { cache.capacity }
     /// Rows of the last step that `hidden(row:)` may be asked for.
     public private(set) var rowCount = 0
+    /// Looks on at every step.
+    public var observer: (any StepObserver)?
 
     /// Most rows of one verify window.
     public static let windowRows = Workspace.narrowRows
@@ -43,10 +45,16 @@ public final class Verifier {
             decoder.kernels.pointee.decode_row(weights.embedding.matrix, tokens[row], residual[row: row])
         }
         decoder.begin(rows: count, position: position)
+        decoder.observation = observer.map { Observation($0, position: position) }
+        decoder.show(.embedding, residual, width: weights.configuration.hiddenSize, rows: count)
         for (index, layer) in weights.layers.enumerated() {
+            decoder.observation?.layer = index
             decoder.run(layer, cache.layer(index), rows: count, position: position)
         }
+        decoder.observation?.layer = nil
         decoder.normalise(residual, weights.finalNorm, into: hiddenRows, count)
+        decoder.show(.finalNorm, hiddenRows, width: weights.configuration.hiddenSize, rows: count)
+        decoder.observation = nil
         position += count
         rowCount = count
     }
@@ -61,6 +69,14 @@ public final class Verifier {
         head.run(
             weights.head, input: input, count: count, rule: rule ?? greedy,
             position: position - rowCount + first + 1)
+        if let observer, observer.wantsValues {
+            observer.saw(
+                StepSite(layer: nil, operation: .logits, expert: nil),
+                StepRows(
+                    base: head.logitRows.base, stride: head.logitRows.stride,
+                    width: weights.configuration.vocabularySize, count: count,
+                    firstPosition: position - rowCount + first))
+        }
     }
 
     /// The token that the rule of the last `computeLogits` draws for its row `row`.

@@ -91,6 +91,12 @@ public final class Generator {
     /// Number of tokens in the context so far.
     public var contextCount: Int { tokenCount }
 
+    /// Looks on at every step of the verifier.
+    public var observer: (any StepObserver)? {
+        get { verifier.observer }
+        set { verifier.observer = newValue }
+    }
+
     /// - Parameters:
     ///   - capacity: context size in tokens.
     ///   - drafting: whether the MTP modules may be used; false saves their caches.

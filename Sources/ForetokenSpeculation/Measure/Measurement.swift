@@ -2,8 +2,9 @@
 public struct Estimate: Sendable, Equatable {
     /// The point estimate.
     public let value: Double
-    /// Bounds of the 95 % interval; equal to `value` where nothing varies.
+    /// Lower bound of the interval; both bounds equal `value` where nothing varies.
     public let low: Double
+    /// Upper bound.
     public let high: Double
     /// Trials behind it.
     public let count: Int
@@ -47,8 +48,11 @@ extension Measurement {
         public var source = ""
         /// `raw`, `chat` or `text`.
         public var format = "raw"
+        /// Worker threads.
         public var threads = 0
+        /// Kernels used.
         public var instructionSet = ""
+        /// Element type of the latent cache.
         public var cacheType = ""
         /// The processor's name, as it calls itself.
         public var processor = ""
@@ -56,7 +60,9 @@ extension Measurement {
         public var depth = 0
         /// Most tokens generated for a prompt; 0 for a given text.
         public var maximumTokens = 0
+        /// Prompts or texts measured.
         public var prompts = 0
+        /// Seed of the sampling noise.
         public var seed: UInt64 = 0
         /// The sampling filters, as the command line spells them; empty without any.
         public var filters = ""
@@ -67,6 +73,7 @@ extension Measurement {
 
     /// Everything found at one temperature.
     public struct Condition: Sendable {
+        /// 0 is greedy.
         public var temperature: Float
         /// Each domain in the order of the suite, then all together under the name `all` when there are several.
         public var domains: [DomainAcceptance]
@@ -80,7 +87,9 @@ extension Measurement {
 
     /// How often drafts held in one domain, at one temperature.
     public struct DomainAcceptance: Sendable {
+        /// The suite's name for it.
         public var domain: String
+        /// Prompts of the domain.
         public var prompts: Int
         /// Positions at which a chain of drafts was started.
         public var positions: Int
@@ -100,7 +109,9 @@ extension Measurement {
 
     /// Rounds of one fixed draft length.
     public struct RoundAcceptance: Sendable {
+        /// Drafts of every round.
         public var draftLength: Int
+        /// Rounds, over all prompts.
         public var rounds: Int
         /// Accepted drafts over drafts tried.
         public var rate: Estimate
@@ -112,7 +123,9 @@ extension Measurement {
 
     /// Drafts whose own probability lies in a range.
     public struct ReliabilityBin: Sendable {
+        /// Lower end of the range.
         public var lowest: Double
+        /// Upper end of the range.
         public var highest: Double
         /// Mean of the drafts' own probabilities.
         public var confidence: Double
@@ -146,7 +159,9 @@ extension Measurement {
 
     /// Distinct experts that windows of consecutive tokens touch in one layer.
     public struct LayerOverlap: Sendable {
+        /// Decoder layer.
         public var layer: Int
+        /// Routed experts there are.
         public var experts: Int
         /// Entry w − 1: mean number for w tokens.
         public var distinct: [Double]
@@ -164,8 +179,9 @@ extension Measurement {
         public var laterDraft: Double
         /// Cached positions at which these were taken, on average.
         public var meanContext: Int
-        /// Bytes of weights that a step with one row reads, and the machine's read bandwidth in bytes a second.
+        /// Bytes of weights that a step with one row reads.
         public var bytesPerStep: Double
+        /// What the machine reads from memory with all threads, in bytes a second.
         public var bandwidth: Double
     }
 
@@ -173,12 +189,15 @@ extension Measurement {
     public struct SpeedComparison: Sendable {
         /// `off`, `1`…`8` or `auto`.
         public var draft: String
+        /// 0 is greedy.
         public var temperature: Float
         /// Speed-up that acceptance and step costs foretell; nil for `auto`, 1 for `off`.
         public var predicted: Double?
         /// Speed-up seen, over prompts.
         public var measured: Estimate
+        /// Generated tokens a second, the prompt's time left out.
         public var tokensPerSecond: Double
+        /// Generated tokens a verify step.
         public var tokensPerRound: Double
     }
 
