@@ -29,8 +29,11 @@ enum InputFile {
     static func text(_ path: String) throws -> String { try text(bytes(path), source: path) }
 
     /// The lines of a text file without their line ends, and their numbers from 1. A final line end makes no extra line.
-    static func lines(_ path: String) throws -> [(number: Int, bytes: [UInt8])] {
-        var lines = try bytes(path).split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+    static func lines(_ path: String) throws -> [(number: Int, bytes: [UInt8])] { lines(of: try bytes(path)) }
+
+    /// The same of a file already read.
+    static func lines(of bytes: [UInt8]) -> [(number: Int, bytes: [UInt8])] {
+        var lines = bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
         if lines.last?.isEmpty == true { lines.removeLast() }
         return lines.enumerated().map { index, line in
             (index + 1, Array(line.last == UInt8(ascii: "\r") ? line.dropLast() : line))

@@ -4,8 +4,10 @@ import ForetokenSpeculation
 /// Results as JSON.
 enum JSONOutput {
     /// One line for standard output, keys in alphabetical order.
-    static func line(_ value: some Encodable) throws -> [UInt8] {
+    /// - Parameter snakeCase: whether keys are to be spelt the JSON way.
+    static func line(_ value: some Encodable, snakeCase: Bool = false) throws -> [UInt8] {
         let encoder = JSONEncoder()
+        if snakeCase { encoder.keyEncodingStrategy = .convertToSnakeCase }
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         return Array(try encoder.encode(value)) + [UInt8(ascii: "\n")]
     }

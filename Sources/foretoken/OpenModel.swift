@@ -90,15 +90,18 @@ struct OpenModel {
     }
 
     /// Reads all weights.
-    /// - Parameter context: tokens the caches will hold; counted in the check that everything fits.
-    func load(context: Int) throws -> Model {
+    /// - Parameters:
+    ///   - context: tokens the caches will hold; counted in the check that everything fits.
+    ///   - copies: sets of caches there will be.
+    func load(context: Int, copies: Int = 1) throws -> Model {
         let pool = try WorkerPool.make(threads: options.threads)
         try Interrupts.install()
         let total = checkpoint.tensors.values.reduce(0) { $0 + $1.range.count }
         let bar = ProgressBar("loading", delayNanoseconds: 300_000_000, terminal: Console.terminal)
         let weights = try ModelWeights(
             checkpoint: checkpoint, layout: layout, pool: pool,
-            reservedBytes: Model.workingBytes(
+            reservedBytes: copies
+                * Model.workingBytes(
                 configuration, modules: layout.mtp.count, context: context, cacheType: options.cacheType,
                 workers: pool.workerCount)
         ) { fraction in
@@ -121,6 +124,13 @@ struct OpenModel {
     func makeGenerator(_ model: Model, context: Int, draft: DraftMode) throws -> Generator {
         try Generator(
             model: model, capacity: context, cacheType: options.cacheType, drafting: draft != .off,
+            drawable: tokenizer?.vocabularyCount)
+    }
+
+    /// A measurer for texts of that size.
+    func makeMeasurer(_ model: Model, plan: MeasuringPlan, context: Int) throws -> Measurer {
+        try Measurer(
+            model: model, plan: plan, context: context, cacheType: options.cacheType,
             drawable: tokenizer?.vocabularyCount)
     }
 

@@ -57,12 +57,20 @@ struct PromptLine: Decodable {
     }
 
     private func wanted(_ flags: PromptFlags) throws -> Prompt {
-        switch (prompt, prompt_tokens, messages) {
+        try Prompt(
+            text: prompt, tokens: prompt_tokens, messages: messages, format: flags.format, system: flags.system)
+    }
+}
+
+extension Prompt {
+    /// What a line of a file asks for, in exactly one of three ways.
+    init(text: String?, tokens: [Int]?, messages: [PromptLine.Message]?, format: PromptFormat, system: String?) throws {
+        switch (text, tokens, messages) {
         case (let text?, nil, nil):
-            return flags.format == .raw ? .text(text) : .messages(ChatMessage.opening(flags.system, text))
-        case (nil, let tokens?, nil): return .tokens(tokens.map { Int32(clamping: $0) })
+            self = format == .raw ? .text(text) : .messages(ChatMessage.opening(system, text))
+        case (nil, let tokens?, nil): self = .tokens(tokens.map { Int32(clamping: $0) })
         case (nil, nil, let messages?):
-            return .messages(
+            self = .messages(
                 try messages.map { message in
                     guard let role = ChatMessage.Role(rawValue: message.role) else {
                         throw InputError("unknown role \"\(message.role)\"; roles are system, user and assistant")
@@ -96,7 +104,7 @@ private struct Anything: Decodable {
 
 extension DecodingError {
     /// The cause in one sentence, with the key it is about.
-    fileprivate var sentence: String {
+    var sentence: String {
         switch self {
         case .typeMismatch(let type, let context): "\(Self.key(context)) must be of type \(type)"
         case .valueNotFound(_, let context): "\(Self.key(context)) must not be null"

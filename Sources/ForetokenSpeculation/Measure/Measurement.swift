@@ -1,5 +1,5 @@
 /// A number with its 95 % interval.
-public struct Estimate: Sendable, Equatable {
+public struct Estimate: Sendable, Equatable, Encodable {
     /// The point estimate.
     public let value: Double
     /// Lower bound of the interval; both bounds equal `value` where nothing varies.
@@ -19,7 +19,7 @@ public struct Estimate: Sendable, Equatable {
 }
 
 /// What `measure` found out: how often drafts hold, on which text and at which temperature, and what that buys here.
-public struct Measurement: Sendable {
+public struct Measurement: Sendable, Encodable {
     /// What was measured, and on what.
     public var subject = Subject()
     /// One entry for each temperature.
@@ -41,7 +41,7 @@ public struct Measurement: Sendable {
 
 extension Measurement {
     /// What was measured, and on what.
-    public struct Subject: Sendable {
+    public struct Subject: Sendable, Encodable {
         /// The checkpoint's name.
         public var model = ""
         /// The suite's or text's name.
@@ -72,7 +72,7 @@ extension Measurement {
     }
 
     /// Everything found at one temperature.
-    public struct Condition: Sendable {
+    public struct Condition: Sendable, Encodable {
         /// 0 is greedy.
         public var temperature: Float
         /// Each domain in the order of the suite, then all together under the name `all` when there are several.
@@ -86,7 +86,7 @@ extension Measurement {
     }
 
     /// How often drafts held in one domain, at one temperature.
-    public struct DomainAcceptance: Sendable {
+    public struct DomainAcceptance: Sendable, Encodable {
         /// The suite's name for it.
         public var domain: String
         /// Prompts of the domain.
@@ -95,7 +95,7 @@ extension Measurement {
         public var positions: Int
         /// A chain from every position. Entry d − 1: draft d holds, given that those before it did.
         public var conditional: [Estimate]
-        /// The same: drafts 1…d all hold.
+        /// Drafts 1…d all hold: the product of the conditional shares.
         public var cumulative: [Estimate]
         /// By draft length 1…depth: what real rounds come to. Empty for a given text.
         public var rounds: [RoundAcceptance]
@@ -108,7 +108,7 @@ extension Measurement {
     }
 
     /// Rounds of one fixed draft length.
-    public struct RoundAcceptance: Sendable {
+    public struct RoundAcceptance: Sendable, Encodable {
         /// Drafts of every round.
         public var draftLength: Int
         /// Rounds, over all prompts.
@@ -122,7 +122,7 @@ extension Measurement {
     }
 
     /// Drafts whose own probability lies in a range.
-    public struct ReliabilityBin: Sendable {
+    public struct ReliabilityBin: Sendable, Encodable {
         /// Lower end of the range.
         public var lowest: Double
         /// Upper end of the range.
@@ -135,7 +135,7 @@ extension Measurement {
 
     /// The verifier's distribution p and the draft's q at the same position, both after temperature and filters: how
     /// often a draft can hold, by the rule that picks it.
-    public struct SamplingAgreement: Sendable {
+    public struct SamplingAgreement: Sendable, Encodable {
         /// Σ min(p, q): no lossless rule accepts more often.
         public var overlap: Estimate
         /// Σ_i 1 / Σ_j max(p_j / p_i, q_j / q_i): noise shared between draft and verifier, the rule used here
@@ -150,7 +150,7 @@ extension Measurement {
     }
 
     /// How well a given text was foreseen.
-    public struct TextAgreement: Sendable {
+    public struct TextAgreement: Sendable, Encodable {
         /// Draft 1 is the text's token.
         public var draft: Estimate
         /// The verifier's likeliest token is the text's.
@@ -158,7 +158,7 @@ extension Measurement {
     }
 
     /// Distinct experts that windows of consecutive tokens touch in one layer.
-    public struct LayerOverlap: Sendable {
+    public struct LayerOverlap: Sendable, Encodable {
         /// Decoder layer.
         public var layer: Int
         /// Routed experts there are.
@@ -170,7 +170,7 @@ extension Measurement {
     }
 
     /// What steps take here, in nanoseconds: medians over contexts of the suite.
-    public struct StepCosts: Sendable {
+    public struct StepCosts: Sendable, Encodable {
         /// Entry r − 1: a verify step with r rows, head included.
         public var verify: [Double]
         /// Entry c − 1: making up for c accepted rows, and the first draft.
@@ -186,7 +186,7 @@ extension Measurement {
     }
 
     /// One draft mode's speed against no drafts, in runs that took turns.
-    public struct SpeedComparison: Sendable {
+    public struct SpeedComparison: Sendable, Encodable {
         /// `off`, `1`…`8` or `auto`.
         public var draft: String
         /// 0 is greedy.
@@ -202,7 +202,7 @@ extension Measurement {
     }
 
     /// What the adaptive policy did, and why.
-    public struct AdaptiveChoice: Sendable {
+    public struct AdaptiveChoice: Sendable, Encodable {
         /// Entry k: share of rounds that verified k drafts.
         public var shares: [Double]
         /// One sentence with the figures that decided.

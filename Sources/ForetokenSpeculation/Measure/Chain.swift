@@ -1,0 +1,162 @@
+import ForetokenModel
+
+/// The drafts made behind one token of a known text, each from the ones before it.
+struct Chain {
+    /// Position of the newest token the drafts know; draft d (from 1) is for `position + d`.
+    let position: Int
+    /// Draft d at index d − 1.
+    var drafts = SIMD8<Int32>(repeating: -1)
+    /// Draft 1's own probability.
+    var confidence: Float = 0
+    /// What the verifier says at `position + 1`.
+    var choice: Int32 = -1
+    /// The two distributions behind draft 1 and `choice`; nil at temperature 0.
+    var agreement: DistributionAgreement?
+}
+
+/// Everything drafted along one text.
+struct TextRecord {
+    let domain: String
+    /// The whole text, prompt included.
+    let tokens: [Int32]
+    /// Tokens before the first that the verifier chose; 1 for a given text.
+    let promptCount: Int
+    /// Whether the text was given: then the verifier's choices are beside it, not in it.
+    let isGiven: Bool
+    /// Token count at which generation would have been ended for its length.
+    let limit: Int
+    /// One for each position from `promptCount` on that has a next token, in order.
+    let chains: [Chain]
+
+    /// How draft d (from 1) of the chain went, if that is known: what it had to foresee was on the text's path. For a
+    /// generated text the verifier's choice is the text.
+    func held(_ chain: Chain, draft d: Int) -> Bool? {
+        let index = chain.position + d - 1 - promptCount
+        guard index < chains.count else { return nil }
+        for earlier in 1..<d where chain.drafts[earlier - 1] != tokens[chain.position + earlier] { return nil }
+        return chain.drafts[d - 1] == chains[index].choice
+    }
+
+    /// What rounds of a fixed draft length come to on a generated text. Chains do not depend on how rounds were cut, so
+    /// this is exactly what `Generator` would count.
+    /// Beside it, by draft position: how often such a draft was verified behind right ones only.
+    func rounds(length: Int) -> (telemetry: Telemetry, tried: [Int]) {
+        var telemetry = Telemetry()
+        var tried = [Int](repeating: 0, count: length)
+        var newest = promptCount
+        while newest + 1 < tokens.count {
+            let drafted = max(0, min(length, limit - newest - 2))
+            let drafts = chains[newest - promptCount].drafts
+            var accepted = 0
+            while accepted < drafted, newest + 1 + accepted < tokens.count,
+                drafts[accepted] == tokens[newest + 1 + accepted]
+            {
+                accepted += 1
+            }
+            telemetry.record(drafted: drafted, accepted: accepted)
+            for d in 0..<min(drafted, accepted + 1) { tried[d] += 1 }
+            newest += accepted + 1
+        }
+        return (telemetry, tried)
+    }
+}
+
+/// Runs known texts through verifier and draft head, and drafts behind every token of them. The prompt goes the way it
+/// goes while generating, everything after it has the same bits in any window: the drafts are those of real rounds.
+final class ChainPass {
+    private let verifier: Verifier
+    private let draftHead: MTPHead
+    private let depth: Int
+    private let drawable: Int
+    private let instructionSet: String
+    private var verifierShares: [Float]
+    private var draftShares: [Float]
+    private var room: [DistributionAgreement.SharedToken] = []
+
+    /// - Parameters:
+    ///   - depth: drafts of a chain.
+    ///   - drawable: ids from here on are never drawn.
+    init(_ verifier: Verifier, _ draftHead: MTPHead, depth: Int, drawable: Int, instructionSet: String) {
+        self.verifier = verifier
+        self.draftHead = draftHead
+        self.depth = depth
+        self.drawable = drawable
+        self.instructionSet = instructionSet
+        verifierShares = .init(repeating: 0, count: drawable)
+        draftShares = .init(repeating: 0, count: drawable)
+    }
+
+    /// - Returns: chains from position `promptCount` on; nil when `proceed` said no.
+    func run(_ tokens: [Int32], promptCount: Int, sampling: SamplingOptions, proceed: () -> Bool) -> [Chain]? {
+        let sampler = Sampler(sampling, limit: drawable, instructionSet: instructionSet)
+        var chains: [Chain] = []
+        let isComplete = tokens.withUnsafeBufferPointer { buffer -> Bool in
+            let text = buffer.baseAddress!
+            prefill(text, promptCount)
+            var start = promptCount
+            while start < tokens.count - 1 {
+                guard proceed() else { return false }
+                let rows = min(Verifier.windowRows, tokens.count - 1 - start)
+                verifier.forward(text + start, count: rows)
+                verifier.computeLogits(first: 0, count: rows, rule: sampler.rule)
+                for row in 0..<rows { chains.append(chain(text, start + row, row, sampler)) }
+                start += rows
+            }
+            return true
+        }
+        return isComplete ? chains : nil
+    }
+
+    /// Runs the prompt as `Generator` does.
+    func prefill(_ text: UnsafePointer<Int32>, _ count: Int) {
+        verifier.truncate(to: 0)
+        draftHead.clear()
+        while verifier.position < count {
+            let start = verifier.position
+            let rows = min((start / Verifier.chunkRows + 1) * Verifier.chunkRows, count) - start
+            verifier.forward(text + start, count: rows)
+            observe(0, count: rows, firstRow: start)
+            draftHead.catchUp(text, known: count)
+        }
+    }
+
+    private func observe(_ row: Int, count: Int, firstRow: Int) {
+        draftHead.observe(
+            verifier.hidden(row: row), stride: verifier.hiddenStride, count: count, firstRow: firstRow)
+    }
+
+    private func chain(_ text: UnsafePointer<Int32>, _ position: Int, _ row: Int, _ sampler: Sampler) -> Chain {
+        var chain = Chain(position: position)
+        let logits = verifier.logits(row: row)
+        chain.choice =
+            sampler.isUnfiltered ? verifier.drawn(row: row) : sampler.pick(logits, position: position + 1)
+        draftHead.catchUp(text, known: position + 1)
+        for d in 0..<depth {
+            let target = position + 1 + d
+            var (guess, confidence) = draftHead.drawDraft(
+                rule: sampler.rule, position: target, wantsConfidence: d == 0)
+            if !sampler.isUnfiltered {
+                guess = sampler.pick(draftHead.logits(row: 0), position: target)
+                if d == 0 { confidence = draftHead.confidence(of: guess, rule: sampler.rule) }
+            }
+            if d == 0 {
+                chain.confidence = confidence
+                if sampler.rule.inverseTemperature != 0 { chain.agreement = agreement(logits, sampler) }
+            }
+            chain.drafts[d] = guess
+            if d + 1 < depth { draftHead.advance(guess) }
+        }
+        observe(row, count: 1, firstRow: position)
+        return chain
+    }
+
+    private func agreement(_ logits: UnsafeMutableBufferPointer<Float>, _ sampler: Sampler) -> DistributionAgreement {
+        verifierShares.withUnsafeMutableBufferPointer { p in
+            draftShares.withUnsafeMutableBufferPointer { q in
+                sampler.distribution(logits, into: p.baseAddress!)
+                sampler.distribution(draftHead.logits(row: 0), into: q.baseAddress!)
+                return DistributionAgreement(UnsafeBufferPointer(p), UnsafeBufferPointer(q), room: &room)
+            }
+        }
+    }
+}

@@ -1,0 +1,309 @@
+import ForetokenHardware
+import ForetokenModel
+import ForetokenWeights
+
+/// What is to be measured, and how thoroughly.
+public struct MeasuringPlan: Sendable {
+    /// Draft lengths (1...8) to report rounds and speeds for, ascending.
+    public var lengths = [1, 2, 3, 4]
+    /// Whether the adaptive policy is timed beside them.
+    public var includesAuto = true
+    /// Temperatures, the most important first.
+    public var temperatures: [Float] = [0, 0.8]
+    /// Filters and seed; its temperature is ignored.
+    public var sampling = SamplingOptions()
+    /// Most tokens generated for a prompt.
+    public var maximumTokens = 96
+    /// Tokens that end an answer.
+    public var stopTokens: [Int32] = []
+    /// Seconds for timing steps and for racing the draft modes, at each temperature; 0 for neither.
+    public var timingSeconds = 20.0
+
+    /// The defaults.
+    public init() {}
+
+    /// Drafts of a chain.
+    var depth: Int { lengths.max() ?? 1 }
+}
+
+/// A prompt to continue, or a text to foresee.
+public struct MeasuredText: Sendable {
+    /// What kind of text it is.
+    public let domain: String
+    /// Ids of the prompt or text, BOS included where the model wants one.
+    public let tokens: [Int32]
+    /// Whether drafts are made along the text itself instead of its continuation.
+    public let isGiven: Bool
+
+    /// A text; see the fields.
+    public init(domain: String, tokens: [Int32], isGiven: Bool) {
+        self.domain = domain
+        self.tokens = tokens
+        self.isGiven = isGiven
+    }
+}
+
+/// Measures how often a checkpoint's drafts hold, and what that buys on this machine.
+public final class Measurer {
+    private let model: Model
+    private let plan: MeasuringPlan
+    private let generator: Generator
+    private let verifier: Verifier
+    private let draftHead: MTPHead
+    private let pass: ChainPass
+    private let drawable: Int
+    /// By temperature.
+    private var records: [[TextRecord]]
+
+    /// - Parameters:
+    ///   - context: tokens of the longest text with its continuation.
+    ///   - drawable: ids from here on have no token and are never drawn; nil when all may be.
+    /// - Throws: `GenerationError` when the checkpoint has no MTP module; `HardwareError` without memory for the caches.
+    public init(
+        model: Model, plan: MeasuringPlan, context: Int, cacheType: CacheType = .f32, drawable: Int? = nil
+    ) throws {
+        guard let draftHead = try model.makeMTPHead(context: context, cacheType: cacheType) else {
+            throw GenerationError(description: "the checkpoint has no MTP module, so there are no drafts to measure")
+        }
+        self.model = model
+        self.plan = plan
+        self.draftHead = draftHead
+        self.drawable = min(drawable ?? .max, model.configuration.vocabularySize)
+        verifier = try model.makeVerifier(context: context, cacheType: cacheType)
+        generator = try Generator(model: model, capacity: context, cacheType: cacheType, drawable: drawable)
+        pass = ChainPass(
+            verifier, draftHead, depth: plan.depth, drawable: self.drawable, instructionSet: model.instructionSet)
+        records = .init(repeating: [], count: plan.temperatures.count)
+    }
+
+    /// Measures along the texts, domains in turn, so that what is there after an interruption tells of all of them.
+    ///
+    /// - Parameter proceed: told what is going on and the fraction done of it; false ends the work with what there is.
+    /// - Throws: `GenerationError` for texts the model cannot take or logits that overflow; `HardwareError`.
+    public func run(
+        _ texts: [MeasuredText], proceed: (_ stage: String, _ fraction: Double) -> Bool
+    ) throws -> Measurement {
+        let texts = Self.interleaved(texts)
+        var measurement = Measurement()
+        let overlap = OverlapRecorder(
+            layers: model.configuration.layerCount, experts: model.configuration.routedExpertCount)
+        measurement.isPartial = try !draft(texts, overlap, proceed)
+        measurement.conditions = zip(plan.temperatures, records).compactMap { temperature, records in
+            records.isEmpty ? nil : condition(temperature, records)
+        }
+        measurement.overlap = overlap.layers
+        if !measurement.isPartial && plan.timingSeconds > 0 {
+            measurement.isPartial = try !time(texts, &measurement, proceed)
+        }
+        return measurement
+    }
+
+    // MARK: Acceptance
+
+    private func draft(
+        _ texts: [MeasuredText], _ overlap: OverlapRecorder, _ proceed: (String, Double) -> Bool
+    ) throws -> Bool {
+        model.pool.startSpinning()
+        defer { model.pool.stopSpinning() }
+        let total = Double(texts.count * plan.temperatures.count)
+        for (index, text) in texts.enumerated() {
+            for (order, temperature) in plan.temperatures.enumerated() {
+                let done = Double(index * plan.temperatures.count + order) / total
+                let goesOn = { proceed("drafting", done) }
+                guard let record = try record(text, temperature, order == 0 ? overlap : nil, goesOn) else {
+                    return false
+                }
+                records[order].append(record)
+            }
+        }
+        return true
+    }
+
+    private func record(
+        _ text: MeasuredText, _ temperature: Float, _ overlap: OverlapRecorder?, _ proceed: () -> Bool
+    ) throws -> TextRecord? {
+        var tokens = text.tokens
+        let promptCount = text.isGiven ? 1 : tokens.count
+        let request = request(text, temperature)
+        if !text.isGiven {
+            generator.clear()
+            let result = try generator.generate(request) { _ in proceed() ? .proceed : .cancel }
+            guard result.reason != .cancelled else { return nil }
+            tokens += result.tokens
+        }
+        verifier.observer = overlap
+        defer { verifier.observer = nil }
+        model.pool.startSpinning()
+        guard
+            let chains = pass.run(
+                tokens, promptCount: promptCount, sampling: request.sampling, proceed: proceed)
+        else { return nil }
+        overlap?.finish(promptCount..<max(promptCount, tokens.count - 1))
+        return TextRecord(
+            domain: text.domain, tokens: tokens, promptCount: promptCount, isGiven: text.isGiven,
+            limit: min(promptCount + plan.maximumTokens, generator.capacity + 1), chains: chains)
+    }
+
+    private func request(_ text: MeasuredText, _ temperature: Float) -> GenerationRequest {
+        var request = GenerationRequest(prompt: text.tokens)
+        request.maximumTokens = plan.maximumTokens
+        request.sampling = plan.sampling
+        request.sampling.temperature = temperature
+        request.stopTokens = plan.stopTokens
+        return request
+    }
+
+    private func condition(_ temperature: Float, _ records: [TextRecord]) -> Measurement.Condition {
+        var names: [String] = []
+        for record in records where !names.contains(record.domain) { names.append(record.domain) }
+        var domains = names.map { name in
+            Measurement.DomainAcceptance(
+                name, records.filter { $0.domain == name }, depth: plan.depth, lengths: plan.lengths)
+        }
+        if names.count > 1 {
+            domains.append(
+                Measurement.DomainAcceptance("all", records, depth: plan.depth, lengths: plan.lengths))
+        }
+        return Measurement.Condition(temperature: temperature, domains: domains)
+    }
+
+    /// One text of each domain in turn.
+    private static func interleaved(_ texts: [MeasuredText]) -> [MeasuredText] {
+        var seen: [String: Int] = [:]
+        let ranked = texts.enumerated().map { index, text in
+            seen[text.domain, default: 0] += 1
+            return (rank: seen[text.domain]!, index: index, text: text)
+        }
+        return ranked.sorted { ($0.rank, $0.index) < ($1.rank, $1.index) }.map(\.text)
+    }
+
+    // MARK: Time
+
+    private func time(
+        _ texts: [MeasuredText], _ measurement: inout Measurement, _ proceed: (String, Double) -> Bool
+    ) throws -> Bool {
+        let bandwidth = try model.pool.measureReadBandwidth()
+        for (order, temperature) in plan.temperatures.enumerated() {
+            guard let costs = timeSteps(order, temperature, proceed) else { return false }
+            if order == 0 {
+                measurement.costs = Measurement.StepCosts(
+                    verify: costs.verify, firstDraft: costs.firstDraft, laterDraft: costs.laterDraft,
+                    meanContext: costs.meanContext, bytesPerStep: Double(model.bytesPerStep), bandwidth: bandwidth)
+            }
+            // A given text has no continuation to race for.
+            guard let first = texts.first, !first.isGiven else { continue }
+            guard try race(texts, order, temperature, costs, &measurement, proceed) else { return false }
+        }
+        return true
+    }
+
+    /// A third of the time, but every width at least a few times.
+    private func timeSteps(
+        _ order: Int, _ temperature: Float, _ proceed: (String, Double) -> Bool
+    ) -> RoundCostTable? {
+        model.pool.startSpinning()
+        defer { model.pool.stopSpinning() }
+        var sampling = plan.sampling
+        sampling.temperature = temperature
+        let timer = StepTimer(
+            verifier, draftHead, pass,
+            Sampler(sampling, limit: drawable, instructionSet: model.instructionSet))
+        let budget = plan.timingSeconds / 3
+        let started = MonotonicClock.now
+        var length = 0
+        // Texts too short to time every width are gone through three times, and that is that.
+        for turn in 0... {
+            for record in records[order] {
+                let spent = Double(MonotonicClock.now - started) / 1e9
+                guard proceed("timing steps", min(1, spent / budget)) else { return nil }
+                length = timer.run(record, from: length)
+                if spent > budget && (timer.fewest >= 3 || turn >= 3) { return timer.costs }
+            }
+        }
+        return timer.costs
+    }
+
+    /// Lets the draft modes race along the prompts for two thirds of the time, once at least.
+    private func race(
+        _ texts: [MeasuredText], _ order: Int, _ temperature: Float, _ costs: RoundCostTable,
+        _ measurement: inout Measurement, _ proceed: (String, Double) -> Bool
+    ) throws -> Bool {
+        let modes = [.off] + plan.lengths.map { DraftMode.fixed($0) } + (plan.includesAuto ? [.auto] : [])
+        let trial = SpeedTrial(generator, modes: modes, prompts: texts.count)
+        let budget = plan.timingSeconds * 2 / 3
+        let started = MonotonicClock.now
+        var runCount = 0
+        var goesOn = true
+        race: while true {
+            for (index, text) in texts.enumerated() {
+                let spent = Double(MonotonicClock.now - started) / 1e9
+                if spent > budget && runCount > 0 { break race }
+                goesOn = try trial.run(request(text, temperature), prompt: index) {
+                    proceed("racing draft lengths", min(1, spent / budget))
+                }
+                guard goesOn else { break race }
+                runCount += 1
+            }
+        }
+        let raced = Array(records[order].prefix(runCount))
+        measurement.speeds += speeds(trial, raced, texts.count, temperature, costs)
+        if order == 0, plan.includesAuto, let telemetry = trial.telemetry.last {
+            measurement.adaptive = Measurement.AdaptiveChoice(telemetry, raced, costs)
+        }
+        return goesOn
+    }
+
+    private func speeds(
+        _ trial: SpeedTrial, _ raced: [TextRecord], _ prompts: Int, _ temperature: Float, _ costs: RoundCostTable
+    ) -> [Measurement.SpeedComparison] {
+        let bootstrap = Bootstrap(prompts: prompts)
+        return trial.modes.indices.compactMap { index in
+            let predicted: Double? =
+                switch trial.modes[index] {
+                case .off: 1
+                case .auto: nil
+                case .fixed(let length):
+                    costs.speedup(length: length, tokens: raced.tokensPerRound(length: length))
+                }
+            return trial.comparison(index, temperature: temperature, predicted: predicted, bootstrap)
+        }
+    }
+}
+
+extension [TextRecord] {
+    /// What rounds of `length` drafts bring, over all texts.
+    func tokensPerRound(length: Int) -> Double {
+        var telemetry = Telemetry()
+        for record in self { telemetry.add(record.rounds(length: length).telemetry) }
+        return Swift.max(1, telemetry.tokensPerRound)
+    }
+}
+
+extension Measurement.AdaptiveChoice {
+    init(_ telemetry: Telemetry, _ records: [TextRecord], _ costs: RoundCostTable) {
+        // Rounds that verified at least k drafts.
+        let atLeast = [telemetry.rounds] + telemetry.drafted + [0]
+        let rounds = Double(max(1, telemetry.rounds))
+        shares = (0..<atLeast.count - 1).map { Double(atLeast[$0] - atLeast[$0 + 1]) / rounds }
+        let tokens = records.tokensPerRound(length: 1)
+        guard costs.verify.count > 1 else {
+            reason = "steps of two rows were not timed"
+            return
+        }
+        let plain = costs.verify[0] + costs.drawing
+        let duration = (costs.verify[1] + costs.firstDraft[min(1, costs.firstDraft.count - 1)]) / plain
+        reason =
+            "a round with one draft brings \(tokens.rounded(2)) tokens and takes \(duration.rounded(2)) plain steps "
+            + "(\((costs.verify[1] / plain).rounded(2)) to verify two rows, "
+            + "\((duration - costs.verify[1] / plain).rounded(2)) to draft)"
+    }
+}
+
+extension Double {
+    /// With so many decimals, as text.
+    fileprivate func rounded(_ decimals: Int) -> String {
+        let scale = decimals == 2 ? 100.0 : 10.0
+        let hundredths = Int((self * scale).rounded())
+        return "\(hundredths / 100).\(hundredths % 100 < 10 ? "0" : "")\(hundredths % 100)"
+    }
+}

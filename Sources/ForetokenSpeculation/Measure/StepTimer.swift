@@ -1,0 +1,150 @@
+import ForetokenHardware
+import ForetokenModel
+
+/// Times verify steps and drafts along known texts, in rounds that are made like those of generation but cut by a
+/// schedule: every draft length in turn, every number of accepted rows in turn.
+final class StepTimer {
+    private let verifier: Verifier
+    private let draftHead: MTPHead
+    private let pass: ChainPass
+    private let sampler: Sampler
+    /// Nanoseconds by rows, by accepted rows, of later drafts, and of drawing a token where that is a step of its own.
+    private var verify: [[Double]]
+    private var firstDraft: [[Double]]
+    private var laterDraft: [Double] = []
+    private var drawing: [Double] = []
+    private var contexts = Counts()
+
+    init(_ verifier: Verifier, _ draftHead: MTPHead, _ pass: ChainPass, _ sampler: Sampler) {
+        self.verifier = verifier
+        self.draftHead = draftHead
+        self.pass = pass
+        self.sampler = sampler
+        verify = .init(repeating: [], count: MTPHead.maximumDrafts + 1)
+        firstDraft = .init(repeating: [], count: MTPHead.maximumDrafts + 1)
+    }
+
+    /// Rounds timed of the width that was timed least.
+    var fewest: Int { verify.map(\.count).min() ?? 0 }
+
+    /// Times rounds along one text until its end, a block of them for each draft length, beginning with `first`.
+    /// - Returns: the length to begin with on the next text.
+    func run(_ record: TextRecord, from first: Int) -> Int {
+        var length = first
+        record.tokens.withUnsafeBufferPointer { buffer in
+            let text = buffer.baseAddress!
+            pass.prefill(text, record.promptCount)
+            var newest = record.promptCount
+            caughtUp = 1
+            while newest + length + 1 < record.tokens.count {
+                newest = block(text, newest, length, record)
+                length = (length + 1) % (MTPHead.maximumDrafts + 1)
+            }
+        }
+        return length
+    }
+
+    /// Rounds of one draft length, after 1…length + 1 accepted rows in turn. The first only warms the caches.
+    private func block(_ text: UnsafePointer<Int32>, _ start: Int, _ length: Int, _ record: TextRecord) -> Int {
+        var newest = start
+        for i in 0...max(6, length + 1) where newest + length + 1 < record.tokens.count {
+            let taken = 1 + i % (length + 1)
+            round(text, newest, length: length, taken: taken, isCounted: i > 0, record)
+            newest += taken
+        }
+        return newest
+    }
+
+    /// Rows that the next catch-up will run.
+    private var caughtUp = 1
+
+    /// Drafts `length` tokens behind the one at `newest`, verifies them, and keeps `taken` rows.
+    private func round(
+        _ text: UnsafePointer<Int32>, _ newest: Int, length: Int, taken: Int, isCounted: Bool, _ record: TextRecord
+    ) {
+        let window = window(record, newest, length)
+        let begun = MonotonicClock.now
+        let firstDone = draft(text, newest, length)
+        let drafted = MonotonicClock.now
+        window.withUnsafeBufferPointer { verifier.forward($0.baseAddress!, count: length + 1) }
+        verifier.computeLogits(first: 0, count: length + 1, rule: sampler.rule)
+        let verified = MonotonicClock.now
+        if !sampler.isUnfiltered { _ = sampler.pick(verifier.logits(row: 0), position: newest + 1) }
+        let drawn = MonotonicClock.now
+        verifier.truncate(to: newest + taken)
+        if isCounted {
+            verify[length].append(Double(verified - drafted))
+            drawing.append(Double(drawn - verified))
+            contexts.add(Double(newest))
+            if length > 0 { firstDraft[caughtUp - 1].append(Double(firstDone - begun)) }
+            if length > 1 { laterDraft.append(Double(drafted - firstDone) / Double(length - 1)) }
+        }
+        guard length > 0 else { return }
+        draftHead.observe(verifier.hidden(row: 0), stride: verifier.hiddenStride, count: taken, firstRow: newest)
+        caughtUp = taken
+    }
+
+    /// Returns when the first of `length` drafts was finished.
+    private func draft(_ text: UnsafePointer<Int32>, _ newest: Int, _ length: Int) -> Int64 {
+        var firstDone: Int64 = 0
+        if length > 0 { draftHead.catchUp(text, known: newest + 1) }
+        for d in 0..<length {
+            let (guess, _) = draftHead.drawDraft(rule: sampler.rule, position: newest + 1 + d, wantsConfidence: false)
+            if !sampler.isUnfiltered { _ = sampler.pick(draftHead.logits(row: 0), position: newest + 1 + d) }
+            if d == 0 { firstDone = MonotonicClock.now }
+            if d + 1 < length { draftHead.advance(guess) }
+        }
+        return firstDone
+    }
+
+    /// What a real round would verify there: the newest token and its drafts, as far as there are any.
+    private func window(_ record: TextRecord, _ newest: Int, _ length: Int) -> [Int32] {
+        let chain = record.chains[newest - record.promptCount]
+        return [record.tokens[newest]]
+            + (0..<length).map { chain.drafts[$0] >= 0 ? chain.drafts[$0] : record.tokens[newest + 1 + $0] }
+    }
+
+    /// Medians. Widths that no text was long enough for are left out at the end.
+    var costs: RoundCostTable {
+        let widths = verify.prefix { !$0.isEmpty }
+        var first: [Double] = []
+        for samples in firstDraft.prefix(widths.count) {
+            // A number of accepted rows that never came up costs what the one before it did.
+            first.append(samples.isEmpty ? first.last ?? 0 : median(samples))
+        }
+        return RoundCostTable(
+            verify: widths.map(median), firstDraft: first, laterDraft: laterDraft.isEmpty ? 0 : median(laterDraft),
+            drawing: sampler.isUnfiltered || drawing.isEmpty ? 0 : median(drawing),
+            meanContext: Int(contexts.hits / max(1, contexts.trials)))
+    }
+}
+
+/// What the parts of a round take, in nanoseconds.
+struct RoundCostTable {
+    /// By rows − 1.
+    let verify: [Double]
+    /// By accepted rows to catch up with, − 1.
+    let firstDraft: [Double]
+    let laterDraft: Double
+    /// Drawing one token, where filters make that a step of its own.
+    let drawing: Double
+    let meanContext: Int
+
+    /// Speed-up over no drafts for rounds of `length` drafts that bring `tokens` tokens each; nil for lengths not timed.
+    func speedup(length: Int, tokens: Double) -> Double? {
+        guard length > 0, length < verify.count else { return length == 0 ? 1 : nil }
+        let rows = min(max(tokens, 1), Double(firstDraft.count)) - 1
+        let below = Int(rows)
+        let above = min(below + 1, firstDraft.count - 1)
+        let share = rows - Double(below)
+        let drafting =
+            firstDraft[below] * (1 - share) + firstDraft[above] * share + Double(length - 1) * laterDraft
+        return tokens * (verify[0] + drawing) / (verify[length] + drafting + tokens * drawing)
+    }
+}
+
+func median(_ samples: [Double]) -> Double {
+    let sorted = samples.sorted()
+    guard !sorted.isEmpty else { return .nan }
+    return (sorted[(sorted.count - 1) / 2] + sorted[sorted.count / 2]) / 2
+}

@@ -1,0 +1,104 @@
+import FoundationEssentials
+import ForetokenSpeculation
+import ForetokenTokenizer
+import ForetokenWeights
+
+/// What a measurement is made on: a suite of prompts, or given texts.
+struct MeasureSource {
+    /// What reports call it.
+    let name: String
+    private let lines: [(line: SuiteLine, number: Int)]
+    private let texts: [(domain: String, text: String)]
+    private let flags: Measure
+
+    /// Tokens of one piece of a given text: pieces are what intervals are made of.
+    private static let pieceTokens = 512
+
+    /// Reads the files before anything else is opened.
+    /// - Throws: `UsageError` for missing files, `InputError` and `LineError` for what is in them.
+    init(_ flags: Measure) throws {
+        self.flags = flags
+        texts = try flags.text.map { path in
+            (domain: String(path.split(separator: "/").last ?? "-"), text: try InputFile.text(path))
+        }
+        guard texts.isEmpty else {
+            name = texts.map(\.domain).joined(separator: ", ")
+            lines = []
+            return
+        }
+        let file = flags.suite
+        name = file.map { String($0.split(separator: "/").last ?? "-") } ?? "built-in suite"
+        let label = file ?? name
+        lines = try InputFile.lines(of: file.map { try InputFile.bytes($0) } ?? DemoSuite.bytes).compactMap {
+            number, bytes in
+            if bytes.allSatisfy({ $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") }) { return nil }
+            do { return (try SuiteLine.parse(bytes), number) } catch {
+                throw LineError(number: number, file: label, cause: error)
+            }
+        }
+        if lines.isEmpty { throw InputError("\(label) holds no prompt") }
+    }
+
+    /// The texts as tokens of that model.
+    /// - Throws: `LineError` for prompts that the model cannot take.
+    func texts(_ open: OpenModel) throws -> [MeasuredText] {
+        if !texts.isEmpty { return try texts.flatMap { try pieces($0.domain, $0.text, open) } }
+        var counts: [String: Int] = [:]
+        return try lines.compactMap { line, number in
+            let domain = line.domain ?? "prompts"
+            counts[domain, default: 0] += 1
+            if let most = flags.prompts, counts[domain]! > most { return nil }
+            do {
+                let prompt = try line.wanted(flags.format)
+                return MeasuredText(
+                    domain: domain, tokens: try open.encode(prompt, thinking: flags.thinking), isGiven: false)
+            } catch {
+                throw LineError(number: number, file: flags.suite ?? name, cause: error)
+            }
+        }
+    }
+
+    /// A text in pieces of at most one context, each behind the text's BOS.
+    private func pieces(_ domain: String, _ text: String, _ open: OpenModel) throws -> [MeasuredText] {
+        let ids = try open.tokens(of: .text(text), thinking: false)
+        // A draft needs a token to start from and one to foresee.
+        guard ids.count >= 3 else {
+            throw InputError("\(domain) has \(ids.count) tokens; drafts along a text need at least 3")
+        }
+        try open.checkIDs(ids)
+        let size = flags.model.context ?? min(Self.pieceTokens, open.contextLimit)
+        guard size >= 3 else { throw InputError("--context \(size) is too short for drafts along a text; give 3 or more") }
+        let hasBOS = ids[0] == open.tokenizer?.bos
+        let own = hasBOS ? ids.dropFirst() : ids[...]
+        let room = hasBOS ? size - 1 : size
+        let most = flags.prompts ?? .max
+        return stride(from: own.startIndex, to: own.endIndex, by: room).prefix(most).compactMap { start in
+            let piece = (hasBOS ? [ids[0]] : []) + own[start..<min(start + room, own.endIndex)]
+            return piece.count < 3 ? nil : MeasuredText(domain: domain, tokens: piece, isGiven: true)
+        }
+    }
+}
+
+/// One line of `measure --suite`.
+struct SuiteLine: Decodable {
+    let id: Identifier?
+    let domain: String?
+    let prompt: String?
+    let prompt_tokens: [Int]?
+    let messages: [PromptLine.Message]?
+
+    /// - Throws: `InputError` for anything but a JSON object with values of these types.
+    static func parse(_ bytes: [UInt8]) throws -> SuiteLine {
+        _ = try InputFile.text(bytes, source: "the line")
+        do {
+            return try JSONDecoder().decode(SuiteLine.self, from: Data(bytes))
+        } catch let error as DecodingError {
+            throw InputError(error.sentence)
+        }
+    }
+
+    /// The prompt in the user's form. Messages always take the chat format.
+    func wanted(_ format: PromptFormat) throws -> Prompt {
+        try Prompt(text: prompt, tokens: prompt_tokens, messages: messages, format: format, system: nil)
+    }
+}
