@@ -60,7 +60,7 @@ struct PromptLine: Decodable {
         switch (prompt, prompt_tokens, messages) {
         case (let text?, nil, nil):
             return flags.format == .raw ? .text(text) : .messages(ChatMessage.opening(flags.system, text))
-        case (nil, let tokens?, nil): return .tokens(tokens.map { Int32(clamping: $0) })
+        case (nil, let tokens?, nil): return .tokens(tokens)
         case (nil, nil, let messages?):
             return .messages(
                 try messages.map { message in

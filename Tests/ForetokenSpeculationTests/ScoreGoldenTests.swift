@@ -46,5 +46,6 @@ struct ScoreGoldenTests {
         let module = try #require(score.mtp?.modules.first)
         #expect(abs(try #require(module.negativeLogLikelihood) - text.mtp_nll) < 1e-3)
         #expect(module.argmax == text.mtp_argmax)
+        #expect(score.windows.count == text.windows)
     }
 }
