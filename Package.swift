@@ -33,7 +33,7 @@ let package = Package(
             name: "CForetokenKernels", dependencies: ["COpenBLAS"],
             cSettings: c([.unsafeFlags(["-O3"]), .headerSearchPath("bodies")])),
         .target(name: "CForetokenSystem", dependencies: ["CNUMA"], cSettings: c()),
-        .target(name: "CForetokenDemo", exclude: ["model"], cSettings: c()),
+        .target(name: "CForetokenDemo", exclude: ["model", "suite.jsonl"], cSettings: c()),
 
         .target(name: "ForetokenHardware", dependencies: ["CForetokenSystem"], swiftSettings: swift),
         .target(name: "ForetokenReport", swiftSettings: swift),

@@ -20,12 +20,15 @@ def dialogue(tokenizer):
     return [BOS, tokenizer.token_to_id("<｜User｜>"), *ids, tokenizer.token_to_id("<｜Assistant｜>")]
 
 
+def documents_of(data, split):
+    with open(os.path.join(data, "docs.jsonl")) as file:
+        return [d for d in map(json.loads, file) if d["split"] == split]
+
+
 def held_out_prompts(data, tokenizer, per_domain, length, seed=0):
     """`per_domain` prompts of BOS and length − 1 tokens each: even ones from the head of a file, odd ones from a line of its
     first half."""
-    with open(os.path.join(data, "docs.jsonl")) as file:
-        documents = [d for d in map(json.loads, file) if d["split"] == "val"]
-    generator, out = np.random.default_rng(seed), []
+    documents, generator, out = documents_of(data, "val"), np.random.default_rng(seed), []
     for domain in DOMAINS:
         files = sorted((d for d in documents if d["domain"] == domain), key=lambda d: d["sha"])
         found = n = 0

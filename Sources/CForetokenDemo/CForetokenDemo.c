@@ -38,6 +38,10 @@ FORETOKEN_DEMO_ARRAY tokenizer_config[] = {
 #embed "model/tokenizer_config.json"
 };
 
+FORETOKEN_DEMO_ARRAY suite[] = {
+#embed "suite.jsonl"
+};
+
 static const struct {
     const char *name;
     const uint8_t *bytes;
@@ -66,4 +70,9 @@ const char *foretoken_demo_name(size_t index) {
 const uint8_t *foretoken_demo_bytes(size_t index, size_t *byte_count) {
     *byte_count = index < FILE_COUNT ? files[index].byte_count : 0;
     return index < FILE_COUNT ? files[index].bytes : NULL;
+}
+
+const uint8_t *foretoken_demo_suite(size_t *byte_count) {
+    *byte_count = sizeof suite;
+    return suite;
 }

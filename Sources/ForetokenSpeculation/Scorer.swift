@@ -8,14 +8,31 @@ import ForetokenWeights
 
 /// What a text's tokens cost the model.
 public struct Score: Sendable {
+    /// How a text was cut. Each window after the first holds the text's first token and the newest tokens, no more than
+    /// `length`, and takes in `stride` new ones, the last one perhaps fewer.
+    public struct Windows: Sendable {
+        /// Windows the model has seen.
+        public var count = 0
+        /// Tokens of the longest.
+        public var length = 0
+        /// New tokens of each after the first.
+        public var stride = 0
+    }
+
     /// Natural-log probability of each token given those before it; nil for the first.
     public var logProbabilities: [Double?] = []
+    /// Per position: the token the model finds likeliest there, and its natural-log probability; nil for the first.
+    public var favourites: [(token: Int32, logProbability: Double)?] = []
     /// Per position: the largest raw logits, highest first, ties by lower id. They predict the next token.
     public var top: [[(token: Int32, logit: Float)]] = []
     /// Mean nats over all tokens but the first.
     public var negativeLogLikelihood = 0.0
     /// The MTP modules' guesses, when asked for.
     public var mtp: MTPScore?
+    /// How the text was cut.
+    public var windows = Windows()
+    /// Whether everything asked for was done. Otherwise all of this is about the text's beginning.
+    public var isComplete = true
 
     /// e^nll.
     public var perplexity: Double { exp(negativeLogLikelihood) }
@@ -58,11 +75,12 @@ public final class Scorer {
     ///   - tokens: at least one id of the vocabulary, BOS included where the model wants one.
     ///   - topCount: raw logits to report per position.
     ///   - mtpDepth: drafts of a recursive chain from every row; 0 for none. Needs a single window.
-    ///   - progress: tokens done so far; returns false to cancel.
+    ///   - progress: is given rows done and rows to do, chains included; returns false to end the work here.
+    /// - Returns: what was scored; about the text's beginning only, if `progress` ended the work.
     /// - Throws: `GenerationError` for an empty text, foreign ids, or MTP scores of a model without MTP.
     public func score(
         _ tokens: [Int32], topCount: Int = 0, mtp: Bool = false, mtpDepth: Int = 0,
-        progress: (Int) -> Bool = { _ in true }
+        progress: (_ done: Int, _ total: Int) -> Bool = { _, _ in true }
     ) throws -> Score {
         try check(tokens, mtp: mtp, mtpDepth: mtpDepth)
         model.pool.startSpinning()
@@ -75,16 +93,23 @@ public final class Scorer {
             pass.score.mtp = MTPScore(modules: .init(repeating: .init(), count: draftHead.moduleCount))
             pass.mtpNats = .init(repeating: (0, 0), count: draftHead.moduleCount)
         }
-        for window in Window.cover(tokens.count, context: context) {
-            try run(tokens, window, verifier, draftHead, topCount: topCount, into: &pass, progress)
+        pass.score.windows.length = min(context, tokens.count)
+        pass.score.windows.stride = Window.stride(context: context)
+        let total = tokens.count * (mtpDepth > 0 ? 2 : 1)
+        for window in Window.cover(tokens.count, context: context) where pass.score.isComplete {
+            pass.score.windows.count += 1
+            run(tokens, window, verifier, draftHead, topCount: topCount, into: &pass) { progress($0, total) }
         }
-        if mtpDepth > 0, let draftHead {
-            pass.score.mtp!.recursive = chains(tokens, verifier, draftHead, depth: mtpDepth)
+        if mtpDepth > 0, pass.score.isComplete, let draftHead {
+            pass.score.mtp!.recursive = chains(tokens, verifier, draftHead, depth: mtpDepth) {
+                progress(tokens.count + $0, total)
+            }
+            pass.score.isComplete = pass.score.mtp!.recursive[0].count == tokens.count - 1
         }
         if let position = pass.score.logProbabilities.firstIndex(where: { $0?.isFinite == false }) {
             throw GenerationError.overflow(position: position)
         }
-        finish(&pass, count: tokens.count)
+        finish(&pass)
         return pass.score
     }
 
@@ -124,11 +149,11 @@ public final class Scorer {
     private func run(
         _ text: [Int32], _ window: Window, _ verifier: Verifier, _ draftHead: MTPHead?, topCount: Int,
         into pass: inout Pass, _ progress: (Int) -> Bool
-    ) throws {
+    ) {
         let part = window.tokens(of: text)
         verifier.truncate(to: 0)
         draftHead?.clear()
-        try part.withUnsafeBufferPointer { buffer in
+        part.withUnsafeBufferPointer { buffer in
             let tokens = buffer.baseAddress!
             while verifier.position < part.count {
                 let start = verifier.position
@@ -152,7 +177,10 @@ public final class Scorer {
                         draftHead.catchUp(tokens, known: part.count, visit: $0)
                     }
                 }
-                if !progress(window.start + start + count) { throw CancellationError() }
+                if !progress(window.position(ofRow: start + count)), pass.counted < text.count {
+                    pass.score.isComplete = false
+                    return
+                }
             }
         }
     }
@@ -162,10 +190,17 @@ public final class Scorer {
         _ logits: UnsafeMutableBufferPointer<Float>, at position: Int, _ part: [Int32], _ topCount: Int,
         _ pass: inout Pass
     ) {
-        if pass.score.logProbabilities.isEmpty { pass.score.logProbabilities.append(nil) }
+        if pass.counted == 0 {
+            pass.score.logProbabilities.append(nil)
+            pass.score.favourites.append(nil)
+        }
+        pass.counted += 1
         if topCount > 0 { pass.score.top.append(largest(topCount, of: logits)) }
         guard position + 1 < part.count else { return }
-        pass.score.logProbabilities.append(logProbability(of: part[position + 1], in: logits))
+        let best = kernels.pointee.argmax(logits.baseAddress!, Int32(logits.count))
+        let normaliser = logSum(of: logits, largest: best)
+        pass.score.favourites.append((best, Double(logits[Int(best)]) - normaliser))
+        pass.score.logProbabilities.append(Double(logits[Int(part[position + 1])]) - normaliser)
     }
 
     /// One block of MTP rows: each module's best guess and the cost of the true token.
@@ -182,7 +217,7 @@ public final class Scorer {
                 // A window's last rows aim past its end, but not always past the text's.
                 let target = window.position(ofRow: block.firstRow + first + row) + 2 + block.module
                 guard target < text.count else { continue }
-                pass.mtpNats[block.module].sum -= logProbability(of: text[target], in: logits)
+                pass.mtpNats[block.module].sum += logSum(of: logits, largest: best) - Double(logits[Int(text[target])])
                 pass.mtpNats[block.module].count += 1
             }
         }
@@ -190,13 +225,14 @@ public final class Scorer {
 
     /// Drafts started at every row, each chain fed with its own outputs, as the draft head works while generating.
     private func chains(
-        _ tokens: [Int32], _ verifier: Verifier, _ draftHead: MTPHead, depth: Int
+        _ tokens: [Int32], _ verifier: Verifier, _ draftHead: MTPHead, depth: Int, _ progress: (Int) -> Bool
     ) -> [[Int32]] {
         var chains = [[Int32]](repeating: [], count: depth)
         verifier.truncate(to: 0)
         draftHead.clear()
         tokens.withUnsafeBufferPointer { buffer in
             for position in 0..<max(0, tokens.count - 1) {
+                guard progress(position) else { return }
                 verifier.forward(buffer.baseAddress! + position, count: 1)
                 draftHead.observe(
                     verifier.hidden(row: 0), stride: verifier.hiddenStride, count: 1, firstRow: position)
@@ -214,18 +250,27 @@ public final class Scorer {
 
     // MARK: Numbers
 
-    private func finish(_ pass: inout Pass, count: Int) {
+    private func finish(_ pass: inout Pass) {
+        // Work that ended early leaves a prediction whose own row, and so its entry of `top`, was never reached.
+        let count = pass.counted
+        pass.score.logProbabilities.removeLast(pass.score.logProbabilities.count - count)
+        pass.score.favourites.removeLast(pass.score.favourites.count - count)
+        for module in pass.mtpNats.indices {
+            let excess = pass.score.mtp!.modules[module].argmax.count - max(0, count - 1 - module)
+            pass.score.mtp!.modules[module].argmax.removeLast(max(0, excess))
+        }
         if count > 1 { pass.score.negativeLogLikelihood = pass.score.totalNats / Double(count - 1) }
         for (module, nats) in pass.mtpNats.enumerated() where nats.count > 0 {
             pass.score.mtp!.modules[module].negativeLogLikelihood = nats.sum / Double(nats.count)
         }
     }
 
-    private func logProbability(of token: Int32, in logits: UnsafeMutableBufferPointer<Float>) -> Double {
-        let largest = Double(logits[Int(kernels.pointee.argmax(logits.baseAddress!, Int32(logits.count)))])
+    /// log Σ exp(logit), what a logit exceeds its log-probability by; `largest` is the index of the largest logit.
+    private func logSum(of logits: UnsafeMutableBufferPointer<Float>, largest: Int32) -> Double {
+        let largest = Double(logits[Int(largest)])
         var sum = 0.0
         for logit in logits { sum += exp(Double(logit) - largest) }
-        return Double(logits[Int(token)]) - largest - log(sum)
+        return largest + log(sum)
     }
 
     private func largest(
@@ -262,6 +307,9 @@ struct Window: Equatable {
     /// Position in the text of the window's row `row`.
     func position(ofRow row: Int) -> Int { start + row - (repeatsFirst ? 1 : 0) }
 
+    /// Tokens by which each window goes on.
+    static func stride(context: Int) -> Int { max(1, context / 2) }
+
     /// Windows of at most `context` tokens that cover a text, each moved on by half of that; every window after the
     /// first starts with the text's first token.
     static func cover(_ count: Int, context: Int) -> [Window] {
@@ -269,7 +317,7 @@ struct Window: Equatable {
         var windows = [
             Window(start: 0, count: first, firstNew: 0, repeatsFirst: false, endsText: first == count)
         ]
-        let step = max(1, context / 2)
+        let step = stride(context: context)
         let own = context - 1
         var end = first
         while end < count {

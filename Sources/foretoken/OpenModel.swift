@@ -42,7 +42,7 @@ struct OpenModel {
     }
 
     /// Refuses ids that the model does not have.
-    func checkIDs(_ ids: [Int32]) throws {
+    func checkIDs(_ ids: [some BinaryInteger]) throws {
         guard let index = ids.firstIndex(where: { $0 < 0 || $0 >= configuration.vocabularySize }) else { return }
         throw InputError(
             "token \(index) is \(ids[index]), but the ids of \(checkpoint.label) are "
@@ -102,8 +102,8 @@ struct OpenModel {
             checkpoint: checkpoint, layout: layout, pool: pool,
             reservedBytes: copies
                 * Model.workingBytes(
-                configuration, modules: layout.mtp.count, context: context, cacheType: options.cacheType,
-                workers: pool.workerCount)
+                    configuration, modules: layout.mtp.count, context: context, cacheType: options.cacheType,
+                    workers: pool.workerCount)
         ) { fraction in
             // There is nothing yet that would need to be saved or reported.
             if Interrupts.requested {

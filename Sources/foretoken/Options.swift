@@ -19,7 +19,9 @@ struct ModelOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Element type of the latent cache.", valueName: "f32|bf16"))
     var cacheType = CacheType.f32
 
-    @Option(help: ArgumentHelp("Context size in tokens (default: what the task needs).", valueName: "n"))
+    @Option(
+        help: ArgumentHelp(
+            "Context size in tokens (default: what the task needs); score slides over longer texts.", valueName: "n"))
     var context: Int?
 
     static let maximumThreads = 1024

@@ -48,7 +48,6 @@ struct PromptFlags: ParsableArguments {
         if format == .chat, promptTokens != nil {
             throw ValidationError("--prompt-tokens are taken as they are; --chat needs text")
         }
-        if let promptTokens { _ = try TokenList.parse(promptTokens, option: "--prompt-tokens") }
     }
 
     /// What was given, before a tokenizer has seen it.
@@ -61,15 +60,17 @@ struct PromptFlags: ParsableArguments {
 
 /// A list of token ids on the command line.
 enum TokenList {
-    static func parse(_ text: String, option: String) throws -> [Int32] {
+    /// - Throws: `UsageError` for what is no number, `InputError` for a number beyond all ids.
+    static func parse(_ text: String, option: String) throws -> [Int] {
         if text.allSatisfy(\.isWhitespace) { return [] }
         return try text.split(separator: ",", omittingEmptySubsequences: false).map { item in
             let words = item.split(whereSeparator: \.isWhitespace)
-            guard words.count == 1, let id = Int(words[0]) else {
-                throw ValidationError("\(option) wants ids such as 1,2,3, but '\(item)' is not one")
+            if words.count == 1, let id = Int(words[0]) { return id }
+            let digits = words.count == 1 ? words[0].drop { $0 == "-" } : ""
+            if !digits.isEmpty && digits.allSatisfy(\.isNumber) {
+                throw InputError("\(option): no model has a token \(words[0])")
             }
-            // What is too large for 32 bits is too large for every model, which is found out later.
-            return Int32(clamping: id)
+            throw UsageError("\(option) wants ids such as 1,2,3, but '\(item)' is not one")
         }
     }
 }
@@ -77,7 +78,8 @@ enum TokenList {
 /// A prompt in the user's form.
 enum Prompt {
     case text(String)
-    case tokens([Int32])
+    /// As given, so that a message can name what the model lacks.
+    case tokens([Int])
     case messages([ChatMessage])
 }
 
@@ -90,10 +92,12 @@ extension OpenModel {
         return ids
     }
 
-    /// The same, unchecked; empty text has no BOS either.
+    /// The same, not checked but for given ids; empty text has no BOS either.
     func tokens(of prompt: Prompt, thinking: Bool) throws -> [Int32] {
         switch prompt {
-        case .tokens(let tokens): return tokens
+        case .tokens(let ids):
+            try checkIDs(ids)
+            return ids.map { Int32($0) }
         case .text(let text):
             // BOS alone would make the model talk about anything.
             return text.isEmpty ? [] : try requiredTokenizer().encodeWithBOS(text)

@@ -68,7 +68,7 @@ extension Prompt {
         switch (text, tokens, messages) {
         case (let text?, nil, nil):
             self = format == .raw ? .text(text) : .messages(ChatMessage.opening(system, text))
-        case (nil, let tokens?, nil): self = .tokens(tokens.map { Int32(clamping: $0) })
+        case (nil, let tokens?, nil): self = .tokens(tokens)
         case (nil, nil, let messages?):
             self = .messages(
                 try messages.map { message in

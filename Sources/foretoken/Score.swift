@@ -9,7 +9,11 @@ import Glibc
 /// Scores a given text.
 struct Score: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Tells how likely the model finds a text: log-probabilities, perplexity, bits per byte.")
+        abstract: "Tells how likely the model finds a text: log-probabilities, perplexity, bits per byte.",
+        discussion: """
+            The model sees the whole text at once, up to its maximum of positions or --context. A longer text slides: each \
+            further window holds BOS and the newest tokens, goes on by half the context, and only its new tokens count.
+            """)
 
     @Argument(help: "The text to score.")
     var text: String?
@@ -20,7 +24,7 @@ struct Score: ParsableCommand {
     @Option(help: ArgumentHelp("Token ids to score, as they are.", valueName: "1,2,3"))
     var tokens: String?
 
-    @Option(help: ArgumentHelp("Also gives the K largest logits of every position.", valueName: "k"))
+    @Option(help: ArgumentHelp("With --json, also gives the K largest logits of every position.", valueName: "k"))
     var top = 0
 
     @Flag(help: "Also scores the MTP modules' guesses.")
@@ -28,6 +32,9 @@ struct Score: ParsableCommand {
 
     @Option(help: ArgumentHelp("Also drafts this many tokens from every position; implies --mtp.", valueName: "d"))
     var mtpDepth = 0
+
+    @Flag(help: "Lists every token, its log-probability, and the token the model finds likeliest in its place.")
+    var perToken = false
 
     @OptionGroup(title: "Model") var model: ModelOptions
 
@@ -41,7 +48,12 @@ struct Score: ParsableCommand {
         }
         if top < 0 { throw ValidationError("--top must be 0 or more, not \(top)") }
         guard (0...8).contains(mtpDepth) else { throw ValidationError("--mtp-depth must be 0...8, not \(mtpDepth)") }
-        if let tokens { _ = try TokenList.parse(tokens, option: "--tokens") }
+        if perToken && json {
+            throw ValidationError("--per-token is a table for people; --json lists every token anyway")
+        }
+        if model.context == 1 {
+            throw ValidationError("--context 1 leaves no token to go by; it must be at least 2 to score")
+        }
     }
 
     func run() throws {
@@ -52,11 +64,30 @@ struct Score: ParsableCommand {
         let ids = try open.tokens(of: given, thinking: false)
         if ids.isEmpty { throw InputError("the text is empty: there is nothing to score") }
         try open.checkIDs(ids)
+        let score = try score(ids, open)
+        let scored = Array(ids.prefix(score.logProbabilities.count))
+        let bitsPerByte = bitsPerByte(score, scored, open)
+        if json {
+            try StandardOutput.write(
+                JSONOutput.line(ScoreReport(score, scored, bitsPerByte: bitsPerByte, topCount: top)))
+        } else {
+            let tables = ScoreTables(score: score, tokens: ids, bitsPerByte: bitsPerByte)
+            let terminal = Terminal(descriptor: STDOUT_FILENO)
+            if perToken { try StandardOutput.write(tables.perToken(open.tokenizer, on: terminal) + "\n") }
+            try StandardOutput.write(tables.summary(on: terminal))
+        }
+        if !score.isComplete {
+            Console.note("interrupted: these figures are about the first \(scored.count) of \(ids.count) tokens")
+            throw Interrupted()
+        }
+    }
+
+    private func score(_ ids: [Int32], _ open: OpenModel) throws -> ForetokenSpeculation.Score {
         let scoresMTP = mtp || mtpDepth > 0
         if scoresMTP && open.layout.mtp.isEmpty {
             throw InputError("\(open.checkpoint.label) has no MTP module, so there is nothing for --mtp to score")
         }
-        // A window of one token would have nothing before it to go by.
+        // A text of one token is no reason for a window in which nothing could be scored.
         let context = max(2, try open.context(for: ids.count))
         if mtpDepth > 0 && ids.count > context {
             throw InputError(
@@ -64,21 +95,10 @@ struct Score: ParsableCommand {
         }
         let scorer = open.makeScorer(try open.load(context: context), context: context)
         let bar = ProgressBar("scoring", delayNanoseconds: 1_000_000_000, terminal: Console.terminal)
-        var score: ForetokenSpeculation.Score
-        do {
-            score = try scorer.score(ids, topCount: top, mtp: scoresMTP, mtpDepth: mtpDepth) { done in
-                bar.update(Double(done) / Double(ids.count)) { "\(Format.short(Double(done) / $0)) tok/s" }
-                return !Interrupts.requested
-            }
-        } catch is CancellationError {
-            throw Interrupted()
-        }
-        bar.clear()
-        let report = ScoreReport(score, ids, bitsPerByte: bitsPerByte(score, ids, open), topCount: top)
-        if json {
-            try StandardOutput.write(JSONOutput.line(report))
-        } else {
-            try StandardOutput.write(report.summary(on: Terminal(descriptor: STDOUT_FILENO)))
+        defer { bar.clear() }
+        return try scorer.score(ids, topCount: top, mtp: scoresMTP, mtpDepth: mtpDepth) { done, total in
+            bar.update(Double(done) / Double(total)) { "\(Format.short(Double(done) / $0)) tok/s" }
+            return !Interrupts.requested
         }
     }
 

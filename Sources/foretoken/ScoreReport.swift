@@ -1,4 +1,3 @@
-import ForetokenReport
 import ForetokenSpeculation
 
 /// What `score --json` prints.
@@ -91,32 +90,5 @@ struct ScoreReport: Encodable {
         try container.encode(perplexity, forKey: .perplexity)
         try container.encode(bits_per_byte, forKey: .bits_per_byte)
         try container.encode(mtp, forKey: .mtp)
-    }
-}
-
-extension ScoreReport {
-    /// The figures as a small table.
-    func summary(on terminal: Terminal) -> String {
-        var table = Table([.init("score"), .init("", .right)])
-        table.add("tokens", Format.grouped(tokens.count))
-        table.add("nats per token", nll.map { Format.fixed($0, 4) } ?? "–")
-        table.add("perplexity", perplexity.map { Format.fixed($0, 3) } ?? "–")
-        if let bits_per_byte { table.add("bits per byte", Format.fixed(bits_per_byte, 4)) }
-        for (index, module) in (mtp?.modules ?? []).enumerated() {
-            table.add("MTP module \(index), nats per token", module.nll.map { Format.fixed($0, 4) } ?? "–")
-            table.add("MTP module \(index), guesses right", Format.percent(shareRight(module, offset: 2 + index)))
-        }
-        for (index, chain) in (mtp?.recursive ?? []).enumerated() {
-            let right = shareRight(Module(nll: 0, argmax: chain), offset: 2 + index)
-            table.add("draft \(index + 1), guesses right", Format.percent(right))
-        }
-        return table.rendered(on: terminal)
-    }
-
-    /// Share of guesses that agree with the text; guess i is for position i + offset.
-    private func shareRight(_ module: Module, offset: Int) -> Double {
-        let targets = tokens.dropFirst(offset)
-        guard !targets.isEmpty else { return 0 }
-        return Double(zip(module.argmax, targets).count { $0 == $1 }) / Double(targets.count)
     }
 }

@@ -13,6 +13,7 @@ extension EngineTests {
             ["generate", "a", "--system", "b"],
             ["generate", "--prompt-tokens", "1,x"], ["generate", "--prompt-file", "/no/such/file"],
             ["generate", "a", "--model", "/no/such/folder"], ["inspect", "/no/such/folder"], ["score"],
+            ["score", "a", "--seed", "1"], ["score", "a", "--context", "1"], ["score", "a", "--json", "--per-token"],
             ["convert", "--to", "bf16", "/no/such/folder", "/no/such/place"], ["convert", "--to", "png", "a", "b"],
         ])
         func theCommandLineAloneIsWrong(arguments: [String]) throws {
@@ -95,6 +96,25 @@ extension EngineTests {
             #expect(outcome.status == 130)
             #expect(outcome.errors.contains("tok/s"), "statistics are printed")
             #expect(!outcome.output.isEmpty)
+        }
+
+        /// The moment is a guess: an interrupt before the weights are loaded leaves nothing to report.
+        @Test(arguments: [["--json"], ["--context", "64"]])
+        func interruptedScoresAreReported(arguments: [String]) throws {
+            let folder = try TemporaryFolder()
+            try folder.write(Array(String(repeating: "let x = 1\n", count: 200_000).utf8), "text")
+            var outcome: Command.Outcome?
+            for seconds in [1, 3, 9, 27] as [UInt32] where outcome?.output.isEmpty != false {
+                let command = try Command(
+                    ["score", "--text-file", folder.path + "/text", "--threads", "1"] + arguments)
+                sleep(seconds)
+                command.signal(SIGINT)
+                outcome = try command.finish()
+                #expect(outcome?.status == 130)
+            }
+            let report = try #require(outcome)
+            #expect(report.errors.contains("interrupted: these figures are about the first "))
+            #expect(report.output.contains(arguments[0] == "--json" ? "\"perplexity\":" : "stride 32"))
         }
 
         @Test func aClosedPipeEndsQuietly() throws {

@@ -67,6 +67,41 @@ extension EngineTests {
             #expect(zip(cut.logprobs, whole.logprobs).prefix(12).allSatisfy { abs(($0 ?? 0) - ($1 ?? 0)) < 1e-4 })
         }
 
+        @Test func aCutTextTellsItsWindows() throws {
+            let whole = try Command.run("score", text)
+            #expect(!whole.output.contains("window"))
+            let count = try Command.run("score", text, "--json").json(Scored.self).tokens.count
+            let cut = try Command.run("score", text, "--context", "12")
+            // The first window holds 12 tokens, each further one brings 6.
+            #expect(cut.output.hasSuffix("\n\((count - 12 + 5) / 6 + 1) windows of 12 tokens, stride 6\n"))
+            #expect(cut.output.contains("\(count - 1) of \(count)"))
+        }
+
+        @Test func everyTokenIsListedOnALineOfItsOwn() throws {
+            let ids = "0,545,130,105,200,304"
+            let outcome = try Command.run("score", "--tokens", ids, "--per-token")
+            let rows = outcome.output.split(separator: "\n", omittingEmptySubsequences: false).prefix { !$0.isEmpty }
+                .dropFirst(2)
+            #expect(rows.count == 6)
+            for (row, token) in zip(rows.dropFirst(), [#""(_""#, #""\xC3""#, #""\xA9""#, #""\t""#, #"" {\n""#]) {
+                #expect(row.contains(token))
+            }
+            let score: Scored = try Command.run("score", "--tokens", ids, "--json").json()
+            let logProbabilities = rows.dropFirst().map { row in
+                row.split(separator: " ").lazy.compactMap { Double($0) }.first { $0 < 0 }
+            }
+            for (shown, exact) in zip(logProbabilities, score.logprobs.dropFirst()) {
+                #expect(abs(try #require(shown) - (try #require(exact))) < 1e-4)
+            }
+        }
+
+        @Test func idsTooLargeForTheModelAreNamedAsGiven() throws {
+            for id in ["4096", "3000000000", "99999999999999999999", "-7"] {
+                let outcome = try Command.run("score", "--tokens", "0,\(id)")
+                #expect(outcome.status == 65 && outcome.errors.contains(id), "\(outcome.errors)")
+            }
+        }
+
         @Test func idsWithoutTextHaveNoBitsPerByte() throws {
             let score: Scored = try Command.run("score", "--tokens", "0,4095,17", "--json").json()
             #expect(score.tokens == [0, 4095, 17])

@@ -1,4 +1,5 @@
-// The demonstration checkpoint: a Hugging Face folder whose files are part of the executable's read-only data.
+// The demonstration checkpoint: a Hugging Face folder whose files are part of the executable's read-only data,
+// and the prompts to measure it with.
 #ifndef FORETOKEN_DEMO_H
 #define FORETOKEN_DEMO_H
 
@@ -20,6 +21,10 @@ const char *foretoken_demo_name(size_t index);
 /// Sets `*byte_count` to their number; returns NULL and sets it to 0 if there is no such file.
 /// `byte_count` may not be NULL.
 const uint8_t *foretoken_demo_bytes(size_t index, size_t *byte_count);
+
+/// The prompts the model is measured with, which is no file of the folder: JSON lines {"id", "domain", "prompt"} in UTF-8,
+/// valid for the life of the process. Sets `*byte_count` to the number of bytes; `byte_count` may not be NULL.
+const uint8_t *foretoken_demo_suite(size_t *byte_count);
 
 #ifdef __cplusplus
 }

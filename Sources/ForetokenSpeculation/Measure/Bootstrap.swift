@@ -73,7 +73,9 @@ struct Bootstrap {
         guard counts.count(where: { $0.trials > 0 }) > 1 else { return nil }
         let samples = multiplicities.compactMap { weights -> Double? in
             var sum = Counts()
-            for (prompt, weight) in weights.enumerated() where weight > 0 { sum = sum + counts[prompt] * Double(weight) }
+            for (prompt, weight) in weights.enumerated() where weight > 0 {
+                sum = sum + counts[prompt] * Double(weight)
+            }
             return sum.trials > 0 ? statistic(sum) : nil
         }
         return Self.percentiles(samples.sorted())

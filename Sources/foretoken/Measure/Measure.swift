@@ -16,8 +16,9 @@ struct Measure: ParsableCommand {
             Interrupted, it reports what it has measured so far.
             """)
 
-    @Option(help: ArgumentHelp(
-        "Prompts, as JSON lines with id, domain and one of prompt, prompt_tokens and messages.", valueName: "f"))
+    @Option(
+        help: ArgumentHelp(
+            "Prompts, as JSON lines with id, domain and one of prompt, prompt_tokens and messages.", valueName: "f"))
     var suite: String?
 
     @Option(
@@ -49,8 +50,9 @@ struct Measure: ParsableCommand {
     @Option(help: ArgumentHelp("Takes at most this many prompts of each domain.", valueName: "n"))
     var prompts: Int?
 
-    @Option(help: ArgumentHelp(
-        "Seconds for timing steps and racing draft modes, at each temperature; 0 for neither.", valueName: "s"))
+    @Option(
+        help: ArgumentHelp(
+            "Seconds for timing steps and racing draft modes, at each temperature; 0 for neither.", valueName: "s"))
     var seconds = 20.0
 
     @OptionGroup(title: "Model") var model: ModelOptions
@@ -65,7 +67,9 @@ struct Measure: ParsableCommand {
         if suite != nil && !text.isEmpty { throw ValidationError("give --suite or --text, not both") }
         if maxTokens < 2 { throw ValidationError("--max-tokens must be at least 2, not \(maxTokens)") }
         if let prompts, prompts < 1 { throw ValidationError("--prompts must be at least 1, not \(prompts)") }
-        guard seconds.isFinite, seconds >= 0 else { throw ValidationError("--seconds must be 0 or more, not \(seconds)") }
+        guard seconds.isFinite, seconds >= 0 else {
+            throw ValidationError("--seconds must be 0 or more, not \(seconds)")
+        }
         if format == .raw && thinking { throw ValidationError("--thinking needs --chat") }
         if !text.isEmpty && format == .chat { throw ValidationError("--text is taken as it is; --chat needs prompts") }
     }
@@ -115,7 +119,7 @@ struct Measure: ParsableCommand {
         subject.threads = model.pool.workerCount
         subject.instructionSet = model.instructionSet
         subject.cacheType = self.model.cacheType.rawValue
-        subject.processor = CPUInfo.modelName ?? ""
+        subject.processor = (try? CPUInfo.read().model) ?? "unknown"
         subject.depth = plan.lengths.max() ?? 1
         subject.maximumTokens = text.isEmpty ? maxTokens : 0
         subject.prompts = texts.count

@@ -29,7 +29,7 @@ struct MeasureSource {
         let file = flags.suite
         name = file.map { String($0.split(separator: "/").last ?? "-") } ?? "built-in suite"
         let label = file ?? name
-        lines = try InputFile.lines(of: file.map { try InputFile.bytes($0) } ?? DemoSuite.bytes).compactMap {
+        lines = try InputFile.lines(of: file.map { try InputFile.bytes($0) } ?? Checkpoint.demoSuite).compactMap {
             number, bytes in
             if bytes.allSatisfy({ $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") }) { return nil }
             do { return (try SuiteLine.parse(bytes), number) } catch {
@@ -67,7 +67,9 @@ struct MeasureSource {
         }
         try open.checkIDs(ids)
         let size = flags.model.context ?? min(Self.pieceTokens, open.contextLimit)
-        guard size >= 3 else { throw InputError("--context \(size) is too short for drafts along a text; give 3 or more") }
+        guard size >= 3 else {
+            throw InputError("--context \(size) is too short for drafts along a text; give 3 or more")
+        }
         let hasBOS = ids[0] == open.tokenizer?.bos
         let own = hasBOS ? ids.dropFirst() : ids[...]
         let room = hasBOS ? size - 1 : size

@@ -1,0 +1,204 @@
+import ForetokenReport
+import ForetokenSpeculation
+
+/// A measurement as tables in a terminal.
+struct MeasureTables {
+    let measurement: Measurement
+    let terminal: Terminal
+
+    init(_ measurement: Measurement, _ terminal: Terminal) {
+        self.measurement = measurement
+        self.terminal = terminal
+    }
+
+    /// Everything, with blank lines between the parts.
+    var text: String {
+        var parts = [heading]
+        for condition in measurement.conditions {
+            parts.append(acceptance(condition))
+            if !measurement.speeds.isEmpty || condition.domains.contains(where: { !$0.rounds.isEmpty }) {
+                parts.append(rounds(condition))
+            }
+            if condition.domains.contains(where: { $0.agreement != nil }) { parts.append(agreement(condition)) }
+            if condition.domains.contains(where: { $0.textAgreement != nil }) { parts.append(textAgreement(condition)) }
+        }
+        if let first = measurement.conditions.first?.domains.last, !first.reliability.isEmpty {
+            parts.append(reliability(first))
+        }
+        if let costs = measurement.costs { parts.append(steps(costs)) }
+        if !measurement.overlap.isEmpty { parts.append(overlap) }
+        if let adaptive = measurement.adaptive { parts.append(choice(adaptive)) }
+        return parts.joined(separator: "\n")
+    }
+
+    private var heading: String {
+        let subject = measurement.subject
+        let texts = subject.format == "text" ? "piece" : "prompt"
+        var words = [
+            subject.model, subject.source,
+            "\(Format.grouped(subject.prompts)) \(texts)\(subject.prompts == 1 ? "" : "s")",
+            subject.format,
+        ]
+        if subject.maximumTokens > 0 { words.append("up to \(subject.maximumTokens) tokens each") }
+        if !subject.filters.isEmpty { words.append(subject.filters) }
+        words.append("\(subject.threads) threads, \(subject.instructionSet)")
+        let cut = measurement.isPartial ? "Interrupted: these are the figures of what was measured before.\n" : ""
+        return words.joined(separator: " · ") + "\n" + cut
+    }
+
+    private func titled(_ title: String, _ table: Table, _ note: String? = nil) -> String {
+        terminal.styled(title, .bold) + "\n" + table.rendered(on: terminal)
+            + (note.map { terminal.styled($0, .dim) + "\n" } ?? "")
+    }
+
+    private func acceptance(_ condition: Measurement.Condition) -> String {
+        let depth = condition.domains.map(\.conditional.count).max() ?? 0
+        var table = Table(
+            [.init("domain"), .init("positions", .right)] + (0..<depth).map { .init("draft \($0 + 1)", .right) }
+                + [.init("all \(depth)", .right)])
+        for domain in condition.domains {
+            table.add(
+                [domain.domain, Format.grouped(domain.positions)]
+                    + (0..<depth).map { $0 < domain.conditional.count ? interval(domain.conditional[$0]) : "–" }
+                    + [domain.cumulative.last.map { percent($0.value) } ?? "–"])
+        }
+        return titled(
+            "Acceptance at temperature \(number(condition.temperature)), drafts started at every position", table,
+            "draft d: holds, given that those before it did; 95 % intervals over \(unit)")
+    }
+
+    private var unit: String { measurement.subject.format == "text" ? "pieces of the text" : "prompts" }
+
+    private func rounds(_ condition: Measurement.Condition) -> String {
+        guard let all = condition.domains.last else { return "" }
+        let speeds = measurement.speeds.filter { $0.temperature == condition.temperature }
+        var table = Table([
+            .init("--draft"), .init("tokens/round", .right), .init("accepted", .right), .init("predicted", .right),
+            .init("measured", .right), .init("error", .right), .init("tok/s", .right),
+        ])
+        let names = speeds.isEmpty ? all.rounds.map { "\($0.draftLength)" } : speeds.map(\.draft)
+        for name in names {
+            let round = all.rounds.first { "\($0.draftLength)" == name }
+            let speed = speeds.first { $0.draft == name }
+            table.add(
+                name, round.map { range($0.tokensPerRound) } ?? speed.map { Format.fixed($0.tokensPerRound, 2) } ?? "–",
+                round.map { interval($0.rate) } ?? "", speed?.predicted.map { times($0) } ?? "",
+                speed.map { range($0.measured, "×") } ?? "", speed?.predictionError.map(signed) ?? "",
+                speed.map { Format.short($0.tokensPerSecond) } ?? "")
+        }
+        return titled(
+            "Rounds at temperature \(number(condition.temperature)), all domains", table,
+            "accepted: drafts accepted over drafts tried; speed-up over --draft off, predicted from acceptance and step times"
+        )
+    }
+
+    private func agreement(_ condition: Measurement.Condition) -> String {
+        var table = Table([
+            .init("domain"), .init("at best Σ min(p,q)", .right), .init("shared noise", .right),
+            .init("observed", .right), .init("argmax draft", .right), .init("own noise", .right),
+        ])
+        for domain in condition.domains {
+            guard let agreement = domain.agreement else { continue }
+            table.add(
+                domain.domain, percent(agreement.overlap.value), percent(agreement.keyed.value),
+                interval(agreement.observed), percent(agreement.argmaxDraft.value),
+                percent(agreement.independentDraft.value))
+        }
+        return titled(
+            "How a first draft can be chosen at temperature \(number(condition.temperature))", table,
+            "shared noise is the rule used here: exact chance, and what was seen; on the right what simpler rules would reach"
+        )
+    }
+
+    private func textAgreement(_ condition: Measurement.Condition) -> String {
+        var table = Table([
+            .init("text"), .init("draft 1 = text", .right), .init("verifier = text", .right),
+        ])
+        for domain in condition.domains {
+            guard let agreement = domain.textAgreement else { continue }
+            table.add(domain.domain, interval(agreement.draft), interval(agreement.verifier))
+        }
+        return titled("Agreement with the text itself", table)
+    }
+
+    private func reliability(_ domain: Measurement.DomainAcceptance) -> String {
+        var table = Table([
+            .init("draft's own probability"), .init("mean", .right), .init("drafts", .right), .init("held", .right),
+        ])
+        for bin in domain.reliability {
+            table.add(
+                "\(percent(bin.lowest, 0)) – \(percent(bin.highest, 0))", percent(bin.confidence),
+                Format.grouped(bin.accepted.count), interval(bin.accepted))
+        }
+        let temperature = measurement.conditions.first.map { number($0.temperature) } ?? "0"
+        return titled("First drafts by their own probability, at temperature \(temperature)", table)
+    }
+
+    private func steps(_ costs: Measurement.StepCosts) -> String {
+        var table = Table([
+            .init("step of"), .init("time", .right), .init("of one row", .right), .init("a row", .right),
+        ])
+        for (index, time) in costs.verify.enumerated() {
+            table.add(
+                "\(index + 1) row\(index == 0 ? "" : "s")", duration(time), times(time / costs.verify[0]),
+                duration(time / Double(index + 1)))
+        }
+        if let first = costs.firstDraft.first {
+            table.add("first draft", duration(first), times(first / costs.verify[0]), "")
+            table.add("a later draft", duration(costs.laterDraft), times(costs.laterDraft / costs.verify[0]), "")
+        }
+        let reading = costs.bytesPerStep / costs.verify[0]
+        return titled(
+            "Time of verify steps, median, after \(costs.meanContext) tokens", table,
+            "one row reads \(Format.bytes(Int(costs.bytesPerStep))) of weights: \(Format.short(reading)) GB/s, beside "
+                + "\(Format.short(costs.bandwidth / 1e9)) GB/s that all threads read from memory")
+    }
+
+    private var overlap: String {
+        let widest = measurement.overlap.map(\.distinct.count).max() ?? 0
+        var table = Table(
+            [.init("layer", .right)] + (0..<widest).map { .init("\($0 + 1)", .right) })
+        for layer in measurement.overlap { table.add(["\(layer.layer)"] + layer.distinct.map { Format.fixed($0, 2) }) }
+        if let uniform = measurement.overlap.first?.uniform {
+            table.add(["uniform"] + uniform.map { Format.fixed($0, 2) })
+        }
+        return titled("Distinct experts touched by so many consecutive tokens", table)
+    }
+
+    private func choice(_ adaptive: Measurement.AdaptiveChoice) -> String {
+        let shares = adaptive.shares.enumerated().filter { $0.element >= 0.0005 }
+            .map { "\($0.offset) in \(percent($0.element)) of rounds" }
+        return terminal.styled("What --draft auto did", .bold)
+            + "\ndrafts verified: \(shares.joined(separator: ", "))\n"
+            + terminal.styled("why: \(adaptive.reason)", .dim) + "\n"
+    }
+
+    // MARK: Numbers
+
+    private func number(_ temperature: Float) -> String {
+        "\(temperature)".hasSuffix(".0") ? "\(Int(temperature))" : "\(temperature)"
+    }
+
+    private func percent(_ share: Double, _ decimals: Int = 1) -> String { Format.fixed(share * 100, decimals) + " %" }
+
+    private func times(_ factor: Double) -> String { Format.fixed(factor, 2) + "×" }
+
+    private func signed(_ share: Double) -> String { (share < 0 ? "−" : "+") + percent(abs(share)) }
+
+    private func duration(_ nanoseconds: Double) -> String { Format.duration(nanoseconds: Int64(nanoseconds)) }
+
+    /// A share with its bounds.
+    private func interval(_ share: Estimate) -> String {
+        "\(Format.fixed(share.value * 100, 1)) % (\(Format.fixed(share.low * 100, 1))–\(Format.fixed(share.high * 100, 1)))"
+    }
+
+    /// A quantity with its bounds.
+    private func range(_ estimate: Estimate, _ suffix: String = "") -> String {
+        "\(Format.fixed(estimate.value, 2))\(suffix) (\(Format.fixed(estimate.low, 2))–\(Format.fixed(estimate.high, 2)))"
+    }
+}
+
+extension Measurement.SpeedComparison {
+    /// By how much the prediction exceeds what was measured; nil without one, and for what everything is compared with.
+    var predictionError: Double? { draft == "off" ? nil : predicted.map { $0 / measured.value - 1 } }
+}
