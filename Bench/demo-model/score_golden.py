@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Reference values for `foretoken score`, by Hugging Face transformers in FP32: what held-out texts cost the model and its MTP module.
+"""Reference values for `foretoken score`, by Hugging Face transformers in FP32: what held-out texts cost model and MTP module.
 
     score_golden.py FOLDER --data DIR --out FILE
 
