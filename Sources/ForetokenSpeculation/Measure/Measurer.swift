@@ -184,73 +184,60 @@ public final class Measurer {
     ) throws -> Bool {
         let bandwidth = try model.pool.measureReadBandwidth()
         for (order, temperature) in plan.temperatures.enumerated() {
-            guard let costs = timeSteps(order, temperature, proceed) else { return false }
+            var sampling = plan.sampling
+            sampling.temperature = temperature
+            let timer = StepTimer(
+                verifier, draftHead, pass,
+                Sampler(sampling, limit: drawable, instructionSet: model.instructionSet))
+            let trial = SpeedTrial(generator, modes: modes, prompts: texts.count)
+            let goesOn = try time(texts, order, timer, trial, proceed)
+            let costs = timer.costs
+            guard !costs.verify.isEmpty else { return goesOn }
             if order == 0 {
-                measurement.costs = Measurement.StepCosts(
-                    verify: costs.verify, firstDraft: costs.firstDraft, laterDraft: costs.laterDraft,
-                    meanContext: costs.meanContext, bytesPerStep: Double(model.bytesPerStep), bandwidth: bandwidth)
+                measurement.costs = Measurement.StepCosts(costs, model.bytesPerStep, bandwidth)
             }
-            // A given text has no continuation to race for.
-            guard let first = texts.first, !first.isGiven else { continue }
-            guard try race(texts, order, temperature, costs, &measurement, proceed) else { return false }
+            let raced = records[order].indices.filter { trial.hasRaced($0) }.map { records[order][$0] }
+            if !raced.isEmpty {
+                measurement.speeds += speeds(trial, raced, texts.count, temperature, costs)
+                if order == 0, plan.includesAuto, let telemetry = trial.telemetry.last {
+                    measurement.adaptive = Measurement.AdaptiveChoice(telemetry, raced, costs)
+                }
+            }
+            guard goesOn else { return false }
         }
         return true
     }
 
-    /// A third of the time, but every width at least a few times.
-    private func timeSteps(
-        _ order: Int, _ temperature: Float, _ proceed: (String, Double) -> Bool
-    ) -> RoundCostTable? {
-        model.pool.startSpinning()
-        defer { model.pool.stopSpinning() }
-        var sampling = plan.sampling
-        sampling.temperature = temperature
-        let timer = StepTimer(
-            verifier, draftHead, pass,
-            Sampler(sampling, limit: drawable, instructionSet: model.instructionSet))
-        let budget = plan.timingSeconds / 3
+    /// Times steps and lets the draft modes race, text by text in turns: what slows the machine down for a while then
+    /// slows both down. Ends with the time, but not before everything was done a few times.
+    private func time(
+        _ texts: [MeasuredText], _ order: Int, _ timer: StepTimer, _ trial: SpeedTrial,
+        _ proceed: (String, Double) -> Bool
+    ) throws -> Bool {
         let started = MonotonicClock.now
         var length = 0
-        // Texts too short to time every width are gone through three times, and that is that.
         for turn in 0... {
-            for record in records[order] {
-                let spent = Double(MonotonicClock.now - started) / 1e9
-                guard proceed("timing steps", min(1, spent / budget)) else { return nil }
-                length = timer.run(record, from: length)
-                if spent > budget && (timer.fewest >= 3 || turn >= 3) { return timer.costs }
-            }
+            let index = turn % texts.count
+            let spent = Double(MonotonicClock.now - started) / 1e9 / plan.timingSeconds
+            func goesOn() -> Bool { proceed("timing", min(1, spent)) }
+            // Short texts may never be long enough to time every width.
+            if spent >= 1 && turn > 0 && (timer.fewest >= Self.fewestSamples || turn >= 3 * texts.count) { break }
+            guard goesOn() else { return false }
+            model.pool.startSpinning()
+            length = timer.run(records[order][index], from: length)
+            model.pool.stopSpinning()
+            // A given text has no continuation to race for.
+            if texts[index].isGiven { continue }
+            let request = request(texts[index], plan.temperatures[order])
+            guard try trial.run(request, prompt: index, proceed: goesOn) else { return false }
         }
-        return timer.costs
+        return true
     }
 
-    /// Lets the draft modes race along the prompts for two thirds of the time, once at least.
-    private func race(
-        _ texts: [MeasuredText], _ order: Int, _ temperature: Float, _ costs: RoundCostTable,
-        _ measurement: inout Measurement, _ proceed: (String, Double) -> Bool
-    ) throws -> Bool {
-        let modes = [.off] + plan.lengths.map { DraftMode.fixed($0) } + (plan.includesAuto ? [.auto] : [])
-        let trial = SpeedTrial(generator, modes: modes, prompts: texts.count)
-        let budget = plan.timingSeconds * 2 / 3
-        let started = MonotonicClock.now
-        var runCount = 0
-        var goesOn = true
-        race: while true {
-            for (index, text) in texts.enumerated() {
-                let spent = Double(MonotonicClock.now - started) / 1e9
-                if spent > budget && runCount > 0 { break race }
-                goesOn = try trial.run(request(text, temperature), prompt: index) {
-                    proceed("racing draft lengths", min(1, spent / budget))
-                }
-                guard goesOn else { break race }
-                runCount += 1
-            }
-        }
-        let raced = Array(records[order].prefix(runCount))
-        measurement.speeds += speeds(trial, raced, texts.count, temperature, costs)
-        if order == 0, plan.includesAuto, let telemetry = trial.telemetry.last {
-            measurement.adaptive = Measurement.AdaptiveChoice(telemetry, raced, costs)
-        }
-        return goesOn
+    private static let fewestSamples = 3
+
+    private var modes: [DraftMode] {
+        [.off] + plan.lengths.map { DraftMode.fixed($0) } + (plan.includesAuto ? [.auto] : [])
     }
 
     private func speeds(
@@ -267,6 +254,14 @@ public final class Measurer {
                 }
             return trial.comparison(index, temperature: temperature, predicted: predicted, bootstrap)
         }
+    }
+}
+
+extension Measurement.StepCosts {
+    init(_ costs: RoundCostTable, _ bytesPerStep: Int, _ bandwidth: Double) {
+        self.init(
+            verify: costs.verify, firstDraft: costs.firstDraft, laterDraft: costs.laterDraft,
+            meanContext: costs.meanContext, bytesPerStep: Double(bytesPerStep), bandwidth: bandwidth)
     }
 }
 

@@ -40,6 +40,9 @@ final class SpeedTrial {
         return true
     }
 
+    /// Whether prompt `index` has been run in every mode.
+    func hasRaced(_ index: Int) -> Bool { times.allSatisfy { !$0[index].isEmpty } }
+
     /// Speed of mode `mode` over the first one's, by prompt.
     func comparison(
         _ mode: Int, temperature: Float, predicted: Double?, _ bootstrap: Bootstrap
