@@ -163,9 +163,13 @@ public final class Scorer {
         _ pass: inout Pass
     ) {
         if pass.score.logProbabilities.isEmpty { pass.score.logProbabilities.append(nil) }
-        if topCount > 0 { pass.score.top.append(largest(topCount, of: logits)) }
+        if topCount > 0 {
+            var top: [RankedToken] = []
+            top.appendLargest(topCount, of: logits)
+            pass.score.top.append(top)
+        }
         guard position + 1 < part.count else { return }
-        pass.score.logProbabilities.append(logProbability(of: part[position + 1], in: logits))
+        pass.score.logProbabilities.append(LogSoftmax(logits)(logits[Int(part[position + 1])]))
     }
 
     /// One block of MTP rows: each module's best guess and the cost of the true token.
@@ -182,7 +186,7 @@ public final class Scorer {
                 // A window's last rows aim past its end, but not always past the text's.
                 let target = window.position(ofRow: block.firstRow + first + row) + 2 + block.module
                 guard target < text.count else { continue }
-                pass.mtpNats[block.module].sum -= logProbability(of: text[target], in: logits)
+                pass.mtpNats[block.module].sum -= LogSoftmax(logits)(logits[Int(text[target])])
                 pass.mtpNats[block.module].count += 1
             }
         }
@@ -219,26 +223,6 @@ public final class Scorer {
         for (module, nats) in pass.mtpNats.enumerated() where nats.count > 0 {
             pass.score.mtp!.modules[module].negativeLogLikelihood = nats.sum / Double(nats.count)
         }
-    }
-
-    private func logProbability(of token: Int32, in logits: UnsafeMutableBufferPointer<Float>) -> Double {
-        let largest = Double(logits[Int(kernels.pointee.argmax(logits.baseAddress!, Int32(logits.count)))])
-        var sum = 0.0
-        for logit in logits { sum += exp(Double(logit) - largest) }
-        return Double(logits[Int(token)]) - largest - log(sum)
-    }
-
-    private func largest(
-        _ count: Int, of logits: UnsafeMutableBufferPointer<Float>
-    ) -> [(token: Int32, logit: Float)] {
-        var best: [(token: Int32, logit: Float)] = []
-        for (token, logit) in logits.enumerated() {
-            guard best.count < count || logit > best[best.count - 1].logit else { continue }
-            let place = best.firstIndex { logit > $0.logit } ?? best.count
-            best.insert((Int32(token), logit), at: place)
-            if best.count > count { best.removeLast() }
-        }
-        return best
     }
 }
 

@@ -42,10 +42,20 @@ struct OpenModel {
     }
 
     /// Refuses ids that the model does not have.
-    func checkIDs(_ ids: [Int32]) throws {
+    func checkIDs(_ ids: [some BinaryInteger]) throws {
         guard let index = ids.firstIndex(where: { $0 < 0 || $0 >= configuration.vocabularySize }) else { return }
         throw InputError(
             "token \(index) is \(ids[index]), but the ids of \(checkpoint.label) are "
+                + "0...\(configuration.vocabularySize - 1)")
+    }
+
+    /// Refuses a bias for ids that the model does not have.
+    func check(_ sampling: SamplingOptions) throws {
+        guard let id = sampling.logitBias.keys.filter({ !(0..<configuration.vocabularySize).contains($0) }).min() else {
+            return
+        }
+        throw InputError(
+            "a logit bias is for token \(id), but the ids of \(checkpoint.label) are "
                 + "0...\(configuration.vocabularySize - 1)")
     }
 

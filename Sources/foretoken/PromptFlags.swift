@@ -22,7 +22,7 @@ struct PromptFlags: ParsableArguments {
     @Option(help: ArgumentHelp("Reads the prompt from a file; - is standard input.", valueName: "f"))
     var promptFile: String?
 
-    @Option(help: ArgumentHelp("Token ids to continue, as they are.", valueName: "1,2,3"))
+    @Option(parsing: .unconditional, help: ArgumentHelp("Token ids to continue, as they are.", valueName: "1,2,3"))
     var promptTokens: String?
 
     @Option(help: ArgumentHelp("Answers many prompts in one load: JSON lines in, JSON lines out.", valueName: "f"))
@@ -40,7 +40,8 @@ struct PromptFlags: ParsableArguments {
         let count = [prompt, promptFile, promptTokens, inputFile].count { $0 != nil }
         guard count == 1 else {
             throw ValidationError(
-                "give exactly one of PROMPT, --prompt-file, --prompt-tokens and --input-file (found \(count))")
+                "give exactly one of PROMPT, --prompt-file, --prompt-tokens and --input-file (found \(count))"
+                    + (count == 0 ? PromptText.dashAdvice : ""))
         }
         if format == .raw, inputFile == nil, system != nil || thinking {
             throw ValidationError("--system and --thinking need --chat")
@@ -59,17 +60,22 @@ struct PromptFlags: ParsableArguments {
     }
 }
 
+/// A text on the command line.
+enum PromptText {
+    /// What may help whoever gave a text that was taken for flags.
+    static let dashAdvice = "; a text that begins with - comes last, after --"
+}
+
 /// A list of token ids on the command line.
 enum TokenList {
-    static func parse(_ text: String, option: String) throws -> [Int32] {
+    static func parse(_ text: String, option: String) throws -> [Int] {
         if text.allSatisfy(\.isWhitespace) { return [] }
         return try text.split(separator: ",", omittingEmptySubsequences: false).map { item in
             let words = item.split(whereSeparator: \.isWhitespace)
             guard words.count == 1, let id = Int(words[0]) else {
                 throw ValidationError("\(option) wants ids such as 1,2,3, but '\(item)' is not one")
             }
-            // What is too large for 32 bits is too large for every model, which is found out later.
-            return Int32(clamping: id)
+            return id
         }
     }
 }
@@ -77,7 +83,8 @@ enum TokenList {
 /// A prompt in the user's form.
 enum Prompt {
     case text(String)
-    case tokens([Int32])
+    /// Ids as they were given, perhaps of no model.
+    case tokens([Int])
     case messages([ChatMessage])
 }
 
@@ -90,10 +97,12 @@ extension OpenModel {
         return ids
     }
 
-    /// The same, unchecked; empty text has no BOS either.
+    /// The same, its length unchecked; empty text has no BOS either.
     func tokens(of prompt: Prompt, thinking: Bool) throws -> [Int32] {
         switch prompt {
-        case .tokens(let tokens): return tokens
+        case .tokens(let tokens):
+            try checkIDs(tokens)
+            return tokens.map(Int32.init)
         case .text(let text):
             // BOS alone would make the model talk about anything.
             return text.isEmpty ? [] : try requiredTokenizer().encodeWithBOS(text)
