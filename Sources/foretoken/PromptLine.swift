@@ -36,8 +36,10 @@ struct PromptLine: Decodable {
     /// - Throws: `InputError` for anything but a JSON object with values of these types.
     static func parse(_ bytes: [UInt8]) throws -> (line: PromptLine, unknownKeys: [String]) {
         _ = try InputFile.text(bytes, source: "the line")
+        guard let keys = try? JSONDecoder().decode([String: Anything].self, from: Data(bytes)).keys else {
+            throw InputError("this is not a JSON object such as {\"prompt\": \"…\"}")
+        }
         do {
-            let keys = try JSONDecoder().decode([String: Anything].self, from: Data(bytes)).keys
             let line = try JSONDecoder().decode(PromptLine.self, from: Data(bytes))
             return (line, keys.filter { CodingKeys(rawValue: $0) == nil }.sorted())
         } catch let error as DecodingError {
@@ -129,10 +131,11 @@ extension DecodingError {
         case .typeMismatch(let type, let context): "\(Self.key(context)) must be of type \(type)"
         case .valueNotFound(_, let context): "\(Self.key(context)) must not be null"
         case .keyNotFound(let key, _): "the key \"\(key.stringValue)\" is missing"
-        case .dataCorrupted(let context):
-            context.codingPath.isEmpty
-                ? "this is not a JSON object such as {\"prompt\": \"…\"}"
-                : "\(Self.key(context)): \(context.debugDescription)"
+        // The decoder does not say where the number stands.
+        case .dataCorrupted(let context) where context.codingPath.isEmpty:
+            "a number does not fit its key: max_tokens, top_k, logprobs, seed and ids are whole numbers, seed is 0 or "
+                + "more, and none is larger than the key's type allows"
+        case .dataCorrupted(let context): "\(Self.key(context)): \(context.debugDescription)"
         @unknown default: "\(self)"
         }
     }
