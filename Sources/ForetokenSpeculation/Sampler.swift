@@ -41,8 +41,7 @@ public final class Sampler {
     ///
     /// - Parameter logits: raw logits, `limit` or more; changed during the call and restored.
     public func pick(_ logits: UnsafeMutableBufferPointer<Float>, position: Int) -> Int32 {
-        let values = logits.baseAddress!
-        let count = begin(logits)
+        let (values, count) = adjust(logits)
         defer { adjustment?.undo(on: values) }
         guard !isGreedy else { return kernels.pointee.argmax(values, Int32(count)) }
         let key = foretoken_noise_key(options.seed, UInt64(position))
@@ -72,8 +71,7 @@ public final class Sampler {
         _ logits: UnsafeMutableBufferPointer<Float>, into probabilities: UnsafeMutableBufferPointer<Double>
     ) {
         precondition(probabilities.count >= limit)
-        let values = logits.baseAddress!
-        let count = begin(logits)
+        let (values, count) = adjust(logits)
         defer { adjustment?.undo(on: values) }
         probabilities.update(repeating: 0)
         let survivors = isGreedy ? 0 : filter(values, count, 1 / options.temperature)
@@ -86,11 +84,12 @@ public final class Sampler {
         for i in 0..<survivors { probabilities[Int(kept[i])] = Double(weights[Int(kept[i])]) / total }
     }
 
-    /// Adjusts the logits; returns how many may be drawn from.
-    private func begin(_ logits: UnsafeMutableBufferPointer<Float>) -> Int {
-        precondition(logits.count >= limit)
-        adjustment?.apply(to: logits.baseAddress!)
-        return limit
+    /// Applies penalties and bias in place, for the caller to undo; returns the logits that may be drawn from.
+    private func adjust(_ logits: UnsafeMutableBufferPointer<Float>) -> (UnsafeMutablePointer<Float>, count: Int) {
+        precondition(logits.count >= limit, "logits for all tokens that may be drawn")
+        let values = logits.baseAddress!
+        adjustment?.apply(to: values)
+        return (values, limit)
     }
 
     /// The rule that draws the same tokens in parallel, without looking at rows as a whole; penalties, bias and filters

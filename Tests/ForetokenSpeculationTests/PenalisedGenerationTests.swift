@@ -168,6 +168,20 @@ struct PenalisedGenerationTests {
         #expect(forced == .init(repeating: 99, count: 10))
     }
 
+    /// Biases so large that they decide alone, and a penalty that takes each away after its first use: only drafts that
+    /// count the drafts before them go down the list with the verifier.
+    @Test func draftsArePenalisedForTheDraftsBeforeThem() throws {
+        let generator = try Generator(model: model, capacity: 256)
+        let sampling = options {
+            $0.presencePenalty = 100
+            $0.logitBias = [700: 100, 800: 80, 900: 60, 1000: 40]
+        }
+        let result = try run(generator, request(sampling, .fixed(3), tokens: 5))
+        #expect(result.tokens.prefix(4) == [700, 800, 900, 1000])
+        #expect(result.telemetry.rounds == 1)
+        #expect(result.telemetry.accepted == [1, 1, 1])
+    }
+
     @Test func badSettingsAreRefused() throws {
         let generator = try Generator(model: model, capacity: 64, drawable: 10)
         let settings = [
