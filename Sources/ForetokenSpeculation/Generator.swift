@@ -228,7 +228,7 @@ public final class Generator {
             let count = min(chunkEnd, tokenCount) - start
             verifier.forward(tokens + start, count: count)
             if verifier.position == tokenCount {
-                verifier.computeLogits(first: count - 1, count: 1, rule: run.sampler.rule)
+                verifier.computeLogits(first: count - 1, count: 1, rule: run.sampler.parallelRule)
             }
             if run.policy.mayDraft, let draftHead {
                 draftHead.observe(
@@ -258,7 +258,7 @@ public final class Generator {
         let length = draft(atMost: limit, &run, &times)
         let drafted = MonotonicClock.now
         verifier.forward(tokens + newest, count: 1 + length)
-        verifier.computeLogits(first: 0, count: 1 + length, rule: run.sampler.rule)
+        verifier.computeLogits(first: 0, count: 1 + length, rule: run.sampler.parallelRule)
         times.verifying = MonotonicClock.now - drafted
         let accepted = accept(length, &run, observe)
         // The newest token stays unseen, also when it was an accepted draft that ended the text: the next prompt must

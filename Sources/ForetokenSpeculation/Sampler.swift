@@ -103,6 +103,9 @@ public final class Sampler {
     /// Whether `rule` says everything; otherwise only `pick` gives the token.
     var isUnfiltered: Bool { adjustment == nil && (isGreedy || !options.isFiltered) }
 
+    /// The rule worth following while logits are computed; nil when `pick` will look at them anyway.
+    var parallelRule: DrawRule? { isUnfiltered ? rule : nil }
+
     /// Below a millionth only exact ties are left to chance, and scaled logits would soon overflow.
     private var isGreedy: Bool { options.temperature < 1e-6 }
 
