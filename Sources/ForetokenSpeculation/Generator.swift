@@ -14,6 +14,11 @@ public struct GenerationRequest: Sendable {
     public var draft = DraftMode.auto
     /// Tokens that end the generation; they are emitted.
     public var stopTokens: [Int32] = []
+    /// Wants the log-probability of every generated token and of so many (0...20) likeliest ones.
+    public var logProbabilities: Int?
+
+    /// Most likeliest tokens that log-probabilities can be asked for.
+    public static let maximumLogProbabilities = 20
 
     /// A request with the defaults.
     public init(prompt: [Int32]) { self.prompt = prompt }
@@ -60,6 +65,8 @@ extension GenerationError {
 public struct GenerationResult: Sendable {
     /// Generated tokens, the one that ended the generation included.
     public let tokens: [Int32]
+    /// An entry for each token, where they were asked for; else empty.
+    public let logProbabilities: [TokenLogProbabilities]
     /// Why it ended.
     public let reason: FinishReason
     /// What was drafted and accepted.
@@ -133,12 +140,14 @@ public final class Generator {
     ) throws -> GenerationResult {
         try check(request)
         let limit = draftHead == nil ? 0 : MTPHead.maximumDrafts
+        // Every emitted token but the last needs a place in the cache.
+        let room = min(request.maximumTokens, capacity + 1 - tokenCount - request.prompt.count)
         var run = Run(
             policy: DraftPolicy(request.draft, limit: limit),
             sampler: Sampler(request.sampling, limit: drawable, instructionSet: model.instructionSet),
             stopTokens: request.stopTokens,
-            // Every emitted token but the last needs a place in the cache.
-            end: min(tokenCount + request.prompt.count + request.maximumTokens, capacity + 1))
+            end: tokenCount + request.prompt.count + room,
+            record: request.logProbabilities.map { LogProbabilityRecord(topCount: $0, capacity: room) })
         model.pool.startSpinning()
         defer { model.pool.stopSpinning() }
         let started = MonotonicClock.now
@@ -159,6 +168,7 @@ public final class Generator {
         var failure: GenerationError?
         /// Token count at which the limit is reached.
         let end: Int
+        var record: LogProbabilityRecord?
         var telemetry = Telemetry()
         var reason: FinishReason?
         var firstGenerated = 0
@@ -166,6 +176,12 @@ public final class Generator {
     }
 
     private func check(_ request: GenerationRequest) throws {
+        try check(request.sampling)
+        if let count = request.logProbabilities, !(0...GenerationRequest.maximumLogProbabilities).contains(count) {
+            throw GenerationError(
+                description: "log-probabilities of the \(count) likeliest tokens were asked for; "
+                    + "0...\(GenerationRequest.maximumLogProbabilities) are possible")
+        }
         let vocabulary = Int32(model.configuration.vocabularySize)
         if request.prompt.isEmpty {
             throw GenerationError(description: "the prompt is empty: there is nothing to continue")
@@ -184,6 +200,19 @@ public final class Generator {
         }
     }
 
+    private func check(_ sampling: SamplingOptions) throws {
+        if let problem = sampling.problem { throw GenerationError(description: problem) }
+        let vocabulary = model.configuration.vocabularySize
+        if let token = sampling.logitBias.keys.filter({ !(0..<vocabulary).contains($0) }).min() {
+            throw GenerationError(
+                description: "a logit bias is for token \(token); ids of this model are 0...\(vocabulary - 1)")
+        }
+        let bans = sampling.logitBias.filter { $0.key < drawable && $0.value <= -SamplingOptions.penaltyLimit }
+        if bans.count == drawable {
+            throw GenerationError(description: "logit biases ban all \(drawable) tokens: nothing is left to draw")
+        }
+    }
+
     // MARK: Prompt
 
     /// Runs everything the verifier has not seen, in chunks that end at absolute multiples of a constant, and draws the
@@ -191,6 +220,7 @@ public final class Generator {
     private func prefill(_ prompt: [Int32], _ run: inout Run, _ observe: (GenerationEvent) -> Continuation) {
         for (i, token) in prompt.enumerated() { tokens[tokenCount + i] = token }
         tokenCount += prompt.count
+        run.sampler.history.begin(UnsafeBufferPointer(start: tokens, count: tokenCount))
         let total = tokenCount - verifier.position
         while verifier.position < tokenCount {
             let start = verifier.position
@@ -198,7 +228,7 @@ public final class Generator {
             let count = min(chunkEnd, tokenCount) - start
             verifier.forward(tokens + start, count: count)
             if verifier.position == tokenCount {
-                verifier.computeLogits(first: count - 1, count: 1, rule: run.sampler.rule)
+                verifier.computeLogits(first: count - 1, count: 1, rule: run.sampler.parallelRule)
             }
             if run.policy.mayDraft, let draftHead {
                 draftHead.observe(
@@ -228,7 +258,7 @@ public final class Generator {
         let length = draft(atMost: limit, &run, &times)
         let drafted = MonotonicClock.now
         verifier.forward(tokens + newest, count: 1 + length)
-        verifier.computeLogits(first: 0, count: 1 + length, rule: run.sampler.rule)
+        verifier.computeLogits(first: 0, count: 1 + length, rule: run.sampler.parallelRule)
         times.verifying = MonotonicClock.now - drafted
         let accepted = accept(length, &run, observe)
         // The newest token stays unseen, also when it was an accepted draft that ended the text: the next prompt must
@@ -249,7 +279,7 @@ public final class Generator {
     private static let waitingRows = 16
 
     /// Writes drafts behind the newest token, as many as the policy finds worth verifying, and returns their number. A
-    /// draft is drawn like an output token, with the same noise.
+    /// draft is drawn like an output token, with the same noise, penalised as if the drafts before it had been accepted.
     private func draft(atMost limit: Int, _ run: inout Run, _ times: inout RoundTimes) -> Int {
         guard limit > 0, let draftHead else { return 0 }
         let begun = MonotonicClock.now
@@ -260,6 +290,9 @@ public final class Generator {
             times.laterDrafts = done - firstDone
         }
         draftHead.catchUp(tokens, known: tokenCount)
+        let history = run.sampler.history
+        var pushed = 0
+        defer { for i in (0..<pushed).reversed() { history.pop(tokens[tokenCount + i]) } }
         for i in 0..<limit {
             var (guess, confidence) = draftHead.drawDraft(
                 rule: run.sampler.rule, position: tokenCount + i, wantsConfidence: run.policy.wantsConfidence)
@@ -272,7 +305,10 @@ public final class Generator {
             tokens[tokenCount + i] = guess
             if i == 0 { firstDone = MonotonicClock.now } else { times.laterDraftCount += 1 }
             switch run.policy.judge(confidence: confidence, limit: limit) {
-            case .extend: draftHead.advance(guess)
+            case .extend:
+                history.push(guess)
+                pushed += 1
+                draftHead.advance(guess)
             case .finish: return i + 1
             case .drop: return i
             }
@@ -282,10 +318,10 @@ public final class Generator {
 
     /// The verifier's token for the next position, from row `row` of its step; nil when its logits overflowed.
     private func draw(row: Int, _ run: inout Run) -> Int32? {
+        let logits = verifier.logits(row: row)
         let token =
-            run.sampler.isUnfiltered
-            ? verifier.drawn(row: row) : run.sampler.pick(verifier.logits(row: row), position: tokenCount)
-        if verifier.logits(row: row)[Int(token)].isFinite { return token }
+            run.sampler.isUnfiltered ? verifier.drawn(row: row) : run.sampler.pick(logits, position: tokenCount)
+        if logits[Int(token)].isFinite && run.record?.append(token, logits) != false { return token }
         run.reason = .cancelled
         run.failure = .overflow(position: tokenCount)
         return nil
@@ -305,6 +341,7 @@ public final class Generator {
     private func emit(_ token: Int32, _ run: inout Run, _ observe: (GenerationEvent) -> Continuation) {
         tokens[tokenCount] = token
         tokenCount += 1
+        run.sampler.history.push(token)
         switch observe(.token(token)) {
         case .proceed: break
         case .stop: run.reason = .stop
@@ -323,6 +360,7 @@ public final class Generator {
         timings.predictedNanoseconds = run.firstTokenTime == 0 ? 0 : ended - run.firstTokenTime
         let generated = UnsafeBufferPointer(start: tokens + run.firstGenerated, count: timings.predictedCount)
         return GenerationResult(
-            tokens: Array(generated), reason: run.reason ?? .length, telemetry: run.telemetry, timings: timings)
+            tokens: Array(generated), logProbabilities: run.record?.entries ?? [], reason: run.reason ?? .length,
+            telemetry: run.telemetry, timings: timings)
     }
 }

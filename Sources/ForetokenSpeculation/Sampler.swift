@@ -1,30 +1,15 @@
 import CForetokenKernels
 import ForetokenModel
 
-/// How a token is drawn from logits.
-public struct SamplingOptions: Sendable, Equatable {
-    /// Divides the logits; below 1e-6 the largest is taken.
-    public var temperature: Float = 0
-    /// Keeps the k most likely tokens; 0 keeps all.
-    public var topK = 0
-    /// Keeps the smallest set of most likely tokens whose probability reaches this; the token that crosses it stays.
-    public var topP: Float = 1
-    /// Keeps tokens at least this fraction as likely as the likeliest.
-    public var minP: Float = 0
-    /// Decides the noise together with the output position.
-    public var seed: UInt64 = 0
-
-    /// Greedy.
-    public init() {}
-
-    var isFiltered: Bool { topK > 0 || topP < 1 || minP > 0 }
-}
-
 /// Draws tokens by keyed Gumbel noise: token = argmax(log p + g), where g depends on (seed, position, token id) alone
 /// (Gumbel-max; shared noise between draft and verifier as in arXiv 2408.07978). The token at a position is thus a
-/// function of its logits, however the round that produced them was made up. Ties go to the lower id.
+/// function of its logits and of the history, however the round that produced them was made up. Ties go to the lower id.
 public final class Sampler {
+    /// The tokens before the next one, for penalties; it counts nothing when the options have none. Whoever draws keeps
+    /// it up to date.
+    public let history: TokenHistory
     private let options: SamplingOptions
+    private let adjustment: LogitAdjustment?
     private let kernels: UnsafePointer<foretoken_kernels>
     private let limit: Int
     /// Unnormalised probabilities, exp(logit / T − maximum).
@@ -38,6 +23,8 @@ public final class Sampler {
     public init(_ options: SamplingOptions, limit: Int, instructionSet: String) {
         self.options = options
         self.limit = limit
+        history = TokenHistory(limit: options.isPenalised ? limit : 0)
+        adjustment = LogitAdjustment(options, history: history, limit: limit)
         kernels = foretoken_kernels_named(instructionSet) ?? foretoken_kernels_best()
         weights = .allocate(capacity: limit)
         heap = .allocate(capacity: limit)
@@ -51,9 +38,11 @@ public final class Sampler {
     }
 
     /// The token for absolute output position `position`.
+    ///
+    /// - Parameter logits: raw logits, `limit` or more; changed during the call and restored.
     public func pick(_ logits: UnsafeMutableBufferPointer<Float>, position: Int) -> Int32 {
-        let count = min(limit, logits.count)
-        let values = logits.baseAddress!
+        let (values, count) = adjust(logits)
+        defer { adjustment?.undo(on: values) }
         guard !isGreedy else { return kernels.pointee.argmax(values, Int32(count)) }
         let key = foretoken_noise_key(options.seed, UInt64(position))
         let inverse = 1 / options.temperature
@@ -72,7 +61,39 @@ public final class Sampler {
         return best
     }
 
-    /// The rule that draws the same tokens in parallel, without looking at rows as a whole; filters need the whole row.
+    /// The distribution that tokens are drawn from, after penalties, bias, temperature and filters: probabilities that
+    /// sum to 1, with 0 for tokens that cannot be drawn; all on one token when drawing is greedy.
+    ///
+    /// - Parameters:
+    ///   - logits: raw logits, `limit` or more; changed during the call and restored.
+    ///   - probabilities: room for `limit` or more; ids from `limit` on get 0.
+    public func distribution(
+        _ logits: UnsafeMutableBufferPointer<Float>, into probabilities: UnsafeMutableBufferPointer<Double>
+    ) {
+        precondition(probabilities.count >= limit)
+        let (values, count) = adjust(logits)
+        defer { adjustment?.undo(on: values) }
+        probabilities.update(repeating: 0)
+        let survivors = isGreedy ? 0 : filter(values, count, 1 / options.temperature)
+        var total = 0.0
+        for i in 0..<survivors { total += Double(weights[Int(kept[i])]) }
+        guard total > 0 else {
+            probabilities[Int(kernels.pointee.argmax(values, Int32(count)))] = 1
+            return
+        }
+        for i in 0..<survivors { probabilities[Int(kept[i])] = Double(weights[Int(kept[i])]) / total }
+    }
+
+    /// Applies penalties and bias in place, for the caller to undo; returns the logits that may be drawn from.
+    private func adjust(_ logits: UnsafeMutableBufferPointer<Float>) -> (UnsafeMutablePointer<Float>, count: Int) {
+        precondition(logits.count >= limit, "logits for all tokens that may be drawn")
+        let values = logits.baseAddress!
+        adjustment?.apply(to: values)
+        return (values, limit)
+    }
+
+    /// The rule that draws the same tokens in parallel, without looking at rows as a whole; penalties, bias and filters
+    /// need the whole row.
     var rule: DrawRule {
         DrawRule(
             inverseTemperature: isGreedy ? 0 : 1 / options.temperature, limit: limit,
@@ -80,7 +101,10 @@ public final class Sampler {
     }
 
     /// Whether `rule` says everything; otherwise only `pick` gives the token.
-    var isUnfiltered: Bool { isGreedy || !options.isFiltered }
+    var isUnfiltered: Bool { adjustment == nil && (isGreedy || !options.isFiltered) }
+
+    /// The rule worth following while logits are computed; nil when `pick` will look at them anyway.
+    var parallelRule: DrawRule? { isUnfiltered ? rule : nil }
 
     /// Below a millionth only exact ties are left to chance, and scaled logits would soon overflow.
     private var isGreedy: Bool { options.temperature < 1e-6 }

@@ -195,12 +195,16 @@ public final class Scorer {
             pass.score.favourites.append(nil)
         }
         pass.counted += 1
-        if topCount > 0 { pass.score.top.append(largest(topCount, of: logits)) }
+        if topCount > 0 {
+            var top: [RankedToken] = []
+            top.appendLargest(topCount, of: logits)
+            pass.score.top.append(top)
+        }
         guard position + 1 < part.count else { return }
         let best = kernels.pointee.argmax(logits.baseAddress!, Int32(logits.count))
-        let normaliser = logSum(of: logits, largest: best)
-        pass.score.favourites.append((best, Double(logits[Int(best)]) - normaliser))
-        pass.score.logProbabilities.append(Double(logits[Int(part[position + 1])]) - normaliser)
+        let logs = LogSoftmax(logits)
+        pass.score.favourites.append((best, logs(logits[Int(best)])))
+        pass.score.logProbabilities.append(logs(logits[Int(part[position + 1])]))
     }
 
     /// One block of MTP rows: each module's best guess and the cost of the true token.
@@ -217,7 +221,7 @@ public final class Scorer {
                 // A window's last rows aim past its end, but not always past the text's.
                 let target = window.position(ofRow: block.firstRow + first + row) + 2 + block.module
                 guard target < text.count else { continue }
-                pass.mtpNats[block.module].sum += logSum(of: logits, largest: best) - Double(logits[Int(text[target])])
+                pass.mtpNats[block.module].sum -= LogSoftmax(logits)(logits[Int(text[target])])
                 pass.mtpNats[block.module].count += 1
             }
         }
@@ -263,27 +267,6 @@ public final class Scorer {
         for (module, nats) in pass.mtpNats.enumerated() where nats.count > 0 {
             pass.score.mtp!.modules[module].negativeLogLikelihood = nats.sum / Double(nats.count)
         }
-    }
-
-    /// log Σ exp(logit), what a logit exceeds its log-probability by; `largest` is the index of the largest logit.
-    private func logSum(of logits: UnsafeMutableBufferPointer<Float>, largest: Int32) -> Double {
-        let largest = Double(logits[Int(largest)])
-        var sum = 0.0
-        for logit in logits { sum += exp(Double(logit) - largest) }
-        return largest + log(sum)
-    }
-
-    private func largest(
-        _ count: Int, of logits: UnsafeMutableBufferPointer<Float>
-    ) -> [(token: Int32, logit: Float)] {
-        var best: [(token: Int32, logit: Float)] = []
-        for (token, logit) in logits.enumerated() {
-            guard best.count < count || logit > best[best.count - 1].logit else { continue }
-            let place = best.firstIndex { logit > $0.logit } ?? best.count
-            best.insert((Int32(token), logit), at: place)
-            if best.count > count { best.removeLast() }
-        }
-        return best
     }
 }
 

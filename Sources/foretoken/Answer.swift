@@ -10,12 +10,15 @@ struct AnswerSettings {
     var sampling: SamplingOptions
     var draft: DraftMode
     var stopStrings: [String]
+    /// How many likeliest tokens to report beside each; nil for no log-probabilities.
+    var logProbabilities: Int?
     /// Tokens that end the answer.
     var endTokens: [Int32]
 
     /// What the command line says.
     init(_ open: OpenModel, _ length: LengthFlags, _ sampling: SamplingFlags, _ draft: DraftFlags) throws {
         if !length.stop.isEmpty { _ = try open.requiredTokenizer() }
+        try open.check(sampling.options)
         maximumTokens = length.maxTokens
         self.sampling = sampling.options
         self.draft = draft.draft
@@ -30,6 +33,8 @@ struct Answer {
     let result: GenerationResult
     /// The text before the stop string; nil without a tokenizer.
     let text: String?
+    /// For each token of the result; nil unless asked for.
+    let logProbabilities: [TokenLogProbabilities]?
 
     var wasInterrupted: Bool { result.reason == .cancelled }
 
@@ -50,6 +55,7 @@ extension Generator {
         request.sampling = settings.sampling
         request.draft = settings.draft
         request.stopTokens = settings.endTokens
+        request.logProbabilities = settings.logProbabilities
         var text = TextStream(tokenizer, stopStrings: settings.stopStrings)
         let bar = ProgressBar("reading the prompt", delayNanoseconds: 1_000_000_000, terminal: Console.terminal)
         var failure: (any Error)?
@@ -76,6 +82,8 @@ extension Generator {
         if let failure { throw failure }
         let rest = text.finish()
         if !rest.isEmpty { try show(rest) }
-        return Answer(promptTokens: prompt, result: result, text: text.whole)
+        return Answer(
+            promptTokens: prompt, result: result, text: text.whole,
+            logProbabilities: settings.logProbabilities == nil ? nil : result.logProbabilities)
     }
 }

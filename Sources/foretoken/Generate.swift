@@ -10,11 +10,18 @@ struct Generate: ParsableCommand {
     @OptionGroup(title: "Prompt") var prompt: PromptFlags
     @OptionGroup(title: "Answer") var length: LengthFlags
     @OptionGroup(title: "Sampling") var sampling: SamplingFlags
+    @OptionGroup(title: "Log-probabilities") var logProbabilities: LogProbabilityFlags
     @OptionGroup(title: "Speculation") var draft: DraftFlags
     @OptionGroup(title: "Model") var model: ModelOptions
 
     @Flag(help: "Prints one JSON object instead of streaming text.")
     var json = false
+
+    func validate() throws {
+        if logProbabilities.logprobs != nil && !json && prompt.inputFile == nil {
+            throw ValidationError("--logprobs are given as JSON: add --json, or use --input-file")
+        }
+    }
 
     func run() throws {
         if let inputFile = prompt.inputFile { return try answerAll(inputFile) }
@@ -22,7 +29,7 @@ struct Generate: ParsableCommand {
         let open = try OpenModel(model)
         let ids = try open.encode(wanted, thinking: prompt.thinking)
         try open.check(draft.draft)
-        let settings = try AnswerSettings(open, length, sampling, draft)
+        let settings = try settings(open)
         let context = try open.context(for: ids.count, and: length.maxTokens)
         let generator = try open.makeGenerator(open.load(context: context), context: context, draft: draft.draft)
         let answer = try generator.answer(ids, settings, tokenizer: open.tokenizer) { piece in
@@ -32,9 +39,20 @@ struct Generate: ParsableCommand {
             try StandardOutput.write(JSONOutput.line(AnswerReport(answer, model: open.checkpoint.label)))
         } else {
             try answer.finishLine()
+            if answer.result.reason == .length && answer.result.tokens.count < settings.maximumTokens {
+                let limit = open.configuration.maximumPositions
+                let advice = context < limit ? "--context makes room, up to \(limit)" : "this model has no more"
+                Console.note("the text ends here because the context of \(context) tokens is full; \(advice)")
+            }
             Console.write(Statistics.text(answer.result.timings, answer.result.telemetry, on: Console.terminal))
         }
         if answer.wasInterrupted { throw Interrupted() }
+    }
+
+    private func settings(_ open: OpenModel) throws -> AnswerSettings {
+        var settings = try AnswerSettings(open, length, sampling, draft)
+        settings.logProbabilities = logProbabilities.logprobs
+        return settings
     }
 
     /// One JSON line for each line of the file, in order. A bad line ends the work, after the answers before it.
@@ -42,7 +60,7 @@ struct Generate: ParsableCommand {
         let lines = try InputFile.lines(path)
         let open = try OpenModel(model)
         try open.check(draft.draft)
-        let base = try AnswerSettings(open, length, sampling, draft)
+        let base = try settings(open)
         var ignored: Set<String> = []
         var (jobs, badLine) = ([PromptJob](), nil as (any Error)?)
         for (number, bytes) in lines where !bytes.allSatisfy({ $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") }) {

@@ -36,6 +36,23 @@ enum Identifier: Codable {
     }
 }
 
+/// [id, number].
+struct RankedEntry<Number: Encodable>: Encodable {
+    let token: Int32
+    let number: Number
+
+    init(_ token: Int32, _ number: Number) {
+        self.token = token
+        self.number = number
+    }
+
+    func encode(to encoder: any Encoder) throws {
+        var container = encoder.unkeyedContainer()
+        try container.encode(token)
+        try container.encode(number)
+    }
+}
+
 /// What `generate --json` prints.
 struct AnswerReport: Encodable {
     struct TimingFigures: Encodable {
@@ -56,12 +73,20 @@ struct AnswerReport: Encodable {
         let tokens_per_round: Double
     }
 
+    struct LogProbabilities: Encodable {
+        let token: Int32
+        let logprob: Double
+        let top: [RankedEntry<Double>]
+    }
+
     var id: Identifier?
     let model: String
     let prompt_tokens: [Int32]
     let tokens: [Int32]
     let text: String?
     let finish_reason: String
+    /// There only when asked for.
+    let logprobs: [LogProbabilities]?
     let timings: TimingFigures
     let speculation: SpeculationFigures
 
@@ -74,6 +99,11 @@ struct AnswerReport: Encodable {
         tokens = answer.result.tokens
         text = answer.text
         finish_reason = answer.result.reason.rawValue
+        logprobs = answer.logProbabilities?.map { entry in
+            LogProbabilities(
+                token: entry.token, logprob: entry.logProbability,
+                top: entry.top.map { RankedEntry($0.token, $0.logProbability) })
+        }
         self.timings = TimingFigures(
             prompt_n: timings.promptCount, prompt_ms: Double(timings.promptNanoseconds) / 1e6,
             prompt_per_second: timings.promptPerSecond, predicted_n: timings.predictedCount,

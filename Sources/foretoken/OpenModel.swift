@@ -49,6 +49,16 @@ struct OpenModel {
                 + "0...\(configuration.vocabularySize - 1)")
     }
 
+    /// Refuses a bias for ids that the model does not have.
+    func check(_ sampling: SamplingOptions) throws {
+        guard let id = sampling.logitBias.keys.filter({ !(0..<configuration.vocabularySize).contains($0) }).min() else {
+            return
+        }
+        throw InputError(
+            "a logit bias is for token \(id), but the ids of \(checkpoint.label) are "
+                + "0...\(configuration.vocabularySize - 1)")
+    }
+
     /// Refuses a prompt that the model cannot take, before its weights are loaded for nothing.
     func check(_ prompt: [Int32]) throws {
         if prompt.isEmpty { throw InputError("the prompt is empty: there is nothing to continue") }

@@ -10,7 +10,7 @@ struct ModelOptions: ParsableArguments {
             "Folder of the checkpoint (default: $FORETOKEN_MODEL, or the demonstration model).", valueName: "dir"))
     var model: String?
 
-    @Option(help: "Worker threads (default: one for each physical core).")
+    @Option(parsing: .unconditional, help: "Worker threads (default: one for each physical core).")
     var threads: Int?
 
     @Option(help: ArgumentHelp("Instruction set (default: $FORETOKEN_ISA, or the best).", valueName: "name"))
@@ -20,6 +20,7 @@ struct ModelOptions: ParsableArguments {
     var cacheType = CacheType.f32
 
     @Option(
+        parsing: .unconditional,
         help: ArgumentHelp(
             "Context size in tokens (default: what the task needs); score slides over longer texts.", valueName: "n"))
     var context: Int?
@@ -56,53 +57,11 @@ func environment(_ name: String) -> String? {
 
 extension CacheType: ExpressibleByArgument {}
 
-/// How tokens are drawn.
-struct SamplingFlags: ParsableArguments {
-    @Option(help: "Divides the logits; 0 always takes the likeliest token.")
-    var temperature: Float = 0
-
-    @Option(help: "Draws from the K likeliest tokens; 0 from all.")
-    var topK = 0
-
-    @Option(help: "Draws from the fewest tokens that reach this probability together.")
-    var topP: Float = 1
-
-    @Option(help: "Draws from tokens at least this fraction as likely as the likeliest.")
-    var minP: Float = 0
-
-    @Option(help: "Decides the noise; the same seed gives the same text.")
-    var seed: UInt64 = 0
-
-    func validate() throws {
-        do { try options.check() } catch { throw ValidationError("\(error)") }
-    }
-
-    var options: SamplingOptions {
-        var options = SamplingOptions()
-        options.temperature = temperature
-        options.topK = topK
-        options.topP = topP
-        options.minP = minP
-        options.seed = seed
-        return options
-    }
-}
-
-extension SamplingOptions {
-    /// Refuses values that mean nothing.
-    func check() throws {
-        guard temperature.isFinite, temperature >= 0 else {
-            throw UsageError("the temperature must be 0 or more, not \(temperature)")
-        }
-        guard topK >= 0 else { throw UsageError("top-k must be 0 or more, not \(topK)") }
-        guard topP > 0, topP <= 1 else { throw UsageError("top-p must be above 0 and at most 1, not \(topP)") }
-        guard minP >= 0, minP <= 1 else { throw UsageError("min-p must be 0...1, not \(minP)") }
-    }
-}
-
 /// How many tokens a round drafts.
 struct DraftFlags: ParsableArguments {
-    @Option(help: ArgumentHelp("Tokens to draft in each round: auto, off, or 1...8.", valueName: "auto|off|n"))
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Tokens to draft in each round: auto, off, or 1...8.", valueName: "auto|off|n"))
     var draft = DraftMode.auto
 }
 
@@ -129,7 +88,7 @@ extension DraftMode: ExpressibleByArgument {
 
 /// When an answer ends.
 struct LengthFlags: ParsableArguments {
-    @Option(help: ArgumentHelp("Most tokens to generate.", valueName: "n"))
+    @Option(parsing: .unconditional, help: ArgumentHelp("Most tokens to generate.", valueName: "n"))
     var maxTokens = 256
 
     @Option(

@@ -22,7 +22,7 @@ struct PromptFlags: ParsableArguments {
     @Option(help: ArgumentHelp("Reads the prompt from a file; - is standard input.", valueName: "f"))
     var promptFile: String?
 
-    @Option(help: ArgumentHelp("Token ids to continue, as they are.", valueName: "1,2,3"))
+    @Option(parsing: .unconditional, help: ArgumentHelp("Token ids to continue, as they are.", valueName: "1,2,3"))
     var promptTokens: String?
 
     @Option(help: ArgumentHelp("Answers many prompts in one load: JSON lines in, JSON lines out.", valueName: "f"))
@@ -40,7 +40,8 @@ struct PromptFlags: ParsableArguments {
         let count = [prompt, promptFile, promptTokens, inputFile].count { $0 != nil }
         guard count == 1 else {
             throw ValidationError(
-                "give exactly one of PROMPT, --prompt-file, --prompt-tokens and --input-file (found \(count))")
+                "give exactly one of PROMPT, --prompt-file, --prompt-tokens and --input-file (found \(count))"
+                    + (count == 0 ? PromptText.dashAdvice : ""))
         }
         if format == .raw, inputFile == nil, system != nil || thinking {
             throw ValidationError("--system and --thinking need --chat")
@@ -56,6 +57,12 @@ struct PromptFlags: ParsableArguments {
         let text = try prompt ?? InputFile.text(promptFile ?? "-")
         return format == .raw ? .text(text) : .messages(ChatMessage.opening(system, text))
     }
+}
+
+/// A text on the command line.
+enum PromptText {
+    /// What may help whoever gave a text that was taken for flags.
+    static let dashAdvice = "; a text that begins with - comes last, after --"
 }
 
 /// A list of token ids on the command line.

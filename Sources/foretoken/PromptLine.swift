@@ -11,6 +11,7 @@ struct PromptLine: Decodable {
 
     enum CodingKeys: String, CodingKey, CaseIterable {
         case id, prompt, prompt_tokens, messages, max_tokens, temperature, top_k, top_p, min_p, seed, stop
+        case repetition_penalty, presence_penalty, frequency_penalty, logit_bias, logprobs
     }
 
     let id: Identifier?
@@ -24,13 +25,21 @@ struct PromptLine: Decodable {
     let min_p: Float?
     let seed: UInt64?
     let stop: [String]?
+    let repetition_penalty: Float?
+    let presence_penalty: Float?
+    let frequency_penalty: Float?
+    /// Keys are token ids. Replaces the command line's biases as a whole.
+    let logit_bias: [String: Float]?
+    let logprobs: Int?
 
     /// - Returns: the line, and keys of it that mean nothing.
     /// - Throws: `InputError` for anything but a JSON object with values of these types.
     static func parse(_ bytes: [UInt8]) throws -> (line: PromptLine, unknownKeys: [String]) {
         _ = try InputFile.text(bytes, source: "the line")
+        guard let keys = try? JSONDecoder().decode([String: Anything].self, from: Data(bytes)).keys else {
+            throw InputError("this is not a JSON object such as {\"prompt\": \"…\"}")
+        }
         do {
-            let keys = try JSONDecoder().decode([String: Anything].self, from: Data(bytes)).keys
             let line = try JSONDecoder().decode(PromptLine.self, from: Data(bytes))
             return (line, keys.filter { CodingKeys(rawValue: $0) == nil }.sorted())
         } catch let error as DecodingError {
@@ -42,18 +51,39 @@ struct PromptLine: Decodable {
     func job(_ open: OpenModel, flags: PromptFlags, base: AnswerSettings) throws -> PromptJob {
         var settings = base
         settings.maximumTokens = max_tokens ?? base.maximumTokens
-        settings.sampling.temperature = temperature ?? base.sampling.temperature
-        settings.sampling.topK = top_k ?? base.sampling.topK
-        settings.sampling.topP = top_p ?? base.sampling.topP
-        settings.sampling.minP = min_p ?? base.sampling.minP
-        settings.sampling.seed = seed ?? base.sampling.seed
+        settings.sampling = try sampling(base.sampling)
+        settings.logProbabilities = logprobs ?? base.logProbabilities
         settings.stopStrings = stop ?? base.stopStrings
         guard settings.maximumTokens >= 1 else { throw InputError("max_tokens must be at least 1") }
         guard !settings.stopStrings.contains("") else { throw InputError("a stop string must not be empty") }
-        try settings.sampling.check()
+        if let problem = LogProbabilityFlags.problem(settings.logProbabilities) { throw InputError(problem) }
+        try open.check(settings.sampling)
         if !settings.stopStrings.isEmpty { _ = try open.requiredTokenizer() }
         let ids = try open.encode(try wanted(flags), thinking: flags.thinking)
         return PromptJob(id: id, prompt: ids, settings: settings)
+    }
+
+    private func sampling(_ base: SamplingOptions) throws -> SamplingOptions {
+        var options = base
+        options.temperature = temperature ?? base.temperature
+        options.topK = top_k ?? base.topK
+        options.topP = top_p ?? base.topP
+        options.minP = min_p ?? base.minP
+        options.seed = seed ?? base.seed
+        options.repetitionPenalty = repetition_penalty ?? base.repetitionPenalty
+        options.presencePenalty = presence_penalty ?? base.presencePenalty
+        options.frequencyPenalty = frequency_penalty ?? base.frequencyPenalty
+        if let logit_bias {
+            options.logitBias = [:]
+            for (key, value) in logit_bias {
+                guard let token = Int(key) else {
+                    throw InputError("logit_bias wants token ids such as \"17\" as keys, but \"\(key)\" is not one")
+                }
+                options.logitBias[token] = value
+            }
+        }
+        try options.check()
+        return options
     }
 
     private func wanted(_ flags: PromptFlags) throws -> Prompt {
@@ -109,10 +139,11 @@ extension DecodingError {
         case .typeMismatch(let type, let context): "\(Self.key(context)) must be of type \(type)"
         case .valueNotFound(_, let context): "\(Self.key(context)) must not be null"
         case .keyNotFound(let key, _): "the key \"\(key.stringValue)\" is missing"
-        case .dataCorrupted(let context):
-            context.codingPath.isEmpty
-                ? "this is not a JSON object such as {\"prompt\": \"…\"}"
-                : "\(Self.key(context)): \(context.debugDescription)"
+        // The decoder does not say where the number stands.
+        case .dataCorrupted(let context) where context.codingPath.isEmpty:
+            "a number does not fit its key: max_tokens, top_k, logprobs, seed and ids are whole numbers, seed is 0 or "
+                + "more, and none is larger than the key's type allows"
+        case .dataCorrupted(let context): "\(Self.key(context)): \(context.debugDescription)"
         @unknown default: "\(self)"
         }
     }

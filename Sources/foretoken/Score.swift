@@ -21,16 +21,20 @@ struct Score: ParsableCommand {
     @Option(help: ArgumentHelp("Reads the text from a file; - is standard input.", valueName: "f"))
     var textFile: String?
 
-    @Option(help: ArgumentHelp("Token ids to score, as they are.", valueName: "1,2,3"))
+    @Option(parsing: .unconditional, help: ArgumentHelp("Token ids to score, as they are.", valueName: "1,2,3"))
     var tokens: String?
 
-    @Option(help: ArgumentHelp("With --json, also gives the K largest logits of every position.", valueName: "k"))
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("With --json, also gives the K largest logits of every position.", valueName: "k"))
     var top = 0
 
     @Flag(help: "Also scores the MTP modules' guesses.")
     var mtp = false
 
-    @Option(help: ArgumentHelp("Also drafts this many tokens from every position; implies --mtp.", valueName: "d"))
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Also drafts this many tokens from every position; implies --mtp.", valueName: "d"))
     var mtpDepth = 0
 
     @Flag(help: "Lists every token, its log-probability, and the token the model finds likeliest in its place.")
@@ -44,7 +48,9 @@ struct Score: ParsableCommand {
     func validate() throws {
         let count = [text, textFile, tokens].count { $0 != nil }
         guard count == 1 else {
-            throw ValidationError("give exactly one of TEXT, --text-file and --tokens (found \(count))")
+            throw ValidationError(
+                "give exactly one of TEXT, --text-file and --tokens (found \(count))"
+                    + (count == 0 ? PromptText.dashAdvice : ""))
         }
         if top < 0 { throw ValidationError("--top must be 0 or more, not \(top)") }
         guard (0...8).contains(mtpDepth) else { throw ValidationError("--mtp-depth must be 0...8, not \(mtpDepth)") }

@@ -2,18 +2,6 @@ import ForetokenSpeculation
 
 /// What `score --json` prints.
 struct ScoreReport: Encodable {
-    /// [id, raw logit].
-    struct TopEntry: Encodable {
-        let token: Int32
-        let logit: Float
-
-        func encode(to encoder: any Encoder) throws {
-            var container = encoder.unkeyedContainer()
-            try container.encode(token)
-            try container.encode(logit)
-        }
-    }
-
     struct Module: Encodable {
         let nll: Double?
         let argmax: [Int32]
@@ -50,7 +38,8 @@ struct ScoreReport: Encodable {
 
     let tokens: [Int32]
     let logprobs: [Double?]
-    let top: [[TopEntry]]
+    /// [id, raw logit].
+    let top: [[RankedEntry<Float>]]
     /// nil, null in JSON, when there is one token only: it has nothing before it to go by.
     let nll: Double?
     /// nil for one token, and when it is too large for a number.
@@ -64,7 +53,7 @@ struct ScoreReport: Encodable {
         top =
             topCount == 0
             ? Array(repeating: [], count: tokens.count)
-            : score.top.map { $0.map { TopEntry(token: $0.token, logit: $0.logit) } }
+            : score.top.map { $0.map { RankedEntry($0.token, $0.logit) } }
         let isScored = tokens.count > 1
         nll = isScored ? score.negativeLogLikelihood : nil
         perplexity = isScored && score.perplexity.isFinite ? score.perplexity : nil

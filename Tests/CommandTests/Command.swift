@@ -110,12 +110,20 @@ struct Generated: Decodable {
         let tokens_per_round: Double
     }
 
+    struct LogProbabilities: Decodable, Equatable {
+        let token: Int32
+        let logprob: Double
+        /// [id, log-probability].
+        let top: [[Double]]
+    }
+
     let id: String?
     let model: String
     let prompt_tokens: [Int32]
     let tokens: [Int32]
     let text: String
     let finish_reason: String
+    let logprobs: [LogProbabilities]?
     let timings: Timings
     let speculation: Speculation
 }

@@ -10,7 +10,13 @@ extension EngineTests {
             ["generate", "a", "--isa", "abacus"], ["generate", "a", "--threads", "0"],
             ["generate", "a", "--max-tokens", "0"], ["generate", "a", "--temperature=-1"],
             ["generate", "a", "--cache-type", "f64"], ["generate", "a", "--stop", ""],
-            ["generate", "a", "--system", "b"],
+            ["generate", "a", "--system", "b"], ["generate", "a", "--seed", "-1"],
+            ["generate", "a", "--temperature", "-1"], ["generate", "a", "--repetition-penalty", "0"],
+            ["generate", "a", "--presence-penalty", "-101"], ["generate", "a", "--frequency-penalty", "nan"],
+            ["generate", "a", "--logit-bias", "5"], ["generate", "a", "--logit-bias", "5=101"],
+            ["generate", "a", "--logit-bias", "5=1", "--logit-bias", "5=2"], ["generate", "a", "--logprobs", "2"],
+            ["generate", "a", "--json", "--logprobs", "21"], ["generate", "a", "--json", "--logprobs", "-1"],
+            ["chat", "--frequency-penalty", "101"],
             ["generate", "--prompt-tokens", "1,x"], ["generate", "--prompt-file", "/no/such/file"],
             ["generate", "a", "--model", "/no/such/folder"], ["inspect", "/no/such/folder"], ["score"],
             ["score", "a", "--seed", "1"], ["score", "a", "--context", "1"], ["score", "a", "--json", "--per-token"],
@@ -25,10 +31,33 @@ extension EngineTests {
             ["generate", "--prompt-tokens", "0,-1"], ["generate", "--prompt-tokens", "99999999999"],
             ["generate", "a long prompt indeed", "--context", "2"], ["generate", "a", "--context", "4097"],
             ["score", ""], ["score", "--tokens", "4096"], ["chat", "--input-file", "/dev/null"],
-            ["chat", "--thinking"],
+            ["chat", "--thinking"], ["generate", "a", "--logit-bias", "4096=1"],
+            ["generate", "a", "--logit-bias", "-1=1"],
         ])
         func whatWasGivenCannotBeUsed(arguments: [String]) throws {
             try expect(65, Command(arguments).finish())
+        }
+
+        @Test(arguments: ["3000000000", "-1"])
+        func foreignIdsAreNamedAsTheyWereGiven(id: String) throws {
+            for arguments in [
+                ["generate", "--prompt-tokens", id], ["score", "--tokens", id],
+                ["generate", "a", "--logit-bias", "\(id)=1"],
+            ] {
+                let outcome = try Command(arguments).finish()
+                try expect(65, outcome)
+                #expect(outcome.errors.contains(" \(id),"), "\(outcome.errors)")
+            }
+        }
+
+        @Test func textsThatLookLikeFlagsAreExplained() throws {
+            for command in ["generate", "score"] {
+                let outcome = try Command.run(command, "- one")
+                try expect(2, outcome)
+                #expect(outcome.errors.contains("after --"))
+                #expect(try Command.run(command, "--threads", "1", "--", "- one").status == 0)
+            }
+            #expect(try Command.run("generate", "a", "--seed", "-1").errors.contains("'-1'"))
         }
 
         @Test func promptsThatAreNotUTF8AreRefused() throws {

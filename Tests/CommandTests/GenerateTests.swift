@@ -92,6 +92,10 @@ struct EngineTests {
             #expect(answer.prompt_tokens.count + answer.tokens.count == 21)
             let endless = try Command.generate("Hi", "--chat", "--max-tokens", "\(Int.max)")
             #expect(endless.finish_reason == "stop")
+            let shown = try Command.run("generate", prompt, "--context", "20", "--max-tokens", "50", "--ignore-eos")
+            #expect(shown.errors.contains("context of 20 tokens is full"))
+            let short = try Command.run("generate", prompt, "--context", "20", "--max-tokens", "3")
+            #expect(!short.errors.contains("is full"), "--max-tokens ended it")
         }
 
         @Test func instructionSetsAndCacheTypesRun() throws {

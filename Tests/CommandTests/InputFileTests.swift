@@ -39,6 +39,14 @@ extension EngineTests {
             ("{\"prompt\": \"\"}", "empty"), ("{\"prompt\": \"a\", \"prompt_tokens\": [1]}", "exactly one"),
             ("{\"prompt_tokens\": [1, 4096]}", "4096"), ("{\"prompt\": \"a\", \"max_tokens\": 0}", "max_tokens"),
             ("{\"prompt\": \"a\", \"temperature\": -1}", "temperature"),
+            ("{\"prompt\": \"a\", \"repetition_penalty\": 0}", "repetition penalty"),
+            ("{\"prompt\": \"a\", \"presence_penalty\": 1000}", "presence penalty"),
+            ("{\"prompt\": \"a\", \"frequency_penalty\": \"1\"}", "frequency_penalty"),
+            ("{\"prompt\": \"a\", \"logit_bias\": {\"one\": 1}}", "\"one\""),
+            ("{\"prompt\": \"a\", \"logit_bias\": {\"4096\": 1}}", "4096"),
+            ("{\"prompt\": \"a\", \"logit_bias\": {\"7\": -101}}", "-101"),
+            ("{\"prompt\": \"a\", \"logprobs\": 21}", "logprobs"),
+            ("{\"prompt_tokens\": [1, 3000000000]}", "3000000000"), ("{\"prompt\": \"a\", \"seed\": -1}", "seed"),
             ("{\"messages\": [{\"role\": \"wizard\", \"content\": \"a\"}]}", "wizard"),
         ])
         func aBadLineEndsTheWork(line: String, complaint: String) throws {

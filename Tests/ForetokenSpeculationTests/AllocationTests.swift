@@ -16,15 +16,26 @@ struct AllocationTests {
         #expect(array.capacity >= 1000)
     }
 
-    @Test(arguments: [DraftMode.off, .fixed(1), .fixed(4), .fixed(8), .auto], [Float(0), 0.9])
-    func roundsAllocateNothing(draft: DraftMode, temperature: Float) throws {
+    /// What a request may ask for beside its temperature.
+    enum Wish: CaseIterable {
+        case greedy, filtered, penalised, logProbabilities
+    }
+
+    @Test(arguments: [DraftMode.off, .fixed(1), .fixed(4), .fixed(8), .auto], Wish.allCases)
+    func roundsAllocateNothing(draft: DraftMode, wish: Wish) throws {
         let model = try Model.load(Fixtures.demoModel, threads: 1)
         let generator = try Generator(model: model, capacity: 512)
         var request = GenerationRequest(prompt: prompt)
         request.maximumTokens = 200
         request.draft = draft
-        request.sampling.temperature = temperature
-        request.sampling.topP = temperature > 0 ? 0.95 : 1
+        request.sampling.temperature = wish == .greedy ? 0 : 0.9
+        request.sampling.topP = wish == .filtered ? 0.95 : 1
+        if wish == .penalised || wish == .logProbabilities {
+            request.sampling.repetitionPenalty = 1.1
+            request.sampling.frequencyPenalty = 0.3
+            request.sampling.logitBias = [15: -1, 274: -100]
+        }
+        if wish == .logProbabilities { request.logProbabilities = 20 }
         var seen = 0
         var first: UInt64 = 0
         var last: UInt64 = 0

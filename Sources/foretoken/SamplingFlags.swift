@@ -1,0 +1,111 @@
+import ArgumentParser
+import ForetokenSpeculation
+
+/// How tokens are drawn.
+struct SamplingFlags: ParsableArguments {
+    @Option(parsing: .unconditional, help: "Divides the logits; 0 always takes the likeliest token.")
+    var temperature: Float = 0
+
+    @Option(
+        parsing: .unconditional, help: ArgumentHelp("Draws from the K likeliest tokens; 0 from all.", valueName: "k"))
+    var topK = 0
+
+    @Option(parsing: .unconditional, help: "Draws from the fewest tokens that reach this probability together.")
+    var topP: Float = 1
+
+    @Option(parsing: .unconditional, help: "Draws from tokens at least this fraction as likely as the likeliest.")
+    var minP: Float = 0
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "Makes tokens of the prompt and the output less likely: divides their logits where positive, multiplies "
+                + "them elsewhere; above 0.",
+            valueName: "r"))
+    var repetitionPenalty: Float = 1
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Taken from the logits of tokens that the output holds; -100...100.", valueName: "a"))
+    var presencePenalty: Float = 0
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Taken from a token's logit for each time the output holds it; -100...100.", valueName: "b"))
+    var frequencyPenalty: Float = 0
+
+    @Option(
+        parsing: .unconditionalSingleValue,
+        help: ArgumentHelp(
+            "Adds V, -100...100, to the logit of a token id; -100 bans it. May be repeated.", valueName: "id=v"))
+    var logitBias: [LogitBias] = []
+
+    @Option(
+        parsing: .unconditional,
+        help: "Decides the noise; the same seed gives the same text. A whole number, 0 or more.")
+    var seed: UInt64 = 0
+
+    func validate() throws {
+        var seen: Set<Int> = []
+        if let repeated = logitBias.first(where: { !seen.insert($0.token).inserted }) {
+            throw ValidationError("--logit-bias names token \(repeated.token) twice")
+        }
+        do { try options.check() } catch { throw ValidationError("\(error)") }
+    }
+
+    var options: SamplingOptions {
+        var options = SamplingOptions()
+        options.temperature = temperature
+        options.topK = topK
+        options.topP = topP
+        options.minP = minP
+        options.seed = seed
+        options.repetitionPenalty = repetitionPenalty
+        options.presencePenalty = presencePenalty
+        options.frequencyPenalty = frequencyPenalty
+        options.logitBias = Dictionary(logitBias.map { ($0.token, $0.value) }) { $1 }
+        return options
+    }
+}
+
+/// `ID=V` on the command line.
+struct LogitBias: ExpressibleByArgument {
+    let token: Int
+    let value: Float
+
+    init?(argument: String) {
+        let parts = argument.split(separator: "=", omittingEmptySubsequences: false)
+        guard parts.count == 2, let token = Int(parts[0]), let value = Float(parts[1]) else { return nil }
+        self.token = token
+        self.value = value
+    }
+}
+
+extension SamplingOptions {
+    /// Refuses values that mean nothing.
+    func check() throws {
+        if let problem { throw UsageError(problem) }
+    }
+}
+
+/// How many log-probabilities are wanted beside the tokens.
+struct LogProbabilityFlags: ParsableArguments {
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "Also gives the natural-log probability of every generated token and of the K likeliest (0...20), from the "
+                + "model's raw logits: before penalties, bias, temperature and filters. Needs --json or --input-file.",
+            valueName: "k"))
+    var logprobs: Int?
+
+    func validate() throws {
+        if let problem = Self.problem(logprobs) { throw ValidationError(problem) }
+    }
+
+    /// What is wrong with that count, if anything is.
+    static func problem(_ count: Int?) -> String? {
+        let range = 0...GenerationRequest.maximumLogProbabilities
+        guard let count, !range.contains(count) else { return nil }
+        return "logprobs must be 0...\(range.upperBound), not \(count)"
+    }
+}
