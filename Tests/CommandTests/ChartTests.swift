@@ -4,7 +4,7 @@ import Testing
 @Suite struct ScaleTests {
     @Test(
         arguments: [
-            ([0, 1], 0, 1, 6), ([0.31, 0.92], 0.2, 1, 5), ([0, 1.388, 1], 0, 1.5, 4), ([3], 2.5, 3.5, 6), ([], 0, 1, 6),
+            ([0, 1], 0, 1, 6), ([0.31, 0.92], 0.2, 1, 5), ([0, 1.388, 1], 0, 1.5, 4), ([3], 2.4, 3.6, 7), ([], 0, 1, 6),
             ([0, 0], -0.6, 0.6, 7), ([-7, 12], -10, 15, 6), ([.nan, .infinity, 2, 4], 2, 4, 5),
             ([0, 1e15], 0, 1e15, 6),
         ] as [([Double], Double, Double, Int)])
@@ -25,6 +25,9 @@ import Testing
     @Test func countsAreNamedWhereTheyFit() {
         #expect(Scale(counting: 1...4).ticks == [1, 2, 3, 4])
         #expect(Scale(counting: 1...1).ticks == [1])
+        #expect(Scale(marking: [0.8, 0, 0.8, .nan]).ticks == [0, 0.8])
+        #expect(Scale(marking: [0, 0.01, 1]).ticks == [0, 1])
+        #expect(Scale(marking: []).low < Scale(marking: []).high)
         #expect(Scale(counting: 1...60).ticks == [10, 20, 30, 40, 50, 60])
     }
 

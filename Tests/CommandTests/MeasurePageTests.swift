@@ -51,7 +51,7 @@ import foretoken
             for domain in condition.domains {
                 #expect(text.contains(domain.domain))
                 for estimate in domain.conditional + domain.cumulative + domain.rounds.map(\.rate) {
-                    #expect(text.contains(estimate.percent) && text.contains(estimate.percentRange))
+                    #expect(text.contains(estimate.percent) && text.contains(estimate.percentBounds))
                 }
                 for round in domain.rounds { #expect(text.contains(round.tokensPerRound.times.dropLast())) }
                 if let agreement = domain.agreement {

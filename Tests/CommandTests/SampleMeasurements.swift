@@ -138,7 +138,7 @@ enum SampleMeasurement {
             let accepted = 0.12 + 0.83 * low - 0.03 * Double(temperature)
             return Measurement.ReliabilityBin.made(
                 lowest: low, highest: low + 0.1, confidence: low + 0.052,
-                accepted: estimate(accepted, 0.3 - 0.26 * low, 40 + 9 * tenth * tenth))
+                accepted: estimate(accepted, 0.11 - 0.09 * low, 40 + 9 * tenth * tenth))
         }
         let agreement = Measurement.SamplingAgreement.made(
             overlap: estimate(rates[0] * 1.06, 0.014, 4200), keyed: estimate(rates[0] * 1.004, 0.015, 4200),

@@ -40,10 +40,11 @@ public enum AxisFormat: Sendable {
     package func label(_ value: Double, step: Double) -> String {
         let factor = self == .percent ? 100.0 : 1
         var decimals = 0
-        var unit = step * factor
+        var (unit, place) = (step * factor, value * factor)
         // 0.5 needs one decimal, 0.25 two, …; a thousandth is fine enough for a label.
-        while decimals < 3, abs(unit - unit.rounded()) > 1e-6 {
+        while decimals < 3, abs(unit - unit.rounded()) + abs(place - place.rounded()) > 1e-6 * max(1, abs(place)) {
             unit *= 10
+            place *= 10
             decimals += 1
         }
         let number = Format.fixed(value * factor, decimals)

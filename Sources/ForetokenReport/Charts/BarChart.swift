@@ -40,7 +40,7 @@ public struct BarChart: Chart {
     private let reference: (value: Double, name: String)?
 
     private static let widestBar = 46.0
-    private static let characterWidth = 6.4
+    private static let characterWidth = 7.4
     private static let mostLabelLines = 3
 
     /// A chart.
@@ -102,15 +102,19 @@ public struct BarChart: Chart {
     }
 
     private func style(_ index: Int) -> String {
-        "bar s\(index % SeriesStyle.colors)\(series[index].isExpectation ? " outline" : "")"
+        guard !series[index].isExpectation else { return "bar outline" }
+        let earlier = series[..<index].count { !$0.isExpectation }
+        return "bar s\(earlier % SeriesStyle.colors)"
     }
 
     private func drawn(group: Int, _ middle: Double, _ width: Double, _ frame: ChartFrame) -> Markup {
         let slot = min(Self.widestBar, width * 0.82 / Double(max(1, series.count)))
+        let present = series.enumerated().compactMap { index, series in
+            (group < series.bars.count ? series.bars[group] : nil).map { (index, series, $0) }
+        }
         var result = Markup()
-        for (index, series) in series.enumerated() {
-            guard group < series.bars.count, let bar = series.bars[group] else { continue }
-            let left = middle + (Double(index) - Double(self.series.count) / 2) * slot
+        for (position, (index, series, bar)) in present.enumerated() {
+            let left = middle + (Double(position) - Double(present.count) / 2) * slot
             let (top, zero) = (frame.place(max(0, bar.value)), frame.place(min(0, bar.value)))
             var shapes = Markup.element(
                 "rect",
@@ -125,8 +129,8 @@ public struct BarChart: Chart {
                     "ink", left + slot / 2, frame.place(interval.upperBound), frame.place(interval.lowerBound))
             }
             let text = y.format.text(bar.value)
-            // Narrow bars leave the values to the table.
-            if Double(text.count) * Self.characterWidth <= slot * 1.25 {
+            // Narrow bars leave the values to the table, as expectations do.
+            if !series.isExpectation && Double(text.count) * Self.characterWidth <= slot * 1.3 {
                 shapes += ChartFrame.text(text, left + slot / 2, labelHeight - 5, "value middle")
             }
             result += labelled("\(series.name), \(x) \(groups[group]): \(text)", shapes)

@@ -47,7 +47,7 @@ struct ChartFrame {
     func picture(
         id: String, title: String, summary: String, xTitle: String, labelLines: Int = 1, _ content: Markup
     ) -> Markup {
-        let titleHeight = bottom + 18 + Double(labelLines) * 15
+        let titleHeight = bottom + 22 + Double(labelLines) * 15
         let axis = Self.text(xTitle, (left + right) / 2, titleHeight, "axis middle")
         let base = Self.line("base", left, bottom, right, bottom)
         let name = Markup.element("title", ["id": "\(id)-title"], Markup(title))

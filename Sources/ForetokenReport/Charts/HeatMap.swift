@@ -53,14 +53,14 @@ public struct HeatMap: Chart {
             content += ChartFrame.text(
                 columns[column], left + (Double(column) + 0.5) * width, bottom + 15, "label middle")
         }
-        content += ChartFrame.text(x, (left + ChartFrame.width - 10) / 2, bottom + 33, "axis middle")
+        content += ChartFrame.text(x, (left + ChartFrame.width - 10) / 2, bottom + 36, "axis middle")
         let name = Markup.element("title", ["id": "\(id)-title"], Markup(title))
         let description = Markup.element("desc", ["id": "\(id)-desc"], Markup(summary))
         return legend(scale)
             + .element(
                 "svg",
                 [
-                    "class": "plot", "viewBox": "0 0 \(coordinate(ChartFrame.width)) \(coordinate(bottom + 41))",
+                    "class": "plot", "viewBox": "0 0 \(coordinate(ChartFrame.width)) \(coordinate(bottom + 44))",
                     "role": "img", "aria-labelledby": "\(id)-title \(id)-desc",
                 ], name, description, content)
     }

@@ -20,7 +20,7 @@ public struct Scale: Sendable, Equatable {
         var low = values.min() ?? 0
         var high = values.max() ?? 1
         // Equal or nearly equal values still need a width that Double can divide.
-        if high - low <= max(abs(low), abs(high)) * 1e-9 {
+        if high - low <= max(1e-12, max(abs(low), abs(high)) * 1e-9) {
             let room = max(abs(high) * 0.1, 0.5)
             (low, high) = (low - room, high + room)
         }
@@ -42,11 +42,24 @@ public struct Scale: Sendable, Equatable {
         ticks = range.filter { range.count <= 10 || $0 % step == 0 }.map(Double.init)
     }
 
+    /// A scale whose labels stand at these values and nowhere else, with some room at both ends.
+    public init(marking values: some Sequence<Double>) {
+        let values = Set(values.filter(Self.isDrawable)).sorted()
+        let span = (values.last ?? 0) - (values.first ?? 0)
+        let room = span > 1e-9 ? span * 0.08 : 0.5
+        low = (values.first ?? 0) - room
+        high = (values.last ?? 0) + room
+        // Labels closer than this would overlap.
+        ticks = values.reduce(into: []) { kept, value in
+            if kept.last.map({ value - $0 >= span * 0.07 }) ?? true { kept.append(value) }
+        }
+    }
+
     /// 0 at the low end, 1 at the high one.
     public func position(_ value: Double) -> Double { (value - low) / (high - low) }
 
-    /// The distance between two labels.
-    var step: Double { ticks.count > 1 ? ticks[1] - ticks[0] : high - low }
+    /// The smallest distance between two labels.
+    var step: Double { zip(ticks, ticks.dropFirst()).map { $1 - $0 }.min() ?? high - low }
 
     /// The smallest of 1, 2, 5 · 10ⁿ that is not below `raw`.
     private static func roundStep(_ raw: Double) -> Double {

@@ -34,8 +34,18 @@ public struct DataTable: Sendable {
     /// Whether there is anything to show.
     public var isEmpty: Bool { rows.isEmpty }
 
-    /// Whether it should have a page's full width.
-    var isWide: Bool { columns.count > 6 }
+    /// Whether half of a page's width is too little for it, by a rough estimate: 8 units a character, 7 where small.
+    private var isWide: Bool {
+        let widths = columns.indices.map { column in
+            let words = columns[column].title.split(separator: " ").map { $0.displayWidth * 8 }
+            let cells = rows.map {
+                max($0.cells[column].text.displayWidth * 8, ($0.cells[column].detail?.displayWidth ?? 0) * 7)
+            }
+            // The first column's words may break.
+            return min((words + cells).max() ?? 0, column == 0 ? 150 : 500) + 18
+        }
+        return widths.reduce(-18, +) > 516
+    }
 
     var drawn: Markup {
         let head = columns.map { column in
@@ -52,7 +62,8 @@ public struct DataTable: Sendable {
             return Markup.element("tr", ["class": row.isEmphasised ? "strong" : nil], cells.joined())
         }
         return .element(
-            "div", ["class": "table", "tabindex": "0", "role": "region", "aria-label": caption],
+            "div",
+            ["class": isWide ? "table wide" : "table", "tabindex": "0", "role": "region", "aria-label": caption],
             .element(
                 "table", [:], .element("caption", [:], Markup(caption)),
                 .element("thead", [:], .element("tr", [:], head.joined())),

@@ -10,8 +10,13 @@ public struct Markup: Sendable, Equatable {
     /// Text, escaped.
     public init(_ text: String) { source = Self.escaped(text) }
 
-    /// Escaped text in which words between backticks are set as code.
+    /// Escaped text in which words between backticks are set as code, and no percent sign is parted from its number.
     public init(prose: String) {
+        var prose = prose
+        for digit in "0123456789" {
+            prose = prose.split(separator: "\(digit) %", omittingEmptySubsequences: false)
+                .joined(separator: "\(digit)\u{A0}%")
+        }
         var isCode = false
         for (index, part) in prose.split(separator: "`", omittingEmptySubsequences: false).enumerated() {
             if index > 0 { isCode.toggle() }

@@ -32,7 +32,7 @@ let styleSheet: StaticString = """
       padding: 3px 10px; }
     .notice { border-left: 4px solid var(--open); background: var(--open-tint); padding: 10px 16px; border-radius: 4px;
       max-width: none; }
-    .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(200px, 1fr)); gap: 12px; margin: 16px 0 0; }
+    .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(160px, 1fr)); gap: 12px; margin: 16px 0 0; }
     .tiles > div { background: var(--panel); border-radius: 8px; padding: 14px 16px; }
     .tiles dt { font-size: 14px; color: var(--soft); }
     .tiles dd { margin: 0; font-size: 14px; color: var(--soft); }
@@ -40,7 +40,7 @@ let styleSheet: StaticString = """
       font-variant-numeric: tabular-nums; }
     .row { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 430px), 1fr)); gap: 20px 40px;
       align-items: start; margin: 16px 0; }
-    .row > * { min-width: 0; }
+    .row > * { min-width: 0; } .row > .wide { grid-column: 1 / -1; }
     figure { margin: 0; }
     figcaption p { margin: 2px 0 0; font-size: 14px; }
     .legend { list-style: none; display: flex; flex-wrap: wrap; gap: 2px 18px; margin: 8px 0 0; padding: 0;
@@ -59,7 +59,7 @@ let styleSheet: StaticString = """
     .mark { fill: var(--c); stroke: var(--page); stroke-width: 1; }
     .interval { fill: none; stroke: var(--c); stroke-width: 1.3; }
     .bar { fill: var(--c); stroke: var(--c); stroke-width: 1.5; }
-    .bar.outline { fill: var(--c); fill-opacity: 0.12; stroke-dasharray: 4 2; }
+    .bar.outline { fill: var(--soft); fill-opacity: 0.12; stroke: var(--soft); stroke-dasharray: 4 2; }
     .cell { fill: var(--s0); }
     .s0 { --c: var(--s0); } .s1 { --c: var(--s1); } .s2 { --c: var(--s2); } .s3 { --c: var(--s3); }
     .s4 { --c: var(--s4); } .s5 { --c: var(--s5); } .s6 { --c: var(--s6); } .s7 { --c: var(--s7); }
@@ -84,7 +84,7 @@ let styleSheet: StaticString = """
       h1 { margin-top: 20px; } .headline { font-size: 23px; } .banner { padding: 12px 16px; }
       .tiles { grid-template-columns: 1fr 1fr; } .tiles > div { padding: 10px 12px; } .tiles .figure { font-size: 22px; }
       .plot text, .plot .axis { font-size: 15px; } .plot .value { font-size: 13px; }
-      .terms > div { grid-template-columns: 1fr; } }
+      .terms > div { grid-template-columns: 1fr; } th, td { padding-left: 12px; } }
     @media print {
       @page { margin: 14mm; }
       body { font-size: 10.5pt; } main, footer { max-width: none; padding: 0; } h1 { margin-top: 0; }

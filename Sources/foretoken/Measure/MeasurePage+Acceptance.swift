@@ -20,7 +20,7 @@ extension MeasurePage {
                 ]),
                 .row([
                     .table(domainTable("Cumulative\(suffix): drafts 1…d all hold", condition, \.cumulative)),
-                    .table(textTable(condition)),
+                    .table(textTable(condition)), .table(sizeTable(condition, suffix)),
                 ]),
             ]
         }
@@ -58,11 +58,23 @@ extension MeasurePage {
             caption,
             [.init("Domain"), .init("Positions", .right)] + (0..<depth).map { .init("Draft \($0 + 1)", .right) })
         for (index, domain) in condition.domains.enumerated() {
-            let cells = domain[keyPath: values].map(\.percentCell)
-            let name = DataTable.Cell(domain.domain, detail: count(domain.prompts, "prompt"))
             table.add(
-                [name, DataTable.Cell(Format.grouped(domain.positions))] + cells,
+                [DataTable.Cell(domain.domain)] + domain[keyPath: values].map(\.percentCell),
                 isEmphasised: condition.isSummary(index))
+        }
+        return table
+    }
+
+    /// How much there was to measure.
+    private func sizeTable(_ condition: Measurement.Condition, _ suffix: String) -> DataTable {
+        var table = DataTable(
+            "Sample sizes\(suffix)", [.init("Domain"), .init("Prompts", .right), .init("Positions", .right)])
+        for (index, domain) in condition.domains.enumerated() {
+            table.add(
+                [
+                    DataTable.Cell(domain.domain), DataTable.Cell(Format.grouped(domain.prompts)),
+                    DataTable.Cell(Format.grouped(domain.positions)),
+                ], isEmphasised: condition.isSummary(index))
         }
         return table
     }
@@ -92,7 +104,12 @@ extension MeasurePage {
                     .chart(
                         tokensChart(condition, suffix),
                         caption: "The dashed line is what drafts that always hold would give."),
-                    .table(tokensTable(condition, suffix)),
+                    .table(lengthTable("Tokens per round\(suffix)", condition) { $0.tokensPerRound.numberCell }),
+                ]),
+                .row([
+                    .table(
+                        lengthTable("Accepted of drafts tried\(suffix)", condition) { $0.rate.percentCell }),
+                    .table(lengthTable("Rounds\(suffix)", condition) { DataTable.Cell(Format.grouped($0.rounds)) }),
                 ]),
                 .table(roundTable(overall, "Rounds in detail\(suffix), \(overall.domain)")),
             ]
@@ -125,13 +142,15 @@ extension MeasurePage {
     }
 
     /// Domains down, draft lengths across.
-    private func tokensTable(_ condition: Measurement.Condition, _ suffix: String) -> DataTable {
+    private func lengthTable(
+        _ caption: String, _ condition: Measurement.Condition,
+        _ cell: (Measurement.RoundAcceptance) -> DataTable.Cell
+    ) -> DataTable {
         let lengths = Set(condition.domains.flatMap { $0.rounds.map(\.draftLength) }).sorted()
-        var table = DataTable(
-            "Tokens per round\(suffix)", [.init("Domain")] + lengths.map { .init(count($0, "draft"), .right) })
+        var table = DataTable(caption, [.init("Domain")] + lengths.map { .init(count($0, "draft"), .right) })
         for (index, domain) in condition.domains.enumerated() {
             let cells = lengths.map { length in
-                domain.rounds.first { $0.draftLength == length }?.tokensPerRound.numberCell ?? "–"
+                domain.rounds.first { $0.draftLength == length }.map(cell) ?? "–"
             }
             table.add([DataTable.Cell(domain.domain)] + cells, isEmphasised: condition.isSummary(index))
         }
@@ -175,7 +194,8 @@ extension MeasurePage {
         let list = zip(conditions, found.last ?? []).map { "\(spelled($0.temperature)): \($1?.percent ?? "–")" }
         let chart = LineChart(
             "Draft 1 by temperature", summary: "\(names.last ?? ""): \(list.joined(separator: ", ")).",
-            x: Axis("temperature"), y: Axis("drafts that hold", .percent, scale: Scale(covering: [0, 1])),
+            x: Axis("temperature", scale: Scale(marking: conditions.map { Double($0.temperature) })),
+            y: Axis("drafts that hold", .percent, scale: Scale(covering: [0, 1])),
             series: series, dodges: true)
         var table = DataTable(
             "Draft 1 holds, by temperature",
@@ -285,12 +305,16 @@ extension MeasurePage {
     private func reliabilityTable(_ condition: Measurement.Condition, _ suffix: String) -> DataTable {
         var table = DataTable(
             "Draft 1 by its own probability\(suffix)",
-            [.init("Probability"), .init("Drafts", .right), .init("Mean", .right), .init("Held", .right)])
+            [
+                .init("Probability"), .init("Drafts", .right), .init("Mean", .right), .init("Held", .right),
+                .init("Interval", .right),
+            ])
         for bin in condition.overall?.reliability ?? [] {
             table.add([
                 DataTable.Cell("\(Format.fixed(bin.lowest * 100, 0))–\(Format.fixed(bin.highest * 100, 0)) %"),
                 DataTable.Cell(Format.grouped(bin.accepted.count)), DataTable.Cell(Format.percent(bin.confidence)),
-                bin.accepted.percentCell,
+                DataTable.Cell(bin.accepted.percent),
+                DataTable.Cell(bin.accepted.isKnown ? bin.accepted.percentRange : "–"),
             ])
         }
         return table

@@ -11,7 +11,10 @@ extension Estimate {
     package var percent: String { isKnown ? Format.percent(value) : "–" }
 
     /// Its interval in percent: 79.9–82.4 %.
-    package var percentRange: String { "\(Format.fixed(low * 100, 1))–\(Format.percent(high))" }
+    var percentRange: String { percentBounds + " %" }
+
+    /// The same below a share, where the unit is said already: 79.9–82.4.
+    package var percentBounds: String { "\(Format.fixed(low * 100, 1))–\(Format.fixed(high * 100, 1))" }
 
     /// 1.19×; a dash when unknown.
     package var times: String { isKnown ? AxisFormat.times.text(value) : "–" }
@@ -20,7 +23,7 @@ extension Estimate {
     var timesRange: String { "\(Format.fixed(low, 2))–\(AxisFormat.times.text(high))" }
 
     /// A cell with the share and its interval.
-    var percentCell: DataTable.Cell { isKnown ? DataTable.Cell(percent, detail: percentRange) : "–" }
+    var percentCell: DataTable.Cell { isKnown ? DataTable.Cell(percent, detail: percentBounds) : "–" }
 
     /// A cell with the number and its interval, to two decimals.
     var numberCell: DataTable.Cell {

@@ -40,7 +40,7 @@ package struct Verdict: Equatable {
         answer = first.answer
         flag = "--draft \(first.draft)"
         headline = first.headline + (choices.count > 1 ? ", at temperature \(spelled(first.temperature))" : "")
-        var sentences = [first.remark, Self.account(measurement, drafts: first.best.length, tokens: first.tokens)]
+        var sentences = [Self.account(measurement, drafts: first.best.length, tokens: first.tokens), first.remark]
         sentences += choices.dropFirst().map { $0.comparison(with: first) }
         reason = sentences.filter { !$0.isEmpty }.joined(separator: " ")
     }
