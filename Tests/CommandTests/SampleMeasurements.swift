@@ -166,7 +166,7 @@ enum SampleMeasurement {
                 let shift = measured[index] / [1.312, 1.388, 1.341, 1.262][index]
                 return comparison(
                     "\(index + 1)", temperature, predicted[index] * shift, measured[index],
-                    tokens: tokens[index] * shift)
+                    tokens: tokens[index] * (1 - 0.15 * Double(temperature)))
             } + [comparison("auto", temperature, nil, measured[1] * 0.955, tokens: 2.18)]
     }
 

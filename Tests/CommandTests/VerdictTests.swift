@@ -62,10 +62,12 @@ import foretoken
     @Test func otherTemperaturesAreNamedWhereTheyDiffer() {
         var measurement = Measurement()
         measurement.speeds =
-            speeds([1.2, 1.3], auto: 1.1, at: 0) + speeds([1.15, 1.1], auto: 1.05, at: 0.8)
+            speeds([1.2, 1.3], auto: 1.1, at: 0) + speeds([1.1, 1.21], auto: 1.1, at: 0.3)
+            + speeds([1.15, 1.1], auto: 1.05, at: 0.8)
             + speeds([0.9, 0.8], auto: 1, at: 1.5)
         let verdict = Verdict(measurement)
         #expect(verdict.flag == "--draft 2" && verdict.headline.contains("at temperature 0"))
+        #expect(verdict.reason.contains("The same holds at temperature 0.3 (1.21×)."))
         #expect(verdict.reason.contains("At temperature 0.8 better `--draft 1`: 1.15×."))
         #expect(verdict.reason.contains("At temperature 1.5 better `--draft auto`"))
     }

@@ -65,8 +65,8 @@ struct Legend {
     }
 
     /// Adds the entry of a reference line.
-    mutating func addReference(_ name: String) {
-        add(name, swatch: .element("line", ["class": "reference", "x1": "0", "y1": "6", "x2": "26", "y2": "6"]))
+    mutating func addReference(_ name: String, style: String = "reference") {
+        add(name, swatch: .element("line", ["class": style, "x1": "0", "y1": "6", "x2": "26", "y2": "6"]))
     }
 
     var drawn: Markup { isEmpty ? Markup() : .element("ul", ["class": "legend"], entries) }

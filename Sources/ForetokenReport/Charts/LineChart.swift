@@ -41,6 +41,12 @@ public struct LineChart: Chart {
         case horizontal(Double, String)
         /// y = slope · x + offset; it takes no part in choosing the scale.
         case sloped(Double, offset: Double, String)
+
+        var name: String {
+            switch self {
+            case .horizontal(_, let name), .sloped(_, _, let name): name
+            }
+        }
     }
 
     /// What it shows, in a few words.
@@ -82,7 +88,7 @@ public struct LineChart: Chart {
             content += ChartFrame.line("grid", place, frame.bottom, place, frame.bottom + 5)
             content += ChartFrame.text(x.format.label(tick, step: scale.step), place, frame.bottom + 18, "label middle")
         }
-        for reference in references { content += plot.line(reference) }
+        for (index, reference) in references.enumerated() { content += plot.line(reference, Self.style(index)) }
         for (index, series) in series.enumerated() { content += drawn(series, index, plot) }
         var legend = Legend()
         if series.count > 1 || !references.isEmpty {
@@ -91,10 +97,14 @@ public struct LineChart: Chart {
                 legend.add(series.name, swatch: style.line("M0 6H26") + style.marker(13, 6))
             }
         }
-        for case .horizontal(_, let name) in references { legend.addReference(name) }
-        for case .sloped(_, _, let name) in references { legend.addReference(name) }
+        for (index, reference) in references.enumerated() {
+            legend.addReference(reference.name, style: Self.style(index))
+        }
         return legend.drawn + frame.picture(id: id, title: title, summary: summary, xTitle: x.title, content)
     }
+
+    /// References take turns in two kinds of dashes.
+    private static func style(_ index: Int) -> String { index % 2 == 0 ? "reference" : "reference dotted" }
 
     /// Everything the y axis has to hold.
     private var drawnValues: [Double] {
@@ -148,18 +158,18 @@ public struct LineChart: Chart {
         }
 
         /// A reference line, cut where it leaves the plot.
-        func line(_ reference: Reference) -> Markup {
+        func line(_ reference: Reference, _ style: String) -> Markup {
             switch reference {
             case .horizontal(let value, _):
                 guard Scale.isDrawable(value) else { return Markup() }
-                return ChartFrame.line("reference", frame.left, frame.place(value), frame.right, frame.place(value))
+                return ChartFrame.line(style, frame.left, frame.place(value), frame.right, frame.place(value))
             case .sloped(let slope, let offset, _):
                 guard slope != 0, Scale.isDrawable(slope), Scale.isDrawable(offset) else { return Markup() }
                 let crossings = [(frame.y.low - offset) / slope, (frame.y.high - offset) / slope].sorted()
                 let (start, end) = (max(x.low, crossings[0]), min(x.high, crossings[1]))
                 guard start < end else { return Markup() }
                 return ChartFrame.line(
-                    "reference", place(x: start), frame.place(slope * start + offset), place(x: end),
+                    style, place(x: start), frame.place(slope * start + offset), place(x: end),
                     frame.place(slope * end + offset))
             }
         }

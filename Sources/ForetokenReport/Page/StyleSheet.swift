@@ -51,10 +51,11 @@ let styleSheet: StaticString = """
     .plot text { font-size: 13px; fill: var(--soft); }
     .plot .axis { font-size: 12.5px; }
     .plot .label, .plot .value { font-variant-numeric: tabular-nums; }
-    .plot .value { fill: var(--ink); font-size: 12px; font-weight: 600; }
+    .plot .value { paint-order: stroke; stroke: var(--page); stroke-width: 3px; fill: var(--ink); font-size: 12px; font-weight: 600; }
     .middle { text-anchor: middle; } .end { text-anchor: end; }
     .grid { stroke: var(--rule); } .base { stroke: var(--soft); }
     .reference { stroke: var(--ink); stroke-width: 1.4; stroke-dasharray: 5 4; }
+    .dotted { stroke-dasharray: 1.5 3.5; }
     .line { fill: none; stroke: var(--c); stroke-width: 2; stroke-linejoin: round; }
     .mark { fill: var(--c); stroke: var(--page); stroke-width: 1; }
     .interval { fill: none; stroke: var(--c); stroke-width: 1.3; }

@@ -30,6 +30,12 @@ extension MeasurePage {
         return .init("How often drafts hold", [.text(text)] + blocks)
     }
 
+    /// What figures without a domain are of.
+    private var scope: String {
+        guard let condition = measurement.conditions.first, let name = condition.overall?.domain else { return "" }
+        return condition.domains.count > 1 ? "all domains together" : name
+    }
+
     /// An axis that counts drafts.
     private var draftAxis: Axis {
         let most = max(
@@ -56,7 +62,7 @@ extension MeasurePage {
         let depth = condition.domains.map { $0[keyPath: values].count }.max() ?? 0
         var table = DataTable(
             caption,
-            [.init("Domain"), .init("Positions", .right)] + (0..<depth).map { .init("Draft \($0 + 1)", .right) })
+            [.init("Domain")] + (0..<depth).map { .init("Draft \($0 + 1)", .right) })
         for (index, domain) in condition.domains.enumerated() {
             table.add(
                 [DataTable.Cell(domain.domain)] + domain[keyPath: values].map(\.percentCell),
@@ -135,7 +141,7 @@ extension MeasurePage {
             "\(Format.fixed($0.tokensPerRound.value, 2)) with \($0.draftLength)"
         }
         return LineChart(
-            "Tokens per round by draft length\(suffix)", summary: "All together: \(list.joined(separator: ", ")).",
+            "Tokens per round by draft length\(suffix)", summary: "\(scope): \(list.joined(separator: ", ")).",
             x: Axis("drafts per round", scale: Scale(counting: 1...max(1, most))),
             y: Axis("tokens per round", scale: Scale(covering: [1, Double(most + 1)])), series: series,
             references: [.sloped(1, offset: 1, "every draft holds")], dodges: true)
@@ -220,7 +226,7 @@ extension MeasurePage {
             guard let overall = found.last?.element.agreement else { return [] }
             return [
                 .row([
-                    .chart(agreementChart(overall, condition.temperature), caption: "All domains together, draft 1."),
+                    .chart(agreementChart(overall, condition.temperature), caption: "Draft 1, \(scope)."),
                     .table(agreementTable(condition)),
                 ])
             ]
@@ -298,7 +304,7 @@ extension MeasurePage {
                 .text(
                     "Above the diagonal drafts hold more often than they expect, below it less often. "
                         + "`--draft auto` learns this curve and stops drafting where a further draft would not pay."),
-                .row([.chart(chart, caption: "Draft 1, all domains together.")] + tables),
+                .row([.chart(chart, caption: "Draft 1, \(scope).")] + tables),
             ])
     }
 

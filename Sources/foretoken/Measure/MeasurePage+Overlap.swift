@@ -25,7 +25,7 @@ extension MeasurePage {
                 .chart(
                     layerMap(layers, windows),
                     caption:
-                        "How many fewer experts windows touch than if tokens chose independently and uniformly. Darker is more sharing."
+                        "How many fewer experts windows touch than if tokens chose independently and uniformly. The stronger the colour, the more they share."
                 ))
         }
         return .init("Experts that neighbouring tokens share", blocks)

@@ -72,8 +72,8 @@ package struct MeasurePage {
         guard let best = highlighted, best.measured.isKnown else { return nil }
         let predicted = best.predicted.map { "predicted \(AxisFormat.times.text($0)), " } ?? ""
         return .init(
-            "Speed with --draft \(best.draft)", best.measured.times,
-            detail: "\(predicted)95 % interval \(best.measured.timesRange)")
+            "Speed-up", best.measured.times,
+            detail: "with `--draft \(best.draft)`; \(predicted)95 % interval \(best.measured.timesRange)")
     }
 
     private var rateTile: ReportPage.Tile? {
@@ -108,6 +108,9 @@ package struct MeasurePage {
 
     private var roofTile: ReportPage.Tile? {
         guard let share = measurement.costs?.roofShare else { return nil }
-        return .init("Memory roof", Format.percent(share), detail: "of this machine's read bandwidth, in a plain step")
+        let place = share > 1 ? "; the weights fit the cache" : ""
+        return .init(
+            "Memory roof", Format.percent(share),
+            detail: "of this machine's read bandwidth, in a plain step\(place)")
     }
 }

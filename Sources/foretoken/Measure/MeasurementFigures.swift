@@ -103,7 +103,8 @@ extension Measurement.StepCosts {
     /// Share of the machine's read bandwidth that an undrafted step reaches; nil where one of them is unknown.
     var roofShare: Double? {
         guard let plain = verify.first, plain > 0, bandwidth > 0, bytesPerStep > 0 else { return nil }
-        return bytesPerStep / (plain / 1e9) / bandwidth
+        let share = bytesPerStep / (plain / 1e9) / bandwidth
+        return share.isFinite && share > 0 ? share : nil
     }
 }
 

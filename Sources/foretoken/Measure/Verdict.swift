@@ -41,7 +41,10 @@ package struct Verdict: Equatable {
         flag = "--draft \(first.draft)"
         headline = first.headline + (choices.count > 1 ? ", at temperature \(spelled(first.temperature))" : "")
         var sentences = [Self.account(measurement, drafts: first.best.length, tokens: first.tokens), first.remark]
-        sentences += choices.dropFirst().map { $0.comparison(with: first) }
+        let others = choices.dropFirst()
+        let same = others.filter { $0.draft == first.draft }.map { "\(spelled($0.temperature)) (\($0.speed))" }
+        if !same.isEmpty { sentences.append("The same holds at temperature \(same.joined(separator: ", ")).") }
+        sentences += others.filter { $0.draft != first.draft }.map(\.alternative)
         reason = sentences.filter { !$0.isEmpty }.joined(separator: " ")
     }
 
@@ -156,14 +159,16 @@ package struct Verdict: Equatable {
             }
         }
 
-        /// A sentence about this temperature, after the answer for another.
-        func comparison(with first: Choice) -> String {
-            let place = "At temperature \(spelled(temperature))"
-            let speed = draft == "auto" ? auto?.measured.times ?? "–" : best.measured.times
-            if draft == first.draft { return "\(place) the same holds: \(draft == "off" ? "at best " : "")\(speed)." }
-            return draft == "off" || answer != .yes
-                ? "\(place) better `--draft \(draft)`: fixed lengths give at best \(best.measured.times)."
-                : "\(place) better `--draft \(draft)`: \(speed)."
+        /// The speed-up of what is advised; without drafts, that of the best fixed length.
+        var speed: String {
+            draft == "auto" ? auto?.measured.times ?? "–" : best.measured.times
+        }
+
+        /// A sentence about this temperature, after another answer for another.
+        var alternative: String {
+            let advice = "At temperature \(spelled(temperature)) better `--draft \(draft)`: "
+            return advice
+                + (answer == .yes ? "\(speed)." : "fixed lengths give at best \(best.measured.times).")
         }
     }
 }
