@@ -50,6 +50,8 @@ public struct ReportPage: Sendable {
         case chart(any Chart, caption: String)
         /// A table; empty ones are left out.
         case table(DataTable)
+        /// A title inside a section.
+        case heading(String)
         /// Terms and what they mean.
         case definitions([(term: String, meaning: String)])
         /// Side by side where the page is wide enough.
@@ -139,6 +141,7 @@ public struct ReportPage: Sendable {
         switch block {
         case .text(let text): return .element("p", [:], Markup(prose: text))
         case .notice(let text): return .element("p", ["class": "notice"], Markup(prose: text))
+        case .heading(let text): return .element("h3", [:], Markup(text))
         case .table(let table): return table.isEmpty ? Markup() : table.drawn
         case .chart(let chart, let caption):
             charts += 1

@@ -16,7 +16,7 @@ let styleSheet: StaticString = """
     h1 { font-size: 22px; line-height: 1.25; margin: 32px 0 2px; }
     h2 { font-size: 20px; line-height: 1.3; margin: 52px 0 8px; padding-top: 14px; border-top: 1px solid var(--rule); }
     h3 { font-size: 15px; margin: 0; }
-    p { margin: 8px 0; max-width: 76ch; }
+    p { margin: 8px 0; max-width: 76ch; text-wrap: pretty; }
     .subtitle, footer, figcaption p { color: var(--soft); }
     .subtitle { margin: 0 0 18px; }
     code { font: 0.92em ui-monospace, "SF Mono", Menlo, Consolas, "Liberation Mono", monospace; background: var(--panel);
@@ -33,7 +33,7 @@ let styleSheet: StaticString = """
     .notice { border-left: 4px solid var(--open); background: var(--open-tint); padding: 10px 16px; border-radius: 4px;
       max-width: none; }
     .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(160px, 1fr)); gap: 12px; margin: 16px 0 0; }
-    .tiles > div { background: var(--panel); border-radius: 8px; padding: 14px 16px; }
+    .tiles > div { background: var(--panel); border-radius: 8px; padding: 14px 16px; max-width: 320px; }
     .tiles dt { font-size: 14px; color: var(--soft); }
     .tiles dd { margin: 0; font-size: 14px; color: var(--soft); }
     .tiles .figure { font-size: 27px; line-height: 1.3; font-weight: 650; color: var(--ink);
@@ -76,7 +76,7 @@ let styleSheet: StaticString = """
     td.number { white-space: nowrap; }
     td small, tbody th small { display: block; color: var(--soft); font-size: 12.5px; }
     tr.strong > * { font-weight: 700; } tr.strong small { font-weight: 400; }
-    .terms { display: grid; gap: 8px 28px; margin: 12px 0; }
+    .terms { display: grid; gap: 8px 28px; margin: 12px 0; } section > h3 { font-size: 16px; margin-top: 28px; }
     .terms > div { display: grid; grid-template-columns: minmax(9ch, 13em) 1fr; gap: 0 20px; }
     .terms dt { font-weight: 600; } .terms dd { margin: 0; max-width: 76ch; overflow-wrap: anywhere; }
     footer { color: var(--soft); font-size: 14px; padding-top: 28px; padding-bottom: 40px; }
@@ -90,10 +90,11 @@ let styleSheet: StaticString = """
       @page { margin: 14mm; }
       body { font-size: 10.5pt; } main, footer { max-width: none; padding: 0; } h1 { margin-top: 0; }
       * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
-      h2, h3, caption, thead { break-after: avoid; } h2 { margin-top: 26px; }
-      figure, tr, .banner, .tiles > div, .terms > div, .notice { break-inside: avoid; }
+      h2, h3, caption, thead, section > p { break-after: avoid; } section > p { break-inside: avoid; } h2 { margin-top: 26px; }
+      figure, tr, .row > .table, .banner, .tiles > div, .terms > div, .notice { break-inside: avoid; }
       .row { grid-template-columns: 1fr 1fr; gap: 14px 24px; } .table { overflow: visible; }
-      table { font-size: 8.5pt; } th, td { padding: 3px 0 3px 9px; } td small { font-size: 7.5pt; }
+      table { font-size: 7.8pt; } th, td { padding: 2px 0 2px 7px; } td small { font-size: 6.8pt; }
+      caption, h3 { font-size: 9.5pt; } figcaption p, .legend { font-size: 8.5pt; } thead { display: table-header-group; }
       .tiles { grid-template-columns: repeat(4, 1fr); } .tiles .figure { font-size: 17pt; } }
 
     """

@@ -5,7 +5,11 @@ extension MeasurePage {
     /// How it was measured, and what the words mean.
     var method: ReportPage.Section {
         .init(
-            "How it was measured", [.definitions(settings.filter { !$0.meaning.isEmpty }), .definitions(Self.glossary)])
+            "How it was measured",
+            [
+                .definitions(settings.filter { !$0.meaning.isEmpty }), .heading("What the words mean"),
+                .definitions(Self.glossary),
+            ])
     }
 
     private var settings: [(term: String, meaning: String)] {

@@ -15,7 +15,7 @@ package struct MeasurePage {
         let subject = measurement.subject
         let machine = [
             subject.processor, subject.threads > 0 ? count(subject.threads, "thread") : "", subject.instructionSet,
-            subject.prompts > 0 && !subject.source.isEmpty
+            subject.format != "text" && subject.prompts > 0 && !subject.source.isEmpty
                 ? "\(count(subject.prompts, "prompt")) from \(subject.source)" : subject.source,
         ]
         var page = ReportPage(
@@ -46,6 +46,10 @@ package struct MeasurePage {
         var notices: [String] = []
         if measurement.isPartial {
             notices.append("The measurement was cut short. All figures are of what had been done by then.")
+        }
+        if measurement.subject.format == "text" {
+            notices.append("A given text is read, not generated: there are no rounds and no speeds to compare.")
+            return notices
         }
         var missing: [String] = []
         if measurement.conditions.isEmpty { missing.append("how often drafts hold") }

@@ -88,12 +88,17 @@ package struct Verdict: Equatable {
 
     private static func unknown(_ measurement: Measurement) -> Verdict {
         guard let first = measurement.conditions.first?.overall?.conditional.first, first.isKnown else {
-            return Verdict(.unknown, headline: "Not known: nothing was measured", reason: "`--draft auto` is safe.")
+            return Verdict(
+                .unknown, headline: "Not known: nothing was measured", reason: "`--draft auto` finds out as it goes.")
         }
+        let advice =
+            measurement.subject.format == "text"
+            ? "`foretoken measure` with prompts instead of a text compares speeds; "
+            : "How often drafts hold is half of the answer, what they cost here is the other half; "
         return Verdict(
-            .unknown, headline: "Not known: the first draft holds \(first.percent) of the time; speed was not measured",
-            reason: "How often drafts hold is half of the answer, what they cost here is the other half; "
-                + "`--draft auto` measures both as it goes.")
+            .unknown,
+            headline: "The first draft holds \(first.percent) of the time; whether drafting pays was not measured",
+            reason: advice + "`--draft auto` finds out as it goes.")
     }
 
     /// What is best at one temperature.
