@@ -21,7 +21,12 @@ public struct Markup: Sendable, Equatable {
         for (index, part) in prose.split(separator: "`", omittingEmptySubsequences: false).enumerated() {
             if index > 0 { isCode.toggle() }
             guard !part.isEmpty else { continue }
-            self += isCode ? .element("code", [:], Markup(String(part))) : Markup(String(part))
+            guard isCode else {
+                self += Markup(String(part))
+                continue
+            }
+            // Short code, such as a flag with its value, stays on one line.
+            self += .element("code", ["class": part.count <= 24 ? "word" : nil], Markup(String(part)))
         }
     }
 

@@ -21,6 +21,7 @@ let styleSheet: StaticString = """
     .subtitle { margin: 0 0 18px; }
     code { font: 0.92em ui-monospace, "SF Mono", Menlo, Consolas, "Liberation Mono", monospace; background: var(--panel);
       border-radius: 4px; padding: 1px 5px; }
+    code.word { white-space: nowrap; } .tiles code { background: none; padding: 0; }
     .banner { border: 1px solid var(--tone); border-left-width: 8px; border-radius: 8px; padding: 16px 24px;
       background: var(--tint); }
     .banner.good { --tone: var(--good); --tint: var(--good-tint); }
@@ -69,7 +70,7 @@ let styleSheet: StaticString = """
     table { border-collapse: collapse; font-size: 14.5px; line-height: 1.35; min-width: 100%; }
     caption { text-align: left; font-size: 15px; font-weight: 700; padding-bottom: 6px; }
     th, td { padding: 6px 0 6px 18px; text-align: left; vertical-align: top; border-bottom: 1px solid var(--rule); }
-    th:first-child { padding-left: 0; overflow-wrap: anywhere; min-width: 7ch; max-width: 30ch; }
+    th:first-child { padding-left: 0; min-width: 7ch; max-width: 30ch; } tbody th { overflow-wrap: anywhere; }
     thead th { color: var(--soft); font-weight: 600; vertical-align: bottom; }
     tbody th { font-weight: 400; }
     td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
@@ -91,7 +92,7 @@ let styleSheet: StaticString = """
       body { font-size: 10.5pt; } main, footer { max-width: none; padding: 0; } h1 { margin-top: 0; }
       * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
       h2, h3, caption, thead, section > p { break-after: avoid; } section > p { break-inside: avoid; } h2 { margin-top: 26px; }
-      figure, tr, .row > .table, .banner, .tiles > div, .terms > div, .notice { break-inside: avoid; }
+      figure, tr, .table, .banner, .tiles > div, .terms > div, .notice { break-inside: avoid; }
       .row { grid-template-columns: 1fr 1fr; gap: 14px 24px; } .table { overflow: visible; }
       table { font-size: 7.8pt; } th, td { padding: 2px 0 2px 7px; } td small { font-size: 6.8pt; }
       caption, h3 { font-size: 9.5pt; } figcaption p, .legend { font-size: 8.5pt; } thead { display: table-header-group; }
