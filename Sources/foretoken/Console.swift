@@ -34,7 +34,8 @@ struct OutputError: Error, CustomStringConvertible {
     let description: String
 }
 
-private func writeAll(_ bytes: [UInt8], to descriptor: Int32) throws {
+/// Writes all bytes, however many calls that takes; `name` is what messages call the receiver.
+func writeAll(_ bytes: [UInt8], to descriptor: Int32, as name: String = "the output") throws {
     var done = 0
     while done < bytes.count {
         let count = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress! + done, bytes.count - done) }
@@ -47,7 +48,7 @@ private func writeAll(_ bytes: [UInt8], to descriptor: Int32) throws {
             var request = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
             poll(&request, 1, -1)
         } else if errno != EINTR {
-            throw OutputError(description: "cannot write the output: \(String(cString: strerror(errno)))")
+            throw OutputError(description: "cannot write \(name): \(String(cString: strerror(errno)))")
         }
     }
 }

@@ -1,0 +1,117 @@
+import ForetokenReport
+import ForetokenSpeculation
+
+// Figures that the answer, the page and the terminal's tables have in common.
+
+extension Estimate {
+    /// Whether there is a number at all.
+    var isKnown: Bool { count > 0 && value.isFinite }
+
+    /// 81.2 %; a dash when unknown.
+    package var percent: String { isKnown ? Format.percent(value) : "–" }
+
+    /// Its interval in percent: 79.9–82.4 %.
+    var percentRange: String { percentBounds + " %" }
+
+    /// The same below a share, where the unit is said already: 79.9–82.4.
+    package var percentBounds: String { "\(Format.fixed(low * 100, 1))–\(Format.fixed(high * 100, 1))" }
+
+    /// 1.19×; a dash when unknown.
+    package var times: String { isKnown ? AxisFormat.times.text(value) : "–" }
+
+    /// Its interval as factors: 1.15–1.23×.
+    var timesRange: String { "\(Format.fixed(low, 2))–\(AxisFormat.times.text(high))" }
+
+    /// A cell with the share and its interval.
+    var percentCell: DataTable.Cell { isKnown ? DataTable.Cell(percent, detail: percentBounds) : "–" }
+
+    /// A cell with the number and its interval, to two decimals.
+    var numberCell: DataTable.Cell {
+        isKnown
+            ? DataTable.Cell(Format.fixed(value, 2), detail: "\(Format.fixed(low, 2))–\(Format.fixed(high, 2))") : "–"
+    }
+
+    /// As a point of a chart; NaN, which charts leave out, when unknown.
+    func point(at x: Double) -> LineChart.Point { LineChart.Point(x, isKnown ? value : .nan, low: low, high: high) }
+
+    /// As a bar of a chart; nil when unknown.
+    var bar: BarChart.Bar? { isKnown ? BarChart.Bar(value, low: low, high: high) : nil }
+}
+
+extension Measurement {
+    /// Temperatures at which speed was compared, in the order of the measurement.
+    var comparedTemperatures: [Float] {
+        speeds.reduce(into: []) { if !$0.contains($1.temperature) { $0.append($1.temperature) } }
+    }
+
+    /// The comparisons at one temperature.
+    func speeds(at temperature: Float) -> [SpeedComparison] { speeds.filter { $0.temperature == temperature } }
+
+    /// Tokens a round of so many drafts is expected to yield: seen in rounds, or else from drafts at every position.
+    func expectedTokens(drafts: Int) -> Double? {
+        guard let overall = conditions.first?.overall else { return nil }
+        if let rounds = overall.rounds.first(where: { $0.draftLength == drafts }), rounds.tokensPerRound.isKnown {
+            return rounds.tokensPerRound.value
+        }
+        let cumulative = overall.cumulative.prefix(drafts)
+        guard cumulative.count == drafts, cumulative.allSatisfy(\.isKnown) else { return nil }
+        return 1 + cumulative.reduce(0) { $0 + $1.value }
+    }
+}
+
+extension Measurement.Condition {
+    /// All domains together, or the only one.
+    var overall: Measurement.DomainAcceptance? { domains.last }
+
+    /// Whether the domain at that place sums up the others.
+    func isSummary(_ index: Int) -> Bool { domains.count > 1 && index == domains.count - 1 }
+}
+
+extension Measurement.SpeedComparison {
+    /// The fixed number of drafts; nil for `off` and `auto`.
+    var length: Int? { Int(draft).flatMap { $0 > 0 ? $0 : nil } }
+
+    /// How far the prediction lies above what was seen: 0.02 for 2 % too high.
+    var error: Double? {
+        guard let predicted, measured.isKnown, measured.value > 0 else { return nil }
+        return predicted / measured.value - 1
+    }
+}
+
+extension Measurement.StepCosts {
+    /// What a round takes over an undrafted step: checking its drafts, and making them.
+    /// - Parameters:
+    ///   - drafts: its draft length.
+    ///   - tokens: tokens it yields on average; as many rows the draft module makes up for.
+    func round(drafts: Int, tokens: Double) -> (checking: Double, drafting: Double)? {
+        guard drafts > 0, drafts < verify.count, let plain = verify.first, plain > 0, !firstDraft.isEmpty else {
+            return nil
+        }
+        let place = min(max(0, tokens - 1), Double(firstDraft.count - 1))
+        let (below, above) = (firstDraft[Int(place)], firstDraft[min(Int(place) + 1, firstDraft.count - 1)])
+        let first = below + (above - below) * (place - place.rounded(.down))
+        let result = (verify[drafts] / plain, (first + Double(drafts - 1) * laterDraft) / plain)
+        return result.0.isFinite && result.1.isFinite ? result : nil
+    }
+
+    /// Time of a step over the time of one with a single row, by rows.
+    var relative: [Double] {
+        guard let plain = verify.first, plain > 0 else { return [] }
+        return verify.map { $0 / plain }
+    }
+
+    /// Share of the machine's read bandwidth that an undrafted step reaches; nil where one of them is unknown.
+    var roofShare: Double? {
+        guard let plain = verify.first, plain > 0, bandwidth > 0, bytesPerStep > 0 else { return nil }
+        let share = bytesPerStep / (plain / 1e9) / bandwidth
+        return share.isFinite && share > 0 ? share : nil
+    }
+}
+
+/// 1 draft, 2 drafts.
+func count(_ number: Int, _ noun: String) -> String { "\(Format.grouped(number)) \(noun)\(number == 1 ? "" : "s")" }
+
+/// A temperature as people write it: 0, 0.8.
+func spelled(_ temperature: Float) -> String {
+    temperature == temperature.rounded() ? Format.fixed(Double(temperature), 0) : "\(temperature)"
+}

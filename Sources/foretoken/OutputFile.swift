@@ -1,0 +1,70 @@
+import Glibc
+
+/// A result file the user names on the command line.
+package enum OutputFile {
+    /// Writes the file whole or not at all: the bytes go to a hidden file beside it, reach the disk, and take the name.
+    /// An existing file is replaced and keeps its permissions; a symbolic link stays one; devices and pipes are written to.
+    /// - Throws: `UsageError` where the path cannot name a file, `OutputError` where it cannot be written.
+    package static func write(_ bytes: [UInt8], to path: String) throws {
+        let target = try resolved(path)
+        var status = stat()
+        let exists = stat(target, &status) == 0
+        if exists && status.st_mode & S_IFMT == S_IFDIR { throw UsageError("\(path) is a folder; name a file") }
+        if exists && status.st_mode & S_IFMT != S_IFREG { return try writeThrough(bytes, to: target) }
+        guard !exists || access(target, W_OK) == 0 else { throw failure("replace", path) }
+        let temporary = folder(of: target) + "/.foretoken-\(getpid())-\(UInt64.random(in: 0 ... .max)).tmp"
+        let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
+        guard descriptor >= 0 else { throw failure("create", path) }
+        do {
+            defer { close(descriptor) }
+            if exists { fchmod(descriptor, status.st_mode & 0o777) }
+            try writeAll(bytes, to: descriptor, as: path)
+            guard fsync(descriptor) == 0 else { throw failure("write", path) }
+        } catch {
+            unlink(temporary)
+            throw error
+        }
+        guard rename(temporary, target) == 0 else {
+            let error = failure("create", path)
+            unlink(temporary)
+            throw error
+        }
+    }
+
+    /// The path to write at: where a symbolic link leads, and what is checked before anything is created.
+    private static func resolved(_ path: String) throws -> String {
+        guard !path.isEmpty else { throw UsageError("an empty path cannot name a file") }
+        guard !path.hasSuffix("/") else { throw UsageError("\(path) names a folder; name a file") }
+        if let real = realpath(path, nil) {
+            defer { free(real) }
+            return String(cString: real)
+        }
+        let folder = folder(of: path)
+        var status = stat()
+        guard stat(folder, &status) == 0 else {
+            guard errno == ENOENT || errno == ENOTDIR else { throw failure("create", path) }
+            throw UsageError("cannot create \(path): the folder \(folder) does not exist")
+        }
+        guard status.st_mode & S_IFMT == S_IFDIR else {
+            throw UsageError("cannot create \(path): \(folder) is not a folder")
+        }
+        return path
+    }
+
+    private static func folder(of path: String) -> String {
+        guard let slash = path.lastIndex(of: "/") else { return "." }
+        return slash == path.startIndex ? "/" : String(path[..<slash])
+    }
+
+    private static func writeThrough(_ bytes: [UInt8], to path: String) throws {
+        let descriptor = open(path, O_WRONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw failure("open", path) }
+        defer { close(descriptor) }
+        try writeAll(bytes, to: descriptor, as: path)
+    }
+
+    /// To be called before anything else can change errno.
+    private static func failure(_ verb: String, _ path: String) -> OutputError {
+        OutputError(description: "cannot \(verb) \(path): \(String(cString: strerror(errno)))")
+    }
+}

@@ -1,0 +1,80 @@
+import ForetokenSpeculation
+import Testing
+import foretoken
+
+@Suite struct MeasurePageTests {
+    private static let samples: [(name: String, measurement: Measurement)] = [
+        ("full", SampleMeasurement.full()), ("layers", SampleMeasurement.full(layers: 60)),
+        ("losing", SampleMeasurement.losing), ("text", SampleMeasurement.text), ("partial", SampleMeasurement.partial),
+        ("hostile", SampleMeasurement.hostile), ("empty", Measurement()),
+    ]
+
+    private static func html(_ measurement: Measurement) -> String {
+        String(decoding: MeasurePage.bytes(measurement), as: UTF8.self)
+    }
+
+    @Test(arguments: samples.indices) func pagesAreSound(index: Int) {
+        let (name, measurement) = Self.samples[index]
+        let html = Self.html(measurement)
+        Attachment.record(html, named: "\(name).html")
+        let balance = TagBalance(html)
+        #expect(balance.problem == nil, "\(name)")
+        #expect(Set(balance.ids).count == balance.ids.count)
+        #expect(!html.contains("NaN") && !html.contains("nan\"") && !html.contains("inf\""))
+        // Each chart has its name and its description.
+        let charts = html.split(separator: "role=\"img\"").count - 1
+        #expect(balance.elements.count { $0 == "desc" } == charts)
+    }
+
+    @Test(arguments: samples.indices) func pagesNeedNothingElse(index: Int) {
+        let html = Self.html(Self.samples[index].measurement)
+        for reference in ["http", "url(", "@import", "<script", "<link", "<img", "<iframe", "<object", "//"] {
+            #expect(!html.contains(reference), "\(reference)")
+        }
+        // As text of a hostile name only.
+        #expect(html.split(separator: "src=").dropLast().allSatisfy { $0.hasSuffix("&lt;img ") })
+    }
+
+    @Test func hostileNamesStayText() {
+        let html = Self.html(SampleMeasurement.hostile)
+        #expect(html.contains("&lt;script&gt;alert(1)&lt;/script&gt;"))
+        #expect(html.contains("&lt;b&gt;bold&lt;/b&gt; <code class=\"word\">&lt;i&gt;code&lt;/i&gt;</code>"))
+        #expect(!html.unicodeScalars.contains("\u{202E}") && !html.unicodeScalars.contains("\u{0}"))
+        let elements = Set(TagBalance(html).elements)
+        #expect(elements.isDisjoint(with: ["script", "img", "b", "i"]))
+    }
+
+    @Test func everyFigureIsInTheTables() throws {
+        let measurement = SampleMeasurement.full()
+        let text = TagBalance(Self.html(measurement)).text
+        for condition in measurement.conditions {
+            for domain in condition.domains {
+                #expect(text.contains(domain.domain))
+                for estimate in domain.conditional + domain.cumulative + domain.rounds.map(\.rate) {
+                    #expect(text.contains(estimate.percent) && text.contains(estimate.percentBounds))
+                }
+                for round in domain.rounds { #expect(text.contains(round.tokensPerRound.times.dropLast())) }
+                if let agreement = domain.agreement {
+                    for estimate in [
+                        agreement.overlap, agreement.keyed, agreement.observed, agreement.argmaxDraft,
+                        agreement.independentDraft,
+                    ] { #expect(text.contains(estimate.percent)) }
+                }
+            }
+        }
+        for speed in measurement.speeds { #expect(text.contains(speed.measured.times)) }
+        for time in try #require(measurement.costs).verify { #expect(text.contains(MeasurePage.time(time))) }
+        #expect(text.contains("25.6 GB/s") && text.contains("176.0 MB"))
+    }
+
+    @Test func whatIsMissingIsSaid() {
+        let partial = TagBalance(Self.html(SampleMeasurement.partial)).text
+        #expect(partial.contains("cut short") && partial.contains("Not measured: speed with drafts"))
+        #expect(!partial.contains("What auto chose"))
+        let nothing = TagBalance(Self.html(Measurement())).text
+        #expect(nothing.contains("nothing was measured") && nothing.contains("Not measured: how often drafts hold"))
+        let text = TagBalance(Self.html(SampleMeasurement.text)).text
+        #expect(text.contains("The text&#39;s own tokens") && text.contains("48.2 %"))
+        #expect(!text.contains("cut short"))
+    }
+}

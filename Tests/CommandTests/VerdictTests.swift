@@ -1,0 +1,99 @@
+import ForetokenSpeculation
+import Testing
+import foretoken
+
+@Suite struct VerdictTests {
+    /// Off, fixed lengths from 1, and auto last where it is given.
+    private func verdict(
+        _ measured: [Double], auto: Double?, predicted: Double? = nil, half: Double = 0.01,
+        costs: Measurement.StepCosts? = SampleMeasurement.full().costs
+    ) -> Verdict {
+        var measurement = Measurement()
+        measurement.costs = costs
+        measurement.speeds = speeds(measured, auto: auto, predicted: predicted, half: half, at: 0)
+        return Verdict(measurement)
+    }
+
+    private func speeds(
+        _ measured: [Double], auto: Double?, predicted: Double? = nil, half: Double = 0.01, at temperature: Float
+    ) -> [Measurement.SpeedComparison] {
+        func comparison(_ draft: String, _ value: Double) -> Measurement.SpeedComparison {
+            var result = SampleMeasurement.comparison(draft, temperature, predicted, value, tokens: 1.8)
+            result.measured = SampleMeasurement.estimate(value, half, 45)
+            return result
+        }
+        return [comparison("off", 1)] + measured.enumerated().map { comparison("\($0 + 1)", $1) }
+            + (auto.map { [comparison("auto", $0)] } ?? [])
+    }
+
+    @Test func aGainIsAYesWithItsLength() {
+        let verdict = verdict([1.19, 1.1], auto: 1.03, predicted: 1.21)
+        #expect(verdict.answer == .yes)
+        #expect(verdict.flag == "--draft 1")
+        #expect(verdict.headline == "Yes: draft 1 token, 1.19× as fast here (predicted 1.21×)")
+        #expect(verdict.reason.contains("With 1 draft a round yields 1.80 tokens and takes 1.23× the time"))
+        #expect(verdict.reason.contains("`--draft auto` reaches 1.03×"))
+    }
+
+    @Test func autoIsAdvisedWhereItComesClose() {
+        let verdict = verdict([1.2, 1.3], auto: 1.29)
+        #expect(verdict.answer == .yes && verdict.flag == "--draft auto")
+        #expect(verdict.headline.contains("1.29×") && verdict.reason.contains("2 tokens, gives 1.30×"))
+        #expect(self.verdict([1.2, 1.3], auto: 1.41).headline.contains("1.41×"))
+    }
+
+    @Test func aLossIsANo() {
+        let verdict = verdict([0.98, 0.8], auto: 1.0)
+        #expect(verdict.answer == .no && verdict.flag == "--draft auto")
+        #expect(verdict.headline.contains("at best 0.98×") && verdict.reason.contains("costs nothing: 1.00×"))
+    }
+
+    @Test func autoIsNotAdvisedWhereItLosesOrIsUnknown() {
+        #expect(verdict([0.9], auto: 0.9).flag == "--draft off")
+        #expect(verdict([0.9], auto: nil).flag == "--draft off")
+    }
+
+    @Test func whatMayBeChanceIsLeftToAuto() {
+        #expect(verdict([1.05, 1.01], auto: 1.0, half: 0.08).answer == .hardly)
+        #expect(verdict([1.05, 1.01], auto: 1.0, half: 0.08).flag == "--draft auto")
+        #expect(verdict([1.01], auto: 1.0, half: 0.001).answer == .no, "one percent is not worth a flag")
+    }
+
+    @Test func otherTemperaturesAreNamedWhereTheyDiffer() {
+        var measurement = Measurement()
+        measurement.speeds =
+            speeds([1.2, 1.3], auto: 1.1, at: 0) + speeds([1.1, 1.21], auto: 1.1, at: 0.3)
+            + speeds([1.15, 1.1], auto: 1.05, at: 0.8)
+            + speeds([0.9, 0.8], auto: 1, at: 1.5)
+        let verdict = Verdict(measurement)
+        #expect(verdict.flag == "--draft 2" && verdict.headline.contains("at temperature 0"))
+        #expect(verdict.reason.contains("The same holds at temperature 0.3 (1.21×)."))
+        #expect(verdict.reason.contains("At temperature 0.8 better `--draft 1`: 1.15×."))
+        #expect(verdict.reason.contains("At temperature 1.5 better `--draft auto`"))
+    }
+
+    @Test func withoutSpeedsCostsForetell() {
+        let verdict = Verdict(SampleMeasurement.partial)
+        #expect(verdict.answer == .foretold && verdict.headline.hasPrefix("Probably: "))
+        #expect(verdict.flag == "--draft auto")
+        var slow = SampleMeasurement.losing
+        slow.speeds = []
+        #expect(Verdict(slow).headline.hasPrefix("Probably not"))
+    }
+
+    @Test func withoutCostsNothingIsForetold() {
+        let verdict = Verdict(SampleMeasurement.text)
+        #expect(verdict.answer == .unknown && verdict.headline.contains("66.1 %"))
+        #expect(Verdict(Measurement()).answer == .unknown)
+    }
+
+    @Test(arguments: [Double.nan, .infinity, 0, -1]) func senselessFiguresDoNoHarm(value: Double) {
+        let costs = Measurement.StepCosts.made(
+            verify: [value, value], firstDraft: [value], laterDraft: value, meanContext: 0, bytesPerStep: value,
+            bandwidth: value)
+        #expect(!verdict([value], auto: value, costs: costs).headline.isEmpty)
+        var measurement = SampleMeasurement.partial
+        measurement.costs = costs
+        #expect(Verdict(measurement).answer == .unknown)
+    }
+}
