@@ -11,7 +11,10 @@ extension Divergence {
         table.add("  position", "\(position)" + (places.map { "; \($0)" } ?? ""))
         switch kind {
         case .values:
-            table.add("  place", expectedSite?.label ?? "")
+            let isToken = expectedSite?.operation == .embedding
+            table.add(
+                "  place",
+                (expectedSite?.label ?? "") + (isToken ? ": another token was run here than the text holds" : ""))
             if let element {
                 table.add(
                     "  element", "\(element.index) of \(element.width); \(element.differing) differ in this row")

@@ -6,17 +6,15 @@ import ForetokenWeights
 enum ProvePrompts {
     /// Code, prose, and a text of more tokens than one prompt chunk holds; without a tokenizer, ids as good as random.
     static func builtIn(_ open: OpenModel, seed: UInt64) throws -> [ProofPrompt] {
-        guard let tokenizer = open.tokenizer else {
-            return [24, 40, longest].map { count in
-                ProofPrompt(
-                    name: "\(count) ids", tokens: ids(count, below: open.configuration.vocabularySize, seed: seed))
-            }
-        }
         let vocabulary = Int32(clamping: open.configuration.vocabularySize)
-        return try [("code", code), ("prose", prose), ("long", long)].compactMap { name, text in
+        let texts = try [("code", code), ("prose", prose), ("long", long)].compactMap { name, text -> ProofPrompt? in
             // A tokenizer may know more ids than the model.
-            let tokens = try tokenizer.encodeWithBOS(text).filter { $0 < vocabulary }.prefix(longest)
+            let tokens = try open.tokenizer?.encodeWithBOS(text).filter { $0 < vocabulary }.prefix(longest) ?? []
             return tokens.isEmpty ? nil : ProofPrompt(name: name, tokens: Array(tokens))
+        }
+        guard texts.isEmpty else { return texts }
+        return [24, 40, longest].map { count in
+            ProofPrompt(name: "\(count) ids", tokens: ids(count, below: vocabulary, seed: seed))
         }
     }
 
@@ -40,12 +38,12 @@ enum ProvePrompts {
         "Entry \(line): on day \(line * 37 % 365) the harbour counted \(line * line % 91) boats and \(line * 53 % 700) birds.\n"
     }.joined()
 
-    private static func ids(_ count: Int, below vocabulary: Int, seed: UInt64) -> [Int32] {
+    private static func ids(_ count: Int, below vocabulary: Int32, seed: UInt64) -> [Int32] {
         var state = seed &+ UInt64(count)
         return (0..<count).map { _ in
             state = (state &+ 1) &* 0x5851_F42D_4C95_7F2D
             state ^= state >> 33
-            return Int32(state >> 33) % Int32(vocabulary)
+            return Int32(state >> 33) % vocabulary
         }
     }
 }

@@ -1,14 +1,12 @@
-/// A 64-bit fingerprint of the raw bits of floats, for finding differences, not for withstanding malice.
-///
-/// Four lanes take 8 bytes each by h ← rotate((h ⊕ word) · odd). Each of these steps can be undone, so a change within
-/// one word always shows; the rotation brings the product's well-mixed high bits down, without which two flipped signs
-/// would cancel.
-enum Fingerprint {
-    static func of(_ values: UnsafePointer<Float>, _ count: Int) -> UInt64 {
+/// A 64-bit fingerprint of the raw bits of floats, for finding differences, not for withstanding malice: four lanes take
+/// 8 bytes each by h ← fold((h ⊕ word) · odd). Folding both halves of the full product brings every bit to every place;
+/// the lower half alone would let two flipped signs cancel.
+package enum Fingerprint {
+    package static func of(_ values: UnsafePointer<Float>, _ count: Int) -> UInt64 {
         let bytes = UnsafeRawPointer(values)
-        var (a, b, c) = (
-            0x243F_6A88_85A3_08D3 as UInt64, 0x1319_8A2E_0370_7344 as UInt64, 0xA409_3822_299F_31D0 as UInt64
-        )
+        var a: UInt64 = 0x243F_6A88_85A3_08D3
+        var b: UInt64 = 0x1319_8A2E_0370_7344
+        var c: UInt64 = 0xA409_3822_299F_31D0
         var d = UInt64(count)
         let whole = count & ~7
         for offset in stride(from: 0, to: 4 * whole, by: 32) {
@@ -23,7 +21,7 @@ enum Fingerprint {
 
     @inline(__always)
     private static func step(_ state: UInt64, _ word: UInt64) -> UInt64 {
-        let product = (state ^ word) &* 0x9E37_79B9_7F4A_7C15
-        return product << 29 | product >> 35
+        let product = (state ^ word).multipliedFullWidth(by: 0x9E37_79B9_7F4A_7C15)
+        return product.high ^ product.low
     }
 }

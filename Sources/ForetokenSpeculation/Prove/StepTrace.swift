@@ -4,14 +4,14 @@ import ForetokenModel
 /// again forgets what it had: rejected drafts leave nothing behind once the true token has been run.
 public final class StepTrace: StepObserver {
     /// What one operator made of one row.
-    struct Entry: Equatable {
+    package struct Entry: Equatable {
         /// -1 outside the layers.
         let layer: Int32
         /// -1 where it is no expert's.
         let expert: Int32
         /// Values of the row.
         let width: Int32
-        let operation: StepOperator
+        package let operation: StepOperator
         let fingerprint: UInt64
 
         init(_ site: StepSite, width: Int, fingerprint: UInt64) {
@@ -29,23 +29,28 @@ public final class StepTrace: StepObserver {
     }
 
     /// One position's last run.
-    struct Row {
-        var entries: [Entry] = []
-        var place = RowPlace(index: 0, count: 0)
+    package struct Row {
+        package fileprivate(set) var entries: [Entry] = []
+        package fileprivate(set) var place = RowPlace(index: 0, count: 0)
     }
 
     /// Values to keep whole, besides the fingerprints.
-    struct Target {
+    package struct Target {
         let position: Int
         let site: StepSite
+
+        package init(position: Int, site: StepSite) {
+            self.position = position
+            self.site = site
+        }
     }
 
-    private(set) var rows: [Row] = []
+    package private(set) var rows: [Row] = []
     /// Steps seen.
-    private(set) var stepCount = 0
+    package private(set) var stepCount = 0
     private let target: Target?
     /// The target's values in its last run; nil when it was never computed.
-    private(set) var kept: [Float]?
+    package private(set) var kept: [Float]?
 
     /// Values are always wanted.
     public var wantsValues: Bool { true }
@@ -53,7 +58,7 @@ public final class StepTrace: StepObserver {
     /// An empty trace.
     public convenience init() { self.init(keeping: nil) }
 
-    init(keeping target: Target?) { self.target = target }
+    package init(keeping target: Target?) { self.target = target }
 
     /// Takes one operator's rows.
     public func saw(_ site: StepSite, _ values: StepRows) {
@@ -92,23 +97,29 @@ public struct RowPlace: Sendable, Equatable {
     public let index: Int
     /// Rows of the step.
     public let count: Int
+
+    /// A place; see the fields.
+    public init(index: Int, count: Int) {
+        self.index = index
+        self.count = count
+    }
 }
 
 /// The first difference between two traces.
-struct TraceDifference {
-    let position: Int
+package struct TraceDifference {
+    package let position: Int
     /// What the reference computed there; nil when it computed nothing more.
-    let expected: StepSite?
+    package let expected: StepSite?
     /// What the other trace has in that place.
-    let found: StepSite?
-    let expectedPlace: RowPlace
-    let foundPlace: RowPlace
+    package let found: StepSite?
+    package let expectedPlace: RowPlace
+    package let foundPlace: RowPlace
 }
 
 extension StepTrace {
     /// The first difference in order of position, then of computation. Later ones may follow from it: a row depends on
     /// what was computed before it in the row, and on all rows before.
-    func firstDifference(to other: StepTrace, positions: Range<Int>) -> TraceDifference? {
+    package func firstDifference(to other: StepTrace, positions: Range<Int>) -> TraceDifference? {
         for position in positions {
             let expected = rows[position]
             let found = other.rows[position]
