@@ -52,6 +52,13 @@ public struct StepSite: Sendable, Hashable {
     public let operation: StepOperator
     /// The expert, where it is one's.
     public let expert: Int?
+
+    /// A site; see the fields.
+    public init(layer: Int?, operation: StepOperator, expert: Int?) {
+        self.layer = layer
+        self.operation = operation
+        self.expert = expert
+    }
 }
 
 /// Rows of values that one operator made.

@@ -104,6 +104,10 @@ public final class Generator {
         set { verifier.observer = newValue }
     }
 
+    /// Replaces drafts, given their output position and the module's guess: a proof needs right and wrong ones in every
+    /// order, also from modules whose guesses never hold.
+    package var redraft: ((_ position: Int, _ guess: Int32) -> Int32)?
+
     /// - Parameters:
     ///   - capacity: context size in tokens.
     ///   - drafting: whether the MTP modules may be used; false saves their caches.
@@ -302,6 +306,7 @@ public final class Generator {
                     confidence = draftHead.confidence(of: guess, rule: run.sampler.rule)
                 }
             }
+            if let redraft { guess = redraft(tokenCount + i, guess) }
             tokens[tokenCount + i] = guess
             if i == 0 { firstDone = MonotonicClock.now } else { times.laterDraftCount += 1 }
             switch run.policy.judge(confidence: confidence, limit: limit) {

@@ -18,7 +18,9 @@ struct Foretoken: ParsableCommand {
             130 interrupted.
             """,
         version: "0.1.0",
-        subcommands: [Generate.self, Chat.self, Score.self, Measure.self, Inspect.self, Convert.self])
+        subcommands: [
+            Generate.self, Chat.self, Score.self, Measure.self, Prove.self, Inspect.self, Convert.self,
+        ])
 
     /// Replaces the argument parser's own entry point, whose exit codes are others.
     static func main() {

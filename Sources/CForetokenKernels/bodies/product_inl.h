@@ -46,6 +46,16 @@ FT_INLINE v8 scale8(const float *scale, int lanes, int slot) {
     return (lanes == 1 ? splat8(*scale) : fp8_slots8(scale, slot)) * splat8(1.0f / (FT_FP8_RAW * FT_FP8_INPUT));
 }
 
+/// The column that comes i-th in a sum. It must not depend on the number of rows; with -DFORETOKEN_FAULT_WIDTH3 it does,
+/// for `foretoken prove` to find.
+FT_INLINE int32_t column_at(int32_t i, int32_t columns, int rows) {
+#ifdef FORETOKEN_FAULT_WIDTH3
+    if (rows == 3) return columns - 1 - i;
+#endif
+    (void)columns, (void)rows;
+    return i;
+}
+
 /// The accumulation itself: `panels` strips, `rows` activation rows and `vectors` × 8 slots from `slot` on, all held in
 /// registers over `columns`. All arguments but the pointers and `columns` are constants where this is inlined.
 FT_INLINE void accumulate(int format, int panels, int rows, int vectors, int slot, const strip *strips,
@@ -70,7 +80,8 @@ FT_INLINE void accumulate(int format, int panels, int rows, int vectors, int slo
             }
         }
     }
-    for (int32_t k = 0; k < columns; k++) {
+    for (int32_t i = 0; i < columns; i++) {
+        int32_t k = column_at(i, columns, rows);
         FT_UNROLL for (int p = 0; p < panels; p++) __builtin_prefetch((const void *)(next[p] + (size_t)k * step));
         v8 input[BLOCK_ROWS];
         FT_UNROLL for (int r = 0; r < rows; r++) input[r] = splat8(inputs[r][k]);

@@ -69,8 +69,8 @@ final class ChainPass {
     private let depth: Int
     private let drawable: Int
     private let instructionSet: String
-    private var verifierShares: [Float]
-    private var draftShares: [Float]
+    private var verifierShares: [Double]
+    private var draftShares: [Double]
     private var room: [DistributionAgreement.SharedToken] = []
 
     /// - Parameters:
@@ -153,8 +153,8 @@ final class ChainPass {
     private func agreement(_ logits: UnsafeMutableBufferPointer<Float>, _ sampler: Sampler) -> DistributionAgreement {
         verifierShares.withUnsafeMutableBufferPointer { p in
             draftShares.withUnsafeMutableBufferPointer { q in
-                sampler.distribution(logits, into: p.baseAddress!)
-                sampler.distribution(draftHead.logits(row: 0), into: q.baseAddress!)
+                sampler.distribution(logits, into: p)
+                sampler.distribution(draftHead.logits(row: 0), into: q)
                 return DistributionAgreement(UnsafeBufferPointer(p), UnsafeBufferPointer(q), room: &room)
             }
         }

@@ -14,21 +14,21 @@ struct DistributionAgreement {
     /// - Parameters:
     ///   - p: the verifier's probabilities.
     ///   - q: the draft's.
-    init(_ p: UnsafeBufferPointer<Float>, _ q: UnsafeBufferPointer<Float>, room: inout [SharedToken]) {
+    init(_ p: UnsafeBufferPointer<Double>, _ q: UnsafeBufferPointer<Double>, room: inout [SharedToken]) {
         var likeliest = 0
         // Tokens that only p (or only q) can draw: they weigh in every sum's p (or q) part.
         var onlyP = 0.0
         var allQ = 0.0
         room.removeAll(keepingCapacity: true)
         for i in 0..<min(p.count, q.count) {
-            let (a, b) = (Double(p[i]), Double(q[i]))
+            let (a, b) = (p[i], q[i])
             overlap += min(a, b)
             independentDraft += a * b
             if q[i] > q[likeliest] { likeliest = i }
             allQ += b
             if a > 0 && b > 0 { room.append(SharedToken(p: a, q: b)) } else { onlyP += a }
         }
-        argmaxDraft = p.isEmpty ? 0 : Double(p[likeliest])
+        argmaxDraft = p.isEmpty ? 0 : p[likeliest]
         // max(p_j / p_i, q_j / q_i) is p_j / p_i for tokens j with q_j / p_j ≤ q_i / p_i, and q_j / q_i for the others: in
         // ascending order of q / p both parts are running sums.
         room.sort { $0.q * $1.p < $1.q * $0.p }

@@ -13,7 +13,7 @@ struct MeasureTables {
 
     /// Everything, with blank lines between the parts.
     var text: String {
-        var parts = [heading]
+        var parts = [heading, verdict]
         for condition in measurement.conditions {
             parts.append(acceptance(condition))
             if !measurement.speeds.isEmpty || condition.domains.contains(where: { !$0.rounds.isEmpty }) {
@@ -44,6 +44,11 @@ struct MeasureTables {
         words.append("\(subject.threads) threads, \(subject.instructionSet)")
         let cut = measurement.isPartial ? "Interrupted: these are the figures of what was measured before.\n" : ""
         return words.joined(separator: " · ") + "\n" + cut
+    }
+
+    private var verdict: String {
+        let verdict = Verdict(measurement)
+        return terminal.styled(verdict.headline, .bold) + "\n\(verdict.reason)\n"
     }
 
     private func titled(_ title: String, _ table: Table, _ note: String? = nil) -> String {

@@ -1,0 +1,136 @@
+import ArgumentParser
+import ForetokenHardware
+import ForetokenModel
+import ForetokenReport
+import ForetokenSpeculation
+import ForetokenTokenizer
+import ForetokenWeights
+import Glibc
+
+/// Shows on the user's own machine and model that speculation changes nothing.
+struct Prove: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Proves that speculation, threads and step widths change no token and no bit.",
+        discussion: """
+            Generates the same texts with speculation off and then in every way that must not matter, and compares the \
+            tokens and the bits of everything computed. Exits with 1 at a difference and shows where it began.
+            """)
+
+    @Flag(help: "Tries the most telling ways only, with fewer tokens.")
+    var quick = false
+
+    @Option(help: "A text to prove it on, instead of the built-in ones.")
+    var prompt: String?
+
+    @Option(help: ArgumentHelp("Reads that text from a file; - is standard input.", valueName: "f"))
+    var promptFile: String?
+
+    @Option(help: ArgumentHelp("Token ids to prove it on, as they are.", valueName: "1,2,3"))
+    var promptTokens: String?
+
+    @Option(help: ArgumentHelp("Tokens to generate in each run (default: 64, or 24 with --quick).", valueName: "n"))
+    var maxTokens: Int?
+
+    @Option(help: "Decides the noise, and which planted drafts are wrong.")
+    var seed: UInt64 = 0
+
+    @OptionGroup(title: "Model") var model: ModelOptions
+
+    @Flag(help: "Prints one JSON object.")
+    var json = false
+
+    func validate() throws {
+        let count = [prompt, promptFile, promptTokens].count { $0 != nil }
+        guard count <= 1 else {
+            throw ValidationError(
+                "give at most one of --prompt, --prompt-file and --prompt-tokens (found \(count))")
+        }
+        if let maxTokens, maxTokens < 1 { throw ValidationError("--max-tokens must be at least 1, not \(maxTokens)") }
+        if let promptTokens { _ = try TokenList.parse(promptTokens, option: "--prompt-tokens") }
+    }
+
+    func run() throws {
+        let given = try givenPrompt()
+        let open = try OpenModel(model)
+        var settings = try settings(open, given)
+        let weights = try load(open, &settings)
+        let report = try prove(weights, settings, label: open.checkpoint.label)
+        if json {
+            try StandardOutput.write(JSONOutput.line(report))
+        } else {
+            try StandardOutput.write(report.text(on: Terminal(descriptor: STDOUT_FILENO)))
+        }
+        if report.proof.isPartial { throw Interrupted() }
+        if report.proof.divergence != nil { throw ExitCode(Status.other) }
+    }
+
+    private func givenPrompt() throws -> Prompt? {
+        if let promptTokens { return .tokens(try TokenList.parse(promptTokens, option: "--prompt-tokens")) }
+        if let promptFile { return .text(try InputFile.text(promptFile)) }
+        return prompt.map(Prompt.text)
+    }
+
+    private static let leastContext = 64
+
+    private func settings(_ open: OpenModel, _ given: Prompt?) throws -> ProofSettings {
+        let limit = open.contextLimit
+        guard limit >= Self.leastContext else {
+            throw InputError(
+                "prove needs a context of \(Self.leastContext) tokens or more, but that of \(open.checkpoint.label) holds "
+                    + "\(limit)")
+        }
+        let tokens = maxTokens ?? min(quick ? 24 : 64, limit / 4)
+        let room = limit - min(tokens, limit) - ProofSettings.reserve
+        var settings: ProofSettings
+        if let given {
+            let ids = try open.encode(given, thinking: false)
+            settings = ProofSettings(prompts: [ProofPrompt(name: "given", tokens: ids)])
+        } else {
+            settings = ProofSettings(
+                prompts: try ProvePrompts.builtIn(open, seed: seed).map {
+                    ProofPrompt(name: $0.name, tokens: Array($0.tokens.prefix(max(1, room))))
+                })
+        }
+        settings.maximumTokens = tokens
+        // Also says whether --context exceeds what the model allows.
+        let context = try open.context(for: settings.positions)
+        guard settings.positions <= context else {
+            throw InputError(
+                "the prompt and \(tokens) tokens need a context of \(settings.positions), but that of "
+                    + "\(open.checkpoint.label) holds \(context); shorten the prompt or lower --max-tokens")
+        }
+        settings.seed = seed
+        settings.isQuick = quick
+        settings.cacheType = model.cacheType
+        settings.drawable = open.tokenizer?.vocabularyCount
+        return settings
+    }
+
+    /// The weights alone: the prover makes its own workers, one pool after the other.
+    private func load(_ open: OpenModel, _ settings: inout ProofSettings) throws -> ModelWeights {
+        // A generator and a verifier each have a cache.
+        let model = try open.load(context: 2 * settings.positions)
+        settings.instructionSet = model.instructionSet
+        settings.threads = model.pool.workerCount
+        return model.weights
+    }
+
+    private func prove(_ weights: ModelWeights, _ settings: ProofSettings, label: String) throws -> ProveReport {
+        let prover = Prover(weights: weights, settings: settings) { try WorkerPool.make(threads: $0, warns: false) }
+        Console.note(
+            "\(Format.grouped(prover.plannedRuns)) runs of at most \(Format.grouped(prover.plannedSteps)) steps in all on "
+                + "\(label); \(settings.threads) thread\(settings.threads == 1 ? "" : "s"), \(settings.instructionSet)")
+        let bar = ProgressBar("proving", delayNanoseconds: 300_000_000, terminal: Console.terminal)
+        let started = MonotonicClock.now
+        let proof = try prover.prove { progress in
+            bar.update(progress.fraction) { seconds in
+                let left = seconds * (1 - progress.fraction) / max(progress.fraction, 1e-6)
+                return "\(Format.duration(nanoseconds: Int64(min(left, 1e9) * 1e9))) left  \(progress.title)"
+            }
+            return !Interrupts.requested
+        }
+        bar.clear()
+        return ProveReport(
+            proof: proof, settings: settings, model: label, nanoseconds: MonotonicClock.now - started)
+    }
+}

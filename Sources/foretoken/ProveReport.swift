@@ -1,0 +1,117 @@
+import ForetokenModel
+import ForetokenReport
+import ForetokenSpeculation
+
+/// What `prove` prints.
+struct ProveReport: Encodable {
+    let proof: Proof
+    let settings: ProofSettings
+    let model: String
+    let nanoseconds: Int64
+
+    // MARK: Text
+
+    /// A table with a row for each way, the verdict, and the first divergence if there is one.
+    func text(on terminal: Terminal) -> String {
+        var table = Table([
+            .init("what varies"), .init("runs", .right), .init("tokens", .right), .init("rows", .right),
+            .init("values", .right), .init("held", .right), .init("result"),
+        ])
+        for way in proof.ways where way.runs > 0 {
+            table.add(
+                way.title, "\(way.runs)", way.tokens == 0 ? "" : Format.grouped(way.tokens), Format.grouped(way.rows),
+                Self.count(way.values),
+                way.draftsVerified == 0
+                    ? "" : Format.percent(Double(way.draftsAccepted) / Double(way.draftsVerified)),
+                way.differingRuns == 0 ? "identical" : "DIFFERENT (\(way.differingRuns))")
+        }
+        var text = table.rendered(on: terminal) + "\n"
+        for omission in proof.omissions { text += "Left out: \(omission)\n" }
+        text += terminal.styled(verdict, proof.divergence == nil ? .green : .red) + "\n"
+        if let divergence = proof.divergence { text += "\n" + divergence.text(on: terminal) }
+        return text
+    }
+
+    private var verdict: String {
+        let runs = proof.ways.reduce(0) { $0 + $1.runs }
+        let tokens = proof.ways.reduce(0) { $0 + $1.tokens }
+        let values = proof.ways.reduce(0) { $0 + $1.values }
+        let extent =
+            "\(Format.grouped(runs)) runs, \(Format.grouped(tokens)) tokens, \(Self.count(values)) values compared in "
+            + "\(Format.grouped(proof.stepCount)) steps and \(Format.duration(nanoseconds: nanoseconds))"
+        let differing = proof.ways.reduce(0) { $0 + $1.differingRuns }
+        let judgement =
+            differing > 0
+            ? "DIFFERENT: \(differing) of the runs differ from their reference"
+            : "Identical\(proof.isPartial ? " so far" : ""), bit for bit"
+        return "\(proof.isPartial ? "Interrupted. " : "")\(judgement): \(extent)."
+    }
+
+    private static func count(_ values: Int) -> String {
+        switch values {
+        case ..<1_000_000: Format.grouped(values)
+        case ..<1_000_000_000: "\(Format.short(Double(values) / 1e6)) M"
+        default: "\(Format.short(Double(values) / 1e9)) G"
+        }
+    }
+
+    // MARK: JSON
+
+    private enum CodingKeys: CodingKey {
+        case model, identical, partial, quick, threads, instruction_set, cache_type, seed, max_tokens, prompts, steps
+        case seconds, ways, left_out, divergence
+    }
+
+    private struct PromptFigures: Encodable {
+        let name: String
+        let tokens: Int
+    }
+
+    private struct WayFigures: Encodable {
+        let title: String
+        let identical: Bool
+        let planned_runs: Int
+        let runs: Int
+        let differing_runs: Int
+        let tokens: Int
+        let rows: Int
+        let values: Int
+        let drafts_verified: Int
+        let drafts_accepted: Int
+        let divergence: DivergenceFigures?
+
+        init(_ way: ProofWay) {
+            title = way.title
+            identical = way.differingRuns == 0
+            planned_runs = way.plannedRuns
+            runs = way.runs
+            differing_runs = way.differingRuns
+            tokens = way.tokens
+            rows = way.rows
+            values = way.values
+            drafts_verified = way.draftsVerified
+            drafts_accepted = way.draftsAccepted
+            divergence = way.divergence.map(DivergenceFigures.init)
+        }
+    }
+
+    func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(model, forKey: .model)
+        try container.encode(proof.divergence == nil, forKey: .identical)
+        try container.encode(proof.isPartial, forKey: .partial)
+        try container.encode(settings.isQuick, forKey: .quick)
+        try container.encode(settings.threads, forKey: .threads)
+        try container.encode(settings.instructionSet, forKey: .instruction_set)
+        try container.encode(settings.cacheType.rawValue, forKey: .cache_type)
+        try container.encode(settings.seed, forKey: .seed)
+        try container.encode(settings.maximumTokens, forKey: .max_tokens)
+        try container.encode(
+            settings.prompts.map { PromptFigures(name: $0.name, tokens: $0.tokens.count) }, forKey: .prompts)
+        try container.encode(proof.stepCount, forKey: .steps)
+        try container.encode(Double(nanoseconds) / 1e9, forKey: .seconds)
+        try container.encode(proof.ways.map(WayFigures.init), forKey: .ways)
+        try container.encode(proof.omissions, forKey: .left_out)
+        try container.encode(proof.divergence.map(DivergenceFigures.init), forKey: .divergence)
+    }
+}
