@@ -22,7 +22,7 @@ package struct Verdict: Equatable {
     package let headline: String
     /// What to put on the command line.
     package let flag: String
-    /// Why, in one to three sentences.
+    /// Why, in one to four sentences; what belongs on a command line stands between backticks.
     package let reason: String
 
     /// Gains below this are not worth a flag.
