@@ -11,7 +11,7 @@ import foretoken
     ]
 
     private static func html(_ measurement: Measurement) -> String {
-        String(decoding: MeasurePage.bytes(measurement), as: UTF8.self)
+        MeasurePage(measurement).html
     }
 
     @Test(arguments: samples.indices) func pagesAreSound(index: Int) {
