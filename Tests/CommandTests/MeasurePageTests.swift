@@ -1,4 +1,5 @@
 import ForetokenSpeculation
+import ForetokenTestSupport
 import Testing
 import foretoken
 
@@ -10,7 +11,7 @@ import foretoken
     ]
 
     private static func html(_ measurement: Measurement) -> String {
-        String(decoding: MeasurePage.bytes(measurement), as: UTF8.self)
+        MeasurePage(measurement).html
     }
 
     @Test(arguments: samples.indices) func pagesAreSound(index: Int) {
@@ -65,6 +66,38 @@ import foretoken
         for speed in measurement.speeds { #expect(text.contains(speed.measured.times)) }
         for time in try #require(measurement.costs).verify { #expect(text.contains(MeasurePage.time(time))) }
         #expect(text.contains("25.6 GB/s") && text.contains("176.0 MB"))
+    }
+
+    @Test func senselessFiguresMakeSoundPages() {
+        var random = SeededGenerator(seed: 5)
+        let values = [0, -1, 1, 0.5, 1e-300, 1e15, 1e300, .nan, .infinity, -.infinity]
+        for _ in 0..<60 {
+            func some() -> Double { values.randomElement(using: &random) ?? 0 }
+            func list() -> [Double] { (0..<Int.random(in: 0...9, using: &random)).map { _ in some() } }
+            func estimate() -> Estimate {
+                Estimate(value: some(), low: some(), high: some(), count: Int.random(in: 0...2, using: &random))
+            }
+            var measurement = SampleMeasurement.full()
+            measurement.costs = .made(
+                verify: list(), firstDraft: list(), laterDraft: some(), meanContext: 0, bytesPerStep: some(),
+                bandwidth: some())
+            for index in measurement.speeds.indices {
+                measurement.speeds[index].measured = estimate()
+                measurement.speeds[index].predicted = some()
+                measurement.speeds[index].tokensPerRound = some()
+                measurement.speeds[index].tokensPerSecond = some()
+            }
+            measurement.adaptive = .made(shares: list(), reason: "")
+            measurement.overlap = [.made(layer: 0, experts: 0, distinct: list(), uniform: list())]
+            for index in measurement.conditions.indices {
+                measurement.conditions[index].domains[0].conditional = list().map { _ in estimate() }
+                measurement.conditions[index].domains[3].cumulative = list().map { _ in estimate() }
+                measurement.conditions[index].domains[3].reliability[0].confidence = some()
+                measurement.conditions[index].domains[3].reliability[0].lowest = some()
+                measurement.conditions[index].domains[1].rounds.removeAll { _ in some() > 0 }
+            }
+            #expect(TagBalance(Self.html(measurement)).problem == nil)
+        }
     }
 
     @Test func whatIsMissingIsSaid() {

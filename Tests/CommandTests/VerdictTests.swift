@@ -56,6 +56,7 @@ import foretoken
     @Test func whatMayBeChanceIsLeftToAuto() {
         #expect(verdict([1.05, 1.01], auto: 1.0, half: 0.08).answer == .hardly)
         #expect(verdict([1.05, 1.01], auto: 1.0, half: 0.08).flag == "--draft auto")
+        #expect(verdict([0.99], auto: 1.05, half: 0.08).headline == "Hardly: 1.05× with auto, too little to be sure of")
         #expect(verdict([1.01], auto: 1.0, half: 0.001).answer == .no, "one percent is not worth a flag")
     }
 
@@ -68,8 +69,8 @@ import foretoken
         let verdict = Verdict(measurement)
         #expect(verdict.flag == "--draft 2" && verdict.headline.contains("at temperature 0"))
         #expect(verdict.reason.contains("The same holds at temperature 0.3 (1.21×)."))
-        #expect(verdict.reason.contains("At temperature 0.8 better `--draft 1`: 1.15×."))
-        #expect(verdict.reason.contains("At temperature 1.5 better `--draft auto`"))
+        #expect(verdict.reason.contains("At temperature 0.8 use `--draft 1`: 1.15×."))
+        #expect(verdict.reason.contains("At temperature 1.5 use `--draft auto`"))
     }
 
     @Test func withoutSpeedsCostsForetell() {

@@ -138,14 +138,15 @@ public struct LineChart: Chart {
             result += style.line("M" + places.map { "\(coordinate($0.x)) \(coordinate($0.y))" }.joined(separator: "L"))
         }
         for (point, place) in zip(series.points, places) {
-            result += labelled(label(series, point), style.marker(place.x, place.y))
+            result += labelled(label(series, point, plot.x), style.marker(place.x, place.y))
         }
         return .element("g", [:], result)
     }
 
-    private func label(_ series: Series, _ point: Point) -> String {
+    private func label(_ series: Series, _ point: Point, _ scale: Scale) -> String {
         let range = point.interval.map { " (\(y.format.text($0.lowerBound)) to \(y.format.text($0.upperBound)))" }
-        return "\(series.name), \(x.title) \(x.format.text(point.x)): \(y.format.text(point.y))\(range ?? "")"
+        return
+            "\(series.name), \(x.title) \(x.format.label(point.x, step: scale.step)): \(y.format.text(point.y))\(range ?? "")"
     }
 
     /// The plot area with both scales.

@@ -5,10 +5,11 @@ import ForetokenSpeculation
 package struct MeasurePage {
     let measurement: Measurement
 
-    /// The page as the bytes of an HTML file.
-    package static func bytes(_ measurement: Measurement) -> [UInt8] {
-        Array(MeasurePage(measurement: measurement).page.rendered().utf8)
-    }
+    /// A page about these figures.
+    package init(_ measurement: Measurement) { self.measurement = measurement }
+
+    /// The page as HTML; see `ReportPage`.
+    package var html: String { page.rendered() }
 
     /// Everything, in the order of the questions a reader has.
     private var page: ReportPage {

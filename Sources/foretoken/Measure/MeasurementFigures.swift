@@ -84,7 +84,9 @@ extension Measurement.StepCosts {
     ///   - drafts: its draft length.
     ///   - tokens: tokens it yields on average; as many rows the draft module makes up for.
     func round(drafts: Int, tokens: Double) -> (checking: Double, drafting: Double)? {
-        guard drafts > 0, drafts < verify.count, let plain = verify.first, plain > 0, !firstDraft.isEmpty else {
+        guard tokens.isFinite, drafts > 0, drafts < verify.count, let plain = verify.first, plain > 0,
+            !firstDraft.isEmpty
+        else {
             return nil
         }
         let place = min(max(0, tokens - 1), Double(firstDraft.count - 1))

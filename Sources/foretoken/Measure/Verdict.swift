@@ -22,7 +22,7 @@ package struct Verdict: Equatable {
     package let headline: String
     /// What to put on the command line.
     package let flag: String
-    /// Why, in one to three sentences.
+    /// Why, in one to four sentences; what belongs on a command line stands between backticks.
     package let reason: String
 
     /// Gains below this are not worth a flag.
@@ -42,9 +42,10 @@ package struct Verdict: Equatable {
         headline = first.headline + (choices.count > 1 ? ", at temperature \(spelled(first.temperature))" : "")
         var sentences = [Self.account(measurement, drafts: first.best.length, tokens: first.tokens), first.remark]
         let others = choices.dropFirst()
-        let same = others.filter { $0.draft == first.draft }.map { "\(spelled($0.temperature)) (\($0.speed))" }
+        func agrees(_ other: Choice) -> Bool { other.draft == first.draft && other.answer == first.answer }
+        let same = others.filter(agrees).map { "\(spelled($0.temperature)) (\($0.speed))" }
         if !same.isEmpty { sentences.append("The same holds at temperature \(same.joined(separator: ", ")).") }
-        sentences += others.filter { $0.draft != first.draft }.map(\.alternative)
+        sentences += others.filter { !agrees($0) }.map(\.alternative)
         reason = sentences.filter { !$0.isEmpty }.joined(separator: " ")
     }
 
@@ -144,7 +145,9 @@ package struct Verdict: Equatable {
                 let predicted = best.predicted.map { " (predicted \(AxisFormat.times.text($0)))" } ?? ""
                 return "Yes: draft \(length), \(best.measured.times) as fast here\(predicted)"
             case .hardly:
-                return "Hardly: \(best.measured.times) with \(length) drafted, too little to be sure of"
+                let better = auto.flatMap { $0.measured.value > best.measured.value ? $0 : nil }
+                let found = better.map { "\($0.measured.times) with auto" }
+                return "Hardly: \(found ?? "\(best.measured.times) with \(length) drafted"), too little to be sure of"
             default:
                 return
                     "No: drafting does not pay on this machine, at best \(best.measured.times) with \(length) drafted"
@@ -171,7 +174,7 @@ package struct Verdict: Equatable {
 
         /// A sentence about this temperature, after another answer for another.
         var alternative: String {
-            let advice = "At temperature \(spelled(temperature)) better `--draft \(draft)`: "
+            let advice = "At temperature \(spelled(temperature)) use `--draft \(draft)`: "
             return advice
                 + (answer == .yes ? "\(speed)." : "fixed lengths give at best \(best.measured.times).")
         }
