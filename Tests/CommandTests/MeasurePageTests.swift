@@ -87,7 +87,7 @@ import foretoken
                 measurement.speeds[index].tokensPerRound = some()
                 measurement.speeds[index].tokensPerSecond = some()
             }
-            measurement.adaptive = .made(shares: list(), reason: "")
+            measurement.adaptive = .made(shares: list())
             measurement.overlap = [.made(layer: 0, experts: 0, distinct: list(), uniform: list())]
             for index in measurement.conditions.indices {
                 measurement.conditions[index].domains[0].conditional = list().map { _ in estimate() }

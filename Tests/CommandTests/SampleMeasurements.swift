@@ -22,10 +22,7 @@ enum SampleMeasurement {
         result.speeds = temperatures.flatMap { temperature in
             speeds(temperature, measured: [1.312, 1.388, 1.341, 1.262].map { $0 - Double(temperature) * 0.21 })
         }
-        result.adaptive = Measurement.AdaptiveChoice.made(
-            shares: [0.04, 0.21, 0.52, 0.17, 0.06],
-            reason:
-                "auto drafted in 96 % of rounds: a second row adds 0.17 of a step, and drafts held 79 % of the time.")
+        result.adaptive = Measurement.AdaptiveChoice.made(shares: [0.04, 0.21, 0.52, 0.17, 0.06])
         result.overlap = overlap(layers: layers)
         return result
     }
@@ -72,7 +69,6 @@ enum SampleMeasurement {
         result.subject.model = "</title><script>alert(2)</script>"
         result.subject.source = String(repeating: "very-long-name-without-a-space-", count: 12)
         result.subject.processor = "&amp; ' \" < >"
-        result.adaptive?.reason = "<b>bold</b> `<i>code</i>`"
         for index in result.conditions.indices {
             let rates: [Double] = [0.8, .nan, .infinity, -.infinity, 1e300, 0.4, 0.4, 0.4]
             result.conditions[index].domains = (0..<10).map { number in

@@ -5,14 +5,14 @@
 /// Turns counts by prompt into estimates with 95 % intervals. Positions of one prompt depend on each other (a text that
 /// repeats itself repeats its hits), so whole prompts are resampled, with a fixed seed: the same counts always give the
 /// same interval. A single prompt leaves nothing to resample; proportions then get a Wilson interval.
-struct Bootstrap {
+package struct Bootstrap {
     static let resampleCount = 2000
     /// [resample][prompt]: how often the prompt is in it.
     private let multiplicities: [[Int]]
     private let prompts: Int
 
     /// - Parameter prompts: how many prompts the counts will have.
-    init(prompts: Int) {
+    package init(prompts: Int) {
         self.prompts = prompts
         guard prompts > 1 else {
             multiplicities = []
@@ -28,7 +28,7 @@ struct Bootstrap {
 
     /// Σ hits / Σ trials; nil without trials.
     /// - Parameter isProportion: whether hits are trials that succeeded.
-    func ratio(_ counts: [Counts], isProportion: Bool = true) -> Estimate? {
+    package func ratio(_ counts: [Counts], isProportion: Bool = true) -> Estimate? {
         let total = counts.reduce(Counts()) { $0 + $1 }
         guard total.trials > 0 else { return nil }
         let value = total.hits / total.trials
@@ -40,7 +40,7 @@ struct Bootstrap {
 
     /// 1 + Σ accepted / Σ rounds: tokens a round.
     /// - Parameter length: most drafts of a round.
-    func tokensPerRound(_ counts: [Counts], length: Int) -> Estimate? {
+    package func tokensPerRound(_ counts: [Counts], length: Int) -> Estimate? {
         guard let extra = ratio(counts.map { Counts(hits: $0.hits / Double(length), trials: $0.trials) }) else {
             return nil
         }
@@ -50,7 +50,7 @@ struct Bootstrap {
     }
 
     /// Π over d of Σ hits_d / Σ trials_d, with the interval of the whole product; counts as [prompt][d].
-    func product(_ counts: [[Counts]]) -> Estimate? {
+    package func product(_ counts: [[Counts]]) -> Estimate? {
         let depth = counts.first?.count ?? 0
         func statistic(_ weights: [Int]?) -> Double? {
             var product = 1.0
@@ -88,7 +88,7 @@ struct Bootstrap {
     }
 
     /// Wilson's score interval (J. Am. Stat. Assoc. 22, 1927) at 95 %.
-    static func wilson(_ share: Double, _ trials: Double) -> (low: Double, high: Double) {
+    package static func wilson(_ share: Double, _ trials: Double) -> (low: Double, high: Double) {
         let z = 1.959964
         let scale = 1 + z * z / trials
         let centre = (share + z * z / (2 * trials)) / scale
@@ -107,9 +107,14 @@ struct Bootstrap {
 }
 
 /// Hits among trials; for means, a sum over so many.
-struct Counts: Equatable {
-    var hits = 0.0
-    var trials = 0.0
+package struct Counts: Equatable {
+    package var hits = 0.0
+    package var trials = 0.0
+
+    package init(hits: Double = 0, trials: Double = 0) {
+        self.hits = hits
+        self.trials = trials
+    }
 
     mutating func add(_ hit: Bool) {
         hits += hit ? 1 : 0

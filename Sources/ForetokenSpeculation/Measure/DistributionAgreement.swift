@@ -1,20 +1,20 @@
 /// How often a draft from distribution q becomes the token drawn from p, by the rule that couples the two. Both are
 /// normalised over the same tokens.
-struct DistributionAgreement {
+package struct DistributionAgreement {
     /// Σ min(p, q): the most that any rule without loss can reach.
-    var overlap = 0.0
+    package var overlap = 0.0
     /// Shared Gumbel noise: P(argmax(log p + g) = argmax(log q + g)) = Σ_i 1 / Σ_j max(p_j / p_i, q_j / q_i)
     /// (arXiv 2408.07978).
-    var keyed = 0.0
+    package var keyed = 0.0
     /// p of q's likeliest token.
-    var argmaxDraft = 0.0
+    package var argmaxDraft = 0.0
     /// Σ p q: noise of its own.
-    var independentDraft = 0.0
+    package var independentDraft = 0.0
 
     /// - Parameters:
     ///   - p: the verifier's probabilities.
     ///   - q: the draft's.
-    init(_ p: UnsafeBufferPointer<Double>, _ q: UnsafeBufferPointer<Double>, room: inout [SharedToken]) {
+    package init(_ p: UnsafeBufferPointer<Double>, _ q: UnsafeBufferPointer<Double>, room: inout [SharedToken]) {
         var likeliest = 0
         // Tokens that only p (or only q) can draw: they weigh in every sum's p (or q) part.
         var onlyP = 0.0
@@ -42,7 +42,7 @@ struct DistributionAgreement {
     }
 
     /// A token that both can draw.
-    struct SharedToken {
+    package struct SharedToken {
         let p: Double
         let q: Double
     }

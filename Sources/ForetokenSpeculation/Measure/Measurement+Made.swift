@@ -54,7 +54,7 @@ extension Measurement.StepCosts {
         bandwidth: Double
     ) -> Self {
         Self(
-            verify: verify, firstDraft: firstDraft, laterDraft: laterDraft, meanContext: meanContext,
+            verify: verify, firstDraft: firstDraft, laterDraft: laterDraft, drawing: 0, meanContext: meanContext,
             bytesPerStep: bytesPerStep, bandwidth: bandwidth)
     }
 }
@@ -71,5 +71,5 @@ extension Measurement.SpeedComparison {
 }
 
 extension Measurement.AdaptiveChoice {
-    package static func made(shares: [Double], reason: String) -> Self { Self(shares: shares, reason: reason) }
+    package static func made(shares: [Double]) -> Self { Self(shares: shares) }
 }

@@ -177,6 +177,8 @@ extension Measurement {
         public var firstDraft: [Double]
         /// Each further draft.
         public var laterDraft: Double
+        /// Drawing one token, where filters make that a step of its own.
+        public var drawing: Double
         /// Cached positions at which these were taken, on average.
         public var meanContext: Int
         /// Bytes of weights that a step with one row reads.
@@ -201,11 +203,35 @@ extension Measurement {
         public var tokensPerRound: Double
     }
 
-    /// What the adaptive policy did, and why.
+    /// What the adaptive policy did, at the first temperature.
     public struct AdaptiveChoice: Sendable, Encodable {
         /// Entry k: share of rounds that verified k drafts.
         public var shares: [Double]
-        /// One sentence with the figures that decided.
-        public var reason: String
+    }
+}
+
+extension Measurement.StepCosts {
+    /// What a round takes, in undrafted steps: checking its drafts with the verifier, and making them. nil for lengths
+    /// not timed.
+    ///
+    /// - Parameters:
+    ///   - drafts: its draft length, from 1.
+    ///   - tokens: tokens it brings on average; the draft head catches up with as many rows.
+    public func round(drafts: Int, tokens: Double) -> (checking: Double, drafting: Double)? {
+        guard tokens.isFinite, drafts > 0, drafts < verify.count, let plain = verify.first, plain > 0,
+            !firstDraft.isEmpty
+        else { return nil }
+        let place = min(max(0, tokens - 1), Double(firstDraft.count - 1))
+        let (below, above) = (firstDraft[Int(place)], firstDraft[min(Int(place) + 1, firstDraft.count - 1)])
+        let first = below + (above - below) * (place - place.rounded(.down))
+        let drafting = first + Double(drafts - 1) * laterDraft
+        let step = plain + drawing
+        let result = ((verify[drafts] + tokens * drawing) / step, drafting / step)
+        return result.0.isFinite && result.1.isFinite ? result : nil
+    }
+
+    /// Speed-up over no drafts of rounds of `drafts` drafts that bring `tokens` tokens each.
+    public func speedup(drafts: Int, tokens: Double) -> Double? {
+        round(drafts: drafts, tokens: tokens).map { tokens / ($0.checking + $0.drafting) }
     }
 }

@@ -191,16 +191,13 @@ public final class Measurer {
                 Sampler(sampling, limit: drawable, instructionSet: model.instructionSet))
             let trial = SpeedTrial(generator, modes: modes, prompts: texts.count)
             let goesOn = try time(texts, order, timer, trial, proceed)
-            let costs = timer.costs
-            guard !costs.verify.isEmpty else { return goesOn }
-            if order == 0 {
-                measurement.costs = Measurement.StepCosts(costs, model.bytesPerStep, bandwidth)
-            }
+            guard let costs = timer.costs(bytesPerStep: model.bytesPerStep, bandwidth: bandwidth) else { return goesOn }
+            if order == 0 { measurement.costs = costs }
             let raced = records[order].indices.filter { trial.hasRaced($0) }.map { records[order][$0] }
             if !raced.isEmpty {
                 measurement.speeds += speeds(trial, raced, texts.count, temperature, costs)
                 if order == 0, plan.includesAuto, let telemetry = trial.telemetry.last {
-                    measurement.adaptive = Measurement.AdaptiveChoice(telemetry, raced, costs)
+                    measurement.adaptive = Measurement.AdaptiveChoice(telemetry)
                 }
             }
             guard goesOn else { return false }
@@ -241,7 +238,7 @@ public final class Measurer {
     }
 
     private func speeds(
-        _ trial: SpeedTrial, _ raced: [TextRecord], _ prompts: Int, _ temperature: Float, _ costs: RoundCostTable
+        _ trial: SpeedTrial, _ raced: [TextRecord], _ prompts: Int, _ temperature: Float, _ costs: Measurement.StepCosts
     ) -> [Measurement.SpeedComparison] {
         let bootstrap = Bootstrap(prompts: prompts)
         return trial.modes.indices.compactMap { index in
@@ -250,18 +247,10 @@ public final class Measurer {
                 case .off: 1
                 case .auto: nil
                 case .fixed(let length):
-                    costs.speedup(length: length, tokens: raced.tokensPerRound(length: length))
+                    costs.speedup(drafts: length, tokens: raced.tokensPerRound(length: length))
                 }
             return trial.comparison(index, temperature: temperature, predicted: predicted, bootstrap)
         }
-    }
-}
-
-extension Measurement.StepCosts {
-    init(_ costs: RoundCostTable, _ bytesPerStep: Int, _ bandwidth: Double) {
-        self.init(
-            verify: costs.verify, firstDraft: costs.firstDraft, laterDraft: costs.laterDraft,
-            meanContext: costs.meanContext, bytesPerStep: Double(bytesPerStep), bandwidth: bandwidth)
     }
 }
 
@@ -275,30 +264,11 @@ extension [TextRecord] {
 }
 
 extension Measurement.AdaptiveChoice {
-    init(_ telemetry: Telemetry, _ records: [TextRecord], _ costs: RoundCostTable) {
+    init(_ telemetry: Telemetry) {
         // Rounds that verified at least k drafts.
         let atLeast = [telemetry.rounds] + telemetry.drafted + [0]
-        let rounds = Double(max(1, telemetry.rounds))
-        shares = (0..<atLeast.count - 1).map { Double(atLeast[$0] - atLeast[$0 + 1]) / rounds }
-        let tokens = records.tokensPerRound(length: 1)
-        guard costs.verify.count > 1 else {
-            reason = "steps of two rows were not timed"
-            return
+        shares = (0..<atLeast.count - 1).map {
+            Double(atLeast[$0] - atLeast[$0 + 1]) / Double(max(1, telemetry.rounds))
         }
-        let plain = costs.verify[0] + costs.drawing
-        let duration = (costs.verify[1] + costs.firstDraft[min(1, costs.firstDraft.count - 1)]) / plain
-        reason =
-            "a round with one draft brings \(tokens.rounded(2)) tokens and takes \(duration.rounded(2)) plain steps "
-            + "(\((costs.verify[1] / plain).rounded(2)) to verify two rows, "
-            + "\((duration - costs.verify[1] / plain).rounded(2)) to draft)"
-    }
-}
-
-extension Double {
-    /// With so many decimals, as text.
-    fileprivate func rounded(_ decimals: Int) -> String {
-        let scale = decimals == 2 ? 100.0 : 10.0
-        let hundredths = Int((self * scale).rounded())
-        return "\(hundredths / 100).\(hundredths % 100 < 10 ? "0" : "")\(hundredths % 100)"
     }
 }

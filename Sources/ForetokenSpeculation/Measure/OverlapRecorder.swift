@@ -5,10 +5,10 @@ import ForetokenModel
 
 /// Collects which experts a text's tokens chose, and counts how many distinct ones windows of consecutive tokens touch:
 /// the weights that a verify step has to read.
-final class OverlapRecorder: StepObserver {
+package final class OverlapRecorder: StepObserver {
     /// Widest window.
     static let widest = 8
-    let wantsValues = false
+    package let wantsValues = false
     private let experts: Int
     private var perRow = 0
     /// By layer: experts [position][perRow] of the present text.
@@ -20,16 +20,16 @@ final class OverlapRecorder: StepObserver {
     private var stamps: [Int]
     private var stamp = 0
 
-    init(layers: Int, experts: Int) {
+    package init(layers: Int, experts: Int) {
         self.experts = experts
         chosen = .init(repeating: [], count: layers)
         distinct = .init(repeating: .init(repeating: 0, count: Self.widest), count: layers)
         stamps = .init(repeating: 0, count: experts)
     }
 
-    func saw(_ site: StepSite, _ rows: StepRows) {}
+    package func saw(_ site: StepSite, _ rows: StepRows) {}
 
-    func routed(layer: Int, experts: UnsafePointer<Int32>, perRow: Int, count: Int, firstPosition: Int) {
+    package func routed(layer: Int, experts: UnsafePointer<Int32>, perRow: Int, count: Int, firstPosition: Int) {
         self.perRow = perRow
         let end = (firstPosition + count) * perRow
         if chosen[layer].count < end { chosen[layer] += .init(repeating: 0, count: end - chosen[layer].count) }
@@ -37,7 +37,7 @@ final class OverlapRecorder: StepObserver {
     }
 
     /// Counts the windows inside `positions` of the text just run.
-    func finish(_ positions: Range<Int>) {
+    package func finish(_ positions: Range<Int>) {
         for width in 1...Self.widest { windows[width - 1] += Double(max(0, positions.count - width + 1)) }
         for layer in chosen.indices where !chosen[layer].isEmpty {
             for start in positions { count(layer, from: start, to: min(start + Self.widest, positions.upperBound)) }
@@ -60,7 +60,7 @@ final class OverlapRecorder: StepObserver {
     }
 
     /// Layers that routed anything.
-    var layers: [Measurement.LayerOverlap] {
+    package var layers: [Measurement.LayerOverlap] {
         guard windows[0] > 0 else { return [] }
         return chosen.indices.filter { !chosen[$0].isEmpty }.map { layer in
             let widths = (1...Self.widest).filter { windows[$0 - 1] > 0 }

@@ -104,45 +104,24 @@ final class StepTimer {
             + (0..<length).map { chain.drafts[$0] >= 0 ? chain.drafts[$0] : record.tokens[newest + 1 + $0] }
     }
 
-    /// Medians. Widths that no text was long enough for are left out at the end.
-    var costs: RoundCostTable {
+    /// Medians. Widths that no text was long enough for are left out at the end; nil before anything was timed.
+    func costs(bytesPerStep: Int, bandwidth: Double) -> Measurement.StepCosts? {
         let widths = verify.prefix { !$0.isEmpty }
+        guard !widths.isEmpty else { return nil }
         var first: [Double] = []
         for samples in firstDraft.prefix(widths.count) {
             // A number of accepted rows that never came up costs what the one before it did.
             first.append(samples.isEmpty ? first.last ?? 0 : median(samples))
         }
-        return RoundCostTable(
+        return Measurement.StepCosts(
             verify: widths.map(median), firstDraft: first, laterDraft: laterDraft.isEmpty ? 0 : median(laterDraft),
-            drawing: sampler.isUnfiltered || drawing.isEmpty ? 0 : median(drawing),
-            meanContext: Int(contexts.hits / max(1, contexts.trials)))
+            drawing: sampler.isUnfiltered ? 0 : median(drawing),
+            meanContext: Int(contexts.hits / max(1, contexts.trials)), bytesPerStep: Double(bytesPerStep),
+            bandwidth: bandwidth)
     }
 }
 
-/// What the parts of a round take, in nanoseconds.
-struct RoundCostTable {
-    /// By rows − 1.
-    let verify: [Double]
-    /// By accepted rows to catch up with, − 1.
-    let firstDraft: [Double]
-    let laterDraft: Double
-    /// Drawing one token, where filters make that a step of its own.
-    let drawing: Double
-    let meanContext: Int
-
-    /// Speed-up over no drafts for rounds of `length` drafts that bring `tokens` tokens each; nil for lengths not timed.
-    func speedup(length: Int, tokens: Double) -> Double? {
-        guard length > 0, length < verify.count else { return length == 0 ? 1 : nil }
-        let rows = min(max(tokens, 1), Double(firstDraft.count)) - 1
-        let below = Int(rows)
-        let above = min(below + 1, firstDraft.count - 1)
-        let share = rows - Double(below)
-        let drafting =
-            firstDraft[below] * (1 - share) + firstDraft[above] * share + Double(length - 1) * laterDraft
-        return tokens * (verify[0] + drawing) / (verify[length] + drafting + tokens * drawing)
-    }
-}
-
+/// The middle of the samples; NaN without any.
 func median(_ samples: [Double]) -> Double {
     let sorted = samples.sorted()
     guard !sorted.isEmpty else { return .nan }

@@ -130,7 +130,7 @@ struct Measure: ParsableCommand {
 
     private func show(_ measurement: Measurement) throws {
         if let report {
-            try OutputFile.write(MeasurePage.bytes(measurement), to: report)
+            try OutputFile.write(Array(MeasurePage(measurement).html.utf8), to: report)
             Console.note("the report is in \(report)")
         }
         if json {

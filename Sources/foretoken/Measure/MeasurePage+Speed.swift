@@ -162,7 +162,7 @@ extension MeasurePage {
         }
         return .init(
             "What auto chose, and why",
-            [.text(adaptive.reason)]
+            [.text(measurement.reasonOfChoice)]
                 + (adaptive.shares.isEmpty
                     ? [] : [.row([.chart(chart, caption: "0: the round drafted nothing."), .table(table)])]))
     }

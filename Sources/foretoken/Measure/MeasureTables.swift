@@ -48,7 +48,7 @@ struct MeasureTables {
 
     private var verdict: String {
         let verdict = Verdict(measurement)
-        return terminal.styled(verdict.headline, .bold) + "\n\(verdict.reason)\n"
+        return terminal.styled(verdict.headline, .bold) + "\n\(verdict.reason.filter { $0 != "`" })\n"
     }
 
     private func titled(_ title: String, _ table: Table, _ note: String? = nil) -> String {
@@ -88,7 +88,7 @@ struct MeasureTables {
             table.add(
                 name, round.map { range($0.tokensPerRound) } ?? speed.map { Format.fixed($0.tokensPerRound, 2) } ?? "–",
                 round.map { interval($0.rate) } ?? "", speed?.predicted.map { times($0) } ?? "",
-                speed.map { range($0.measured, "×") } ?? "", speed?.predictionError.map(signed) ?? "",
+                speed.map { range($0.measured, "×") } ?? "", speed?.error.map(signed) ?? "",
                 speed.map { Format.short($0.tokensPerSecond) } ?? "")
         }
         return titled(
@@ -175,7 +175,7 @@ struct MeasureTables {
             .map { "\($0.offset) in \(percent($0.element)) of rounds" }
         return terminal.styled("What --draft auto did", .bold)
             + "\ndrafts verified: \(shares.joined(separator: ", "))\n"
-            + terminal.styled("why: \(adaptive.reason)", .dim) + "\n"
+            + terminal.styled("why: \(measurement.reasonOfChoice)", .dim) + "\n"
     }
 
     // MARK: Numbers
@@ -201,9 +201,4 @@ struct MeasureTables {
     private func range(_ estimate: Estimate, _ suffix: String = "") -> String {
         "\(Format.fixed(estimate.value, 2))\(suffix) (\(Format.fixed(estimate.low, 2))–\(Format.fixed(estimate.high, 2)))"
     }
-}
-
-extension Measurement.SpeedComparison {
-    /// By how much the prediction exceeds what was measured; nil without one, and for what everything is compared with.
-    var predictionError: Double? { draft == "off" ? nil : predicted.map { $0 / measured.value - 1 } }
 }

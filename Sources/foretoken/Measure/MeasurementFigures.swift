@@ -59,6 +59,21 @@ extension Measurement {
     }
 }
 
+extension Measurement {
+    /// What a round with so many drafts yields and costs, in a sentence; empty when not even that is known.
+    func account(drafts: Int?, tokens: Double) -> String {
+        guard let drafts, tokens.isFinite, tokens > 0 else { return "" }
+        let yield = "With \(count(drafts, "draft")) a round yields \(Format.fixed(tokens, 2)) tokens"
+        guard let cost = costs?.round(drafts: drafts, tokens: tokens) else { return yield + "." }
+        let times = AxisFormat.times
+        return yield + " and takes \(times.text(cost.checking + cost.drafting)) the time of a plain step:"
+            + " \(times.text(cost.checking)) for checking, \(times.text(cost.drafting)) for drafting."
+    }
+
+    /// Why the adaptive policy chose what it chose: what the first draft is worth.
+    var reasonOfChoice: String { account(drafts: 1, tokens: expectedTokens(drafts: 1) ?? .nan) }
+}
+
 extension Measurement.Condition {
     /// All domains together, or the only one.
     var overall: Measurement.DomainAcceptance? { domains.last }
@@ -79,23 +94,6 @@ extension Measurement.SpeedComparison {
 }
 
 extension Measurement.StepCosts {
-    /// What a round takes over an undrafted step: checking its drafts, and making them.
-    /// - Parameters:
-    ///   - drafts: its draft length.
-    ///   - tokens: tokens it yields on average; as many rows the draft module makes up for.
-    func round(drafts: Int, tokens: Double) -> (checking: Double, drafting: Double)? {
-        guard tokens.isFinite, drafts > 0, drafts < verify.count, let plain = verify.first, plain > 0,
-            !firstDraft.isEmpty
-        else {
-            return nil
-        }
-        let place = min(max(0, tokens - 1), Double(firstDraft.count - 1))
-        let (below, above) = (firstDraft[Int(place)], firstDraft[min(Int(place) + 1, firstDraft.count - 1)])
-        let first = below + (above - below) * (place - place.rounded(.down))
-        let result = (verify[drafts] / plain, (first + Double(drafts - 1) * laterDraft) / plain)
-        return result.0.isFinite && result.1.isFinite ? result : nil
-    }
-
     /// Time of a step over the time of one with a single row, by rows.
     var relative: [Double] {
         guard let plain = verify.first, plain > 0 else { return [] }

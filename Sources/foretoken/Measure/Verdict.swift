@@ -40,7 +40,7 @@ package struct Verdict: Equatable {
         answer = first.answer
         flag = "--draft \(first.draft)"
         headline = first.headline + (choices.count > 1 ? ", at temperature \(spelled(first.temperature))" : "")
-        var sentences = [Self.account(measurement, drafts: first.best.length, tokens: first.tokens), first.remark]
+        var sentences = [measurement.account(drafts: first.best.length, tokens: first.tokens), first.remark]
         let others = choices.dropFirst()
         func agrees(_ other: Choice) -> Bool { other.draft == first.draft && other.answer == first.answer }
         let same = others.filter(agrees).map { "\(spelled($0.temperature)) (\($0.speed))" }
@@ -56,16 +56,6 @@ package struct Verdict: Equatable {
         self.reason = reason
     }
 
-    /// What a round of that length yields and costs.
-    private static func account(_ measurement: Measurement, drafts: Int?, tokens: Double) -> String {
-        guard let drafts, tokens.isFinite, tokens > 0 else { return "" }
-        let yield = "With \(count(drafts, "draft")) a round yields \(Format.fixed(tokens, 2)) tokens"
-        guard let cost = measurement.costs?.round(drafts: drafts, tokens: tokens) else { return yield + "." }
-        let times = AxisFormat.times
-        return yield + " and takes \(times.text(cost.checking + cost.drafting)) the time of a plain step:"
-            + " \(times.text(cost.checking)) for checking, \(times.text(cost.drafting)) for drafting."
-    }
-
     /// Without a comparison of speeds: what acceptance and costs foretell.
     private static func foretold(_ measurement: Measurement) -> Verdict? {
         guard let costs = measurement.costs else { return nil }
@@ -76,7 +66,7 @@ package struct Verdict: Equatable {
             return (drafts, tokens, tokens / (cost.checking + cost.drafting))
         }
         guard let best = gains.max(by: { $0.gain < $1.gain }), best.gain.isFinite else { return nil }
-        let account = account(measurement, drafts: best.drafts, tokens: best.tokens)
+        let account = measurement.account(drafts: best.drafts, tokens: best.tokens)
         let factor = AxisFormat.times.text(best.gain)
         let pays = best.gain >= leastGain
         return Verdict(
