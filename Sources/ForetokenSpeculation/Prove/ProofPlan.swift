@@ -118,6 +118,11 @@ struct ProofPlan {
             omissions.append(
                 "the checkpoint has no MTP module: draft lengths and stops inside accepted drafts were left out")
         }
+        if settings.prompts[longestPrompt].tokens.count <= Verifier.chunkRows {
+            omissions.append(
+                "no prompt is longer than a chunk of \(Verifier.chunkRows) tokens: prompts of several chunks were left out"
+            )
+        }
         addThreads()
         addCacheTypes()
         addInstructionSets()
@@ -161,6 +166,10 @@ struct ProofPlan {
 
     private func widths(_ widths: [Int], _ name: String) -> ProofCourse {
         ProofCourse(name: name, threads: settings.threads, widths: widths)
+    }
+
+    private func threads(_ count: Int, _ draft: DraftMode) -> ProofCourse {
+        ProofCourse(name: "\(count) thread\(count == 1 ? "" : "s")", threads: count, draft: draft)
     }
 
     private static let mixed = [1, 16, 3, 9, 2, 5, 7, 4]
@@ -228,7 +237,7 @@ struct ProofPlan {
         let list = counts.map(String.init).joined(separator: ", ")
         let draft = hasModules ? DraftMode.fixed(3) : .off
         func courses(_ draft: DraftMode) -> [ProofCourse] {
-            counts.map { ProofCourse(name: "\($0) thread\($0 == 1 ? "" : "s")", threads: $0, draft: draft) }
+            counts.map { threads($0, draft) }
         }
         trials.append(
             ProofTrial(
@@ -285,7 +294,7 @@ struct ProofPlan {
         if settings.maximumTokens > 1 { courses.append(widths(Self.mixed, "mixed widths")) }
         if hasModules { courses.append(course(.fixed(3))) }
         if hasModules && !settings.isQuick { courses.append(course(.fixed(6), .planted)) }
-        courses.append(ProofCourse(name: "\(threadCounts[0]) threads", threads: threadCounts[0]))
+        courses.append(threads(threadCounts[0], .off))
         return courses
     }
 }

@@ -89,12 +89,11 @@ public final class Prover {
     ) throws -> ProofOutcome {
         let trace = StepTrace(keeping: target)
         defer { stepCount += trace.stepCount }
-        let engine = try engine(course.threads, subject.instructionSet)
         let outcome =
             if let widths = course.widths {
-                try force(widths, subject, engine, trace, planned)
+                try force(widths, course, subject, trace, planned)
             } else {
-                try generate(course, subject, engine, trace, planned)
+                try generate(course, subject, trace, planned)
             }
         passedSteps += planned
         return outcome
@@ -116,26 +115,31 @@ public final class Prover {
     }
 
     private func generate(
-        _ course: ProofCourse, _ subject: ProofSubject, _ engine: ProofEngine, _ trace: StepTrace, _ planned: Int
+        _ course: ProofCourse, _ subject: ProofSubject, _ trace: StepTrace, _ planned: Int
     ) throws -> ProofOutcome {
-        let generator = try engine.cleared(subject.cacheType)
-        generator.observer = trace
-        generator.redraft = try redraft(course, subject)
-        defer {
-            generator.observer = nil
-            generator.redraft = nil
-        }
         var request = GenerationRequest(prompt: prompt(subject))
         request.maximumTokens = subject.tokens
         request.sampling = samplings[subject.sampling].options
         request.draft = course.draft
         var lastToken = Int.max
         if let ending = subject.ending {
-            lastToken = ending.after
-            if ending.isByToken { request.stopTokens = [try endToken(subject, ending)] }
+            if ending.isByToken {
+                request.stopTokens = [try endToken(subject, ending)]
+            } else {
+                lastToken = ending.after
+            }
+        }
+        let redraft = try redraft(course, subject)
+        // References that had to be made first used the workers and the generator, too.
+        let generator = try engine(course.threads, subject.instructionSet).cleared(subject.cacheType)
+        generator.observer = trace
+        generator.redraft = redraft
+        defer {
+            generator.observer = nil
+            generator.redraft = nil
         }
         var outcome = ProofOutcome(context: [], positions: 0..<0, trace: trace)
-        try extend(&outcome, generator, request, after: request.stopTokens.isEmpty ? lastToken : .max, planned)
+        try extend(&outcome, generator, request, after: lastToken, planned)
         if let ending = subject.ending {
             request.prompt = (0..<ending.nextCount).map { request.prompt[$0 % request.prompt.count] }
             request.maximumTokens = ending.nextTokens
@@ -187,12 +191,11 @@ public final class Prover {
     }
 
     private func force(
-        _ widths: [Int], _ subject: ProofSubject, _ engine: ProofEngine, _ trace: StepTrace, _ planned: Int
+        _ widths: [Int], _ course: ProofCourse, _ subject: ProofSubject, _ trace: StepTrace, _ planned: Int
     ) throws -> ProofOutcome {
         let text = try reference(subject).context
-        // Making the reference may have changed the workers.
-        let engine = try self.engine(engine.threads, subject.instructionSet)
-        let verifier = try engine.prefilled(subject, prompt(subject), observer: trace)
+        let verifier = try engine(course.threads, subject.instructionSet)
+            .prefilled(subject, prompt(subject), observer: trace)
         defer { verifier.observer = nil }
         let end = text.count - 1
         var step = 0
