@@ -87,7 +87,11 @@ struct ProofCourse {
 
     func steps(_ subject: ProofSubject) -> Int {
         guard let widths else { return subject.steps }
-        return (subject.tokens - 1) * widths.count / widths.reduce(0, +) + 1
+        let rows = subject.tokens
+        // Wrong tokens come first, and are forgotten.
+        let window = min(Verifier.windowRows, subject.promptCount)
+        let forgotten = (rows + window - 1) / window
+        return forgotten + rows * widths.count / widths.reduce(0, +) + 1
     }
 }
 

@@ -130,14 +130,10 @@ public final class Prover {
             }
         }
         let redraft = try redraft(course, subject)
-        // References that had to be made first used the workers and the generator, too.
-        let generator = try engine(course.threads, subject.instructionSet).cleared(subject.cacheType)
+        // After the references that had to be made first: they used the workers, too.
+        let generator = try engine(course.threads, subject.instructionSet).makeGenerator(subject.cacheType)
         generator.observer = trace
         generator.redraft = redraft
-        defer {
-            generator.observer = nil
-            generator.redraft = nil
-        }
         var outcome = ProofOutcome(context: [], positions: 0..<0, trace: trace)
         try extend(&outcome, generator, request, after: lastToken, planned)
         if let ending = subject.ending {
@@ -195,7 +191,7 @@ public final class Prover {
     ) throws -> ProofOutcome {
         let text = try reference(subject).context
         let verifier = try engine(course.threads, subject.instructionSet)
-            .prefilled(subject, prompt(subject), observer: trace)
+            .prefilled(subject, text, observer: trace)
         defer { verifier.observer = nil }
         let end = text.count - 1
         var step = 0
