@@ -63,4 +63,6 @@ struct ProofOutcome {
     /// Tokens generated.
     var generated = 0
     var telemetry = Telemetry()
+    /// Whether logits overflowed at the end.
+    var hasFailed = false
 }

@@ -225,7 +225,7 @@ struct ProofPlan {
         let courses =
             [course(.fixed(4), .right)]
             + (settings.isQuick ? [] : [course(.fixed(8), .right), course(.fixed(4)), course(.auto)])
-        for after in settings.isQuick ? [3, 5] : Array(2...9) {
+        for after in settings.isQuick ? [3, 4] : Array(2...9) {
             var stopped = subject(0)
             // Short second prompts take the narrow route, long ones the wide.
             stopped.ending = ProofSubject.Ending(
@@ -274,7 +274,7 @@ struct ProofPlan {
             let cases = prompts.map { prompt in
                 var subject = subject(prompt)
                 subject.cacheType = type
-                return (subject, otherKindCourses(prompt))
+                return (subject, otherKindCourses)
             }
             trials.append(ProofTrial(title: "\(type.rawValue) cache, against itself", cases: cases))
         }
@@ -288,12 +288,12 @@ struct ProofPlan {
             subject.promptCount = min(subject.promptCount, settings.isQuick ? 8 : 40)
             subject.tokens = min(subject.tokens, settings.isQuick ? 6 : 24)
             trials.append(
-                ProofTrial(title: "\(name) kernels, against themselves", cases: [(subject, otherKindCourses(0))]))
+                ProofTrial(title: "\(name) kernels, against themselves", cases: [(subject, otherKindCourses)]))
         }
     }
 
     /// A few courses that touch everything, for what has its own reference.
-    private func otherKindCourses(_ prompt: Int) -> [ProofCourse] {
+    private var otherKindCourses: [ProofCourse] {
         var courses: [ProofCourse] = []
         if settings.maximumTokens > 1 { courses.append(widths(Self.mixed, "mixed widths")) }
         if hasModules { courses.append(course(.fixed(3))) }

@@ -135,15 +135,17 @@ public final class Prover {
         generator.observer = trace
         generator.redraft = redraft
         var outcome = ProofOutcome(context: [], positions: 0..<0, trace: trace)
-        try extend(&outcome, generator, request, after: lastToken, planned)
-        if let ending = subject.ending {
+        let isReference = references[subject] == nil
+        try extend(&outcome, generator, request, after: lastToken, planned, mayFail: !isReference)
+        if let ending = subject.ending, !outcome.hasFailed {
             request.prompt = (0..<ending.nextCount).map { request.prompt[$0 % request.prompt.count] }
             request.maximumTokens = ending.nextTokens
             request.stopTokens = []
-            try extend(&outcome, generator, request, after: .max, planned)
+            try extend(&outcome, generator, request, after: .max, planned, mayFail: !isReference)
         }
-        // The newest token has not been run.
-        outcome.positions = 0..<min(outcome.context.count - 1, trace.rows.count)
+        // The newest token has not been run, unless its row is what failed.
+        let end = outcome.context.count - (outcome.hasFailed ? 0 : 1)
+        outcome.positions = 0..<min(end, trace.rows.count)
         return outcome
     }
 
@@ -154,20 +156,29 @@ public final class Prover {
         return try reference(whole).context[subject.promptCount + ending.after - 1]
     }
 
+    /// Continues the outcome's text by a request and its answer.
+    ///
+    /// - Parameter mayFail: whether logits that overflow are a difference to be found, not the model's own fault.
     private func extend(
-        _ outcome: inout ProofOutcome, _ generator: Generator, _ request: GenerationRequest, after: Int, _ planned: Int
+        _ outcome: inout ProofOutcome, _ generator: Generator, _ request: GenerationRequest, after: Int,
+        _ planned: Int, mayFail: Bool
     ) throws {
-        var seen = 0
-        let result = try generator.generate(request) { event in
-            guard goesOn(outcome.trace.stepCount, planned) else { return .cancel }
-            guard case .token = event else { return .proceed }
-            seen += 1
-            return seen >= after ? .stop : .proceed
+        var tokens: [Int32] = []
+        do {
+            let result = try generator.generate(request) { event in
+                guard goesOn(outcome.trace.stepCount, planned) else { return .cancel }
+                guard case .token(let token) = event else { return .proceed }
+                tokens.append(token)
+                return tokens.count >= after ? .stop : .proceed
+            }
+            if result.reason == .cancelled { throw CancellationError() }
+            outcome.telemetry.add(result.telemetry)
+        } catch let error as GenerationError {
+            guard mayFail else { throw error }
+            outcome.hasFailed = true
         }
-        if result.reason == .cancelled { throw CancellationError() }
-        outcome.context += request.prompt + result.tokens
-        outcome.generated += result.tokens.count
-        outcome.telemetry.add(result.telemetry)
+        outcome.context += request.prompt + tokens
+        outcome.generated += tokens.count
     }
 
     private func redraft(
