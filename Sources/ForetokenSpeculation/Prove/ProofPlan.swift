@@ -124,7 +124,8 @@ struct ProofPlan {
         }
         if settings.prompts[longestPrompt].tokens.count <= Verifier.chunkRows {
             omissions.append(
-                "no prompt is longer than a chunk of \(Verifier.chunkRows) tokens: prompts of several chunks were left out"
+                "no prompt is longer than \(Verifier.chunkRows) tokens: prompts of several chunks, and attention over "
+                    + "several blocks of context, were left out"
             )
         }
         addThreads()
