@@ -81,24 +81,19 @@ struct Prove: ParsableCommand {
         }
         let tokens = maxTokens ?? min(quick ? 24 : 64, limit / 4)
         let room = limit - min(tokens, limit) - ProofSettings.reserve
-        var settings: ProofSettings
-        if let given {
-            let ids = try open.encode(given, thinking: false)
-            settings = ProofSettings(prompts: [ProofPrompt(name: "given", tokens: ids)])
-        } else {
-            settings = ProofSettings(
-                prompts: try ProvePrompts.builtIn(open, seed: seed).map {
-                    ProofPrompt(name: $0.name, tokens: Array($0.tokens.prefix(max(1, room))))
-                })
-        }
-        settings.maximumTokens = tokens
-        // Also says whether --context exceeds what the model allows.
-        let context = try open.context(for: settings.positions)
-        guard settings.positions <= context else {
+        let ids = try given.map { try open.encode($0, thinking: false) }
+        if room < max(1, ids?.count ?? 0) {
             throw InputError(
-                "the prompt and \(tokens) tokens need a context of \(settings.positions), but that of "
-                    + "\(open.checkpoint.label) holds \(context); shorten the prompt or lower --max-tokens")
+                "a prompt of \(ids?.count ?? 1) tokens, \(tokens) generated ones and \(ProofSettings.reserve) of a second "
+                    + "turn exceed the context of \(open.checkpoint.label), which holds \(limit); shorten the prompt or "
+                    + "lower --max-tokens")
         }
+        let prompts = try ids.map(ProvePrompts.given) ?? ProvePrompts.builtIn(open, seed: seed)
+        var settings = ProofSettings(
+            prompts: prompts.map { ProofPrompt(name: $0.name, tokens: Array($0.tokens.prefix(room))) })
+        settings.maximumTokens = tokens
+        // Says whether --context exceeds what the model allows.
+        _ = try open.context(for: settings.positions)
         settings.seed = seed
         settings.isQuick = quick
         settings.cacheType = model.cacheType

@@ -18,6 +18,14 @@ enum ProvePrompts {
         }
     }
 
+    /// The user's prompt, and the same over and over until it is longer than a chunk.
+    static func given(_ tokens: [Int32]) -> [ProofPrompt] {
+        let given = ProofPrompt(name: "given", tokens: tokens)
+        guard tokens.count < longest else { return [given] }
+        let repeated = (0..<longest).map { tokens[$0 % tokens.count] }
+        return [given, ProofPrompt(name: "repeated", tokens: repeated)]
+    }
+
     private static let code = """
         def binary_search(values, target):
             low, high = 0, len(values) - 1

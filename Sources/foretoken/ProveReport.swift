@@ -19,13 +19,17 @@ struct ProveReport: Encodable {
         ])
         for way in proof.ways where way.runs > 0 {
             table.add(
-                way.title, "\(way.runs)", way.tokens == 0 ? "" : Format.grouped(way.tokens), Format.grouped(way.rows),
+                way.title, way.runs < way.plannedRuns ? "\(way.runs)/\(way.plannedRuns)" : "\(way.runs)",
+                way.tokens == 0 ? "" : Format.grouped(way.tokens), Format.grouped(way.rows),
                 Self.count(way.values),
                 way.draftsVerified == 0
                     ? "" : Format.percent(Double(way.draftsAccepted) / Double(way.draftsVerified)),
                 way.differingRuns == 0 ? "identical" : "DIFFERENT (\(way.differingRuns))")
         }
         var text = table.rendered(on: terminal) + "\n"
+        if proof.ways.contains(where: { $0.draftsVerified > 0 }) {
+            text += terminal.styled("held: share of the verified drafts that were accepted", .dim) + "\n"
+        }
         for omission in proof.omissions { text += "Left out: \(omission)\n" }
         text += terminal.styled(verdict, proof.divergence == nil ? .green : .red) + "\n"
         if let divergence = proof.divergence { text += "\n" + divergence.text(on: terminal) }
@@ -68,30 +72,26 @@ struct ProveReport: Encodable {
     }
 
     private struct WayFigures: Encodable {
-        let title: String
-        let identical: Bool
-        let planned_runs: Int
-        let runs: Int
-        let differing_runs: Int
-        let tokens: Int
-        let rows: Int
-        let values: Int
-        let drafts_verified: Int
-        let drafts_accepted: Int
-        let divergence: DivergenceFigures?
+        let way: ProofWay
 
-        init(_ way: ProofWay) {
-            title = way.title
-            identical = way.differingRuns == 0
-            planned_runs = way.plannedRuns
-            runs = way.runs
-            differing_runs = way.differingRuns
-            tokens = way.tokens
-            rows = way.rows
-            values = way.values
-            drafts_verified = way.draftsVerified
-            drafts_accepted = way.draftsAccepted
-            divergence = way.divergence.map(DivergenceFigures.init)
+        private enum CodingKeys: CodingKey {
+            case title, identical, planned_runs, runs, differing_runs, tokens, rows, values, drafts_verified
+            case drafts_accepted, divergence
+        }
+
+        func encode(to encoder: any Encoder) throws {
+            var container = encoder.container(keyedBy: CodingKeys.self)
+            try container.encode(way.title, forKey: .title)
+            try container.encode(way.differingRuns == 0, forKey: .identical)
+            try container.encode(way.plannedRuns, forKey: .planned_runs)
+            try container.encode(way.runs, forKey: .runs)
+            try container.encode(way.differingRuns, forKey: .differing_runs)
+            try container.encode(way.tokens, forKey: .tokens)
+            try container.encode(way.rows, forKey: .rows)
+            try container.encode(way.values, forKey: .values)
+            try container.encode(way.draftsVerified, forKey: .drafts_verified)
+            try container.encode(way.draftsAccepted, forKey: .drafts_accepted)
+            try container.encode(way.divergence.map(DivergenceFigures.init), forKey: .divergence)
         }
     }
 
@@ -110,7 +110,7 @@ struct ProveReport: Encodable {
             settings.prompts.map { PromptFigures(name: $0.name, tokens: $0.tokens.count) }, forKey: .prompts)
         try container.encode(proof.stepCount, forKey: .steps)
         try container.encode(Double(nanoseconds) / 1e9, forKey: .seconds)
-        try container.encode(proof.ways.map(WayFigures.init), forKey: .ways)
+        try container.encode(proof.ways.map { WayFigures(way: $0) }, forKey: .ways)
         try container.encode(proof.omissions, forKey: .left_out)
         try container.encode(proof.divergence.map(DivergenceFigures.init), forKey: .divergence)
     }

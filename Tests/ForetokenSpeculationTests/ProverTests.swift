@@ -91,6 +91,21 @@ struct ProverTests {
         #expect(proof.ways.filter { $0.differingRuns > 0 }.allSatisfy { $0.title.hasPrefix("threads") })
     }
 
+    @Test func anOverflowInOneWayIsADifference() throws {
+        let model = try load(TinyGeometry())
+        let weight = UnsafeMutablePointer(mutating: model.weights.finalNorm.values)
+        let original = weight.pointee
+        let proof = try Prover(weights: model.weights, settings: settings(model)) { threads in
+            weight.pointee = threads == 1 ? .nan : original
+            return try WorkerPool(threads: threads)
+        }.prove()
+        let divergence = try #require(proof.divergence)
+        #expect(divergence.run == "1 thread")
+        #expect(divergence.expectedSite?.operation == .finalNorm)
+        #expect(divergence.element?.index == 0)
+        #expect(divergence.element?.found.isNaN == true)
+    }
+
     @Test func itEndsWhenAskedTo() throws {
         let model = try load(TinyGeometry())
         let prover = Prover(weights: model.weights, settings: settings(model), makePool: pool)

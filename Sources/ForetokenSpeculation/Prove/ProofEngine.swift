@@ -8,7 +8,6 @@ final class ProofEngine {
     let model: Model
     private let capacity: Int
     private let drawable: Int?
-    private var generator: (cacheType: CacheType, value: Generator)?
     private var verifier: (subject: ProofSubject, value: Verifier)?
 
     init(model: Model, capacity: Int, drawable: Int?) {
@@ -18,36 +17,39 @@ final class ProofEngine {
         self.drawable = drawable
     }
 
-    /// A generator with an empty context.
-    func cleared(_ cacheType: CacheType) throws -> Generator {
-        if let generator, generator.cacheType == cacheType {
-            generator.value.clear()
-            return generator.value
-        }
-        generator = nil
-        let made = try Generator(model: model, capacity: capacity, cacheType: cacheType, drawable: drawable)
-        generator = (cacheType, made)
-        return made
+    /// A generator whose caches have never held anything: what an earlier run left there could hide that something was
+    /// not written.
+    func makeGenerator(_ cacheType: CacheType) throws -> Generator {
+        try Generator(model: model, capacity: capacity, cacheType: cacheType, drawable: drawable)
     }
 
-    /// A verifier that has seen the subject's prompt, cut like a generator cuts it, and nothing else.
-    func prefilled(_ subject: ProofSubject, _ prompt: [Int32], observer: StepTrace) throws -> Verifier {
-        if let verifier, verifier.subject == subject {
-            verifier.value.truncate(to: prompt.count)
-            verifier.value.observer = observer
-            return verifier.value
-        }
-        verifier = nil
-        let made = try model.makeVerifier(context: capacity, cacheType: subject.cacheType)
-        made.observer = observer
-        prompt.withUnsafeBufferPointer { tokens in
-            for start in stride(from: 0, to: prompt.count, by: Verifier.chunkRows) {
-                made.forward(
-                    tokens.baseAddress! + start, count: min(Verifier.chunkRows, prompt.count - start))
+    /// A verifier that has seen the text up to `promptCount`, cut like a generator cuts it, and has forgotten other tokens
+    /// that stood where the rest of the text belongs.
+    func prefilled(_ subject: ProofSubject, _ text: [Int32], observer: StepTrace) throws -> Verifier {
+        let count = subject.promptCount
+        return try text.withUnsafeBufferPointer { tokens in
+            let verifier: Verifier
+            if let made = self.verifier, made.subject == subject {
+                verifier = made.value
+                verifier.truncate(to: count)
+                verifier.observer = observer
+            } else {
+                self.verifier = nil
+                verifier = try model.makeVerifier(context: capacity, cacheType: subject.cacheType)
+                verifier.observer = observer
+                self.verifier = (subject, verifier)
+                for start in stride(from: 0, to: count, by: Verifier.chunkRows) {
+                    verifier.forward(tokens.baseAddress! + start, count: min(Verifier.chunkRows, count - start))
+                }
             }
+            // The prompt's tokens, again from the first.
+            while verifier.position < text.count {
+                let rows = min(Verifier.windowRows, text.count - verifier.position, count)
+                verifier.forward(tokens.baseAddress!, count: rows)
+            }
+            verifier.truncate(to: count)
+            return verifier
         }
-        verifier = (subject, made)
-        return made
     }
 }
 
@@ -61,4 +63,6 @@ struct ProofOutcome {
     /// Tokens generated.
     var generated = 0
     var telemetry = Telemetry()
+    /// Whether logits overflowed at the end.
+    var hasFailed = false
 }

@@ -87,7 +87,11 @@ struct ProofCourse {
 
     func steps(_ subject: ProofSubject) -> Int {
         guard let widths else { return subject.steps }
-        return (subject.tokens - 1) * widths.count / widths.reduce(0, +) + 1
+        let rows = subject.tokens
+        // Wrong tokens come first, and are forgotten.
+        let window = min(Verifier.windowRows, subject.promptCount)
+        let forgotten = (rows + window - 1) / window
+        return forgotten + rows * widths.count / widths.reduce(0, +) + 1
     }
 }
 
@@ -117,6 +121,12 @@ struct ProofPlan {
         } else {
             omissions.append(
                 "the checkpoint has no MTP module: draft lengths and stops inside accepted drafts were left out")
+        }
+        if settings.prompts[longestPrompt].tokens.count <= Verifier.chunkRows {
+            omissions.append(
+                "no prompt is longer than \(Verifier.chunkRows) tokens: prompts of several chunks, and attention over "
+                    + "several blocks of context, were left out"
+            )
         }
         addThreads()
         addCacheTypes()
@@ -161,6 +171,10 @@ struct ProofPlan {
 
     private func widths(_ widths: [Int], _ name: String) -> ProofCourse {
         ProofCourse(name: name, threads: settings.threads, widths: widths)
+    }
+
+    private func threads(_ count: Int, _ draft: DraftMode) -> ProofCourse {
+        ProofCourse(name: "\(count) thread\(count == 1 ? "" : "s")", threads: count, draft: draft)
     }
 
     private static let mixed = [1, 16, 3, 9, 2, 5, 7, 4]
@@ -212,7 +226,7 @@ struct ProofPlan {
         let courses =
             [course(.fixed(4), .right)]
             + (settings.isQuick ? [] : [course(.fixed(8), .right), course(.fixed(4)), course(.auto)])
-        for after in settings.isQuick ? [3, 5] : Array(2...9) {
+        for after in settings.isQuick ? [3, 4] : Array(2...9) {
             var stopped = subject(0)
             // Short second prompts take the narrow route, long ones the wide.
             stopped.ending = ProofSubject.Ending(
@@ -228,7 +242,7 @@ struct ProofPlan {
         let list = counts.map(String.init).joined(separator: ", ")
         let draft = hasModules ? DraftMode.fixed(3) : .off
         func courses(_ draft: DraftMode) -> [ProofCourse] {
-            counts.map { ProofCourse(name: "\($0) thread\($0 == 1 ? "" : "s")", threads: $0, draft: draft) }
+            counts.map { threads($0, draft) }
         }
         trials.append(
             ProofTrial(
@@ -261,7 +275,7 @@ struct ProofPlan {
             let cases = prompts.map { prompt in
                 var subject = subject(prompt)
                 subject.cacheType = type
-                return (subject, otherKindCourses(prompt))
+                return (subject, otherKindCourses)
             }
             trials.append(ProofTrial(title: "\(type.rawValue) cache, against itself", cases: cases))
         }
@@ -275,17 +289,17 @@ struct ProofPlan {
             subject.promptCount = min(subject.promptCount, settings.isQuick ? 8 : 40)
             subject.tokens = min(subject.tokens, settings.isQuick ? 6 : 24)
             trials.append(
-                ProofTrial(title: "\(name) kernels, against themselves", cases: [(subject, otherKindCourses(0))]))
+                ProofTrial(title: "\(name) kernels, against themselves", cases: [(subject, otherKindCourses)]))
         }
     }
 
     /// A few courses that touch everything, for what has its own reference.
-    private func otherKindCourses(_ prompt: Int) -> [ProofCourse] {
+    private var otherKindCourses: [ProofCourse] {
         var courses: [ProofCourse] = []
         if settings.maximumTokens > 1 { courses.append(widths(Self.mixed, "mixed widths")) }
         if hasModules { courses.append(course(.fixed(3))) }
         if hasModules && !settings.isQuick { courses.append(course(.fixed(6), .planted)) }
-        courses.append(ProofCourse(name: "\(threadCounts[0]) threads", threads: threadCounts[0]))
+        courses.append(threads(threadCounts[0], .off))
         return courses
     }
 }

@@ -89,12 +89,11 @@ public final class Prover {
     ) throws -> ProofOutcome {
         let trace = StepTrace(keeping: target)
         defer { stepCount += trace.stepCount }
-        let engine = try engine(course.threads, subject.instructionSet)
         let outcome =
             if let widths = course.widths {
-                try force(widths, subject, engine, trace, planned)
+                try force(widths, course, subject, trace, planned)
             } else {
-                try generate(course, subject, engine, trace, planned)
+                try generate(course, subject, trace, planned)
             }
         passedSteps += planned
         return outcome
@@ -116,34 +115,37 @@ public final class Prover {
     }
 
     private func generate(
-        _ course: ProofCourse, _ subject: ProofSubject, _ engine: ProofEngine, _ trace: StepTrace, _ planned: Int
+        _ course: ProofCourse, _ subject: ProofSubject, _ trace: StepTrace, _ planned: Int
     ) throws -> ProofOutcome {
-        let generator = try engine.cleared(subject.cacheType)
-        generator.observer = trace
-        generator.redraft = try redraft(course, subject)
-        defer {
-            generator.observer = nil
-            generator.redraft = nil
-        }
         var request = GenerationRequest(prompt: prompt(subject))
         request.maximumTokens = subject.tokens
         request.sampling = samplings[subject.sampling].options
         request.draft = course.draft
         var lastToken = Int.max
         if let ending = subject.ending {
-            lastToken = ending.after
-            if ending.isByToken { request.stopTokens = [try endToken(subject, ending)] }
+            if ending.isByToken {
+                request.stopTokens = [try endToken(subject, ending)]
+            } else {
+                lastToken = ending.after
+            }
         }
+        let redraft = try redraft(course, subject)
+        // After the references that had to be made first: they used the workers, too.
+        let generator = try engine(course.threads, subject.instructionSet).makeGenerator(subject.cacheType)
+        generator.observer = trace
+        generator.redraft = redraft
         var outcome = ProofOutcome(context: [], positions: 0..<0, trace: trace)
-        try extend(&outcome, generator, request, after: request.stopTokens.isEmpty ? lastToken : .max, planned)
-        if let ending = subject.ending {
+        let isReference = references[subject] == nil
+        try extend(&outcome, generator, request, after: lastToken, planned, mayFail: !isReference)
+        if let ending = subject.ending, !outcome.hasFailed {
             request.prompt = (0..<ending.nextCount).map { request.prompt[$0 % request.prompt.count] }
             request.maximumTokens = ending.nextTokens
             request.stopTokens = []
-            try extend(&outcome, generator, request, after: .max, planned)
+            try extend(&outcome, generator, request, after: .max, planned, mayFail: !isReference)
         }
-        // The newest token has not been run.
-        outcome.positions = 0..<min(outcome.context.count - 1, trace.rows.count)
+        // The newest token has not been run, unless its row is what failed.
+        let end = outcome.context.count - (outcome.hasFailed ? 0 : 1)
+        outcome.positions = 0..<min(end, trace.rows.count)
         return outcome
     }
 
@@ -154,20 +156,29 @@ public final class Prover {
         return try reference(whole).context[subject.promptCount + ending.after - 1]
     }
 
+    /// Continues the outcome's text by a request and its answer.
+    ///
+    /// - Parameter mayFail: whether logits that overflow are a difference to be found, not the model's own fault.
     private func extend(
-        _ outcome: inout ProofOutcome, _ generator: Generator, _ request: GenerationRequest, after: Int, _ planned: Int
+        _ outcome: inout ProofOutcome, _ generator: Generator, _ request: GenerationRequest, after: Int,
+        _ planned: Int, mayFail: Bool
     ) throws {
-        var seen = 0
-        let result = try generator.generate(request) { event in
-            guard goesOn(outcome.trace.stepCount, planned) else { return .cancel }
-            guard case .token = event else { return .proceed }
-            seen += 1
-            return seen >= after ? .stop : .proceed
+        var tokens: [Int32] = []
+        do {
+            let result = try generator.generate(request) { event in
+                guard goesOn(outcome.trace.stepCount, planned) else { return .cancel }
+                guard case .token(let token) = event else { return .proceed }
+                tokens.append(token)
+                return tokens.count >= after ? .stop : .proceed
+            }
+            if result.reason == .cancelled { throw CancellationError() }
+            outcome.telemetry.add(result.telemetry)
+        } catch let error as GenerationError {
+            guard mayFail else { throw error }
+            outcome.hasFailed = true
         }
-        if result.reason == .cancelled { throw CancellationError() }
-        outcome.context += request.prompt + result.tokens
-        outcome.generated += result.tokens.count
-        outcome.telemetry.add(result.telemetry)
+        outcome.context += request.prompt + tokens
+        outcome.generated += tokens.count
     }
 
     private func redraft(
@@ -187,12 +198,11 @@ public final class Prover {
     }
 
     private func force(
-        _ widths: [Int], _ subject: ProofSubject, _ engine: ProofEngine, _ trace: StepTrace, _ planned: Int
+        _ widths: [Int], _ course: ProofCourse, _ subject: ProofSubject, _ trace: StepTrace, _ planned: Int
     ) throws -> ProofOutcome {
         let text = try reference(subject).context
-        // Making the reference may have changed the workers.
-        let engine = try self.engine(engine.threads, subject.instructionSet)
-        let verifier = try engine.prefilled(subject, prompt(subject), observer: trace)
+        let verifier = try engine(course.threads, subject.instructionSet)
+            .prefilled(subject, text, observer: trace)
         defer { verifier.observer = nil }
         let end = text.count - 1
         var step = 0
