@@ -44,12 +44,14 @@ final class StepTimer {
         return length
     }
 
-    /// Rounds of one draft length, after 1…length + 1 accepted rows in turn. The first only warms the caches.
+    /// Rounds of one draft length, after 1…length + 1 accepted rows in turn. The first only warm the caches, in which a
+    /// small model lives: undrafted steps find them full of drafting.
     private func block(_ text: UnsafePointer<Int32>, _ start: Int, _ length: Int, _ record: TextRecord) -> Int {
+        let warmups = length == 0 ? 4 : 2
         var newest = start
-        for i in 0...max(6, length + 1) where newest + length + 1 < record.tokens.count {
+        for i in 0..<warmups + max(length == 0 ? 12 : 6, length + 1) where newest + length + 1 < record.tokens.count {
             let taken = 1 + i % (length + 1)
-            round(text, newest, length: length, taken: taken, isCounted: i > 0, record)
+            round(text, newest, length: length, taken: taken, isCounted: i >= warmups, record)
             newest += taken
         }
         return newest

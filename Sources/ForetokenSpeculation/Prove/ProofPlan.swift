@@ -29,6 +29,17 @@ struct ProofSampling {
                 $0.temperature = 1.5
                 $0.minP = 0.05
             },
+            setting("greedy, penalties") {
+                $0.repetitionPenalty = 1.3
+                $0.frequencyPenalty = 0.4
+            },
+            setting("T 0.8, top-k 40, penalties, bias") {
+                $0.temperature = 0.8
+                $0.topK = 40
+                $0.repetitionPenalty = 1.1
+                $0.presencePenalty = 0.5
+                $0.logitBias = [1: -2, 2: 3]
+            },
             setting("T 1.5") { $0.temperature = 1.5 },
         ]
     }
