@@ -212,18 +212,14 @@ public final class Measurer {
         _ proceed: (String, Double) -> Bool
     ) throws -> Bool {
         let started = MonotonicClock.now
-        var length = 0
         for turn in 0... {
-            let index = turn % texts.count
             let spent = Double(MonotonicClock.now - started) / 1e9 / plan.timingSeconds
             func goesOn() -> Bool { proceed("timing", min(1, spent)) }
             // Short texts may never be long enough to time every width.
             if spent >= 1 && turn > 0 && (timer.fewest >= Self.fewestSamples || turn >= 3 * texts.count) { break }
-            guard goesOn() else { return false }
-            model.pool.startSpinning()
-            length = timer.run(records[order][index], from: length)
-            model.pool.stopSpinning()
+            guard time(order, timer, turn, goesOn) else { return false }
             // A given text has no continuation to race for.
+            let index = turn % texts.count
             if texts[index].isGiven { continue }
             let request = request(texts[index], plan.temperatures[order])
             guard try trial.run(request, prompt: index, proceed: goesOn) else { return false }
@@ -231,6 +227,18 @@ public final class Measurer {
         return true
     }
 
+    /// Times steps along a few texts, about as long as one turn of a race.
+    private func time(_ order: Int, _ timer: StepTimer, _ turn: Int, _ proceed: () -> Bool) -> Bool {
+        model.pool.startSpinning()
+        defer { model.pool.stopSpinning() }
+        for i in 0..<Self.textsPerTurn {
+            let record = records[order][(turn * Self.textsPerTurn + i) % records[order].count]
+            guard timer.run(record, proceed: proceed) else { return false }
+        }
+        return true
+    }
+
+    private static let textsPerTurn = 4
     private static let fewestSamples = 3
 
     private var modes: [DraftMode] {

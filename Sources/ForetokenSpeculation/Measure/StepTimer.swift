@@ -27,31 +27,54 @@ final class StepTimer {
     /// Rounds timed of the width that was timed least.
     var fewest: Int { verify.map(\.count).min() ?? 0 }
 
-    /// Times rounds along one text until its end, a block of them for each draft length, beginning with `first`.
-    /// - Returns: the length to begin with on the next text.
-    func run(_ record: TextRecord, from first: Int) -> Int {
-        var length = first
+    /// Times rounds along one text until its end: blocks of them for each draft length in turn, and undrafted ones
+    /// between them.
+    ///
+    /// - Parameter proceed: asked before every block.
+    /// - Returns: false when `proceed` said no.
+    func run(_ record: TextRecord, proceed: () -> Bool) -> Bool {
         record.tokens.withUnsafeBufferPointer { buffer in
             let text = buffer.baseAddress!
             pass.prefill(text, record.promptCount)
             var newest = record.promptCount
             caughtUp = 1
-            while newest + length + 1 < record.tokens.count {
-                newest = block(text, newest, length, record)
-                length = (length + 1) % (MTPHead.maximumDrafts + 1)
+            var isFirst = true
+            var length: Int? = 0
+            while let next = length {
+                guard proceed() else { return false }
+                newest = block(text, newest, next, record)
+                length = next > 0 ? 0 : nextLength(room: record.tokens.count - newest, isFirst: isFirst)
+                if next == 0 { isFirst = false }
             }
+            return true
         }
-        return length
+    }
+
+    /// The draft length timed least, of those whose block fits into `room` tokens; a text's first block may be cut short.
+    private func nextLength(room: Int, isFirst: Bool) -> Int? {
+        (1...MTPHead.maximumDrafts).filter { Self.tokens(ofBlock: $0) <= room || (isFirst && $0 + 1 < room) }
+            .min { verify[$0].count < verify[$1].count }
+    }
+
+    private static func warmups(_ length: Int) -> Int { length == 0 ? 4 : 2 }
+
+    private static func rounds(_ length: Int) -> Int { warmups(length) + max(6, length + 1) }
+
+    private static func taken(_ round: Int, _ length: Int) -> Int { 1 + round % (length + 1) }
+
+    /// Tokens that a block goes through, its last window included.
+    private static func tokens(ofBlock length: Int) -> Int {
+        (0..<rounds(length)).reduce(length + 1) { $0 + taken($1, length) }
     }
 
     /// Rounds of one draft length, after 1…length + 1 accepted rows in turn. The first only warm the caches, in which a
     /// small model lives: undrafted steps find them full of drafting.
     private func block(_ text: UnsafePointer<Int32>, _ start: Int, _ length: Int, _ record: TextRecord) -> Int {
-        let warmups = length == 0 ? 4 : 2
         var newest = start
-        for i in 0..<warmups + max(length == 0 ? 12 : 6, length + 1) where newest + length + 1 < record.tokens.count {
-            let taken = 1 + i % (length + 1)
-            round(text, newest, length: length, taken: taken, isCounted: i >= warmups, record)
+        for i in 0..<Self.rounds(length) {
+            guard newest + length + 1 < record.tokens.count else { break }
+            let taken = Self.taken(i, length)
+            round(text, newest, length: length, taken: taken, isCounted: i >= Self.warmups(length), record)
             newest += taken
         }
         return newest
