@@ -6,12 +6,11 @@ package enum OutputFile {
     /// An existing file is replaced and keeps its permissions; a symbolic link stays one; devices and pipes are written to.
     /// - Throws: `UsageError` where the path cannot name a file, `OutputError` where it cannot be written.
     package static func write(_ bytes: [UInt8], to path: String) throws {
+        try check(path)
         let target = try resolved(path)
         var status = stat()
         let exists = stat(target, &status) == 0
-        if exists && status.st_mode & S_IFMT == S_IFDIR { throw UsageError("\(path) is a folder; name a file") }
         if exists && status.st_mode & S_IFMT != S_IFREG { return try writeThrough(bytes, to: target) }
-        guard !exists || access(target, W_OK) == 0 else { throw failure("replace", path) }
         let temporary = folder(of: target) + "/.foretoken-\(getpid())-\(UInt64.random(in: 0 ... .max)).tmp"
         let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
         guard descriptor >= 0 else { throw failure("create", path) }
@@ -29,6 +28,18 @@ package enum OutputFile {
             unlink(temporary)
             throw error
         }
+    }
+
+    /// Finds out early that `write` would fail, before long work whose result it is to hold.
+    /// - Throws: as `write` does.
+    package static func check(_ path: String) throws {
+        let target = try resolved(path)
+        var status = stat()
+        let exists = stat(target, &status) == 0
+        if exists && status.st_mode & S_IFMT == S_IFDIR { throw UsageError("\(path) is a folder; name a file") }
+        let isReplaced = !exists || status.st_mode & S_IFMT == S_IFREG
+        if exists && access(target, W_OK) != 0 { throw failure("replace", path) }
+        if isReplaced && access(folder(of: target), W_OK) != 0 { throw failure("create", path) }
     }
 
     /// The path to write at: where a symbolic link leads, and what is checked before anything is created.

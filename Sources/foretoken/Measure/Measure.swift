@@ -75,6 +75,7 @@ struct Measure: ParsableCommand {
     }
 
     func run() throws {
+        if let report { try OutputFile.check(report) }
         let source = try MeasureSource(self)
         let open = try OpenModel(model)
         guard !open.layout.mtp.isEmpty else {
