@@ -6,15 +6,7 @@ struct SamplingFlags: ParsableArguments {
     @Option(parsing: .unconditional, help: "Divides the logits; 0 always takes the likeliest token.")
     var temperature: Float = 0
 
-    @Option(
-        parsing: .unconditional, help: ArgumentHelp("Draws from the K likeliest tokens; 0 from all.", valueName: "k"))
-    var topK = 0
-
-    @Option(parsing: .unconditional, help: "Draws from the fewest tokens that reach this probability together.")
-    var topP: Float = 1
-
-    @Option(parsing: .unconditional, help: "Draws from tokens at least this fraction as likely as the likeliest.")
-    var minP: Float = 0
+    @OptionGroup var filters: FilterFlags
 
     @Option(
         parsing: .unconditional,
@@ -40,11 +32,6 @@ struct SamplingFlags: ParsableArguments {
             "Adds V, -100...100, to the logit of a token id; -100 bans it. May be repeated.", valueName: "id=v"))
     var logitBias: [LogitBias] = []
 
-    @Option(
-        parsing: .unconditional,
-        help: "Decides the noise; the same seed gives the same text. A whole number, 0 or more.")
-    var seed: UInt64 = 0
-
     func validate() throws {
         var seen: Set<Int> = []
         if let repeated = logitBias.first(where: { !seen.insert($0.token).inserted }) {
@@ -54,17 +41,53 @@ struct SamplingFlags: ParsableArguments {
     }
 
     var options: SamplingOptions {
-        var options = SamplingOptions()
+        var options = filters.options
         options.temperature = temperature
-        options.topK = topK
-        options.topP = topP
-        options.minP = minP
-        options.seed = seed
         options.repetitionPenalty = repetitionPenalty
         options.presencePenalty = presencePenalty
         options.frequencyPenalty = frequencyPenalty
         options.logitBias = Dictionary(logitBias.map { ($0.token, $0.value) }) { $1 }
         return options
+    }
+}
+
+/// Which tokens may be drawn, and the noise that decides.
+struct FilterFlags: ParsableArguments {
+    @Option(
+        parsing: .unconditional, help: ArgumentHelp("Draws from the K likeliest tokens; 0 from all.", valueName: "k"))
+    var topK = 0
+
+    @Option(parsing: .unconditional, help: "Draws from the fewest tokens that reach this probability together.")
+    var topP: Float = 1
+
+    @Option(parsing: .unconditional, help: "Draws from tokens at least this fraction as likely as the likeliest.")
+    var minP: Float = 0
+
+    @Option(
+        parsing: .unconditional,
+        help: "Decides the noise; the same seed gives the same text. A whole number, 0 or more.")
+    var seed: UInt64 = 0
+
+    func validate() throws {
+        do { try options.check() } catch { throw ValidationError("\(error)") }
+    }
+
+    var options: SamplingOptions {
+        var options = SamplingOptions()
+        options.topK = topK
+        options.topP = topP
+        options.minP = minP
+        options.seed = seed
+        return options
+    }
+
+    /// Filters in use, as they were given; empty without any.
+    var spelling: String {
+        var words: [String] = []
+        if topK > 0 { words.append("--top-k \(topK)") }
+        if topP < 1 { words.append("--top-p \(topP)") }
+        if minP > 0 { words.append("--min-p \(minP)") }
+        return words.joined(separator: " ")
     }
 }
 

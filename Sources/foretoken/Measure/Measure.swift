@@ -142,43 +142,6 @@ struct Measure: ParsableCommand {
     }
 }
 
-/// Which tokens may be drawn; temperatures have a flag of their own.
-struct FilterFlags: ParsableArguments {
-    @Option(help: "Draws from the K likeliest tokens; 0 from all.")
-    var topK = 0
-
-    @Option(help: "Draws from the fewest tokens that reach this probability together.")
-    var topP: Float = 1
-
-    @Option(help: "Draws from tokens at least this fraction as likely as the likeliest.")
-    var minP: Float = 0
-
-    @Option(help: "Decides the noise.")
-    var seed: UInt64 = 0
-
-    func validate() throws {
-        do { try options.check() } catch { throw ValidationError("\(error)") }
-    }
-
-    var options: SamplingOptions {
-        var options = SamplingOptions()
-        options.topK = topK
-        options.topP = topP
-        options.minP = minP
-        options.seed = seed
-        return options
-    }
-
-    /// Filters in use, as they were given; empty without any.
-    var spelling: String {
-        var words: [String] = []
-        if topK > 0 { words.append("--top-k \(topK)") }
-        if topP < 1 { words.append("--top-p \(topP)") }
-        if minP > 0 { words.append("--min-p \(minP)") }
-        return words.joined(separator: " ")
-    }
-}
-
 /// Draft modes by name: lengths, and perhaps auto.
 struct DraftList: ExpressibleByArgument {
     let lengths: [Int]

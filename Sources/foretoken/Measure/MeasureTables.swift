@@ -68,7 +68,7 @@ struct MeasureTables {
                     + [domain.cumulative.last.map { percent($0.value) } ?? "–"])
         }
         return titled(
-            "Acceptance at temperature \(number(condition.temperature)), drafts started at every position", table,
+            "Acceptance at temperature \(spelled(condition.temperature)), drafts started at every position", table,
             "draft d: holds, given that those before it did; 95 % intervals over \(unit)")
     }
 
@@ -92,7 +92,7 @@ struct MeasureTables {
                 speed.map { Format.short($0.tokensPerSecond) } ?? "")
         }
         return titled(
-            "Rounds at temperature \(number(condition.temperature)), all domains", table,
+            "Rounds at temperature \(spelled(condition.temperature)), all domains", table,
             "accepted: drafts accepted over drafts tried; speed-up over --draft off, predicted from acceptance and step times"
         )
     }
@@ -110,7 +110,7 @@ struct MeasureTables {
                 percent(agreement.independentDraft.value))
         }
         return titled(
-            "How a first draft can be chosen at temperature \(number(condition.temperature))", table,
+            "How a first draft can be chosen at temperature \(spelled(condition.temperature))", table,
             "shared noise is the rule used here: exact chance, and what was seen; on the right what simpler rules would reach"
         )
     }
@@ -135,7 +135,7 @@ struct MeasureTables {
                 "\(percent(bin.lowest, 0)) – \(percent(bin.highest, 0))", percent(bin.confidence),
                 Format.grouped(bin.accepted.count), interval(bin.accepted))
         }
-        let temperature = measurement.conditions.first.map { number($0.temperature) } ?? "0"
+        let temperature = measurement.conditions.first.map { spelled($0.temperature) } ?? "0"
         return titled("First drafts by their own probability, at temperature \(temperature)", table)
     }
 
@@ -179,10 +179,6 @@ struct MeasureTables {
     }
 
     // MARK: Numbers
-
-    private func number(_ temperature: Float) -> String {
-        "\(temperature)".hasSuffix(".0") ? "\(Int(temperature))" : "\(temperature)"
-    }
 
     private func percent(_ share: Double, _ decimals: Int = 1) -> String { Format.fixed(share * 100, decimals) + " %" }
 
