@@ -30,6 +30,13 @@ package enum OutputFile {
         }
     }
 
+    /// Whether both paths lead to one file.
+    static func isSame(_ one: String, _ other: String) -> Bool {
+        var (first, second) = (stat(), stat())
+        guard stat(one, &first) == 0, stat(other, &second) == 0 else { return false }
+        return first.st_dev == second.st_dev && first.st_ino == second.st_ino
+    }
+
     /// Finds out early that `write` would fail, before long work whose result it is to hold.
     /// - Throws: as `write` does.
     package static func check(_ path: String) throws {

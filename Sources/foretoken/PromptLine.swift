@@ -35,16 +35,8 @@ struct PromptLine: Decodable {
     /// - Returns: the line, and keys of it that mean nothing.
     /// - Throws: `InputError` for anything but a JSON object with values of these types.
     static func parse(_ bytes: [UInt8]) throws -> (line: PromptLine, unknownKeys: [String]) {
-        _ = try InputFile.text(bytes, source: "the line")
-        guard let keys = try? JSONDecoder().decode([String: Anything].self, from: Data(bytes)).keys else {
-            throw InputError("this is not a JSON object such as {\"prompt\": \"…\"}")
-        }
-        do {
-            let line = try JSONDecoder().decode(PromptLine.self, from: Data(bytes))
-            return (line, keys.filter { CodingKeys(rawValue: $0) == nil }.sorted())
-        } catch let error as DecodingError {
-            throw InputError(error.sentence)
-        }
+        let (line, keys) = try JSONLine.parse(PromptLine.self, bytes)
+        return (line, keys.filter { CodingKeys(rawValue: $0) == nil }.sorted())
     }
 
     /// The prompt's tokens and the settings, where the line has none taken from the command line.
@@ -125,31 +117,4 @@ struct LineError: Error, CustomStringConvertible {
     let file: String
     let cause: any Error
     var description: String { "\(file), line \(number): \(cause)" }
-}
-
-/// Any JSON value, not looked at.
-private struct Anything: Decodable {
-    init(from decoder: any Decoder) {}
-}
-
-extension DecodingError {
-    /// The cause in one sentence, with the key it is about.
-    var sentence: String {
-        switch self {
-        case .typeMismatch(let type, let context): "\(Self.key(context)) must be of type \(type)"
-        case .valueNotFound(_, let context): "\(Self.key(context)) must not be null"
-        case .keyNotFound(let key, _): "the key \"\(key.stringValue)\" is missing"
-        // The decoder does not say where the number stands.
-        case .dataCorrupted(let context) where context.codingPath.isEmpty:
-            "a number does not fit its key: max_tokens, top_k, logprobs, seed and ids are whole numbers, seed is 0 or "
-                + "more, and none is larger than the key's type allows"
-        case .dataCorrupted(let context): "\(Self.key(context)): \(context.debugDescription)"
-        @unknown default: "\(self)"
-        }
-    }
-
-    private static func key(_ context: Context) -> String {
-        let path = context.codingPath.map { $0.intValue.map { "[\($0)]" } ?? $0.stringValue }.joined(separator: " ")
-        return path.isEmpty ? "the line" : "\"\(path)\""
-    }
 }

@@ -82,7 +82,8 @@ struct ProveReport: Encodable {
         func encode(to encoder: any Encoder) throws {
             var container = encoder.container(keyedBy: CodingKeys.self)
             try container.encode(way.title, forKey: .title)
-            try container.encode(way.differingRuns == 0, forKey: .identical)
+            // Null where nothing was compared.
+            try container.encode(way.runs == 0 ? nil : way.differingRuns == 0, forKey: .identical)
             try container.encode(way.plannedRuns, forKey: .planned_runs)
             try container.encode(way.runs, forKey: .runs)
             try container.encode(way.differingRuns, forKey: .differing_runs)
@@ -98,7 +99,8 @@ struct ProveReport: Encodable {
     func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: CodingKeys.self)
         try container.encode(model, forKey: .model)
-        try container.encode(proof.divergence == nil, forKey: .identical)
+        let isEmpty = proof.ways.allSatisfy { $0.runs == 0 }
+        try container.encode(isEmpty ? nil : proof.divergence == nil, forKey: .identical)
         try container.encode(proof.isPartial, forKey: .partial)
         try container.encode(settings.isQuick, forKey: .quick)
         try container.encode(settings.threads, forKey: .threads)

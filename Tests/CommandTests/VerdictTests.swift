@@ -53,6 +53,13 @@ import foretoken
         #expect(verdict([0.9], auto: nil).flag == "--draft off")
     }
 
+    @Test func timesThatCannotBeProveNothing() {
+        // More than the 1.8 tokens of a round; then a prediction far off.
+        let impossible = verdict([2.4], auto: 1)
+        #expect(impossible.answer == .hardly && impossible.headline.hasPrefix("Not known"))
+        #expect(verdict([0.9], auto: 1, predicted: 1.4).reason.contains("measure again"))
+    }
+
     @Test func whatMayBeChanceIsLeftToAuto() {
         #expect(verdict([1.05, 1.01], auto: 1.0, half: 0.08).answer == .hardly)
         #expect(verdict([1.05, 1.01], auto: 1.0, half: 0.08).flag == "--draft auto")

@@ -117,6 +117,20 @@ struct MeasurerTests {
         #expect(nothing.isPartial && nothing.conditions.isEmpty)
     }
 
+    @Test func twoModulesAreTimedToo() throws {
+        let model = try Model.load(Fixtures.golden("bf16-plain"))
+        var plan = plan()
+        plan.timingSeconds = 0.01
+        plan.temperatures = [0]
+        plan.maximumTokens = .max
+        let measurer = try Measurer(model: model, plan: plan, context: 60)
+        let measurement = try measurer.run([MeasuredText(domain: "x", tokens: [1, 2, 3], isGiven: false)]) { _, _ in
+            true
+        }
+        let costs = try #require(measurement.costs)
+        #expect(costs.firstDraft.allSatisfy { $0 > 0 } && costs.laterDraft > 0)
+    }
+
     @Test func stepsAndSpeedsAreTimed() throws {
         var plan = plan()
         plan.timingSeconds = 0.01

@@ -87,10 +87,7 @@ public struct Markup: Sendable, Equatable {
             case "\"": result += "&quot;"
             case "'": result += "&#39;"
             case "\n", "\t": result.unicodeScalars.append(scalar)
-            case "\u{202A}"..."\u{202E}", "\u{2066}"..."\u{2069}": result += "\u{FFFD}"
-            default:
-                let isControl = scalar.properties.generalCategory == .control || scalar.value & 0xFFFE == 0xFFFE
-                result.unicodeScalars.append(isControl ? "\u{FFFD}" : scalar)
+            default: result.unicodeScalars.append(scalar.isDisruptive ? "\u{FFFD}" : scalar)
             }
         }
         return result

@@ -7,11 +7,13 @@ extension Measurement.DomainAcceptance {
     ///   - records: one for each prompt, all given texts or all generated ones.
     ///   - depth: drafts of a chain.
     ///   - lengths: draft lengths to give rounds for.
-    init(_ domain: String, _ records: [TextRecord], depth: Int, lengths: [Int]) {
+    ///   - isSummary: whether they are those of all domains.
+    init(_ domain: String, _ records: [TextRecord], depth: Int, lengths: [Int], isSummary: Bool = false) {
         let bootstrap = Bootstrap(prompts: records.count)
         let chains = records.map { $0.chainCounts(depth: depth) }
         let isGiven = records.first?.isGiven ?? false
         self.domain = domain
+        self.isSummary = isSummary
         prompts = records.count
         positions = records.reduce(0) { $0 + $1.chains.count }
         conditional = (0..<depth).compactMap { d in bootstrap.ratio(chains.map { $0[d] }) }

@@ -4,24 +4,30 @@
 
 /// Turns counts by prompt into estimates with 95 % intervals. Positions of one prompt depend on each other (a text that
 /// repeats itself repeats its hits), so whole prompts are resampled, with a fixed seed: the same counts always give the
-/// same interval. A single prompt leaves nothing to resample; proportions then get a Wilson interval.
+/// same interval. A few prompts say little of how prompts differ; proportions then get Wilson's interval where that is
+/// the wider one.
 package struct Bootstrap {
     static let resampleCount = 2000
-    /// [resample][prompt]: how often the prompt is in it.
-    private let multiplicities: [[Int]]
-    private let prompts: Int
+    /// Fewest prompts whose resampling alone is believed.
+    private static let fewPrompts = 8
+    /// Most units that are resampled; of more prompts, neighbours are taken together.
+    private static let mostUnits = 512
+    /// [resample][unit]: how often the unit is in it.
+    private let multiplicities: [[UInt16]]
+    private let units: Int
 
     /// - Parameter prompts: how many prompts the counts will have.
     package init(prompts: Int) {
-        self.prompts = prompts
-        guard prompts > 1 else {
+        units = min(prompts, Self.mostUnits)
+        guard units > 1 else {
             multiplicities = []
             return
         }
-        var state: UInt64 = 0x243F_6A88_85A3_08D3
+        var random = SplitMix(state: 0x243F_6A88_85A3_08D3)
+        let count = units
         multiplicities = (0..<Self.resampleCount).map { _ in
-            var drawn = [Int](repeating: 0, count: prompts)
-            for _ in 0..<prompts { drawn[Int(Self.next(&state) % UInt64(prompts))] += 1 }
+            var drawn = [UInt16](repeating: 0, count: count)
+            for _ in 0..<count { drawn[random.index(below: count)] += 1 }
             return drawn
         }
     }
@@ -32,10 +38,11 @@ package struct Bootstrap {
         let total = counts.reduce(Counts()) { $0 + $1 }
         guard total.trials > 0 else { return nil }
         let value = total.hits / total.trials
-        let interval =
-            interval(counts) { $0.hits / $0.trials }
-            ?? (isProportion ? Self.wilson(value, total.trials) : (value, value))
-        return Estimate(value: value, low: interval.low, high: interval.high, count: Int(total.trials))
+        let resampled = interval(counts.map { [$0] }) { $0[0].trials > 0 ? $0[0].hits / $0[0].trials : nil }
+        let isThin = counts.count { $0.trials > 0 } < Self.fewPrompts || resampled.map { $0.low == $0.high } ?? true
+        return Estimate(
+            value, resampled, orWider: isProportion && isThin ? Self.wilson(value, total.trials) : nil,
+            count: Int(total.trials))
     }
 
     /// 1 + Σ accepted / Σ rounds: tokens a round.
@@ -52,37 +59,43 @@ package struct Bootstrap {
     /// Π over d of Σ hits_d / Σ trials_d, with the interval of the whole product; counts as [prompt][d].
     package func product(_ counts: [[Counts]]) -> Estimate? {
         let depth = counts.first?.count ?? 0
-        func statistic(_ weights: [Int]?) -> Double? {
-            var product = 1.0
-            for d in 0..<depth {
-                var sum = Counts()
-                for (prompt, row) in counts.enumerated() { sum = sum + row[d] * Double(weights?[prompt] ?? 1) }
-                guard sum.trials > 0 else { return nil }
-                product *= sum.hits / sum.trials
-            }
-            return product
+        func product(_ sums: [Counts]) -> Double? {
+            sums.allSatisfy { $0.trials > 0 } ? sums.reduce(1) { $0 * $1.hits / $1.trials } : nil
         }
-        guard let value = statistic(nil) else { return nil }
-        let trials = counts.reduce(0) { $0 + Int($1[0].trials) }
-        let samples = multiplicities.compactMap { statistic($0) }.sorted()
-        let (low, high) = Self.percentiles(samples) ?? Self.wilson(value, Double(trials))
-        return Estimate(value: value, low: low, high: high, count: trials)
+        let total = (0..<depth).map { d in counts.reduce(Counts()) { $0 + $1[d] } }
+        guard depth > 0, let value = product(total) else { return nil }
+        let resampled = interval(counts, product)
+        let isThin = counts.count { $0[depth - 1].trials > 0 } < Self.fewPrompts
+        return Estimate(
+            value, resampled, orWider: isThin || resampled == nil ? Self.wilson(value, total[0].trials) : nil,
+            count: Int(total[depth - 1].trials))
     }
 
-    private func interval(_ counts: [Counts], _ statistic: (Counts) -> Double) -> (low: Double, high: Double)? {
-        guard counts.count(where: { $0.trials > 0 }) > 1 else { return nil }
+    /// - Parameters:
+    ///   - counts: [prompt][figure]
+    ///   - statistic: of each figure's sum over a resample.
+    private func interval(
+        _ counts: [[Counts]], _ statistic: ([Counts]) -> Double?
+    ) -> (low: Double, high: Double)? {
+        let width = counts.first?.count ?? 0
+        var pooled = [[Counts]](repeating: .init(repeating: Counts(), count: width), count: units)
+        for (prompt, row) in counts.enumerated() {
+            let unit = prompt * units / counts.count
+            for i in 0..<width { pooled[unit][i] = pooled[unit][i] + row[i] }
+        }
+        guard pooled.count(where: { $0.contains { $0.trials > 0 } }) > 1 else { return nil }
         let samples = multiplicities.compactMap { weights -> Double? in
-            var sum = Counts()
-            for (prompt, weight) in weights.enumerated() where weight > 0 {
-                sum = sum + counts[prompt] * Double(weight)
+            var sums = [Counts](repeating: Counts(), count: width)
+            for (unit, weight) in weights.enumerated() where weight > 0 {
+                for i in 0..<width { sums[i] = sums[i] + pooled[unit][i] * Double(weight) }
             }
-            return sum.trials > 0 ? statistic(sum) : nil
+            return statistic(sums)
         }
         return Self.percentiles(samples.sorted())
     }
 
     /// The middle 95 % of sorted samples.
-    private static func percentiles(_ sorted: [Double]) -> (low: Double, high: Double)? {
+    static func percentiles(_ sorted: [Double]) -> (low: Double, high: Double)? {
         guard let last = sorted.indices.last else { return nil }
         return (sorted[Int((0.025 * Double(last)).rounded())], sorted[Int((0.975 * Double(last)).rounded())])
     }
@@ -95,14 +108,33 @@ package struct Bootstrap {
         let reach = z * (share * (1 - share) / trials + z * z / (4 * trials * trials)).squareRoot() / scale
         return (max(0, centre - reach), min(1, centre + reach))
     }
+}
 
-    /// SplitMix64 (Steele, Lea and Flood 2014).
-    private static func next(_ state: inout UInt64) -> UInt64 {
+/// SplitMix64 (Steele, Lea and Flood 2014): the same numbers everywhere.
+struct SplitMix {
+    var state: UInt64
+
+    mutating func index(below count: Int) -> Int {
         state &+= 0x9E37_79B9_7F4A_7C15
         var z = state
         z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
         z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
+        return Int((z ^ (z >> 31)) % UInt64(count))
+    }
+}
+
+extension Estimate {
+    /// - Parameters:
+    ///   - interval: nil when there was nothing to resample.
+    ///   - other: takes over wherever it reaches further.
+    init(
+        _ value: Double, _ interval: (low: Double, high: Double)?, orWider other: (low: Double, high: Double)?,
+        count: Int
+    ) {
+        let own = interval ?? other ?? (value, value)
+        self.init(
+            value: value, low: min(own.low, other?.low ?? own.low), high: max(own.high, other?.high ?? own.high),
+            count: count)
     }
 }
 

@@ -37,9 +37,9 @@ struct TextRecord {
         return chain.drafts[d - 1] == chains[index].choice
     }
 
-    /// What rounds of a fixed draft length come to on a generated text. Chains do not depend on how rounds were cut, so
-    /// this is exactly what `Generator` would count.
-    /// Beside it, by draft position: how often such a draft was verified behind right ones only.
+    /// What rounds of a fixed draft length come to on a generated text: chains do not depend on how rounds were cut, so
+    /// this is exactly what `Generator` would count. Beside it, by draft position: how many drafts behind right ones only
+    /// met a verdict.
     func rounds(length: Int) -> (telemetry: Telemetry, tried: [Int]) {
         var telemetry = Telemetry()
         var tried = [Int](repeating: 0, count: length)
@@ -54,7 +54,9 @@ struct TextRecord {
                 accepted += 1
             }
             telemetry.record(drafted: drafted, accepted: accepted)
-            for d in 0..<min(drafted, accepted + 1) { tried[d] += 1 }
+            // Where the text ended on an accepted draft, nobody knows of the next one.
+            let isEnded = newest + 1 + accepted == tokens.count
+            for d in 0..<min(drafted, isEnded ? accepted : accepted + 1) { tried[d] += 1 }
             newest += accepted + 1
         }
         return (telemetry, tried)
@@ -87,19 +89,22 @@ final class ChainPass {
     }
 
     /// - Returns: chains from position `promptCount` on; nil when `proceed` said no.
-    func run(_ tokens: [Int32], promptCount: Int, sampling: SamplingOptions, proceed: () -> Bool) -> [Chain]? {
+    /// - Throws: `GenerationError` when the verifier's logits overflow.
+    func run(
+        _ tokens: [Int32], promptCount: Int, sampling: SamplingOptions, proceed: () -> Bool
+    ) throws -> [Chain]? {
         let sampler = Sampler(sampling, limit: drawable, instructionSet: instructionSet)
         var chains: [Chain] = []
-        let isComplete = tokens.withUnsafeBufferPointer { buffer -> Bool in
+        let isComplete = try tokens.withUnsafeBufferPointer { buffer -> Bool in
             let text = buffer.baseAddress!
-            prefill(text, promptCount)
+            guard prefill(text, promptCount, proceed: proceed) else { return false }
             var start = promptCount
             while start < tokens.count - 1 {
                 guard proceed() else { return false }
                 let rows = min(Verifier.windowRows, tokens.count - 1 - start)
                 verifier.forward(text + start, count: rows)
                 verifier.computeLogits(first: 0, count: rows, rule: sampler.rule)
-                for row in 0..<rows { chains.append(chain(text, start + row, row, sampler)) }
+                for row in 0..<rows { chains.append(try chain(text, start + row, row, sampler)) }
                 start += rows
             }
             return true
@@ -107,17 +112,19 @@ final class ChainPass {
         return isComplete ? chains : nil
     }
 
-    /// Runs the prompt as `Generator` does.
-    func prefill(_ text: UnsafePointer<Int32>, _ count: Int) {
+    /// Runs the prompt as `Generator` does, unless `proceed` says no between two chunks of it.
+    func prefill(_ text: UnsafePointer<Int32>, _ count: Int, proceed: () -> Bool) -> Bool {
         verifier.truncate(to: 0)
         draftHead.clear()
         while verifier.position < count {
+            guard proceed() else { return false }
             let start = verifier.position
             let rows = min((start / Verifier.chunkRows + 1) * Verifier.chunkRows, count) - start
             verifier.forward(text + start, count: rows)
             observe(0, count: rows, firstRow: start)
             draftHead.catchUp(text, known: count)
         }
+        return true
     }
 
     private func observe(_ row: Int, count: Int, firstRow: Int) {
@@ -125,11 +132,12 @@ final class ChainPass {
             verifier.hidden(row: row), stride: verifier.hiddenStride, count: count, firstRow: firstRow)
     }
 
-    private func chain(_ text: UnsafePointer<Int32>, _ position: Int, _ row: Int, _ sampler: Sampler) -> Chain {
+    private func chain(_ text: UnsafePointer<Int32>, _ position: Int, _ row: Int, _ sampler: Sampler) throws -> Chain {
         var chain = Chain(position: position)
         let logits = verifier.logits(row: row)
         chain.choice =
             sampler.isUnfiltered ? verifier.drawn(row: row) : sampler.pick(logits, position: position + 1)
+        guard logits[Int(chain.choice)].isFinite else { throw GenerationError.overflow(position: position + 1) }
         draftHead.catchUp(text, known: position + 1)
         for d in 0..<depth {
             let target = position + 1 + d
@@ -140,7 +148,8 @@ final class ChainPass {
                 if d == 0 { confidence = draftHead.confidence(of: guess, rule: sampler.rule) }
             }
             if d == 0 {
-                chain.confidence = confidence
+                // A module that overflows is sure of nothing.
+                chain.confidence = confidence.isFinite ? confidence : 0
                 if sampler.rule.inverseTemperature != 0 { chain.agreement = agreement(logits, sampler) }
             }
             chain.drafts[d] = guess

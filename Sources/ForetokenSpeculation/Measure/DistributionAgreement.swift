@@ -21,7 +21,8 @@ package struct DistributionAgreement {
         var allQ = 0.0
         room.removeAll(keepingCapacity: true)
         for i in 0..<min(p.count, q.count) {
-            let (a, b) = (p[i], q[i])
+            // Logits that overflowed have no shares.
+            let (a, b) = (p[i].isNaN ? 0 : p[i], q[i].isNaN ? 0 : q[i])
             overlap += min(a, b)
             independentDraft += a * b
             if q[i] > q[likeliest] { likeliest = i }

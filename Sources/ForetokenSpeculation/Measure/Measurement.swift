@@ -89,6 +89,8 @@ extension Measurement {
     public struct DomainAcceptance: Sendable, Encodable {
         /// The suite's name for it.
         public var domain: String
+        /// Whether it stands for all domains together.
+        public var isSummary = false
         /// Prompts of the domain.
         public var prompts: Int
         /// Positions at which a chain of drafts was started.
@@ -183,7 +185,7 @@ extension Measurement {
         public var meanContext: Int
         /// Bytes of weights that a step with one row reads.
         public var bytesPerStep: Double
-        /// What the machine reads from memory with all threads, in bytes a second.
+        /// What the machine reads from memory with all threads, in bytes a second; 0 when there was no memory to try.
         public var bandwidth: Double
     }
 
@@ -195,7 +197,7 @@ extension Measurement {
         public var temperature: Float
         /// Speed-up that acceptance and step costs foretell; nil for `auto`, 1 for `off`.
         public var predicted: Double?
-        /// Speed-up seen, over prompts.
+        /// Speed-up seen; its count is of turns, in each of which one prompt was run in every mode.
         public var measured: Estimate
         /// Generated tokens a second, the prompt's time left out.
         public var tokensPerSecond: Double

@@ -135,18 +135,18 @@ public final class Measurer {
         defer { verifier.observer = nil }
         model.pool.startSpinning()
         guard
-            let chains = pass.run(
+            let chains = try pass.run(
                 tokens, promptCount: promptCount, sampling: request.sampling, proceed: proceed)
         else { return nil }
         overlap?.finish(promptCount..<max(promptCount, tokens.count - 1))
         return TextRecord(
             domain: text.domain, tokens: tokens, promptCount: promptCount, isGiven: text.isGiven,
-            limit: min(promptCount + plan.maximumTokens, generator.capacity + 1), chains: chains)
+            limit: min(promptCount + request.maximumTokens, generator.capacity + 1), chains: chains)
     }
 
     private func request(_ text: MeasuredText, _ temperature: Float) -> GenerationRequest {
         var request = GenerationRequest(prompt: text.tokens)
-        request.maximumTokens = plan.maximumTokens
+        request.maximumTokens = min(plan.maximumTokens, generator.capacity + 1)
         request.sampling = plan.sampling
         request.sampling.temperature = temperature
         request.stopTokens = plan.stopTokens
@@ -162,7 +162,8 @@ public final class Measurer {
         }
         if names.count > 1 {
             domains.append(
-                Measurement.DomainAcceptance("all", records, depth: plan.depth, lengths: plan.lengths))
+                Measurement.DomainAcceptance(
+                    "all", records, depth: plan.depth, lengths: plan.lengths, isSummary: true))
         }
         return Measurement.Condition(temperature: temperature, domains: domains)
     }
@@ -182,7 +183,8 @@ public final class Measurer {
     private func time(
         _ texts: [MeasuredText], _ measurement: inout Measurement, _ proceed: (String, Double) -> Bool
     ) throws -> Bool {
-        let bandwidth = try model.pool.measureReadBandwidth()
+        // Not worth losing everything else for.
+        let bandwidth = (try? model.pool.measureReadBandwidth()) ?? 0
         for (order, temperature) in plan.temperatures.enumerated() {
             var sampling = plan.sampling
             sampling.temperature = temperature
@@ -195,7 +197,7 @@ public final class Measurer {
             if order == 0 { measurement.costs = costs }
             let raced = records[order].indices.filter { trial.hasRaced($0) }.map { records[order][$0] }
             if !raced.isEmpty {
-                measurement.speeds += speeds(trial, raced, texts.count, temperature, costs)
+                measurement.speeds += speeds(trial, raced, temperature, costs)
                 if order == 0, plan.includesAuto, let telemetry = trial.telemetry.last {
                     measurement.adaptive = Measurement.AdaptiveChoice(telemetry)
                 }
@@ -246,10 +248,9 @@ public final class Measurer {
     }
 
     private func speeds(
-        _ trial: SpeedTrial, _ raced: [TextRecord], _ prompts: Int, _ temperature: Float, _ costs: Measurement.StepCosts
+        _ trial: SpeedTrial, _ raced: [TextRecord], _ temperature: Float, _ costs: Measurement.StepCosts
     ) -> [Measurement.SpeedComparison] {
-        let bootstrap = Bootstrap(prompts: prompts)
-        return trial.modes.indices.compactMap { index in
+        trial.modes.indices.compactMap { index in
             let predicted: Double? =
                 switch trial.modes[index] {
                 case .off: 1
@@ -257,7 +258,7 @@ public final class Measurer {
                 case .fixed(let length):
                     costs.speedup(drafts: length, tokens: raced.tokensPerRound(length: length))
                 }
-            return trial.comparison(index, temperature: temperature, predicted: predicted, bootstrap)
+            return trial.comparison(index, temperature: temperature, predicted: predicted)
         }
     }
 }

@@ -43,22 +43,34 @@ final class SpeedTrial {
     /// Whether prompt `index` has been run in every mode.
     func hasRaced(_ index: Int) -> Bool { times.allSatisfy { !$0[index].isEmpty } }
 
-    /// Speed of mode `mode` over the first one's, by prompt.
-    func comparison(
-        _ mode: Int, temperature: Float, predicted: Double?, _ bootstrap: Bootstrap
-    ) -> Measurement.SpeedComparison? {
-        let medians = times.map { $0.map { $0.isEmpty ? 0 : median($0) } }
-        let pairs = zip(medians[0], medians[mode]).map { Counts(hits: $0, trials: $1) }
-        guard let ratio = bootstrap.ratio(pairs, isProportion: false) else { return nil }
-        let total = medians[mode].reduce(0, +)
-        let produced = zip(tokens, medians[mode]).reduce(0) { $0 + ($1.1 > 0 ? $1.0 : 0) }
-        let turns = times[mode].reduce(0) { $0 + $1.count }
+    /// Speed of mode `mode` over the first one's: the ratio of the prompts' median times, with an interval from resampled
+    /// prompts and, within them, resampled turns.
+    func comparison(_ mode: Int, temperature: Float, predicted: Double?) -> Measurement.SpeedComparison? {
+        let raced = times[0].indices.filter { hasRaced($0) }
+        guard !raced.isEmpty else { return nil }
+        var random = SplitMix(state: 0x1319_8A2E_0370_7344)
+        let samples = (0..<Self.resampleCount).map { _ -> Double in
+            var (plain, drafted) = (0.0, 0.0)
+            for _ in raced {
+                let prompt = raced[random.index(below: raced.count)]
+                let turns = times[mode][prompt].indices.map { _ in random.index(below: times[mode][prompt].count) }
+                plain += median(turns.map { times[0][prompt][$0] })
+                drafted += median(turns.map { times[mode][prompt][$0] })
+            }
+            return plain / drafted
+        }
+        let plain = raced.reduce(0) { $0 + median(times[0][$1]) }
+        let drafted = raced.reduce(0) { $0 + median(times[mode][$1]) }
+        let bounds = Bootstrap.percentiles(samples.sorted())
         return Measurement.SpeedComparison(
             draft: modes[mode].name, temperature: temperature, predicted: predicted,
-            measured: Estimate(value: ratio.value, low: ratio.low, high: ratio.high, count: turns),
-            tokensPerSecond: produced / total * 1e9,
+            measured: Estimate(
+                plain / drafted, bounds, orWider: nil, count: raced.reduce(0) { $0 + times[mode][$1].count }),
+            tokensPerSecond: raced.reduce(0) { $0 + tokens[$1] } / drafted * 1e9,
             tokensPerRound: max(1, telemetry[mode].tokensPerRound))
     }
+
+    private static let resampleCount = 500
 }
 
 extension DraftMode {

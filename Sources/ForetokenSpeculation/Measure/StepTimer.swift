@@ -35,9 +35,8 @@ final class StepTimer {
     func run(_ record: TextRecord, proceed: () -> Bool) -> Bool {
         record.tokens.withUnsafeBufferPointer { buffer in
             let text = buffer.baseAddress!
-            pass.prefill(text, record.promptCount)
+            guard pass.prefill(text, record.promptCount, proceed: proceed) else { return false }
             var newest = record.promptCount
-            caughtUp = 1
             var isFirst = true
             var length: Int? = 0
             while let next = length {
@@ -80,14 +79,12 @@ final class StepTimer {
         return newest
     }
 
-    /// Rows that the next catch-up will run.
-    private var caughtUp = 1
-
     /// Drafts `length` tokens behind the one at `newest`, verifies them, and keeps `taken` rows.
     private func round(
         _ text: UnsafePointer<Int32>, _ newest: Int, length: Int, taken: Int, isCounted: Bool, _ record: TextRecord
     ) {
         let window = window(record, newest, length)
+        let waiting = draftHead.waitingRowCount
         let begun = MonotonicClock.now
         let firstDone = draft(text, newest, length)
         let drafted = MonotonicClock.now
@@ -101,13 +98,15 @@ final class StepTimer {
             verify[length].append(Double(verified - drafted))
             drawing.append(Double(drawn - verified))
             contexts.add(Double(newest))
-            if length > 0 { firstDraft[caughtUp - 1].append(Double(firstDone - begun)) }
+            if length > 0 { firstDraft[waiting - 1].append(Double(firstDone - begun)) }
             if length > 1 { laterDraft.append(Double(drafted - firstDone) / Double(length - 1)) }
         }
-        guard length > 0 else { return }
         draftHead.observe(verifier.hidden(row: 0), stride: verifier.hiddenStride, count: taken, firstRow: newest)
-        caughtUp = taken
+        if draftHead.waitingRowCount > Self.mostWaiting { draftHead.forgetAllButNewest(Self.mostWaiting) }
     }
+
+    /// Most rows a catch-up is timed for.
+    private static let mostWaiting = MTPHead.maximumDrafts + 1
 
     /// Returns when the first of `length` drafts was finished.
     private func draft(_ text: UnsafePointer<Int32>, _ newest: Int, _ length: Int) -> Int64 {
@@ -133,11 +132,11 @@ final class StepTimer {
     func costs(bytesPerStep: Int, bandwidth: Double) -> Measurement.StepCosts? {
         let widths = verify.prefix { !$0.isEmpty }
         guard !widths.isEmpty else { return nil }
-        var first: [Double] = []
-        for samples in firstDraft.prefix(widths.count) {
-            // A number of accepted rows that never came up costs what the one before it did.
-            first.append(samples.isEmpty ? first.last ?? 0 : median(samples))
-        }
+        // A number of accepted rows that never came up costs what the nearest smaller one did, or else larger one.
+        let known = firstDraft.map { $0.isEmpty ? nil : median($0) }
+        let first = known.indices.prefix(widths.count).compactMap { index in
+            known[...index].last { $0 != nil } ?? known.first { $0 != nil }
+        }.compactMap(\.self)
         return Measurement.StepCosts(
             verify: widths.map(median), firstDraft: first, laterDraft: laterDraft.isEmpty ? 0 : median(laterDraft),
             drawing: sampler.isUnfiltered ? 0 : median(drawing),

@@ -33,24 +33,33 @@ struct Measure: ParsableCommand {
     @Flag(help: "Lets the model think first, with --chat.")
     var thinking = false
 
-    @Option(help: ArgumentHelp("Draft modes to compare with off.", valueName: "1,2,auto"))
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Draft modes to compare with off: lengths 1...8, and auto.", valueName: "1,2,auto"),
+        transform: DraftList.parse)
     var drafts = DraftList.default
 
-    @Option(help: ArgumentHelp("Temperatures, the most important first.", valueName: "0,0.8"))
-    var temperatures = NumberList.default
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Temperatures, the most important first.", valueName: "0,0.8"),
+        transform: TemperatureList.parse)
+    var temperatures = TemperatureList.default
 
     @OptionGroup(title: "Sampling") var filters: FilterFlags
 
-    @Option(help: ArgumentHelp("Most tokens to generate for a prompt.", valueName: "n"))
+    @Option(parsing: .unconditional, help: ArgumentHelp("Most tokens to generate for a prompt.", valueName: "n"))
     var maxTokens = 96
 
     @Flag(help: "Goes on after an end-of-sequence token.")
     var ignoreEos = false
 
-    @Option(help: ArgumentHelp("Takes at most this many prompts of each domain.", valueName: "n"))
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Takes at most this many prompts of each domain, or pieces of each text.", valueName: "n"))
     var prompts: Int?
 
     @Option(
+        parsing: .unconditional,
         help: ArgumentHelp(
             "Seconds for timing steps and racing draft modes, at each temperature; 0 for neither.", valueName: "s"))
     var seconds = 20.0
@@ -75,7 +84,12 @@ struct Measure: ParsableCommand {
     }
 
     func run() throws {
-        if let report { try OutputFile.check(report) }
+        if let report {
+            try OutputFile.check(report)
+            for input in text + (suite.map { [$0] } ?? []) where OutputFile.isSame(report, input) {
+                throw UsageError("--report would overwrite \(input), which is read")
+            }
+        }
         let source = try MeasureSource(self)
         let open = try OpenModel(model)
         guard !open.layout.mtp.isEmpty else {
@@ -93,7 +107,7 @@ struct Measure: ParsableCommand {
             return !Interrupts.requested
         }
         bar.clear()
-        measurement.subject = subject(open, loaded, plan, source.name, texts)
+        measurement.subject = subject(open, loaded, plan, source, texts)
         try show(measurement)
         if measurement.isPartial { throw Interrupted() }
     }
@@ -111,12 +125,12 @@ struct Measure: ParsableCommand {
     }
 
     private func subject(
-        _ open: OpenModel, _ model: Model, _ plan: MeasuringPlan, _ source: String, _ texts: [MeasuredText]
+        _ open: OpenModel, _ model: Model, _ plan: MeasuringPlan, _ source: MeasureSource, _ texts: [MeasuredText]
     ) -> Measurement.Subject {
         var subject = Measurement.Subject()
         subject.model = open.checkpoint.label
-        subject.source = source
-        subject.format = text.isEmpty ? (format == .chat ? "chat" : "raw") : "text"
+        subject.source = source.name
+        subject.format = text.isEmpty ? source.format : "text"
         subject.threads = model.pool.workerCount
         subject.instructionSet = model.instructionSet
         subject.cacheType = self.model.cacheType.rawValue
@@ -130,31 +144,28 @@ struct Measure: ParsableCommand {
     }
 
     private func show(_ measurement: Measurement) throws {
-        if let report {
-            try OutputFile.write(Array(MeasurePage(measurement).html.utf8), to: report)
-            Console.note("the report is in \(report)")
-        }
+        if measurement.conditions.isEmpty { return Console.note("interrupted before anything was measured") }
+        if measurement.isPartial { Console.note("interrupted: these are the figures of what was measured before") }
         if json {
             try StandardOutput.write(JSONOutput.line(measurement, snakeCase: true))
         } else {
             try StandardOutput.write(MeasureTables(measurement, Terminal(descriptor: STDOUT_FILENO)).text)
         }
+        if let report {
+            try OutputFile.write(Array(MeasurePage(measurement).html.utf8), to: report)
+            Console.note("the report is in \(report)")
+        }
     }
 }
 
 /// Draft modes by name: lengths, and perhaps auto.
-struct DraftList: ExpressibleByArgument {
+struct DraftList {
     let lengths: [Int]
     let includesAuto: Bool
 
     static let `default` = DraftList(lengths: [1, 2, 3, 4], includesAuto: true)
 
-    init(lengths: [Int], includesAuto: Bool) {
-        self.lengths = lengths
-        self.includesAuto = includesAuto
-    }
-
-    init?(argument: String) {
+    static func parse(_ argument: String) throws -> DraftList {
         var lengths: Set<Int> = []
         var includesAuto = false
         for item in argument.split(separator: ",", omittingEmptySubsequences: false) {
@@ -163,37 +174,33 @@ struct DraftList: ExpressibleByArgument {
             case .fixed(let length): lengths.insert(length)
             // What everything is compared with is always there.
             case .off: break
-            case nil: return nil
+            case nil:
+                throw ValidationError("--drafts wants lengths 1...8 and auto, such as 1,2,auto; '\(item)' is neither")
             }
         }
-        guard !lengths.isEmpty else { return nil }
-        self.init(lengths: lengths.sorted(), includesAuto: includesAuto)
-    }
-
-    var defaultValueDescription: String {
-        (lengths.map(String.init) + (includesAuto ? ["auto"] : [])).joined(separator: ",")
+        guard !lengths.isEmpty else {
+            throw ValidationError("--drafts wants at least one length 1...8, such as 1,2,auto")
+        }
+        return DraftList(lengths: lengths.sorted(), includesAuto: includesAuto)
     }
 }
 
 /// Temperatures separated by commas.
-struct NumberList: ExpressibleByArgument {
+struct TemperatureList {
     let values: [Float]
 
-    static let `default` = NumberList(values: [0, 0.8])
+    static let `default` = TemperatureList(values: [0, 0.8])
 
-    init(values: [Float]) { self.values = values }
-
-    init?(argument: String) {
+    static func parse(_ argument: String) throws -> TemperatureList {
         var values: [Float] = []
         for item in argument.split(separator: ",", omittingEmptySubsequences: false) {
-            guard let value = Float(item.trimmed), value.isFinite, value >= 0 else { return nil }
+            guard let value = Float(item.trimmed), value.isFinite, value >= 0 else {
+                throw ValidationError("--temperatures wants numbers of 0 or more, such as 0,0.8; '\(item)' is none")
+            }
             if !values.contains(value) { values.append(value) }
         }
-        guard !values.isEmpty else { return nil }
-        self.values = values
+        return TemperatureList(values: values)
     }
-
-    var defaultValueDescription: String { values.map { "\($0)" }.joined(separator: ",") }
 }
 
 extension Substring {

@@ -63,11 +63,14 @@ extension MeasurePage {
             "Acceptance per position",
             "A chain of drafts is started at every position of the text, not only where rounds begin, and each draft is compared with the verifier's choice."
         ),
-        ("Conditional", "Draft d holds, counted only where drafts 1…d − 1 held."),
-        ("Cumulative", "Drafts 1…d all hold, counted over all chains: the product of the conditional shares."),
+        (
+            "Conditional",
+            "Draft d holds, counted only where drafts 1…d − 1 held. Along a given text: where the text goes the way of drafts 1…d − 1, since only there the verifier's choice is known."
+        ),
+        ("Cumulative", "Drafts 1…d all hold: the product of the conditional shares."),
         (
             "Interval",
-            "95 %, by bootstrap over prompts: whole prompts are drawn again and again, since the rounds of one prompt are not independent. With a single prompt: Wilson's interval."
+            "95 %, by bootstrap over prompts: whole prompts are drawn again and again, since the rounds of one prompt are not independent. With fewer than eight prompts: Wilson's interval where that is wider. For speeds, turns are drawn again too."
         ),
         (
             "Predicted speed-up",

@@ -1,4 +1,3 @@
-import FoundationEssentials
 import ForetokenSpeculation
 import ForetokenTokenizer
 import ForetokenWeights
@@ -18,8 +17,11 @@ struct MeasureSource {
     /// - Throws: `UsageError` for missing files, `InputError` and `LineError` for what is in them.
     init(_ flags: Measure) throws {
         self.flags = flags
-        texts = try flags.text.map { path in
-            (domain: String(path.split(separator: "/").last ?? "-"), text: try InputFile.text(path))
+        let names = flags.text.map { String($0.split(separator: "/").last ?? "-") }
+        if let twice = Self.repeated(flags.text) { throw UsageError("--text names \(twice) twice") }
+        // Files of the same name keep their folders.
+        texts = try zip(flags.text, Self.repeated(names) == nil ? names : flags.text).map { path, name in
+            (domain: name, text: try InputFile.text(path))
         }
         guard texts.isEmpty else {
             name = texts.map(\.domain).joined(separator: ", ")
@@ -29,14 +31,34 @@ struct MeasureSource {
         let file = flags.suite
         name = file.map { String($0.split(separator: "/").last ?? "-") } ?? "built-in suite"
         let label = file ?? name
+        var ignored: Set<String> = []
         lines = try InputFile.lines(of: file.map { try InputFile.bytes($0) } ?? Checkpoint.demoSuite).compactMap {
             number, bytes in
             if bytes.allSatisfy({ $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") }) { return nil }
-            do { return (try SuiteLine.parse(bytes), number) } catch {
+            do {
+                let (line, unknownKeys) = try SuiteLine.parse(bytes)
+                for key in unknownKeys where ignored.insert(key).inserted {
+                    Console.warning(
+                        "\(label), line \(number): the key \"\(key)\" means nothing to measure and is ignored")
+                }
+                return (line, number)
+            } catch {
                 throw LineError(number: number, file: label, cause: error)
             }
         }
         if lines.isEmpty { throw InputError("\(label) holds no prompt") }
+    }
+
+    private static func repeated(_ names: [String]) -> String? {
+        var seen: Set<String> = []
+        return names.first { !seen.insert($0).inserted }
+    }
+
+    /// What the prompts are: `raw`, `chat`, or some of each. Messages are always chat.
+    var format: String {
+        if flags.format == .chat { return "chat" }
+        let chats = lines.count { $0.line.messages != nil }
+        return chats == 0 ? "raw" : chats == lines.count ? "chat" : "raw and chat"
     }
 
     /// The texts as tokens of that model.
@@ -83,20 +105,23 @@ struct MeasureSource {
 
 /// One line of `measure --suite`.
 struct SuiteLine: Decodable {
+    private enum CodingKeys: String, CodingKey {
+        case id, domain, prompt, prompt_tokens, messages
+    }
+
     let id: Identifier?
     let domain: String?
     let prompt: String?
     let prompt_tokens: [Int]?
     let messages: [PromptLine.Message]?
 
+    /// - Returns: the line, and keys of it that mean nothing.
     /// - Throws: `InputError` for anything but a JSON object with values of these types.
-    static func parse(_ bytes: [UInt8]) throws -> SuiteLine {
-        _ = try InputFile.text(bytes, source: "the line")
-        do {
-            return try JSONDecoder().decode(SuiteLine.self, from: Data(bytes))
-        } catch let error as DecodingError {
-            throw InputError(error.sentence)
-        }
+    static func parse(_ bytes: [UInt8]) throws -> (line: SuiteLine, unknownKeys: [String]) {
+        let (line, keys) = try JSONLine.parse(SuiteLine.self, bytes)
+        if line.domain == "" { throw InputError("\"domain\" is empty; leave it out or give it a name") }
+        if line.domain == "all" { throw InputError("the domain \"all\" is taken: it stands for all domains together") }
+        return (line, keys.filter { CodingKeys(rawValue: $0) == nil }.sorted())
     }
 
     /// The prompt in the user's form. Messages always take the chat format.

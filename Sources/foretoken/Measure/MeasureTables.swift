@@ -41,9 +41,8 @@ struct MeasureTables {
         ]
         if subject.maximumTokens > 0 { words.append("up to \(subject.maximumTokens) tokens each") }
         if !subject.filters.isEmpty { words.append(subject.filters) }
-        words.append("\(subject.threads) threads, \(subject.instructionSet)")
-        let cut = measurement.isPartial ? "Interrupted: these are the figures of what was measured before.\n" : ""
-        return words.joined(separator: " · ") + "\n" + cut
+        words.append("\(count(subject.threads, "thread")), \(subject.instructionSet)")
+        return words.joined(separator: " · ").printable + "\n"
     }
 
     private var verdict: String {
@@ -63,13 +62,17 @@ struct MeasureTables {
                 + [.init("all \(depth)", .right)])
         for domain in condition.domains {
             table.add(
-                [domain.domain, Format.grouped(domain.positions)]
+                [domain.domain.printable, Format.grouped(domain.positions)]
                     + (0..<depth).map { $0 < domain.conditional.count ? interval(domain.conditional[$0]) : "–" }
-                    + [domain.cumulative.last.map { percent($0.value) } ?? "–"])
+                    + [domain.cumulative.count == depth ? domain.cumulative.last.map { percent($0.value) } ?? "–" : "–"]
+            )
         }
         return titled(
             "Acceptance at temperature \(spelled(condition.temperature)), drafts started at every position", table,
-            "draft d: holds, given that those before it did; 95 % intervals over \(unit)")
+            (measurement.subject.format == "text"
+                ? "draft d: holds, where the text goes the way of the drafts before it"
+                : "draft d: holds, given that those before it did")
+                + "; 95 % intervals over \(unit)")
     }
 
     private var unit: String { measurement.subject.format == "text" ? "pieces of the text" : "prompts" }
@@ -105,7 +108,7 @@ struct MeasureTables {
         for domain in condition.domains {
             guard let agreement = domain.agreement else { continue }
             table.add(
-                domain.domain, percent(agreement.overlap.value), percent(agreement.keyed.value),
+                domain.domain.printable, percent(agreement.overlap.value), percent(agreement.keyed.value),
                 interval(agreement.observed), percent(agreement.argmaxDraft.value),
                 percent(agreement.independentDraft.value))
         }
@@ -121,7 +124,7 @@ struct MeasureTables {
         ])
         for domain in condition.domains {
             guard let agreement = domain.textAgreement else { continue }
-            table.add(domain.domain, interval(agreement.draft), interval(agreement.verifier))
+            table.add(domain.domain.printable, interval(agreement.draft), interval(agreement.verifier))
         }
         return titled("Agreement with the text itself", table)
     }
@@ -153,10 +156,12 @@ struct MeasureTables {
             table.add("a later draft", duration(costs.laterDraft), times(costs.laterDraft / costs.verify[0]), "")
         }
         let reading = costs.bytesPerStep / costs.verify[0]
+        let roof =
+            costs.bandwidth > 0
+            ? ", beside \(Format.short(costs.bandwidth / 1e9)) GB/s that all threads read from memory" : ""
         return titled(
             "Time of verify steps, median, after \(costs.meanContext) tokens", table,
-            "one row reads \(Format.bytes(Int(costs.bytesPerStep))) of weights: \(Format.short(reading)) GB/s, beside "
-                + "\(Format.short(costs.bandwidth / 1e9)) GB/s that all threads read from memory")
+            "one row reads \(Format.bytes(Int(costs.bytesPerStep))) of weights: \(Format.short(reading)) GB/s\(roof)")
     }
 
     private var overlap: String {
@@ -186,7 +191,7 @@ struct MeasureTables {
 
     private func signed(_ share: Double) -> String { (share < 0 ? "−" : "+") + percent(abs(share)) }
 
-    private func duration(_ nanoseconds: Double) -> String { Format.duration(nanoseconds: Int64(nanoseconds)) }
+    private func duration(_ nanoseconds: Double) -> String { MeasurePage.time(nanoseconds) }
 
     /// A share with its bounds.
     private func interval(_ share: Estimate) -> String {

@@ -79,7 +79,7 @@ extension Measurement.Condition {
     var overall: Measurement.DomainAcceptance? { domains.last }
 
     /// Whether the domain at that place sums up the others.
-    func isSummary(_ index: Int) -> Bool { domains.count > 1 && index == domains.count - 1 }
+    func isSummary(_ index: Int) -> Bool { domains[index].isSummary }
 }
 
 extension Measurement.SpeedComparison {
@@ -88,7 +88,7 @@ extension Measurement.SpeedComparison {
 
     /// How far the prediction lies above what was seen: 0.02 for 2 % too high.
     var error: Double? {
-        guard let predicted, measured.isKnown, measured.value > 0 else { return nil }
+        guard length != nil, let predicted, measured.isKnown, measured.value > 0 else { return nil }
         return predicted / measured.value - 1
     }
 }

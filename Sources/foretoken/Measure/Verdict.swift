@@ -29,6 +29,10 @@ package struct Verdict: Equatable {
     private static let leastGain = 1.02
     /// `auto` is as good as a fixed length, or as none, when it comes this close.
     private static let closeEnough = 0.98
+    /// Fewer turns than this prove nothing.
+    private static let fewestTurns = 5
+    /// A prediction further off than this, or a speed-up above the tokens of a round, shows a disturbed machine.
+    private static let mostError = 0.25
 
     /// The answer that a measurement gives; for its first temperature, with a sentence about each of the others.
     package init(_ measurement: Measurement) {
@@ -101,6 +105,8 @@ package struct Verdict: Equatable {
         let answer: Answer
         /// The value of `--draft` to use.
         let draft: String
+        /// Whether the times contradict what acceptance and step times allow.
+        let isDisturbed: Bool
 
         /// Nil when no fixed length was compared.
         init?(_ speeds: [Measurement.SpeedComparison], at temperature: Float) {
@@ -111,15 +117,21 @@ package struct Verdict: Equatable {
             self.best = best
             auto = known.first { $0.draft == "auto" }
             let gain = auto.map { max($0.measured.value, best.measured.value) } ?? best.measured.value
+            isDisturbed = known.contains {
+                $0.measured.value > $0.tokensPerRound + mostError || abs($0.error ?? 0) > mostError
+            }
             let autoIsClose = auto.map { $0.measured.value >= gain * closeEnough } ?? false
             let winner = autoIsClose ? auto ?? best : best
-            if winner.measured.value >= leastGain && winner.measured.low > 1 {
+            let isThin = winner.measured.count < fewestTurns
+            if winner.measured.value >= leastGain && winner.measured.low > 1 && !isThin && !isDisturbed {
                 answer = .yes
                 draft = winner.draft
             } else {
-                answer = gain >= leastGain ? .hardly : .no
-                // Auto that loses must not be advised as harmless.
-                draft = auto.map { $0.measured.value >= closeEnough } ?? (answer == .hardly) ? "auto" : "off"
+                let isBeaten = best.measured.high < leastGain && (auto?.measured.high ?? 0) < leastGain
+                answer = isBeaten && !isThin && !isDisturbed ? .no : .hardly
+                // Auto that loses must not be advised as harmless, nor one that nobody timed.
+                let isHarmless = auto.map { $0.measured.value >= closeEnough } ?? false
+                draft = isHarmless ? "auto" : "off"
             }
         }
 
@@ -134,6 +146,8 @@ package struct Verdict: Equatable {
             case .yes:
                 let predicted = best.predicted.map { " (predicted \(AxisFormat.times.text($0)))" } ?? ""
                 return "Yes: draft \(length), \(best.measured.times) as fast here\(predicted)"
+            case .hardly where isDisturbed:
+                return "Not known: the machine was too busy to tell"
             case .hardly:
                 let better = auto.flatMap { $0.measured.value > best.measured.value ? $0 : nil }
                 let found = better.map { "\($0.measured.times) with auto" }
@@ -146,6 +160,10 @@ package struct Verdict: Equatable {
 
         /// What has to be said about `auto`.
         var remark: String {
+            guard !isDisturbed else {
+                return
+                    "These times contradict acceptance and step times, so the machine was probably busy: measure again."
+            }
             let others = "the best fixed length, \(length), gives \(best.measured.times)"
             switch (answer, draft) {
             case (.yes, "auto"): return "`--draft auto` comes out best or as good as best: \(others)."
@@ -166,7 +184,8 @@ package struct Verdict: Equatable {
         var alternative: String {
             let advice = "At temperature \(spelled(temperature)) use `--draft \(draft)`: "
             return advice
-                + (answer == .yes ? "\(speed)." : "fixed lengths give at best \(best.measured.times).")
+                + (draft == "auto" || answer == .yes
+                    ? "\(speed)." : "fixed lengths give at best \(best.measured.times).")
         }
     }
 }
