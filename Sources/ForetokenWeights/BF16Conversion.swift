@@ -5,20 +5,8 @@
 /// the script, it also writes config.json without its `quantization_config`, copies the tokenizer and other small files,
 /// and refuses a weight whose scale is missing.
 public struct BF16Conversion {
-    /// How far a conversion has come.
-    public struct Progress: Sendable {
-        /// The file being written.
-        public let file: String
-        /// Source bytes done.
-        public let doneBytes: Int
-        /// Source bytes in all.
-        public let totalBytes: Int
-    }
-
     /// Bytes read at a time.
     private static let chunkBytes = 4 << 20
-    /// Larger files that are not weights are left behind.
-    private static let maximumCopiedFile = 64 << 20
 
     private struct Item {
         let source: TensorInfo
@@ -35,18 +23,18 @@ public struct BF16Conversion {
     /// Converts `checkpoint` into the new folder `destination`.
     /// - Parameters:
     ///   - destination: must not exist. It appears when everything is on the disk; after an error nothing is left.
-    ///   - progress: called after every few megabytes; may throw to stop.
+    ///   - progress: called after every few megabytes, with source bytes read; may throw to stop.
     /// - Throws: `CheckpointError`; whatever `progress` throws.
     public static func run(
-        _ checkpoint: Checkpoint, to destination: String, progress: (Progress) throws -> Void = { _ in }
+        _ checkpoint: Checkpoint, to destination: String, progress: (ConversionProgress) throws -> Void = { _ in }
     ) throws {
         let conversion = try BF16Conversion(checkpoint)
-        let folder = try OutputFolder(destination)
-        try conversion.requireSpace(folder)
+        let folder = try OutputFolder(destination, outside: checkpoint.folder)
+        try folder.requireSpace(conversion.newBytes, for: "converted")
         try conversion.writeWeights(folder, progress)
         try conversion.writeIndex(folder)
         try conversion.writeConfiguration(folder)
-        try conversion.copySmallFiles(folder)
+        try folder.copySmallFiles(of: checkpoint)
         try folder.finish()
     }
 
@@ -94,18 +82,11 @@ public struct BF16Conversion {
         return scale
     }
 
-    private func requireSpace(_ folder: OutputFolder) throws {
-        let needed = files.reduce(0) { $0 + $1.items.reduce(0) { $0 + $1.byteCount } }
-        if let available = folder.availableBytes, available < needed {
-            throw CheckpointError(
-                "the disk is too full for the converted weights", expected: "\(needed) free bytes",
-                found: "\(available)", kind: .system)
-        }
-    }
+    private var newBytes: Int { files.reduce(0) { $0 + $1.items.reduce(0) { $0 + $1.byteCount } } }
 
     // MARK: Weights
 
-    private func writeWeights(_ folder: OutputFolder, _ progress: (Progress) throws -> Void) throws {
+    private func writeWeights(_ folder: OutputFolder, _ progress: (ConversionProgress) throws -> Void) throws {
         let scratch = Scratch()
         var done = 0
         for (name, items) in files {
@@ -117,7 +98,7 @@ public struct BF16Conversion {
                 for item in items {
                     try write(item, to: file, scratch) { bytes in
                         done += bytes
-                        try progress(Progress(file: name, doneBytes: done, totalBytes: totalBytes))
+                        try progress(ConversionProgress(file: name, doneBytes: done, totalBytes: totalBytes))
                     }
                 }
             }
@@ -150,10 +131,9 @@ public struct BF16Conversion {
 
     private func writeIndex(_ folder: OutputFolder) throws {
         guard try checkpoint.folder.names().contains(CheckpointSurvey.indexFile) else { return }
-        let entries = files.flatMap { file in file.items.map { ($0.source.name, file.name) } }.sorted { $0.0 < $1.0 }
-        let lines = entries.map { "    \(quotedJSON($0.0)): \(quotedJSON($0.1))" }
-        let text = "{\n  \"metadata\": {},\n  \"weight_map\": {\n\(lines.joined(separator: ",\n"))\n  }\n}\n"
-        try folder.write(CheckpointSurvey.indexFile) { try $0.write(Array(text.utf8)) }
+        var index: [String: String] = [:]
+        for file in files { for item in file.items { index[item.source.name] = file.name } }
+        try folder.writeIndex(index)
     }
 
     private func writeConfiguration(_ folder: OutputFolder) throws {
@@ -162,36 +142,4 @@ public struct BF16Conversion {
         let plain = try removingMember("quantization_config", from: text, file: name)
         try folder.write(name) { try $0.write(plain) }
     }
-
-    private func copySmallFiles(_ folder: OutputFolder) throws {
-        let written = [CheckpointSurvey.indexFile, CheckpointSurvey.configurationFile]
-        for (name, size) in try checkpoint.folder.regularFiles()
-        where !name.hasSuffix(".safetensors") && !name.hasPrefix(".") && !written.contains(name)
-            && size <= BF16Conversion.maximumCopiedFile
-        {
-            guard let bytes = try checkpoint.folder.read(name) else { continue }
-            try folder.write(name) { try $0.write(bytes) }
-        }
-    }
-}
-
-/// The text of a JSON object without one of its members; all other bytes stay as they are.
-func removingMember(_ name: String, from text: [UInt8], file: String) throws -> [UInt8] {
-    var scanner = JSONScanner(text, file: file)
-    var members: [(key: String, range: Range<Int>)] = []
-    try scanner.object { scanner, key in
-        let start = scanner.keyStart
-        _ = try scanner.value()
-        members.append((key, start..<scanner.position))
-    }
-    guard let index = members.firstIndex(where: { $0.key == name }) else { return text }
-    // The comma before the member goes with it, or, for the first member, the one behind it.
-    let cut =
-        if index > 0 {
-            members[index - 1].range.upperBound..<members[index].range.upperBound
-        } else {
-            members[0].range
-                .lowerBound..<(members.count > 1 ? members[1].range.lowerBound : members[0].range.upperBound)
-        }
-    return Array(text[..<cut.lowerBound] + text[cut.upperBound...])
 }

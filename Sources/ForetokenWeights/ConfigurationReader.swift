@@ -82,6 +82,20 @@ struct ConfigurationReader {
         }
     }
 
+    /// Three powers of two, or none at all.
+    mutating func growth(_ key: String) -> GrowthFactors {
+        guard let value = members[key], value != .null else { return .one }
+        if case .object(let object) = value, object.count == 3, case .integer(let hidden) = object["hidden"],
+            case .integer(let experts) = object["experts"], case .integer(let layers) = object["layers"],
+            let factors = GrowthFactors(hidden: hidden, experts: experts, layers: layers)
+        {
+            return factors
+        }
+        let limit = GrowthFactors.maximum
+        return mismatch(
+            key, "hidden, experts and layers, each a power of two up to \(limit)", value, instead: .one)
+    }
+
     private mutating func mismatch<Value>(
         _ key: String, _ expected: String, _ found: JSONValue?, instead: Value
     ) -> Value {

@@ -54,6 +54,11 @@ public struct ModelConfiguration: Sendable, Equatable {
     public var bosToken: Int32?
     /// Tokens that end a sequence.
     public var eosTokens: [Int32]
+    /// How the checkpoint was enlarged without changing what it computes (`foretoken_growth`, which only this program
+    /// writes).
+    public var growth: GrowthFactors
+
+    static let growthKey = "foretoken_growth"
 
     /// Reads config.json in the original or the Hugging Face 5 spelling.
     /// - Parameters:
@@ -97,6 +102,7 @@ public struct ModelConfiguration: Sendable, Equatable {
         tiesEmbeddings = reader.flag("tie_word_embeddings", default: false)
         bosToken = reader.tokens("bos_token_id", below: vocabularySize).first
         eosTokens = reader.tokens("eos_token_id", below: vocabularySize)
+        growth = reader.growth(ModelConfiguration.growthKey)
     }
 
     static func parse(_ json: [UInt8], file: String) throws -> JSONValue {
@@ -122,6 +128,11 @@ public struct ModelConfiguration: Sendable, Equatable {
 
     /// Whether a layer has routed experts. Layers from `layerCount` on are the MTP modules' blocks, which have.
     public func isMoE(layer: Int) -> Bool { layer >= denseLayerCount }
+
+    /// Whether a main layer was trained, or is a copy that growth put behind a trained one and that adds nothing.
+    public func isTrained(layer: Int) -> Bool {
+        !isMoE(layer: layer) || layer >= layerCount || (layer - denseLayerCount).isMultiple(of: growth.layers)
+    }
 
     /// Width of a head's query and key: unrotated and rotated part.
     public var queryDimension: Int { nopeDimension + ropeDimension }

@@ -8,8 +8,8 @@ final class OutputFolder {
     private let staging: String
     private var isFinished = false
 
-    /// Creates the staging folder beside `destination`, which must not exist.
-    init(_ path: String) throws {
+    /// Creates the staging folder beside `path`, which must not exist and not lie inside `source`.
+    init(_ path: String, outside source: CheckpointFolder) throws {
         var trimmed = path[...]
         while trimmed.count > 1, trimmed.hasSuffix("/") { trimmed.removeLast() }
         destination = String(trimmed)
@@ -23,6 +23,7 @@ final class OutputFolder {
         guard lstat(destination, &status) != 0 else {
             throw CheckpointError("\(destination) exists already", hint: "name a folder that does not exist yet")
         }
+        try OutputFolder.require(parent, outside: source)
         staging = "\(parent)/.\(name).foretoken-\(getpid())"
         guard mkdir(staging, 0o755) == 0 else {
             let code = errno
@@ -31,6 +32,22 @@ final class OutputFolder {
             }
             throw CheckpointError("the folder \(parent) does not exist", hint: "create it first", kind: .missingPath)
         }
+    }
+
+    /// A checkpoint inside another would be copied or deleted with it.
+    private static func require(_ parent: String, outside source: CheckpointFolder) throws {
+        guard case .directory(let directory) = source, let inner = resolved(parent), let outer = resolved(directory),
+            "\(inner)/".hasPrefix(outer == "/" ? outer : "\(outer)/")
+        else { return }
+        throw CheckpointError(
+            "the new folder would lie inside \(directory), which is being read", hint: "name a folder outside of it")
+    }
+
+    /// The path without symbolic links; nil when it leads nowhere.
+    private static func resolved(_ path: String) -> String? {
+        guard let real = realpath(path, nil) else { return nil }
+        defer { free(real) }
+        return String(cString: real)
     }
 
     deinit {

@@ -21,6 +21,8 @@ extension EngineTests {
             ["generate", "a", "--model", "/no/such/folder"], ["inspect", "/no/such/folder"], ["score"],
             ["score", "a", "--seed", "1"], ["score", "a", "--context", "1"], ["score", "a", "--json", "--per-token"],
             ["convert", "--to", "bf16", "/no/such/folder", "/no/such/place"], ["convert", "--to", "png", "a", "b"],
+            ["convert", "a", "b"], ["convert", "--grow", "hidden=3", "b"], ["convert", "--grow", "1gb"],
+            ["convert", "--grow", "1gb", "--to", "bf16", "a", "b"], ["convert", "--grow", "1gb", "a", "b", "c"],
         ])
         func theCommandLineAloneIsWrong(arguments: [String]) throws {
             try expect(2, Command(arguments).finish())

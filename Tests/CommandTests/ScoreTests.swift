@@ -151,5 +151,19 @@ extension EngineTests {
             #expect(answer.status == 0)
             #expect(try Command.run("convert", "--to", "bf16", Fixtures.demoModel, destination).status == 65)
         }
+
+        @Test func grownWeightsGiveTheSameAnswer() throws {
+            let folder = try TemporaryFolder()
+            let destination = folder.path + "/grown"
+            let outcome = try Command.run("convert", "--grow", "hidden=2,experts=2,layers=2", destination)
+            #expect(outcome.status == 0, "\(outcome.errors)")
+            #expect(outcome.errors.contains("11 layers") && outcome.errors.contains("an MTP step"))
+            let arguments = ["generate", prompt, "--max-tokens", "24", "--draft", "2"]
+            let answer = try Command(arguments, environment: ["FORETOKEN_MODEL": destination]).finish()
+            #expect(answer.status == 0)
+            #expect(try answer.output == Command(arguments).finish().output)
+            let inside = try Command.run("convert", "--grow", "layers=2", destination, destination + "/again")
+            #expect(inside.status == 65 && inside.errors.contains("inside"))
+        }
     }
 }

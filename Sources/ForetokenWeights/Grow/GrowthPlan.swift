@@ -1,0 +1,189 @@
+/// Lists the tensors of an enlarged checkpoint, in the order of the layers, and notes what cannot be enlarged.
+///
+/// Let x' be the residual stream x repeated G times. Every row that writes to the stream is repeated, so x' stays of that
+/// form; mean(x'²) = mean(x²), so RMSNorm with its weight repeated gives the norm of x repeated; and W' = [W … W] / G
+/// applied to that is W applied to the norm of x. Experts' neurons are repeated in the same way between `up` and `down`.
+struct GrowthPlan {
+    private let factors: GrowthFactors
+    private let configuration: ModelConfiguration
+    private let files: [String]
+    private(set) var tensors: [GrownTensor] = []
+    private(set) var problems: [CheckpointError] = []
+
+    /// Where the tensors of one block go and what becomes of them there.
+    private struct Place {
+        let oldPrefix: String
+        let newPrefix: String
+        var module: Int?
+        /// Whether the block's outputs become zero, so that it adds nothing to the residual stream.
+        var isSilent = false
+        var role = GrownTensor.Role.shared
+
+        func name(_ old: String) -> String { newPrefix + old.dropFirst(oldPrefix.count) }
+
+        func with(_ role: GrownTensor.Role) -> Place {
+            var place = self
+            place.role = role
+            return place
+        }
+    }
+
+    /// How one matrix grows.
+    private struct Rule {
+        var rowCopies = 1
+        var columnCopies = 1
+        /// Whether repeated columns add up and must be divided.
+        var divides = true
+        var parts = 1
+    }
+
+    init(_ layout: WeightLayout, _ configuration: ModelConfiguration, _ factors: GrowthFactors, files: [String]) {
+        self.factors = factors
+        self.configuration = configuration
+        self.files = files
+        let main = Place(oldPrefix: "", newPrefix: "")
+        matrix(layout.embedding, repeatsInput(divides: false), main.with(.embedding))
+        for (index, layer) in layout.layers.enumerated() {
+            for copy in 0..<copies(of: index) {
+                self.layer(layer, layerPlace(index, firstIndex(of: index) + copy, isSilent: copy > 0))
+            }
+        }
+        norm(layout.finalNorm, main)
+        // A tied head would have to be the embedding and the embedding divided by G at once.
+        let head = Place(
+            oldPrefix: configuration.tiesEmbeddings ? "model.embed_tokens" : "lm_head", newPrefix: "lm_head",
+            role: .head)
+        matrix(layout.head, repeatsInput(), head)
+        for (index, module) in layout.mtp.enumerated() {
+            let old = configuration.layerCount + index
+            var place = layerPlace(old, firstIndex(of: old), isSilent: false)
+            place.module = index
+            self.module(module, place)
+        }
+    }
+
+    /// Main layers of the result.
+    var layerCount: Int { firstIndex(of: configuration.layerCount) }
+
+    private func copies(of layer: Int) -> Int { configuration.isMoE(layer: layer) ? factors.layers : 1 }
+
+    /// New number of a layer, or the first one where it becomes several; MTP blocks follow the main layers.
+    private func firstIndex(of layer: Int) -> Int {
+        let plain = min(layer, configuration.denseLayerCount)
+        let modules = max(0, layer - configuration.layerCount)
+        return plain + (layer - plain - modules) * factors.layers + modules
+    }
+
+    private func layerPlace(_ old: Int, _ new: Int, isSilent: Bool) -> Place {
+        Place(oldPrefix: "model.layers.\(old).", newPrefix: "model.layers.\(new).", isSilent: isSilent)
+    }
+
+    // MARK: Blocks
+
+    private mutating func layer(_ layer: LayerSource, _ place: Place) {
+        let attention = layer.attention
+        norm(attention.inputNorm, place)
+        if let queryDown = attention.queryDown, let queryNorm = attention.queryNorm {
+            matrix(queryDown, repeatsInput(), place)
+            copy(queryNorm, place)
+            matrix(attention.query, Rule(), place)
+        } else {
+            matrix(attention.query, repeatsInput(), place)
+        }
+        matrix(attention.latentDown, repeatsInput(), place)
+        copy(attention.latentNorm, place)
+        matrix(attention.latentUp, Rule(), place)
+        matrix(attention.output, Rule(rowCopies: factors.hidden), place, isOutput: true)
+        norm(layer.feedForwardNorm, place)
+        switch layer.feedForward {
+        case .dense(let mlp): self.mlp(mlp, widthCopies: 1, place)
+        case .moe(let router, let bias, let experts, let shared):
+            matrix(router, repeatsInput(), place)
+            copy(bias, place)
+            for expert in experts { mlp(expert, widthCopies: factors.experts, place.with(.expert)) }
+            if let shared { mlp(shared, widthCopies: factors.experts, place) }
+        }
+    }
+
+    private mutating func mlp(_ mlp: MLPSource, widthCopies: Int, _ place: Place) {
+        let inward = Rule(rowCopies: widthCopies, columnCopies: factors.hidden)
+        matrix(mlp.gate, inward, place)
+        matrix(mlp.up, inward, place)
+        matrix(mlp.down, Rule(rowCopies: factors.hidden, columnCopies: widthCopies), place, isOutput: true)
+    }
+
+    private mutating func module(_ module: MTPSource, _ place: Place) {
+        norm(module.embeddingNorm, place)
+        norm(module.hiddenNorm, place)
+        matrix(module.projection, Rule(rowCopies: factors.hidden, columnCopies: factors.hidden, parts: 2), place)
+        layer(module.block, place)
+        norm(module.headNorm, place)
+        if let embedding = module.embedding {
+            matrix(embedding, repeatsInput(divides: false), place.with(.embedding))
+        }
+        if let head = module.head { matrix(head, repeatsInput(), place.with(.head)) }
+    }
+
+    // MARK: Tensors
+
+    /// The rule of a matrix whose columns belong to the residual stream.
+    private func repeatsInput(divides: Bool = true) -> Rule { Rule(columnCopies: factors.hidden, divides: divides) }
+
+    private mutating func norm(_ tensor: TensorInfo, _ place: Place) {
+        add(tensor, repeatsInput(divides: false), place, isZero: false)
+    }
+
+    private mutating func copy(_ tensor: TensorInfo, _ place: Place) { add(tensor, Rule(), place, isZero: false) }
+
+    private mutating func matrix(_ source: LinearSource, _ rule: Rule, _ place: Place, isOutput: Bool = false) {
+        // Scales must stay above zero, so a silent FP8 matrix has codes of zero and the scales it would have anyway.
+        add(source.weight, rule, place, isZero: isOutput && place.isSilent, divides: source.scale == nil)
+        guard let scale = source.scale else { return }
+        guard let rows = blockCopies(source.rows, parts: 1, copies: rule.rowCopies) else {
+            return refuse(source.weight, "\(source.rows) rows")
+        }
+        guard let columns = blockCopies(source.columns, parts: rule.parts, copies: rule.columnCopies) else {
+            let width = "\(source.columns / rule.parts) columns"
+            return refuse(source.weight, rule.parts == 1 ? width : "\(rule.parts) times \(width)")
+        }
+        let blocks = Rule(rowCopies: rows.copies, columnCopies: columns.copies, parts: columns.parts)
+        add(scale, blocks, place, isZero: false, divisor: rule.divides ? rule.columnCopies : 1)
+    }
+
+    private mutating func add(
+        _ source: TensorInfo, _ rule: Rule, _ place: Place, isZero: Bool, divides: Bool = true, divisor: Int? = nil
+    ) {
+        do {
+            tensors.append(
+                try GrownTensor(
+                    name: place.name(source.name), source: source, rowCopies: rule.rowCopies,
+                    columnCopies: rule.columnCopies, parts: rule.parts,
+                    divisor: divisor ?? (divides && rule.divides ? rule.columnCopies : 1), isZero: isZero,
+                    role: place.role, module: place.module))
+        } catch let error as CheckpointError {
+            problems.append(error)
+        } catch {
+            problems.append(CheckpointError("\(error)"))
+        }
+    }
+
+    // MARK: FP8 blocks
+
+    /// How the scales along a dimension are repeated when each of the `parts` of its `size` elements is repeated `copies`
+    /// times. Elements of one block share a scale wherever they go; of several blocks, all must be full, so that every
+    /// copy starts with a block. nil when they are not.
+    private func blockCopies(_ size: Int, parts: Int, copies: Int) -> (parts: Int, copies: Int)? {
+        let block = TensorResolver.scaleBlock
+        if copies == 1 { return (1, 1) }
+        if size <= block { return (1, (size * copies + block - 1) / block) }
+        return (size / parts).isMultiple(of: block) ? (parts, copies) : nil
+    }
+
+    private mutating func refuse(_ weight: TensorInfo, _ what: String) {
+        problems.append(
+            CheckpointError(
+                "\(files[weight.file]): tensor \(shown(weight.name)) cannot be repeated",
+                expected: "FP8 widths of at most 128 or a multiple of 128", found: what,
+                hint: "convert the checkpoint first: foretoken convert --to bf16"))
+    }
+}

@@ -1,0 +1,49 @@
+/// The text of a JSON object without one of its members; all other bytes stay as they are.
+func removingMember(_ name: String, from text: [UInt8], file: String) throws -> [UInt8] {
+    let members = try memberRanges(of: text, file: file)
+    guard let index = members.firstIndex(where: { $0.key == name }) else { return text }
+    // The comma before the member goes with it, or, for the first member, the one behind it.
+    let cut =
+        if index > 0 {
+            members[index - 1].range.upperBound..<members[index].range.upperBound
+        } else {
+            members[0].range
+                .lowerBound..<(members.count > 1 ? members[1].range.lowerBound : members[0].range.upperBound)
+        }
+    return Array(text[..<cut.lowerBound] + text[cut.upperBound...])
+}
+
+/// The text of a JSON object, not empty, with other values for some members; new ones follow the last. All other bytes
+/// stay as they are.
+/// - Parameter values: key → JSON literal.
+func replacingMembers(_ values: [String: String], in text: [UInt8], file: String) throws -> [UInt8] {
+    let members = try memberRanges(of: text, file: file)
+    guard let last = members.last else { throw CheckpointError("\(file): the JSON object is empty") }
+    func literal(_ key: String) -> String { "\(quotedJSON(key)): \(values[key] ?? "null")" }
+    let known = Set(members.map(\.key))
+    // The separation of the last two members, such as a comma, a line break and two spaces, suits new ones too.
+    let separator =
+        members.count > 1
+        ? text[members[members.count - 2].range.upperBound..<last.range.lowerBound] : [UInt8(ascii: ",")]
+    var result: [UInt8] = []
+    var position = 0
+    for member in members where values[member.key] != nil {
+        result += text[position..<member.range.lowerBound] + Array(literal(member.key).utf8)
+        position = member.range.upperBound
+    }
+    result += text[position..<max(position, last.range.upperBound)]
+    for key in values.keys.sorted() where !known.contains(key) { result += separator + Array(literal(key).utf8) }
+    return result + text[last.range.upperBound...]
+}
+
+/// Where the members of a JSON object lie in its text, from the key's first byte to the value's last.
+private func memberRanges(of text: [UInt8], file: String) throws -> [(key: String, range: Range<Int>)] {
+    var scanner = JSONScanner(text, file: file)
+    var members: [(key: String, range: Range<Int>)] = []
+    try scanner.object { scanner, key in
+        let start = scanner.keyStart
+        _ = try scanner.value()
+        members.append((key, start..<scanner.position))
+    }
+    return members
+}

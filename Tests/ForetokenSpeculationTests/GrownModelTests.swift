@@ -1,0 +1,147 @@
+import ForetokenModel
+import ForetokenSpeculation
+import ForetokenTestSupport
+import ForetokenWeights
+import Testing
+
+/// Remembers which experts each position used in each layer.
+private final class RoutingRecord: StepObserver {
+    struct Site: Hashable {
+        let layer: Int
+        let position: Int
+    }
+
+    private(set) var experts: [Site: [Int32]] = [:]
+
+    var wantsValues: Bool { false }
+
+    func saw(_ site: StepSite, _ rows: StepRows) {}
+
+    func routed(layer: Int, experts: UnsafePointer<Int32>, perRow: Int, count: Int, firstPosition: Int) {
+        for row in 0..<count {
+            self.experts[Site(layer: layer, position: firstPosition + row)] =
+                Array(UnsafeBufferPointer(start: experts + row * perRow, count: perRow))
+        }
+    }
+}
+
+/// Growth changes bytes and shapes, and nothing that comes out.
+@Suite(.serialized)
+struct GrownModelTests {
+    /// What a model does with a prompt.
+    private struct Behaviour: Equatable {
+        var tokens: [Int32] = []
+        /// Every row's drafts, four in a chain.
+        var drafts: [[Int32]] = []
+        var telemetry = Telemetry()
+        /// [position][trained MoE layer], chosen experts.
+        var routing: [[[Int32]]] = []
+    }
+
+    private func behaviour(_ directory: String, prompt: [Int32], tokens count: Int) throws -> Behaviour {
+        let model = try Model.load(directory)
+        let configuration = model.configuration
+        var result = Behaviour()
+        let head = try model.makeMTPHead(context: 256)
+        let generator = try Generator(model: model, capacity: 256)
+        var request = GenerationRequest(prompt: prompt)
+        request.maximumTokens = count
+        request.draft = head == nil ? .off : .fixed(3)
+        let generated = try generator.generate(request)
+        result.tokens = generated.tokens
+        result.telemetry = generated.telemetry
+
+        let text = prompt + generated.tokens
+        let verifier = try model.makeVerifier(context: text.count)
+        let record = RoutingRecord()
+        verifier.observer = record
+        text.withUnsafeBufferPointer { text in
+            for position in 0..<text.count - 1 {
+                verifier.forward(text.baseAddress! + position, count: 1)
+                guard let head else { continue }
+                head.observe(
+                    verifier.hidden(row: 0), stride: verifier.hiddenStride, count: 1, firstRow: position)
+                head.catchUp(text.baseAddress!, known: position + 2)
+                guard position > head.moduleCount else { continue }
+                result.drafts.append(drafts(head, at: position + 2, vocabulary: configuration.vocabularySize))
+            }
+        }
+        let layers = (configuration.denseLayerCount..<configuration.layerCount).filter(configuration.isTrained)
+        result.routing = (0..<text.count - 1).map { position in
+            layers.compactMap { record.experts[RoutingRecord.Site(layer: $0, position: position)] }
+        }
+        return result
+    }
+
+    private func drafts(_ head: MTPHead, at position: Int, vocabulary: Int) -> [Int32] {
+        let rule = DrawRule(inverseTemperature: 0, limit: vocabulary, seed: 0)
+        return (0..<4).map { index in
+            let token = head.drawDraft(rule: rule, position: position + index, wantsConfidence: false).token
+            if index < 3 { head.advance(token) }
+            return token
+        }
+    }
+
+    private func expectSame(_ source: String, _ text: String, prompt: [Int32], tokens: Int) throws {
+        let folder = try TemporaryFolder()
+        let factors = try #require(GrowthFactors(text))
+        try Growth(Checkpoint(directory: source), by: factors).write(to: folder.path + "/out")
+        let original = try behaviour(source, prompt: prompt, tokens: tokens)
+        let grown = try behaviour(folder.path + "/out", prompt: prompt, tokens: tokens)
+        #expect(grown.tokens == original.tokens)
+        #expect(grown.drafts == original.drafts)
+        #expect(grown.telemetry == original.telemetry)
+        #expect(grown.routing == original.routing)
+        #expect(original.routing.allSatisfy { !$0.isEmpty })
+    }
+
+    @Test(arguments: ["hidden=2,experts=2,layers=2", "hidden=4", "experts=4", "layers=4"])
+    func theDemonstrationModel(factors: String) throws {
+        let prompt: [Int32] = [0, 1043, 445, 1336, 517, 473, 386, 274, 3275, 15, 3878, 1035, 625, 477]
+        try expectSame(Fixtures.demoModel, factors, prompt: prompt, tokens: 96)
+    }
+
+    /// Drafting rounds the hidden state to INT8 in groups of 128. With MTP modules the hidden size therefore divides 128 or is
+    /// a multiple of it: repeated otherwise, it would be cut into other groups.
+    private static let shapes: [TinyGeometry] = [
+        TinyGeometry {
+            $0.hidden = 128
+            $0.mtpModules = 2
+        },
+        TinyGeometry {
+            $0.storage = .mixed
+            $0.hidden = 128
+            $0.tiedHead = true
+        },
+        TinyGeometry {
+            $0.storage = .bf16
+            $0.hidden = 256
+            $0.mtpCopies = false
+        },
+        TinyGeometry {
+            $0.storage = .f16
+            $0.hidden = 64
+        },
+        TinyGeometry {
+            $0.storage = .f32
+            $0.mtpModules = 0
+            $0.queryRank = nil
+            $0.sharedExperts = 0
+        },
+    ]
+
+    @Test(arguments: shapes.indices)
+    func smallModelsOfEveryFormat(index: Int) throws {
+        var model = TinyModel(Self.shapes[index], seed: 11)
+        // The smallest F16 values cannot be halved exactly; growth refuses them.
+        for index in model.tensors.indices where model.tensors[index].type == .f16 {
+            let tensor = model.tensors[index]
+            model.tensors[index] = StoredTensor(
+                name: tensor.name, .f16, shape: tensor.shape, values: tensor.values.map { abs($0) < 0x1p-12 ? 0 : $0 })
+        }
+        let source = try TemporaryFolder()
+        try model.write(to: source, shards: 2)
+        let prompt: [Int32] = (0..<20).map { $0 * 7 % 96 }
+        try expectSame(source.path, "hidden=2,experts=4,layers=2", prompt: prompt, tokens: 32)
+    }
+}
