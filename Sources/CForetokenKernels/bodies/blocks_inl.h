@@ -1,0 +1,35 @@
+// Blocks of the integer formats, the same for every instruction set.
+#ifndef FORETOKEN_BLOCKS_INL_H
+#define FORETOKEN_BLOCKS_INL_H
+
+#include "foretoken_kernels.h"
+#include "vector_inl.h"
+
+enum {
+    FT_SCALE_BYTES = 2 * FORETOKEN_PANEL_ROWS,  // BF16, one a row, at a block's start
+    FT_QUAD_BYTES = 4 * FORETOKEN_PANEL_ROWS,   // 32 rows of four bytes: four INT8 columns or eight INT4 ones
+};
+
+FT_INLINE bool is_integer_format(int format) {
+    return format == FORETOKEN_INT8 || format == FORETOKEN_INT4;
+}
+
+/// Columns of one block.
+FT_INLINE int32_t block_columns(int format) {
+    return format == FORETOKEN_INT8 ? 64 : 32;
+}
+
+/// Columns that lie together in 32 × 4 bytes.
+FT_INLINE int32_t quad_columns(int format) {
+    return format == FORETOKEN_INT8 ? 4 : 8;
+}
+
+FT_INLINE size_t block_bytes(int format) {
+    return FT_SCALE_BYTES + (size_t)(block_columns(format) / quad_columns(format)) * FT_QUAD_BYTES;
+}
+
+FT_INLINE int32_t block_count(int format, int32_t columns) {
+    return (columns + block_columns(format) - 1) / block_columns(format);
+}
+
+#endif
