@@ -87,7 +87,7 @@ FT_INLINE v8 scale_of8(int format, const float *values, int32_t columns) {
 /// One block from `columns` columns of values; the rest of it becomes zero.
 FT_INLINE void quantise_block(int format, const float *values, int32_t columns, uint8_t *block) {
     uint8_t *codes = block + FT_SCALE_BYTES;
-    memset(codes, format == FORETOKEN_INT8 ? 0 : 0x88, block_bytes(format) - FT_SCALE_BYTES);
+    memset(codes, format == FORETOKEN_INT8 ? 0x80 : 0x88, block_bytes(format) - FT_SCALE_BYTES);
     for (int row = 0; row < FORETOKEN_PANEL_ROWS; row += 8) {
         v8 scale = scale_of8(format, values + row, columns), inverse = inverse8(scale);
         for (int i = 0; i < 8; i++) {
@@ -99,13 +99,12 @@ FT_INLINE void quantise_block(int format, const float *values, int32_t columns, 
                 code8(format, load8(values + k * FORETOKEN_PANEL_ROWS + row), inverse), v8i);
             uint8_t *quad = codes + k / quad_columns(format) * FT_QUAD_BYTES + 4 * row + k % 4;
             for (int i = 0; i < 8; i++) {
-                if (format == FORETOKEN_INT8) {
-                    quad[4 * i] = (uint8_t)code[i];
-                } else if (k % 8 < 4) {
-                    quad[4 * i] = (uint8_t)((quad[4 * i] & 0xF0) | (code[i] + 8));
-                } else {
-                    quad[4 * i] = (uint8_t)((quad[4 * i] & 0x0F) | (code[i] + 8) << 4);
+                uint8_t stored = (uint8_t)(code[i] + block_offset(format));
+                if (format == FORETOKEN_INT4) {
+                    stored = k % 8 < 4 ? (quad[4 * i] & 0xF0) | stored
+                                       : (uint8_t)((quad[4 * i] & 0x0F) | stored << 4);
                 }
+                quad[4 * i] = stored;
             }
         }
     }

@@ -24,6 +24,11 @@ FT_INLINE int32_t quad_columns(int format) {
     return format == FORETOKEN_INT8 ? 4 : 8;
 }
 
+/// Codes are kept with this added, as unsigned numbers.
+FT_INLINE int32_t block_offset(int format) {
+    return format == FORETOKEN_INT8 ? 128 : 8;
+}
+
 FT_INLINE size_t block_bytes(int format) {
     return FT_SCALE_BYTES + (size_t)(block_columns(format) / quad_columns(format)) * FT_QUAD_BYTES;
 }

@@ -58,10 +58,8 @@ static void decode_columns(const foretoken_matrix *w, int32_t panel, int32_t beg
 FT_INLINE v8 block_codes8(int format, const uint8_t *block, int32_t k, int slot) {
     v8u bytes;
     memcpy(&bytes, block + FT_SCALE_BYTES + k / quad_columns(format) * FT_QUAD_BYTES + 4 * slot, sizeof bytes);
-    int shift = 8 * (k % 4);
-    v8i code = format == FORETOKEN_INT8 ? (v8i)(bytes << (24 - shift)) >> 24
-                                        : (v8i)(bytes >> (shift + k % 8 / 4 * 4) & 15u) - 8;
-    return __builtin_convertvector(code, v8);
+    uint32_t mask = format == FORETOKEN_INT8 ? 255 : 15, shift = 8 * (k % 4) + k % quad_columns(format) / 4 * 4;
+    return __builtin_convertvector((v8i)(bytes >> shift & mask) - block_offset(format), v8);
 }
 
 /// The same as `decode_columns` for an integer format.

@@ -1,6 +1,13 @@
 // Products with the integer formats: activations are quantised too, and integer dot products, exact in any order, do the
 // work. AVX2 multiplies 32 pairs of bytes at a time, four times as many as floats, so that several rows still keep up with
-// the memory.
+// the memory. Weight codes have an offset that makes them unsigned, as the byte product wants one factor; with activations
+// up to ±63 (INT8) or ±127 (INT4) its 16-bit sums cannot saturate:
+//
+//   INT8    2 products ·  255 · 63  = 32130 < 2^15
+//   INT4   16 products ·   15 · 127 = 30480 < 2^15
+//
+// Seven bits are no coarse choice: the published model itself was made to run with activations rounded to e4m3, whose
+// error is about twice as large.
 //
 // A call quantises its rows once, a segment of columns at a time, and walks each panel's segment in groups of 128 columns.
 // A group's weights (2.3 or 4.2 KiB) stay in L1 while all rows pass over them in blocks whose sums fit the registers.
@@ -16,20 +23,22 @@ typedef struct {
     int32_t from;  // the segment's first column; -1: nothing is held
     _Alignas(64) int8_t codes[MAX_ROWS][SEGMENT];
     float scales[MAX_ROWS][SEGMENT / GROUP];
-    /// -8 times the sum of the codes of each 32 columns: what the offset of INT4 codes adds, to be taken away.
+    /// Per block of the weights: the sum of the codes times what the weights' offset adds, to be taken away.
     int32_t corrections[MAX_ROWS][SEGMENT_BLOCKS];
 } quantised_rows;
 
 /// Quantises columns [from, from + columns) unless they are held already.
-static void quantise_segment(const float *const *x, int rows, int32_t from, int32_t columns, quantised_rows *out) {
+static void quantise_segment(int format, const float *const *x, int rows, int32_t from, int32_t columns,
+                             quantised_rows *out) {
     if (out->from == from) return;
     out->from = from;
+    const int32_t width = block_columns(format);
     for (int r = 0; r < rows; r++) {
-        FT_ISA(quantise_row)(x[r] + from, columns, out->codes[r], out->scales[r]);
-        for (int32_t b = 0; 32 * b < columns; b++) {
+        quantise_to(format == FORETOKEN_INT8 ? 63 : 127, x[r] + from, columns, out->codes[r], out->scales[r]);
+        for (int32_t b = 0; b < block_count(format, columns); b++) {
             int32_t sum = 0;
-            for (int k = 0; k < 32; k++) sum += out->codes[r][32 * b + k];
-            out->corrections[r][b] = -8 * sum;
+            for (int32_t k = 0; k < width; k++) sum += out->codes[r][width * b + k];
+            out->corrections[r][b] = -block_offset(format) * sum;
         }
     }
 }
@@ -53,8 +62,8 @@ FT_INLINE void integer_group(int format, int rows, int vectors, int slot, const 
         FT_UNROLL for (int v = 0; v < vectors; v++) {
             v8 scale = block_scale8(weights, slot + 8 * v);
             FT_UNROLL for (int r = 0; r < rows; r++) {
-                if (format == FORETOKEN_INT4) sums[r][v] += x->corrections[row + r][column / 32 + b];
-                v8 term = __builtin_convertvector(sums[r][v], v8) * scale;
+                v8i sum = sums[r][v] + x->corrections[row + r][column / block_columns(format) + b];
+                v8 term = __builtin_convertvector(sum, v8) * scale;
                 inner[r][v] = b == 0 ? term : inner[r][v] + term;
             }
         }
@@ -134,7 +143,7 @@ static void integer_totals(const foretoken_matrix *const *w, int matrices, int32
     memset(totals, 0, sizeof(float) * PANEL * (size_t)(matrices * count * rows));
     for (int32_t from = 0; from < shape->columns; from += SEGMENT) {
         int32_t columns = shape->columns - from < SEGMENT ? shape->columns - from : SEGMENT;
-        quantise_segment(x, rows, from, columns, quantised);
+        quantise_segment(shape->format, x, rows, from, columns, quantised);
         for (int m = 0; m < matrices; m++) {
             for (int32_t p = 0; p < count; p++) {
                 const uint8_t *panel = integer_panel(w[m], first + p);

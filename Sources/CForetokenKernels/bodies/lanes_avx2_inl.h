@@ -111,7 +111,7 @@ FT_INLINE __m256i spread_codes(const int8_t *codes) {
     return _mm256_set1_epi32(four);
 }
 
-/// 64 columns of INT8 codes, as `draft_group` multiplies them.
+/// 64 columns of INT8 codes.
 FT_INLINE void int8_sums(int rows, int vectors, const uint8_t *codes, const int8_t *const *x, v8i (*sums)[4]) {
     const __m256i ones = _mm256_set1_epi16(1);
     __m256i acc[INTEGER_ROWS][4];
@@ -124,9 +124,9 @@ FT_INLINE void int8_sums(int rows, int vectors, const uint8_t *codes, const int8
             w[v] = _mm256_loadu_si256((const __m256i *)(codes + (size_t)quad * FT_QUAD_BYTES) + v);
         }
         FT_UNROLL for (int r = 0; r < rows; r++) {
-            __m256i input = spread_codes(x[r] + 4 * quad), magnitude = _mm256_abs_epi8(input);
+            __m256i input = spread_codes(x[r] + 4 * quad);
             FT_UNROLL for (int v = 0; v < vectors; v++) {
-                __m256i pairs = _mm256_maddubs_epi16(magnitude, _mm256_sign_epi8(w[v], input));
+                __m256i pairs = _mm256_maddubs_epi16(w[v], input);
                 acc[r][v] = _mm256_add_epi32(acc[r][v], _mm256_madd_epi16(pairs, ones));
             }
         }
@@ -136,8 +136,7 @@ FT_INLINE void int8_sums(int rows, int vectors, const uint8_t *codes, const int8
     }
 }
 
-/// 32 columns of INT4 codes, which are unsigned here, so that they can be the byte product's unsigned factor as they are.
-/// A 16-bit sum takes eight products of pairs, 16 · 15 · 127 = 30480 at most.
+/// 32 columns of INT4 codes: a 16-bit sum takes the eight pairs of a whole block.
 FT_INLINE void int4_sums(int rows, int vectors, const uint8_t *codes, const int8_t *const *x, v8i (*sums)[4]) {
     const __m256i mask = _mm256_set1_epi8(15);
     __m256i acc[INTEGER_ROWS][4];
@@ -166,7 +165,7 @@ FT_INLINE void int4_sums(int rows, int vectors, const uint8_t *codes, const int8
     }
 }
 
-/// Σ code · x over one block, in sums[r][v] lane i for weight row slot + 8 v + i. INT4 codes count from 0 to 15 here.
+/// Σ (code + offset) · x over one block, in sums[r][v] lane i for weight row slot + 8 v + i.
 FT_INLINE void block_sums(int format, int rows, int vectors, int slot, const uint8_t *codes, const int8_t *const *x,
                           v8i (*sums)[4]) {
     if (format == FORETOKEN_INT8) {

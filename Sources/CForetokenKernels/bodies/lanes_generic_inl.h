@@ -81,7 +81,7 @@ FT_INLINE void draft_group(const int8_t *weights, const int8_t *codes, v8i *sums
 
 enum { INTEGER_ROWS = 4 };
 
-/// Σ code · x over one block, in sums[r][v] lane i for weight row slot + 8 v + i. INT4 codes count from 0 to 15 here.
+/// Σ (code + offset) · x over one block, in sums[r][v] lane i for weight row slot + 8 v + i.
 FT_INLINE void block_sums(int format, int rows, int vectors, int slot, const uint8_t *codes, const int8_t *const *x,
                           v8i (*sums)[4]) {
     for (int v = 0; v < vectors; v++) {
@@ -90,8 +90,7 @@ FT_INLINE void block_sums(int format, int rows, int vectors, int slot, const uin
             v8u bytes;  // four of each row in a lane
             memcpy(&bytes, codes + (size_t)quad * FT_QUAD_BYTES + 4 * slot + 32 * v, sizeof bytes);
             for (int k = 0; k < quad_columns(format); k++) {
-                v8i w = format == FORETOKEN_INT8 ? (v8i)(bytes << (24 - 8 * k)) >> 24
-                                                 : (v8i)(bytes >> (8 * (k % 4) + 4 * (k / 4)) & 15u);
+                v8i w = (v8i)(bytes >> (8 * (k % 4) + 4 * (k / 4)) & (format == FORETOKEN_INT8 ? 255u : 15u));
                 for (int r = 0; r < rows; r++) sums[r][v] += w * (int32_t)x[r][quad_columns(format) * quad + k];
             }
         }

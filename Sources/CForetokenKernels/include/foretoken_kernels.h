@@ -27,7 +27,7 @@ typedef enum foretoken_format {
     FORETOKEN_FP8 = 3,  // e4m3fn
     // The integer formats are made at load time, in blocks of columns that carry their own scales, BF16 [32 rows]. A
     // weight is code × scale; columns past the end are zero.
-    FORETOKEN_INT8 = 4,  // blocks of 64 columns: scales, then codes -127...127, [16][32 rows][4 columns]
+    FORETOKEN_INT8 = 4,  // blocks of 64 columns: scales, then codes -127...127 as code + 128, [16][32 rows][4 columns]
     FORETOKEN_INT4 = 5,  // blocks of 32 columns: scales, then codes -8...7 as code + 8, [4][32 rows][4 bytes]; byte j
                          // holds columns j (low half) and j + 4 (high half) of eight
 } foretoken_format;
@@ -96,7 +96,8 @@ typedef struct foretoken_kernels {
     /// ascending k. Other formats: total ← fma(w, x, total) over ascending k. `add` adds the finished total to y once.
     /// The generic table rounds between product and sum. FP8: NaN codes must have been refused before (they read as
     /// ±480); the bits are the formula's for activations that are 0 or 2^-61 ≤ |x| < 2^63 and for scales below 2^70.
-    /// Integer formats take x as `quantise_row` gives it, codes q and a scale t for each group of 128 columns:
+    /// Integer formats take x as codes q and a scale t for each group of 128 columns, as `quantise_row` gives it but with
+    /// amax / 63 for INT8:
     /// total ← total + t_g · inner_g over ascending groups, inner_g = Σ s_b · (Σ_k w q) over the group's blocks b in
     /// ascending order, from the first term. The sums over k are exact, the rest is rounded after each operation: these
     /// formats have the same bits in every table.
