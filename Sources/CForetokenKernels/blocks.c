@@ -66,7 +66,7 @@ FT_INLINE v8 scale_of8(int format, const float *values, int32_t columns) {
         v8 value = load8(values + k * FORETOKEN_PANEL_ROWS);
         largest = select8(magnitude8(value) > magnitude8(largest), value, largest);
     }
-    if (format == FORETOKEN_INT8) return bfloat_rounded8(magnitude8(largest) * splat8(1.0f / 127), true);
+    if (format == FORETOKEN_INT8) return bfloat_rounded8(magnitude8(largest) / splat8(127), true);
 
     v8 best = splat8(0), least = splat8(INFINITY);
     // Relative values keep the squares away from the ends of the exponent range.

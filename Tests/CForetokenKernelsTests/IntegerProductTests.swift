@@ -80,11 +80,11 @@ private let columnCounts = [1, 7, 31, 33, 65, 127, 128, 129, 576, 2048, 2150]
     @Test(arguments: Table.reachable, IntegerFormat.allCases)
     func largestCodesDoNotSaturate(table: Table, format: IntegerFormat) {
         let columns = 256
-        for weight: Float in [1, -1] {
+        // Values whose scale is exact in BF16; a lone -8 beside +7 makes INT4 use both of its ends.
+        let (low, high): (Float, Float) = format == .int8 ? (-127, 127) : (-8, 7)
+        for weight in [low, high] {
             let values = (0..<32 * columns).map { i in
-                // A lone -1 beside +7/8 makes INT4 use both of its ends.
-                let high: Float = format == .int4 ? 0.875 : 1
-                return i / columns % 3 == 0 ? weight : i / columns % 3 == 1 && i % 32 > 0 ? high : -1
+                i / columns % 3 == 0 ? weight : i / columns % 3 == 1 && i % 32 > 0 ? high : low
             }
             let w = IntegerMatrix(rows: 32, columns: columns, format: format, values: values)
             #expect(w.codes.contains(format == .int8 ? 127 : 7) && w.codes.contains(format == .int8 ? -127 : -8))
@@ -107,7 +107,7 @@ private let columnCounts = [1, 7, 31, 33, 65, 127, 128, 129, 576, 2048, 2150]
             var spoiled = x
             spoiled[300 + 299] = bad
             let y = w.product(table, spoiled, count: 3)
-            #expect(y[40..<80].allSatisfy(\.isNaN))
+            #expect(y[40..<80].allSatisfy { $0.isNaN })
             let good = w.product(table, x, count: 3)
             #expect(y[..<40].bits == good[..<40].bits && y[80...].bits == good[80...].bits)
         }

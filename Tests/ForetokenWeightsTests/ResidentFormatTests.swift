@@ -31,7 +31,7 @@ struct ResidentFormatTests {
     private func tolerance(_ kind: UInt32, _ value: Float, amax: Float) -> Float {
         switch kind {
         case FORETOKEN_INT8.rawValue: amax / 127 * 0.51
-        case FORETOKEN_INT4.rawValue: amax * 0.14
+        case FORETOKEN_INT4.rawValue: amax * 0.24  // cut values
         case FORETOKEN_FP8.rawValue: abs(value) / 15.9 + amax / 448 * 0x1p-9
         default: abs(value) / 255
         }
@@ -96,7 +96,7 @@ struct ResidentFormatTests {
         let stored = try load(model, .stored)
         #expect(try load(model, .fp8).byteCount == stored.byteCount)
         #expect(try load(model, .bf16).byteCount > stored.byteCount)
-        #expect(try load(model, .int4).byteCount < load(model, .int8).byteCount)
+        #expect(try load(model, .int4).byteCount < (try load(model, .int8)).byteCount)
         // q_b_proj [192, 72]: six panels; two blocks of 64 columns, or three of 32.
         let int8 = try load(model, .int8).layers[0].attention.queryUp.matrix.pointee.byteCount
         #expect(int8 == 6 * 2 * 32 * (64 + 2))
