@@ -7,11 +7,19 @@ import Testing
 /// Packing in other formats than the stored one.
 @Suite(.serialized)
 struct ResidentFormatTests {
-    private func load(_ model: TinyModel, _ format: ResidentFormat, threads: Int = 2) throws -> ModelWeights {
-        try withCheckpoint(model.files()) {
+    /// Loads a model for as long as `body` runs: matrices are bare pointers into it.
+    private func load<Result>(
+        _ model: TinyModel, _ format: ResidentFormat, threads: Int = 2, _ body: (ModelWeights) throws -> Result
+    ) throws -> Result {
+        let weights = try withCheckpoint(model.files()) {
             try ModelWeights(
                 checkpoint: $0, layout: try WeightLayout($0), pool: try WorkerPool(threads: threads), format: format)
         }
+        return try withExtendedLifetime(weights) { try body(weights) }
+    }
+
+    private func byteCount(_ model: TinyModel, _ format: ResidentFormat) throws -> Int {
+        try load(model, format) { $0.byteCount }
     }
 
     /// Row-major values of a packed matrix.
@@ -31,7 +39,7 @@ struct ResidentFormatTests {
     private func tolerance(_ kind: UInt32, _ value: Float, amax: Float) -> Float {
         switch kind {
         case FORETOKEN_INT8.rawValue: amax / 127 * 0.51
-        case FORETOKEN_INT4.rawValue: amax * 0.24  // cut values
+        case FORETOKEN_INT4.rawValue: amax * 0.24  // a value that the search cut
         case FORETOKEN_FP8.rawValue: abs(value) / 15.9 + amax / 448 * 0x1p-9
         default: abs(value) / 255
         }
@@ -58,59 +66,68 @@ struct ResidentFormatTests {
     @Test(arguments: TinyGeometry.Storage.allCases, ResidentFormat.allCases)
     func everyMatrixIsNearTheStoredOne(storage: TinyGeometry.Storage, format: ResidentFormat) throws {
         let model = TinyModel(TinyGeometry { $0.storage = storage })
-        let weights = try load(model, format)
         let isExact =
             format == .stored || (storage == .fp8 && format == .fp8) || (storage == .bf16 && format == .bf16)
-        let layer = weights.layers[0].attention
-        check(layer.queryUp, model.values("model.layers.0.self_attn.q_b_proj.weight"), isExact: isExact)
-        check(layer.latentDown, model.values("model.layers.0.self_attn.kv_a_proj_with_mqa.weight"), isExact: isExact)
-        check(layer.output, model.values("model.layers.0.self_attn.o_proj.weight"), isExact: isExact)
-        guard case .moe(let moe) = weights.layers[1].feedForward else {
-            Issue.record("layer 1 has experts")
-            return
+        try load(model, format) { weights in
+            let layer = weights.layers[0].attention
+            check(layer.queryUp, model.values("model.layers.0.self_attn.q_b_proj.weight"), isExact: isExact)
+            check(
+                layer.latentDown, model.values("model.layers.0.self_attn.kv_a_proj_with_mqa.weight"), isExact: isExact)
+            check(layer.output, model.values("model.layers.0.self_attn.o_proj.weight"), isExact: isExact)
+            guard case .moe(let moe) = weights.layers[1].feedForward else {
+                Issue.record("layer 1 has experts")
+                return
+            }
+            check(moe.down[7], model.values("model.layers.1.mlp.experts.7.down_proj.weight"), isExact: isExact)
+            check(moe.gate[0], model.values("model.layers.1.mlp.experts.0.gate_proj.weight"), isExact: isExact)
+            check(weights.head, model.values("lm_head.weight"), isExact: isExact || format == .fp8)
+            // These stay as they are in every format.
+            check(moe.router, model.values("model.layers.1.mlp.gate.weight"), isExact: true)
+            check(weights.embedding, model.values("model.embed_tokens.weight"), isExact: true)
         }
-        check(moe.down[7], model.values("model.layers.1.mlp.experts.7.down_proj.weight"), isExact: isExact)
-        check(moe.gate[0], model.values("model.layers.1.mlp.experts.0.gate_proj.weight"), isExact: isExact)
-        check(weights.head, model.values("lm_head.weight"), isExact: isExact || format == .fp8)
-        // These stay as they are in every format.
-        check(moe.router, model.values("model.layers.1.mlp.gate.weight"), isExact: true)
-        check(weights.embedding, model.values("model.embed_tokens.weight"), isExact: true)
     }
 
     @Test func headsAreWorthMoreBits() throws {
-        let weights = try load(TinyModel(), .int4)
-        #expect(weights.head.matrix.pointee.format == Int32(FORETOKEN_INT8.rawValue))
-        #expect(weights.modules[0].projection.matrix.pointee.format == Int32(FORETOKEN_INT8.rawValue))
-        #expect(weights.layers[0].attention.output.matrix.pointee.format == Int32(FORETOKEN_INT4.rawValue))
-        #expect(weights.format == .int4)
+        try load(TinyModel(), .int4) { weights in
+            #expect(weights.head.matrix.pointee.format == Int32(FORETOKEN_INT8.rawValue))
+            #expect(weights.modules[0].projection.matrix.pointee.format == Int32(FORETOKEN_INT8.rawValue))
+            #expect(weights.layers[0].attention.output.matrix.pointee.format == Int32(FORETOKEN_INT4.rawValue))
+            #expect(weights.format == .int4)
+        }
     }
 
     @Test func tiedHeadsStayOneMatrix() throws {
-        let weights = try load(TinyModel(TinyGeometry { $0.tiedHead = true }), .int8)
-        #expect(weights.head.matrix == weights.embedding.matrix)
-        #expect(weights.head.matrix.pointee.format == Int32(FORETOKEN_BF16.rawValue))
+        try load(TinyModel(TinyGeometry { $0.tiedHead = true }), .int8) { weights in
+            #expect(weights.head.matrix == weights.embedding.matrix)
+            #expect(weights.head.matrix.pointee.format == Int32(FORETOKEN_BF16.rawValue))
+        }
     }
 
     @Test func bytesAreCounted() throws {
         let model = TinyModel()
-        let stored = try load(model, .stored)
-        #expect(try load(model, .fp8).byteCount == stored.byteCount)
-        #expect(try load(model, .bf16).byteCount > stored.byteCount)
-        #expect(try load(model, .int4).byteCount < (try load(model, .int8)).byteCount)
+        let stored = try byteCount(model, .stored)
+        #expect(try byteCount(model, .fp8) == stored)
+        #expect(try byteCount(model, .bf16) > stored)
+        let (int8, int4) = (try byteCount(model, .int8), try byteCount(model, .int4))
+        #expect(int4 < int8)
         // q_b_proj [192, 72]: six panels; two blocks of 64 columns, or three of 32.
-        let int8 = try load(model, .int8).layers[0].attention.queryUp.matrix.pointee.byteCount
-        #expect(int8 == 6 * 2 * 32 * (64 + 2))
-        let int4 = try load(model, .int4).layers[0].attention.queryUp.matrix.pointee.byteCount
-        #expect(int4 == 6 * 3 * 32 * (16 + 2))
+        try load(model, .int8) {
+            #expect($0.layers[0].attention.queryUp.matrix.pointee.byteCount == 6 * 2 * 32 * (64 + 2))
+        }
+        try load(model, .int4) {
+            #expect($0.layers[0].attention.queryUp.matrix.pointee.byteCount == 6 * 3 * 32 * (16 + 2))
+        }
     }
 
     @Test(arguments: [ResidentFormat.int8, .int4])
     func threadsDoNotMatter(format: ResidentFormat) throws {
         let model = TinyModel(TinyGeometry { $0.intermediate = 1000 })
-        let (one, three) = (try load(model, format, threads: 1), try load(model, format, threads: 3))
-        for (a, b) in zip(one.layers, three.layers) {
-            #expect(values(a.attention.output).map(\.bitPattern) == values(b.attention.output).map(\.bitPattern))
+        func bits(threads: Int) throws -> [[UInt32]] {
+            try load(model, format, threads: threads) { weights in
+                weights.layers.map { values($0.attention.output).map(\.bitPattern) }
+            }
         }
+        #expect(try bits(threads: 1) == bits(threads: 3))
     }
 
     @Test(arguments: [ResidentFormat.fp8, .int8, .int4])
@@ -120,7 +137,7 @@ struct ResidentFormatTests {
             let index = try #require(
                 model.tensors.firstIndex { $0.name == "model.layers.1.mlp.experts.3.up_proj.weight" })
             model.tensors[index].bytes.replaceSubrange(20..<22, with: withUnsafeBytes(of: bits) { Array($0) })
-            let text = complaint { _ = try load(model, format) }
+            let text = complaint { try load(model, format) { _ in } }
             #expect(text.contains("experts.3.up_proj") && text.contains(message), "\(text)")
         }
     }
