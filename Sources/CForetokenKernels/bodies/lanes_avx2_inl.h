@@ -119,6 +119,7 @@ FT_INLINE void int8_sums(int rows, int vectors, const uint8_t *codes, const int8
         FT_UNROLL for (int v = 0; v < vectors; v++) acc[r][v] = _mm256_setzero_si256();
     }
     for (int quad = 0; quad < 16; quad++) {
+        fetch_ahead(FORETOKEN_INT8, vectors, codes + (size_t)quad * FT_QUAD_BYTES);
         __m256i w[4];
         FT_UNROLL for (int v = 0; v < vectors; v++) {
             w[v] = _mm256_loadu_si256((const __m256i *)(codes + (size_t)quad * FT_QUAD_BYTES) + v);
@@ -144,6 +145,7 @@ FT_INLINE void int4_sums(int rows, int vectors, const uint8_t *codes, const int8
         FT_UNROLL for (int v = 0; v < vectors; v++) acc[r][v] = _mm256_setzero_si256();
     }
     FT_UNROLL for (int quad = 0; quad < 4; quad++) {
+        fetch_ahead(FORETOKEN_INT4, vectors, codes + (size_t)quad * FT_QUAD_BYTES);
         __m256i low[4], high[4];
         FT_UNROLL for (int v = 0; v < vectors; v++) {
             __m256i bytes = _mm256_loadu_si256((const __m256i *)(codes + (size_t)quad * FT_QUAD_BYTES) + v);
