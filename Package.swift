@@ -69,7 +69,7 @@ let package = Package(
             exclude: ["Fixtures"], swiftSettings: swift),
         .testTarget(
             name: "ForetokenWeightsTests",
-            dependencies: ["ForetokenWeights", "ForetokenHardware", "ForetokenTestSupport"],
+            dependencies: ["ForetokenWeights", "ForetokenHardware", "ForetokenTestSupport", "CForetokenKernels"],
             swiftSettings: swift),
         .testTarget(
             name: "ForetokenTokenizerTests", dependencies: ["ForetokenTokenizer", "ForetokenTestSupport"],

@@ -6,6 +6,7 @@
 
 #define FT_ISA(name) foretoken_##name##_generic
 #include "vector_inl.h"
+#include "blocks_inl.h"
 #include "lanes_generic_inl.h"
 #include "table_inl.h"
 

@@ -12,6 +12,7 @@
 #pragma clang attribute push(__attribute__((target("avx2,fma,f16c,bmi2"))), apply_to = function)
 #define FT_ISA(name) foretoken_##name##_avx2
 #include "vector_inl.h"
+#include "blocks_inl.h"
 #include "lanes_avx2_inl.h"
 #include "table_inl.h"
 #pragma clang attribute pop

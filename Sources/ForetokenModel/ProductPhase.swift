@@ -54,8 +54,9 @@ struct ProductJob: BitwiseCopyable {
 
     /// Relative time of one unit: decoding its weights, then one multiply-add a row.
     var unitCost: Int {
-        let decode = 1 + matrix.pointee.elementBytes
-        return max(1, Int(matrix.pointee.columns) * panelsPerUnit * (decode + Int(rowCount)) * (up == nil ? 1 : 2))
+        let columns = Int(matrix.pointee.columns)
+        let decode = columns + matrix.pointee.panelBytes / Int(FORETOKEN_PANEL_ROWS)
+        return max(1, panelsPerUnit * (decode + columns * Int(rowCount)) * (up == nil ? 1 : 2))
     }
 }
 

@@ -125,6 +125,8 @@ public final class ModelWeights: @unchecked Sendable {
     public let head: Linear
     /// MTP modules in order; empty when the checkpoint has none.
     public let modules: [MTPWeights]
+    /// How the large matrices are kept.
+    public let format: ResidentFormat
     /// Bytes of packed weights in memory, derived copies included.
     public let byteCount: Int
     /// Bytes of copies made for drafting, which the checkpoint does not hold.
@@ -136,22 +138,24 @@ public final class ModelWeights: @unchecked Sendable {
     /// - Parameters:
     ///   - checkpoint: the files.
     ///   - layout: its tensors, names, shapes and types already checked.
+    ///   - format: how the large matrices are kept in memory.
     ///   - reservedBytes: memory the caller will need besides the weights; counted in the fit check.
     ///   - progress: told the fraction done, on the calling thread.
     /// - Throws: `CheckpointError` for unreadable, non-finite or badly scaled weights; `HardwareError` before
     ///   anything is read when weights and `reservedBytes` do not fit.
     public init(
-        checkpoint: Checkpoint, layout: WeightLayout, pool: WorkerPool, reservedBytes: Int = 0,
+        checkpoint: Checkpoint, layout: WeightLayout, pool: WorkerPool, format: ResidentFormat = .stored,
+        reservedBytes: Int = 0,
         progress: @escaping @Sendable (Double) -> Void = { _ in }
     ) throws {
         let configuration = checkpoint.configuration
         let shared = try SharedCopies(checkpoint, layout)
-        var measure = PackingPlan()
+        var measure = PackingPlan(format: format)
         _ = PackedModel(layout, configuration, shared, &measure)
         try MemoryBudget.read().check(
             needed: measure.byteCount + reservedBytes, for: "the weights, caches and scratch of \(checkpoint.label)")
         let arena = try MemoryArena(byteCount: measure.byteCount)
-        var plan = PackingPlan(base: arena.allocate(byteCount: measure.byteCount))
+        var plan = PackingPlan(format: format, base: arena.allocate(byteCount: measure.byteCount))
         let model = PackedModel(layout, configuration, shared, &plan)
         let storedBytes = Double(max(1, plan.storedByteCount))
         try Packer(checkpoint: checkpoint, tasks: plan.tasks) { progress(min(1, Double($0) / storedBytes)) }
@@ -160,6 +164,7 @@ public final class ModelWeights: @unchecked Sendable {
         progress(1)
         self.arena = arena
         self.configuration = configuration
+        self.format = format
         embedding = model.embedding
         layers = model.layers
         finalNorm = model.finalNorm
@@ -183,18 +188,19 @@ private struct PackedModel {
     init(
         _ layout: WeightLayout, _ configuration: ModelConfiguration, _ shared: SharedCopies, _ plan: inout PackingPlan
     ) {
-        embedding = plan.linear(layout.embedding)
+        embedding = plan.linear(layout.embedding, as: .stored)
         layers = layout.layers.map { plan.layer($0, configuration) }
         finalNorm = plan.norm(layout.finalNorm)
-        head = layout.head == layout.embedding ? embedding : plan.linear(layout.head)
+        head = layout.head == layout.embedding ? embedding : plan.linear(layout.head, as: plan.format.forHeads)
         for (source, copies) in zip(layout.mtp, shared.modules) {
-            let moduleHead = copies.head.map { plan.linear($0) } ?? head
+            let moduleHead = copies.head.map { plan.linear($0, as: plan.format.forHeads) } ?? head
             modules.append(
                 MTPWeights(
                     embeddingNorm: plan.norm(source.embeddingNorm), hiddenNorm: plan.norm(source.hiddenNorm),
-                    projection: plan.linear(source.projection), block: plan.layer(source.block, configuration),
+                    projection: plan.linear(source.projection, as: plan.format.forHeads),
+                    block: plan.layer(source.block, configuration),
                     headNorm: plan.norm(source.headNorm),
-                    embedding: copies.embedding.map { plan.linear($0) } ?? embedding, head: moduleHead,
+                    embedding: copies.embedding.map { plan.linear($0, as: .stored) } ?? embedding, head: moduleHead,
                     draftHead: draftHead(of: moduleHead, configuration, &plan)))
         }
     }
@@ -212,8 +218,10 @@ private struct PackedModel {
 extension PackingPlan {
     fileprivate mutating func norm(_ tensor: TensorInfo) -> FloatVector { FloatVector(values: vector(tensor)) }
 
-    fileprivate mutating func linear(_ source: LinearSource) -> Linear {
-        Linear(matrix: table([matrix(source)]))
+    fileprivate mutating func linear(_ source: LinearSource) -> Linear { linear(source, as: format) }
+
+    fileprivate mutating func linear(_ source: LinearSource, as format: ResidentFormat) -> Linear {
+        Linear(matrix: table([matrix(source, as: format)]))
     }
 
     fileprivate mutating func mlp(_ source: MLPSource) -> MLPWeights {
@@ -254,12 +262,12 @@ extension PackingPlan {
         case .dense(let mlp):
             return .dense(self.mlp(mlp))
         case .moe(let router, let bias, let experts, let shared):
-            let gates = experts.map { matrix($0.gate) }
-            let ups = experts.map { matrix($0.up) }
-            let downs = experts.map { matrix($0.down) }
+            let gates = experts.map { matrix($0.gate, as: format) }
+            let ups = experts.map { matrix($0.up, as: format) }
+            let downs = experts.map { matrix($0.down, as: format) }
             return .moe(
                 MoEWeights(
-                    router: linear(router), bias: norm(bias),
+                    router: linear(router, as: .stored), bias: norm(bias),
                     gate: tables(gates), up: tables(ups), down: tables(downs),
                     shared: shared.map { mlp($0) }))
         }

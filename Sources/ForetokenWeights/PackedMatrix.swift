@@ -7,25 +7,25 @@ extension PackedMatrix {
     /// Panels of 32 output rows.
     public var panelCount: Int { (Int(rows) + Int(FORETOKEN_PANEL_ROWS) - 1) / Int(FORETOKEN_PANEL_ROWS) }
 
-    /// Bytes of one element.
-    public var elementBytes: Int { PackedFormat(raw: format).elementBytes }
-
-    /// Bytes of one panel's weights.
-    public var panelBytes: Int { Int(columns) * Int(FORETOKEN_PANEL_ROWS) * elementBytes }
+    /// Bytes of one panel's weights, with an integer format's scales.
+    public var panelBytes: Int { foretoken_panel_size(format, columns) }
 
     /// Bytes that one pass over the matrix reads, scales included.
     public var byteCount: Int { panelCount * (panelBytes + Int(groups) * Int(scale_lanes) * 4) }
 }
 
-/// Element formats that stay as they are in memory.
+/// Formats of matrices in memory: those that can be stored so, and the integer formats, which are made while packing.
 enum PackedFormat {
     case f32, bf16, f16, fp8
+    case int8, int4
 
     init(raw: Int32) {
         switch UInt32(raw) {
         case FORETOKEN_FP8.rawValue: self = .fp8
         case FORETOKEN_BF16.rawValue: self = .bf16
         case FORETOKEN_F16.rawValue: self = .f16
+        case FORETOKEN_INT8.rawValue: self = .int8
+        case FORETOKEN_INT4.rawValue: self = .int4
         default: self = .f32
         }
     }
@@ -47,14 +47,8 @@ enum PackedFormat {
         case .bf16: Int32(FORETOKEN_BF16.rawValue)
         case .f16: Int32(FORETOKEN_F16.rawValue)
         case .fp8: Int32(FORETOKEN_FP8.rawValue)
-        }
-    }
-
-    var elementBytes: Int {
-        switch self {
-        case .f32: 4
-        case .bf16, .f16: 2
-        case .fp8: 1
+        case .int8: Int32(FORETOKEN_INT8.rawValue)
+        case .int4: Int32(FORETOKEN_INT4.rawValue)
         }
     }
 
@@ -69,6 +63,8 @@ enum PackedFormat {
             return Self.anyExponent(elements, count, UInt16.self, mask: 0x7F80)
         case .f16:
             return Self.anyExponent(elements, count, UInt16.self, mask: 0x7C00)
+        case .int8, .int4:
+            return false
         }
     }
 

@@ -4,7 +4,7 @@ import Synchronization
 
 /// Runs a plan's tasks on all threads: reads each stored weight once, checks it, and writes it where the plan says.
 final class Packer: Sendable {
-    private let checkpoint: Checkpoint
+    let checkpoint: Checkpoint
     private let tasks: [PackTask]
     private let next = Atomic<Int>(0)
     private let packedBytes = Atomic<Int>(0)
@@ -67,12 +67,16 @@ final class Packer: Sendable {
         let first = panels.lowerBound * lanes
         let count = min(panels.upperBound * lanes, Int(matrix.rows)) - first
         let bytes = try readRows(source.weight, first: firstRow + first, count: count, &scratch)
-        let rowBytes = columns * matrix.elementBytes
+        guard matrix.format == PackedFormat(source.weight.type)?.raw else {
+            try convert(source, into: matrix, panels: panels, &scratch)
+            return bytes
+        }
+        let size = source.weight.type.bits / 8
         for panel in panels {
             let row = panel * lanes - first
             foretoken_pack_panel(
-                UnsafeRawPointer(scratch.weights + row * rowBytes), columns, Int32(min(lanes, count - row)),
-                Int32(columns), Int32(matrix.elementBytes),
+                UnsafeRawPointer(scratch.weights + row * columns * size), columns, Int32(min(lanes, count - row)),
+                Int32(columns), Int32(size),
                 UnsafeMutableRawPointer(mutating: matrix.panels + panel * matrix.panelBytes))
         }
         guard let scaleTensor = source.scale else { return bytes }
@@ -98,7 +102,7 @@ final class Packer: Sendable {
         let bytes = try readRows(source.weight, first: rows.lowerBound, count: rows.count, &scratch)
         let lanes = Int(FORETOKEN_PANEL_ROWS)
         let stored = Int(matrix.rows)  // stored columns
-        let size = matrix.elementBytes
+        let size = source.weight.type.bits / 8
         let out = UnsafeMutableRawPointer(mutating: matrix.panels!)
         for panel in 0..<matrix.panelCount {
             for column in 0..<rows.count {
@@ -171,7 +175,7 @@ final class Packer: Sendable {
             hint: "the file is damaged or was exported wrongly; fetch or export it again")
     }
 
-    private func readScales(
+    func readScales(
         _ tensor: TensorInfo, of weight: TensorInfo, _ scratch: inout PackingScratch
     ) throws -> UnsafeMutablePointer<Float> {
         scratch.reserve(scaleCount: tensor.elementCount)
@@ -185,32 +189,5 @@ final class Packer: Sendable {
                 hint: "the file is damaged or was exported wrongly; fetch or export it again")
         }
         return scratch.scales
-    }
-}
-
-/// One thread's staging memory; grows to the largest task and is freed with the thread's work.
-private struct PackingScratch: ~Copyable {
-    private(set) var weights = UnsafeMutableRawPointer.allocate(byteCount: 64, alignment: 64)
-    private(set) var scales = UnsafeMutablePointer<Float>.allocate(capacity: 16)
-    private var weightBytes = 64
-    private var scaleCount = 16
-
-    mutating func reserve(weightBytes bytes: Int) {
-        guard bytes > weightBytes else { return }
-        weights.deallocate()
-        weights = .allocate(byteCount: bytes, alignment: 64)
-        weightBytes = bytes
-    }
-
-    mutating func reserve(scaleCount count: Int) {
-        guard count > scaleCount else { return }
-        scales.deallocate()
-        scales = .allocate(capacity: count)
-        scaleCount = count
-    }
-
-    deinit {
-        weights.deallocate()
-        scales.deallocate()
     }
 }

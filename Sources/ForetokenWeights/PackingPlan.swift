@@ -26,7 +26,13 @@ struct PackingPlan {
     private(set) var storedByteCount = 0
     private let base: UnsafeMutableRawPointer?
 
-    init(base: UnsafeMutableRawPointer? = nil) { self.base = base }
+    /// How layers' matrices are kept.
+    let format: ResidentFormat
+
+    init(format: ResidentFormat, base: UnsafeMutableRawPointer? = nil) {
+        self.format = format
+        self.base = base
+    }
 
     /// Bytes of weights a task should pack: large enough to amortise a read, small enough to balance threads.
     private static let taskBytes = 2 << 20
@@ -42,16 +48,28 @@ struct PackingPlan {
         return base.map { $0 + offset } ?? UnsafeMutableRawPointer(bitPattern: 4096 + offset)!
     }
 
-    /// Packs stored rows `rows` (all of them by default).
-    mutating func matrix(_ source: LinearSource, rows: Range<Int>? = nil) -> PackedMatrix {
-        let slice = rows ?? 0..<source.rows
+    /// Packs a whole matrix in the given format.
+    mutating func matrix(_ source: LinearSource, as format: ResidentFormat) -> PackedMatrix {
+        let stored = PackedFormat(source.weight.type) ?? .f32
+        return matrix(source, rows: 0..<source.rows, as: format.resident(stored))
+    }
+
+    /// Packs stored rows `rows` as they are stored.
+    mutating func matrix(_ source: LinearSource, rows: Range<Int>) -> PackedMatrix {
+        matrix(source, rows: rows, as: PackedFormat(source.weight.type) ?? .f32)
+    }
+
+    private mutating func matrix(
+        _ source: LinearSource, rows slice: Range<Int>, as format: PackedFormat
+    ) -> PackedMatrix {
         let columns = source.columns
         storedByteCount += source.weight.range.count / source.rows * slice.count
         // A panel of a slice that starts inside a group of 32 can straddle two scale blocks: then each lane has its own.
-        let aligned = slice.lowerBound % Int(FORETOKEN_PANEL_ROWS) == 0
+        // So it has where the scales are made here.
+        let sharesScales = slice.lowerBound % Int(FORETOKEN_PANEL_ROWS) == 0 && source.scale != nil
         let matrix = reserveMatrix(
-            source, rows: slice.count, columns: columns, grid: ScaleGrid(start: 0, count: columns),
-            scaleLanes: aligned ? 1 : Int(FORETOKEN_PANEL_ROWS))
+            format, rows: slice.count, columns: columns, grid: ScaleGrid(start: 0, count: columns),
+            scaleLanes: sharesScales ? 1 : Int(FORETOKEN_PANEL_ROWS))
         let panelsPerTask = max(1, Self.taskBytes / max(1, matrix.panelBytes) / 4 * 4)
         for first in stride(from: 0, to: matrix.panelCount, by: panelsPerTask) {
             let panels = first..<min(first + panelsPerTask, matrix.panelCount)
@@ -62,8 +80,9 @@ struct PackingPlan {
 
     /// Packs the transpose of stored rows `rows`: a matrix [stored columns, rows.count].
     mutating func transposed(_ source: LinearSource, rows: Range<Int>) -> PackedMatrix {
+        // WeightLayout admits the four stored formats alone.
         let matrix = reserveMatrix(
-            source, rows: source.columns, columns: rows.count,
+            PackedFormat(source.weight.type) ?? .f32, rows: source.columns, columns: rows.count,
             grid: ScaleGrid(start: rows.lowerBound, count: rows.count), scaleLanes: 1)
         storedByteCount += source.weight.range.count / source.rows * rows.count
         add(.transposedSlice(source, into: matrix, rows: rows))
@@ -98,16 +117,13 @@ struct PackingPlan {
     }
 
     private mutating func reserveMatrix(
-        _ source: LinearSource, rows: Int, columns: Int, grid: ScaleGrid, scaleLanes: Int
+        _ format: PackedFormat, rows: Int, columns: Int, grid: ScaleGrid, scaleLanes: Int
     ) -> PackedMatrix {
-        // WeightLayout admits these four element types alone.
-        let format = PackedFormat(source.weight.type) ?? .f32
-        let panelBytes = foretoken_panel_bytes(Int32(rows), Int32(columns), Int32(format.elementBytes))
         var matrix = PackedMatrix()
-        matrix.panels = UnsafeRawPointer(reserve(byteCount: panelBytes))
         matrix.rows = Int32(rows)
         matrix.columns = Int32(columns)
         matrix.format = format.raw
+        matrix.panels = UnsafeRawPointer(reserve(byteCount: matrix.panelCount * matrix.panelBytes))
         if format == .fp8 {
             matrix.first_group = Int32(grid.firstGroup)
             matrix.groups = Int32(grid.groups)

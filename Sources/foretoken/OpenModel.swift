@@ -109,7 +109,7 @@ struct OpenModel {
         let total = checkpoint.tensors.values.reduce(0) { $0 + $1.range.count }
         let bar = ProgressBar("loading", delayNanoseconds: 300_000_000, terminal: Console.terminal)
         let weights = try ModelWeights(
-            checkpoint: checkpoint, layout: layout, pool: pool,
+            checkpoint: checkpoint, layout: layout, pool: pool, format: options.weights,
             reservedBytes: copies
                 * Model.workingBytes(
                     configuration, modules: layout.mtp.count, context: context, cacheType: options.cacheType,

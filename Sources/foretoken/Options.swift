@@ -1,6 +1,7 @@
 import ArgumentParser
 import ForetokenModel
 import ForetokenSpeculation
+import ForetokenWeights
 import Glibc
 
 /// Which model, and how it runs.
@@ -18,6 +19,12 @@ struct ModelOptions: ParsableArguments {
 
     @Option(help: ArgumentHelp("Element type of the latent cache.", valueName: "f32|bf16"))
     var cacheType = CacheType.f32
+
+    @Option(
+        help: ArgumentHelp(
+            "How the large matrices are kept in memory (default: stored, as the checkpoint has them).",
+            valueName: "stored|fp8|bf16|int8|int4"))
+    var weights = ResidentFormat.stored
 
     @Option(
         parsing: .unconditional,
@@ -56,6 +63,7 @@ func environment(_ name: String) -> String? {
 }
 
 extension CacheType: ExpressibleByArgument {}
+extension ResidentFormat: ExpressibleByArgument {}
 
 /// How many tokens a round drafts.
 struct DraftFlags: ParsableArguments {

@@ -48,6 +48,14 @@ struct EngineTests {
             }
         }
 
+        @Test(arguments: ["bf16", "int8", "int4"])
+        func sameTokensInEveryResidentFormat(format: String) throws {
+            let plain = try Command.generate(prompt, "--max-tokens", "48", "--draft", "off", "--weights", format)
+            let drafted = try Command.generate(
+                prompt, "--max-tokens", "48", "--draft", "4", "--weights", format, "--threads", "1")
+            #expect(drafted.tokens == plain.tokens)
+        }
+
         @Test func seedsMatterOnlyAboveTemperatureZero() throws {
             func tokens(_ temperature: String, _ seed: String) throws -> [Int32] {
                 try Command.generate(prompt, "--max-tokens", "24", "--temperature", temperature, "--seed", seed).tokens

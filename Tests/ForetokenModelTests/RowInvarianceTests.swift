@@ -43,6 +43,19 @@ struct RowInvarianceTests {
         #expect(try bits(model, tokens, widths: [1, 16, 3, 9, 2], cacheType: cacheType) == reference)
     }
 
+    @Test(arguments: InstructionSet.available, [ResidentFormat.fp8, .bf16, .int8, .int4])
+    func everyResidentFormatIsRowInvariant(instructionSet: String, format: ResidentFormat) throws {
+        let model = try Model.load(
+            Fixtures.demoModel, threads: 2, instructionSet: instructionSet, format: format)
+        let tokens = tokens(33, model)
+        let reference = try bits(model, tokens, widths: [1])
+        for width in [2, 3, 4, 5, 7, 8, 11, 16] {
+            #expect(try bits(model, tokens, widths: [width]) == reference, "width \(width)")
+        }
+        let single = try Model.load(Fixtures.demoModel, threads: 1, instructionSet: instructionSet, format: format)
+        #expect(try bits(single, tokens, widths: [6]) == reference, "one thread")
+    }
+
     @Test func everyThreadCountGivesTheSameBits() throws {
         let single = try Model.load(Fixtures.demoModel, threads: 1)
         let tokens = tokens(40, single)

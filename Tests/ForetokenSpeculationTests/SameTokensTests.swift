@@ -1,6 +1,7 @@
 import ForetokenModel
 import ForetokenSpeculation
 import ForetokenTestSupport
+import ForetokenWeights
 import Testing
 
 /// Promise 1: the output is the same at every draft length, temperature and filter, and wherever it is cut.
@@ -53,6 +54,15 @@ struct SameTokensTests {
             let reference = try run(generator, .off, setting)
             #expect(reference.tokens.count == 64)
             #expect(reference.telemetry.drafted.isEmpty)
+            for mode in Self.modes { #expect(try run(generator, mode, setting).tokens == reference.tokens, "\(mode)") }
+        }
+    }
+
+    @Test(arguments: [ResidentFormat.bf16, .int8, .int4])
+    func everyResidentFormatAtEveryDraftLength(format: ResidentFormat) throws {
+        let generator = try Generator(model: try Model.load(Fixtures.demoModel, format: format), capacity: 256)
+        for setting in [sampling(0), sampling(0.8, seed: 3)] {
+            let reference = try run(generator, .off, setting)
             for mode in Self.modes { #expect(try run(generator, mode, setting).tokens == reference.tokens, "\(mode)") }
         }
     }

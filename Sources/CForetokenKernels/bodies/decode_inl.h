@@ -54,15 +54,66 @@ static void decode_columns(const foretoken_matrix *w, int32_t panel, int32_t beg
     }
 }
 
+/// Codes of column `k` of 8 rows of an integer block.
+FT_INLINE v8 block_codes8(int format, const uint8_t *block, int32_t k, int slot) {
+    v8u bytes;
+    memcpy(&bytes, block + FT_SCALE_BYTES + k / quad_columns(format) * FT_QUAD_BYTES + 4 * slot, sizeof bytes);
+    uint32_t mask = format == FORETOKEN_INT8 ? 255 : 15, shift = 8 * (k % 4) + k % quad_columns(format) / 4 * 4;
+    return __builtin_convertvector((v8i)(bytes >> shift & mask) - block_offset(format), v8);
+}
+
+/// The same as `decode_columns` for an integer format.
+FT_INLINE void decode_blocks(int format, const uint8_t *panel, int32_t begin, int32_t end, float *out, size_t stride) {
+    for (int32_t column = begin; column < end;) {
+        const uint8_t *block = panel + (size_t)(column / block_columns(format)) * block_bytes(format);
+        int32_t first = column - column % block_columns(format);
+        int32_t stop = first + block_columns(format) < end ? first + block_columns(format) : end;
+        for (int slot = 0; slot < PANEL; slot += 8) {
+            v8 scale = block_scale8(block, slot);
+            for (int32_t k = column; k < stop; k++) {
+                store8(out + (size_t)(k - begin) * stride + slot, block_codes8(format, block, k - first, slot) * scale);
+            }
+        }
+        column = stop;
+    }
+}
+
+static void decode_integers(const foretoken_matrix *w, int32_t panel, int32_t begin, int32_t end, float *out,
+                            size_t stride) {
+    if (w->format == FORETOKEN_INT8) {
+        decode_blocks(FORETOKEN_INT8, integer_panel(w, panel), begin, end, out, stride);
+    } else {
+        decode_blocks(FORETOKEN_INT4, integer_panel(w, panel), begin, end, out, stride);
+    }
+}
+
 static void FT_ISA(decode_panels)(const foretoken_matrix *w, int32_t first, int32_t count, int32_t column,
                                   int32_t columns, float *out) {
     size_t stride = (size_t)count * PANEL;
     for (int32_t p = 0; p < count; p++) {
-        decode_columns(w, first + p, column, column + columns, out + (size_t)p * PANEL, stride);
+        if (is_integer_format(w->format)) {
+            decode_integers(w, first + p, column, column + columns, out + (size_t)p * PANEL, stride);
+        } else {
+            decode_columns(w, first + p, column, column + columns, out + (size_t)p * PANEL, stride);
+        }
+    }
+}
+
+/// Row `row` of an integer format by way of its panel's columns.
+static void decode_integer_row(const foretoken_matrix *w, int32_t row, float *out) {
+    for (int32_t from = 0; from < w->columns; from += GROUP) {
+        int32_t columns = w->columns - from < GROUP ? w->columns - from : GROUP;
+        _Alignas(64) float decoded[GROUP * PANEL];
+        decode_integers(w, row / PANEL, from, from + columns, decoded, PANEL);
+        for (int32_t k = 0; k < columns; k++) out[from + k] = decoded[k * PANEL + row % PANEL];
     }
 }
 
 static void FT_ISA(decode_row)(const foretoken_matrix *w, int32_t row, float *out) {
+    if (is_integer_format(w->format)) {
+        decode_integer_row(w, row, out);
+        return;
+    }
     size_t bytes = element_bytes(w->format);
     int32_t panel = row / PANEL, lane = row % PANEL;
     for (int32_t group = 0, from = 0; from < w->columns; group++) {

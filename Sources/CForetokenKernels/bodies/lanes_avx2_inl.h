@@ -101,3 +101,78 @@ FT_INLINE void draft_group(const int8_t *weights, const int8_t *codes, v8i *sums
     }
     FT_UNROLL for (int v = 0; v < 4; v++) sums[v] = (v8i)acc[v];
 }
+
+enum { INTEGER_ROWS = 4 };  // most activation rows whose integer sums fit the registers, with two vectors of weight rows
+
+/// Four activation codes in every 32-bit lane.
+FT_INLINE __m256i spread_codes(const int8_t *codes) {
+    int32_t four;
+    memcpy(&four, codes, sizeof four);
+    return _mm256_set1_epi32(four);
+}
+
+/// 64 columns of INT8 codes.
+FT_INLINE void int8_sums(int rows, int vectors, const uint8_t *codes, const int8_t *const *x, v8i (*sums)[4]) {
+    const __m256i ones = _mm256_set1_epi16(1);
+    __m256i acc[INTEGER_ROWS][4];
+    FT_UNROLL for (int r = 0; r < rows; r++) {
+        FT_UNROLL for (int v = 0; v < vectors; v++) acc[r][v] = _mm256_setzero_si256();
+    }
+    for (int quad = 0; quad < 16; quad++) {
+        fetch_ahead(FORETOKEN_INT8, vectors, codes + (size_t)quad * FT_QUAD_BYTES);
+        __m256i w[4];
+        FT_UNROLL for (int v = 0; v < vectors; v++) {
+            w[v] = _mm256_loadu_si256((const __m256i *)(codes + (size_t)quad * FT_QUAD_BYTES) + v);
+        }
+        FT_UNROLL for (int r = 0; r < rows; r++) {
+            __m256i input = spread_codes(x[r] + 4 * quad);
+            FT_UNROLL for (int v = 0; v < vectors; v++) {
+                __m256i pairs = _mm256_maddubs_epi16(w[v], input);
+                acc[r][v] = _mm256_add_epi32(acc[r][v], _mm256_madd_epi16(pairs, ones));
+            }
+        }
+    }
+    FT_UNROLL for (int r = 0; r < rows; r++) {
+        FT_UNROLL for (int v = 0; v < vectors; v++) sums[r][v] = (v8i)acc[r][v];
+    }
+}
+
+/// 32 columns of INT4 codes: a 16-bit sum takes the eight pairs of a whole block.
+FT_INLINE void int4_sums(int rows, int vectors, const uint8_t *codes, const int8_t *const *x, v8i (*sums)[4]) {
+    const __m256i mask = _mm256_set1_epi8(15);
+    __m256i acc[INTEGER_ROWS][4];
+    FT_UNROLL for (int r = 0; r < rows; r++) {
+        FT_UNROLL for (int v = 0; v < vectors; v++) acc[r][v] = _mm256_setzero_si256();
+    }
+    FT_UNROLL for (int quad = 0; quad < 4; quad++) {
+        fetch_ahead(FORETOKEN_INT4, vectors, codes + (size_t)quad * FT_QUAD_BYTES);
+        __m256i low[4], high[4];
+        FT_UNROLL for (int v = 0; v < vectors; v++) {
+            __m256i bytes = _mm256_loadu_si256((const __m256i *)(codes + (size_t)quad * FT_QUAD_BYTES) + v);
+            low[v] = _mm256_and_si256(bytes, mask);
+            high[v] = _mm256_and_si256(_mm256_srli_epi16(bytes, 4), mask);
+        }
+        FT_UNROLL for (int r = 0; r < rows; r++) {
+            __m256i first = spread_codes(x[r] + 8 * quad), second = spread_codes(x[r] + 8 * quad + 4);
+            FT_UNROLL for (int v = 0; v < vectors; v++) {
+                acc[r][v] = _mm256_add_epi16(acc[r][v], _mm256_maddubs_epi16(low[v], first));
+                acc[r][v] = _mm256_add_epi16(acc[r][v], _mm256_maddubs_epi16(high[v], second));
+            }
+        }
+    }
+    FT_UNROLL for (int r = 0; r < rows; r++) {
+        FT_UNROLL for (int v = 0; v < vectors; v++) {
+            sums[r][v] = (v8i)_mm256_madd_epi16(acc[r][v], _mm256_set1_epi16(1));
+        }
+    }
+}
+
+/// Σ (code + offset) · x over one block, in sums[r][v] lane i for weight row slot + 8 v + i.
+FT_INLINE void block_sums(int format, int rows, int vectors, int slot, const uint8_t *codes, const int8_t *const *x,
+                          v8i (*sums)[4]) {
+    if (format == FORETOKEN_INT8) {
+        int8_sums(rows, vectors, codes + 4 * slot, x, sums);
+    } else {
+        int4_sums(rows, vectors, codes + 4 * slot, x, sums);
+    }
+}

@@ -9,14 +9,7 @@
 // Every output element is the same chain of operations in each of them. Sums run in the slot order of the format's
 // decoder and return to row order when a panel is finished.
 
-enum {
-    PANEL = FORETOKEN_PANEL_ROWS,
-    GROUP = FORETOKEN_SCALE_BLOCK,
-    MAX_ROWS = FORETOKEN_MAX_ROWS,
-    BLOCK_ROWS = 6,  // most rows whose accumulators fit sixteen vector registers, 16 lanes each
-};
-
-typedef float ft_totals[MAX_ROWS][PANEL];
+enum { BLOCK_ROWS = 6 };  // most rows whose accumulators fit sixteen vector registers, 16 lanes each
 
 /// One column group of one panel, with the sums it adds to.
 typedef struct {
@@ -209,29 +202,14 @@ static void panel_totals(const foretoken_matrix *const *w, const int32_t *panel,
     }
 }
 
-FT_INLINE float *row_at(foretoken_rows rows, int32_t i) {
-    return rows.base + rows.stride * (size_t)(rows.index ? rows.index[i] : i);
-}
-
-/// Stores one panel's finished sums, as many as the matrix has rows there.
-static void write_totals(const foretoken_matrix *w, int32_t panel, ft_totals totals, int32_t row_count,
-                         foretoken_rows y, bool add) {
-    int32_t start = panel * PANEL;
-    int32_t count = w->rows - start < PANEL ? w->rows - start : PANEL;
-    for (int32_t m = 0; m < row_count; m++) {
-        float *out = row_at(y, m) + start;
-        if (add) {
-            for (int32_t n = 0; n < count; n++) out[n] = out[n] + totals[m][n];
-        } else {
-            memcpy(out, totals[m], (size_t)count * sizeof(float));
-        }
-    }
-}
-
 static void FT_ISA(product)(const foretoken_matrix *w, int32_t first, int32_t count, foretoken_rows x,
                             int32_t row_count, foretoken_rows y, bool add) {
     const float *rows[MAX_ROWS];
     for (int32_t m = 0; m < row_count; m++) rows[m] = row_at(x, m);
+    if (is_integer_format(w->format)) {
+        integer_product(w, first, count, rows, row_count, y, add);
+        return;
+    }
     const foretoken_matrix *const both[2] = {w, w};
     for (int32_t p = 0; p < count;) {
         _Alignas(64) ft_totals totals[2];
@@ -248,6 +226,10 @@ static void FT_ISA(gated_product)(const foretoken_matrix *gate, const foretoken_
     const float *rows[MAX_ROWS];
     for (int32_t m = 0; m < row_count; m++) rows[m] = row_at(x, m);
     const foretoken_matrix *const both[2] = {gate, up};
+    if (is_integer_format(gate->format)) {
+        integer_gated_product(both, first, count, rows, row_count, y);
+        return;
+    }
     // Two panels share a walk only when their groups coincide.
     bool alike = gate->format == up->format && gate->first_group == up->first_group &&
                  gate->scale_lanes == up->scale_lanes;
@@ -259,11 +241,7 @@ static void FT_ISA(gated_product)(const foretoken_matrix *gate, const foretoken_
         } else {
             for (int i = 0; i < 2; i++) panel_totals(both + i, panel, 1, rows, row_count, totals + i);
         }
-        for (int32_t m = 0; m < row_count; m++) {
-            for (int lane = 0; lane < PANEL; lane += 8) {
-                store8(totals[0][m] + lane, swiglu8(load8(totals[0][m] + lane), load8(totals[1][m] + lane)));
-            }
-        }
+        gate_totals(totals[0], totals[1], row_count);
         write_totals(gate, p, totals[0], row_count, y, false);
     }
 }

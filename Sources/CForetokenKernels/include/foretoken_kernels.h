@@ -25,18 +25,25 @@ typedef enum foretoken_format {
     FORETOKEN_BF16 = 1,
     FORETOKEN_F16 = 2,
     FORETOKEN_FP8 = 3,  // e4m3fn
+    // The integer formats are made at load time, in blocks of columns that carry their own scales, BF16 [32 rows]. A
+    // weight is code × scale; columns past the end are zero.
+    FORETOKEN_INT8 = 4,  // blocks of 64 columns: scales, then codes -127...127 as code + 128, [16][32 rows][4 columns]
+    FORETOKEN_INT4 = 5,  // blocks of 32 columns: scales, then codes -8...7 as code + 8, [4][32 rows][4 bytes]; byte j
+                         // holds columns j (low half) and j + 4 (high half) of eight
 } foretoken_format;
 
 /// A weight matrix W [rows, columns], y = W x, packed in panels of 32 output rows interleaved along the columns.
 typedef struct foretoken_matrix {
-    /// [panels][columns][32] elements of `format`, 64-byte aligned; rows past the end are zero.
+    /// [panels][columns][32] elements of `format`, or [panels][blocks] of an integer format; 64-byte aligned; rows past
+    /// the end are zero.
     const void *panels;
     /// FP8 only, else NULL: FP32 multipliers, [panels][groups][scale_lanes].
     const float *scales;
     int32_t rows;
     int32_t columns;
     int32_t format;
-    /// Columns of the first scale group (1...128); later groups have 128, the last what remains.
+    /// FP8 only, as are the next two. Columns of the first scale group (1...128); later groups have 128, the last what
+    /// remains.
     int32_t first_group;
     int32_t groups;
     /// 1: one scale for the panel's 32 rows. 32: one a row, for slices that start inside a scale block.
@@ -89,10 +96,16 @@ typedef struct foretoken_kernels {
     /// ascending k. Other formats: total ← fma(w, x, total) over ascending k. `add` adds the finished total to y once.
     /// The generic table rounds between product and sum. FP8: NaN codes must have been refused before (they read as
     /// ±480); the bits are the formula's for activations that are 0 or 2^-61 ≤ |x| < 2^63 and for scales below 2^70.
+    /// Integer formats take x as codes q and a scale t for each group of 128 columns, as `quantise_row` gives it but with
+    /// amax / 63 for INT8:
+    /// total ← total + t_g · inner_g over ascending groups, inner_g = Σ s_b · (Σ_k w q) over the group's blocks b in
+    /// ascending order, from the first term. The sums over k are exact, the rest is rounded after each operation: these
+    /// formats have the same bits in every table.
     void (*product)(const foretoken_matrix *w, int32_t first, int32_t count, foretoken_rows x, int32_t row_count,
                     foretoken_rows y, bool add);
 
-    /// y[m][n] = silu(gate x)[n] * (up x)[n]; gate and up have the same shape. Same bits as two products and `swiglu`.
+    /// y[m][n] = silu(gate x)[n] * (up x)[n]; gate and up have the same shape, and one format if one is an integer format.
+    /// Same bits as two products and `swiglu`.
     void (*gated_product)(const foretoken_matrix *gate, const foretoken_matrix *up, int32_t first, int32_t count,
                           foretoken_rows x, int32_t row_count, foretoken_rows y);
 
@@ -148,7 +161,8 @@ typedef struct foretoken_kernels {
     /// logits, a sample of the softmax; over a part of them, that part's candidate for it.
     int32_t (*sample)(const float *logits, int32_t first, int32_t n, float inverse_temperature, uint64_t key);
 
-    /// INT8 codes [columns padded to 128] and scales [groups of 128] of one activation row, amax / 127 a group.
+    /// INT8 codes [columns padded to 128] and scales [groups of 128] of one activation row, amax / 127 a group, rounded to
+    /// nearest even. A group with NaN or an infinity has the scale NaN and zeros as codes. Same bits in every table.
     void (*quantise_row)(const float *x, int32_t columns, int8_t *codes, float *scales);
 
     /// y[n] ≈ Σ_k W[n][k] x[k] for the rows n of panels [first, first + count), from a quantised row. Same bits in
@@ -189,6 +203,14 @@ const char *const *foretoken_kernels_names(void);
 
 /// Bytes of packed panels, and floats of packed scales, of a matrix with `element_bytes` an element.
 size_t foretoken_panel_bytes(int32_t rows, int32_t columns, int32_t element_bytes);
+
+/// Bytes of one packed panel of `columns` columns in any format, an integer format's scales included.
+size_t foretoken_panel_size(int32_t format, int32_t columns);
+
+/// Writes one panel in a format other than F32 and F16 from values [columns][32] below 2^70. BF16: nearest even. FP8:
+/// `scales` [groups of 128][32] become amax / 448. INT8 scales are amax / 127, rounded to BF16 upwards; an INT4 scale is
+/// the one of eight candidates with the least squared error.
+void foretoken_quantise_panel(int32_t format, const float *values, int32_t columns, void *panel, float *scales);
 
 /// Interleaves one panel: `row_count` (≤ 32) source rows of `columns` elements, `source_stride` elements apart, into
 /// panel[columns][32]; missing rows become zero. element_bytes is 1, 2 or 4.

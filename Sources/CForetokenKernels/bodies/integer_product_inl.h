@@ -1,0 +1,183 @@
+// Products with the integer formats: activations are quantised too, and integer dot products, exact in any order, do the
+// work. AVX2 multiplies 32 pairs of bytes at a time, four times as many as floats, so that several rows still keep up with
+// the memory. Weight codes have an offset that makes them unsigned, as the byte product wants one factor; with activations
+// up to ±63 (INT8) or ±127 (INT4) its 16-bit sums cannot saturate:
+//
+//   INT8    2 products ·  255 · 63  = 32130 < 2^15
+//   INT4   16 products ·   15 · 127 = 30480 < 2^15
+//
+// Seven bits are no coarse choice: the published model itself was made to run with activations rounded to e4m3, whose
+// error is about twice as large.
+//
+// A call quantises its rows once, a segment of columns at a time, and walks each panel's segment in groups of 128 columns.
+// A group's weights (2.3 or 4.2 KiB) stay in L1 while all rows pass over them in blocks whose sums fit the registers.
+
+enum {
+    SEGMENT = 2048,       // columns quantised at a time
+    SEGMENT_SUMS = 256,   // panels × rows whose totals are kept while the segments pass
+    SEGMENT_BLOCKS = SEGMENT / 32,
+};
+
+/// Quantised activation rows of one segment.
+typedef struct {
+    int32_t from;  // the segment's first column; -1: nothing is held
+    _Alignas(64) int8_t codes[MAX_ROWS][SEGMENT];
+    float scales[MAX_ROWS][SEGMENT / GROUP];
+    /// Per block of the weights: the sum of the codes times what the weights' offset adds, to be taken away.
+    int32_t corrections[MAX_ROWS][SEGMENT_BLOCKS];
+} quantised_rows;
+
+/// Quantises columns [from, from + columns) unless they are held already.
+static void quantise_segment(int format, const float *const *x, int rows, int32_t from, int32_t columns,
+                             quantised_rows *out) {
+    if (out->from == from) return;
+    out->from = from;
+    const int32_t width = block_columns(format);
+    for (int r = 0; r < rows; r++) {
+        quantise_to(format == FORETOKEN_INT8 ? 63 : 127, x[r] + from, columns, out->codes[r], out->scales[r]);
+        for (int32_t b = 0; b < block_count(format, columns); b++) {
+            int32_t sum = 0;
+            for (int32_t k = 0; k < width; k++) sum += out->codes[r][width * b + k];
+            out->corrections[r][b] = -block_offset(format) * sum;
+        }
+    }
+}
+
+/// BF16 scales of rows [slot, slot + 8) of a block.
+FT_INLINE v8 block_scale8(const uint8_t *block, int slot) {
+    return bfloat8((const uint16_t *)(const void *)block + slot);
+}
+
+/// Adds one group to the totals of `rows` activation rows, the first of which is `row`, and of `vectors` × 8 weight rows
+/// from `slot` on. `column` counts from the segment's start. All arguments but pointers, `blocks`, `row` and `column` are
+/// constants where this is inlined.
+FT_INLINE void integer_group(int format, int rows, int vectors, int slot, const uint8_t *weights, int32_t blocks,
+                             const quantised_rows *x, int row, int32_t column, float (*totals)[PANEL]) {
+    v8 inner[INTEGER_ROWS][4];
+    const int8_t *codes[INTEGER_ROWS];
+    FT_UNROLL for (int r = 0; r < rows; r++) codes[r] = x->codes[row + r] + column;
+    for (int32_t b = 0; b < blocks; b++) {
+        v8i sums[INTEGER_ROWS][4];
+        if (slot == 0) fetch_ahead(format, 2, weights);  // its scales
+        block_sums(format, rows, vectors, slot, weights + FT_SCALE_BYTES, codes, sums);
+        FT_UNROLL for (int v = 0; v < vectors; v++) {
+            v8 scale = block_scale8(weights, slot + 8 * v);
+            FT_UNROLL for (int r = 0; r < rows; r++) {
+                v8i sum = sums[r][v] + x->corrections[row + r][column / block_columns(format) + b];
+                v8 term = __builtin_convertvector(sum, v8) * scale;
+                inner[r][v] = b == 0 ? term : inner[r][v] + term;
+            }
+        }
+        weights += block_bytes(format);
+        FT_UNROLL for (int r = 0; r < rows; r++) codes[r] += block_columns(format);
+    }
+    FT_UNROLL for (int r = 0; r < rows; r++) {
+        v8 scale = splat8(x->scales[row + r][column / GROUP]);
+        FT_UNROLL for (int v = 0; v < vectors; v++) {
+            float *total = totals[row + r] + slot + 8 * v;
+            store8(total, load8(total) + scale * inner[r][v]);
+        }
+    }
+}
+
+/// One group for all rows of the call: 1 or 2 rows by 32 lanes, or for INT4, whose unpacking is worth sharing, 3 or 4 by 16
+/// lanes, twice. For INT8 that would gain nothing, and passes over half of each column were slower from memory.
+FT_INLINE void integer_rows(int format, const uint8_t *weights, int32_t blocks, const quantised_rows *x, int rows,
+                            int32_t column, float (*totals)[PANEL]) {
+    for (int row = 0; row < rows;) {
+        int left = rows - row;
+        if (left == 1) {
+            integer_group(format, 1, 4, 0, weights, blocks, x, row, column, totals);
+            row += 1;
+        } else if (left == 2 || format == FORETOKEN_INT8) {
+            integer_group(format, 2, 4, 0, weights, blocks, x, row, column, totals);
+            row += 2;
+        } else if (left == 3 || left == 5) {
+            FT_UNROLL for (int slot = 0; slot < PANEL; slot += 16) {
+                integer_group(format, 3, 2, slot, weights, blocks, x, row, column, totals);
+            }
+            row += 3;
+        } else {
+            FT_UNROLL for (int slot = 0; slot < PANEL; slot += 16) {
+                integer_group(format, 4, 2, slot, weights, blocks, x, row, column, totals);
+            }
+            row += 4;
+        }
+    }
+}
+
+/// One panel's columns [from, from + columns), a whole number of groups unless the matrix ends there.
+FT_INLINE void integer_strip(int format, const uint8_t *panel, int32_t from, int32_t columns, const quantised_rows *x,
+                             int rows, float (*totals)[PANEL]) {
+    const int32_t per_group = GROUP / block_columns(format);
+    const uint8_t *weights = panel + (size_t)(from / block_columns(format)) * block_bytes(format);
+    int32_t left = block_count(format, columns);
+    for (int32_t column = 0; left > 0; column += GROUP, left -= per_group) {
+        int32_t blocks = left < per_group ? left : per_group;
+        integer_rows(format, weights, blocks, x, rows, column, totals);
+        weights += (size_t)blocks * block_bytes(format);
+    }
+}
+
+static __attribute__((noinline)) void strip_int8(const uint8_t *panel, int32_t from, int32_t columns,
+                                                 const quantised_rows *x, int rows, float (*totals)[PANEL]) {
+    integer_strip(FORETOKEN_INT8, panel, from, columns, x, rows, totals);
+}
+
+static __attribute__((noinline)) void strip_int4(const uint8_t *panel, int32_t from, int32_t columns,
+                                                 const quantised_rows *x, int rows, float (*totals)[PANEL]) {
+    integer_strip(FORETOKEN_INT4, panel, from, columns, x, rows, totals);
+}
+
+FT_INLINE const uint8_t *integer_panel(const foretoken_matrix *w, int32_t panel) {
+    return (const uint8_t *)w->panels + (size_t)panel * block_count(w->format, w->columns) * block_bytes(w->format);
+}
+
+/// Totals [matrix][panel][row] of the panels [first, first + count) of one or two matrices of one shape and format.
+static void integer_totals(const foretoken_matrix *const *w, int matrices, int32_t first, int32_t count,
+                           const float *const *x, int rows, quantised_rows *quantised, float (*totals)[PANEL]) {
+    const foretoken_matrix *shape = w[0];
+    memset(totals, 0, sizeof(float) * PANEL * (size_t)(matrices * count * rows));
+    for (int32_t from = 0; from < shape->columns; from += SEGMENT) {
+        int32_t columns = shape->columns - from < SEGMENT ? shape->columns - from : SEGMENT;
+        quantise_segment(shape->format, x, rows, from, columns, quantised);
+        for (int m = 0; m < matrices; m++) {
+            for (int32_t p = 0; p < count; p++) {
+                const uint8_t *panel = integer_panel(w[m], first + p);
+                float(*own)[PANEL] = totals + (size_t)(m * count + p) * (size_t)rows;
+                if (shape->format == FORETOKEN_INT8) {
+                    strip_int8(panel, from, columns, quantised, rows, own);
+                } else {
+                    strip_int4(panel, from, columns, quantised, rows, own);
+                }
+            }
+        }
+    }
+}
+
+static void integer_product(const foretoken_matrix *w, int32_t first, int32_t count, const float *const *x, int rows,
+                            foretoken_rows y, bool add) {
+    quantised_rows quantised;
+    quantised.from = -1;
+    _Alignas(64) float totals[SEGMENT_SUMS][PANEL];
+    for (int32_t p = 0, batch = SEGMENT_SUMS / rows; p < count; p += batch) {
+        int32_t panels = count - p < batch ? count - p : batch;
+        integer_totals(&w, 1, first + p, panels, x, rows, &quantised, totals);
+        for (int32_t i = 0; i < panels; i++) write_totals(w, first + p + i, totals + i * rows, rows, y, add);
+    }
+}
+
+static void integer_gated_product(const foretoken_matrix *const *both, int32_t first, int32_t count,
+                                  const float *const *x, int rows, foretoken_rows y) {
+    quantised_rows quantised;
+    quantised.from = -1;
+    _Alignas(64) float totals[SEGMENT_SUMS][PANEL];
+    for (int32_t p = 0, batch = SEGMENT_SUMS / 2 / rows; p < count; p += batch) {
+        int32_t panels = count - p < batch ? count - p : batch;
+        integer_totals(both, 2, first + p, panels, x, rows, &quantised, totals);
+        for (int32_t i = 0; i < panels; i++) {
+            gate_totals(totals + i * rows, totals + (panels + i) * rows, rows);
+            write_totals(both[0], first + p + i, totals + i * rows, rows, y, false);
+        }
+    }
+}

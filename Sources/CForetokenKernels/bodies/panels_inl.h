@@ -1,0 +1,37 @@
+// What all products over panels share: their limits, and where activation and output rows lie.
+
+enum {
+    PANEL = FORETOKEN_PANEL_ROWS,
+    GROUP = FORETOKEN_SCALE_BLOCK,
+    MAX_ROWS = FORETOKEN_MAX_ROWS,
+};
+
+typedef float ft_totals[MAX_ROWS][PANEL];
+
+FT_INLINE float *row_at(foretoken_rows rows, int32_t i) {
+    return rows.base + rows.stride * (size_t)(rows.index ? rows.index[i] : i);
+}
+
+/// Stores one panel's finished sums, as many as the matrix has rows there.
+static void write_totals(const foretoken_matrix *w, int32_t panel, float (*totals)[PANEL], int32_t row_count,
+                         foretoken_rows y, bool add) {
+    int32_t start = panel * PANEL;
+    int32_t count = w->rows - start < PANEL ? w->rows - start : PANEL;
+    for (int32_t m = 0; m < row_count; m++) {
+        float *out = row_at(y, m) + start;
+        if (add) {
+            for (int32_t n = 0; n < count; n++) out[n] = out[n] + totals[m][n];
+        } else {
+            memcpy(out, totals[m], (size_t)count * sizeof(float));
+        }
+    }
+}
+
+/// Turns the sums of a gate's panel into silu(gate) ⊙ up.
+static void gate_totals(float (*gate)[PANEL], float (*up)[PANEL], int32_t row_count) {
+    for (int32_t m = 0; m < row_count; m++) {
+        for (int lane = 0; lane < PANEL; lane += 8) {
+            store8(gate[m] + lane, swiglu8(load8(gate[m] + lane), load8(up[m] + lane)));
+        }
+    }
+}

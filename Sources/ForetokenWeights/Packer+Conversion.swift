@@ -1,0 +1,51 @@
+import CForetokenKernels
+
+extension Packer {
+    /// Writes panels of a whole matrix in another format than the stored one, by way of the exact FP32 values of one panel
+    /// at a time: there is never a second copy of the weights. The panels' stored rows are in `scratch.weights`.
+    func convert(
+        _ source: LinearSource, into matrix: PackedMatrix, panels: Range<Int>, _ scratch: inout PackingScratch
+    ) throws {
+        let lanes = Int(FORETOKEN_PANEL_ROWS)
+        let columns = Int(matrix.columns)
+        let size = source.weight.type.bits / 8
+        let grid = ScaleGrid(start: 0, count: columns)
+        let scales = try source.scale.map { try readScales($0, of: source.weight, &scratch) }
+        scratch.reserve(panelElements: columns * lanes)
+        let kernels = foretoken_kernels_best()!
+        var stored = PackedMatrix()
+        stored.panels = UnsafeRawPointer(scratch.panel)
+        stored.rows = Int32(lanes)
+        stored.columns = matrix.columns
+        stored.format = (PackedFormat(source.weight.type) ?? .f32).raw
+        stored.first_group = Int32(grid.firstGroup)
+        stored.groups = Int32(grid.groups)
+        stored.scale_lanes = 1
+        for panel in panels {
+            let row = panel * lanes
+            foretoken_pack_panel(
+                UnsafeRawPointer(scratch.weights + (row - panels.lowerBound * lanes) * columns * size), columns,
+                Int32(min(lanes, Int(matrix.rows) - row)), matrix.columns, Int32(size), scratch.panel)
+            stored.scales = scales.map { UnsafePointer($0 + row / Int(FORETOKEN_SCALE_BLOCK) * grid.groups) }
+            kernels.pointee.decode_panels(&stored, 0, 1, 0, matrix.columns, scratch.values)
+            try checkRange(source.weight, scratch.values, count: columns * lanes, row: row)
+            foretoken_quantise_panel(
+                matrix.format, scratch.values, matrix.columns,
+                UnsafeMutableRawPointer(mutating: matrix.panels + panel * matrix.panelBytes),
+                matrix.scales.map { UnsafeMutablePointer(mutating: $0) + panel * Int(matrix.groups) * lanes })
+        }
+    }
+
+    /// Refuses finite values so large that the new format's scales would not be.
+    private func checkRange(
+        _ tensor: TensorInfo, _ values: UnsafeMutablePointer<Float>, count: Int, row: Int
+    ) throws {
+        var largest: Float = 0
+        for i in 0..<count { largest = max(largest, values[i].magnitude) }
+        guard largest >= ValueCheck.scaleLimit else { return }
+        throw CheckpointError(
+            "\(checkpoint.fileNames[tensor.file]): \(tensor.name) cannot be kept in another format",
+            expected: "weights below 2^70", found: "\(largest) in the 32 rows from row \(row) on",
+            hint: "the file is damaged or was exported wrongly; --weights stored takes it as it is")
+    }
+}

@@ -1,0 +1,42 @@
+/// One thread's staging memory; grows to the largest task and is freed with the thread's work.
+struct PackingScratch: ~Copyable {
+    private(set) var weights = UnsafeMutableRawPointer.allocate(byteCount: 64, alignment: 64)
+    private(set) var scales = UnsafeMutablePointer<Float>.allocate(capacity: 16)
+    /// One panel as stored, and its values.
+    private(set) var panel = UnsafeMutableRawPointer.allocate(byteCount: 64, alignment: 64)
+    private(set) var values = UnsafeMutablePointer<Float>.allocate(capacity: 16)
+    private var weightBytes = 64
+    private var scaleCount = 16
+    private var panelCapacity = 16
+
+    mutating func reserve(weightBytes bytes: Int) {
+        guard bytes > weightBytes else { return }
+        weights.deallocate()
+        weights = .allocate(byteCount: bytes, alignment: 64)
+        weightBytes = bytes
+    }
+
+    mutating func reserve(scaleCount count: Int) {
+        guard count > scaleCount else { return }
+        scales.deallocate()
+        scales = .allocate(capacity: count)
+        scaleCount = count
+    }
+
+    /// - Parameter count: elements of a panel.
+    mutating func reserve(panelElements count: Int) {
+        guard count > panelCapacity else { return }
+        panel.deallocate()
+        values.deallocate()
+        panel = .allocate(byteCount: count * 4, alignment: 64)
+        values = .allocate(capacity: count)
+        panelCapacity = count
+    }
+
+    deinit {
+        weights.deallocate()
+        scales.deallocate()
+        panel.deallocate()
+        values.deallocate()
+    }
+}
