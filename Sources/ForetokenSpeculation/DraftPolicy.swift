@@ -26,7 +26,7 @@ package struct DraftExperience {
     fileprivate var greedyOdds = DraftOdds(greedy: true)
     fileprivate var sampledOdds = DraftOdds(greedy: false)
     /// What drafting has really saved lately, in undrafted steps. Drafting stops where it runs out.
-    fileprivate var purse = 1.0
+    fileprivate var purse = 2.0
     fileprivate var rounds = 0
 
     package init() {}
@@ -110,9 +110,9 @@ package struct DraftPolicy {
         guard idleRounds < 2 || idleRounds % 8 == 0 else { return false }
         let gain = gain(after: situation.rawValue)
         if gain > 0 && experience.purse > 0 { return true }
-        // A probe loses at most the making of a draft that is then dropped.
+        // A probe loses at most the making of a draft that is then dropped; where only the purse forbids it, less is likely.
         let first = costs.firstDraft(afterIdle: true)
-        let loss = gain > 0 ? first : min(first, max(-gain, first / 8))
+        let loss = gain > 0 ? first / 3 : min(first, max(-gain, first / 8))
         return Double(idleRounds) * Self.probeShare * costs.step(0) > loss
     }
 
@@ -194,13 +194,15 @@ package struct DraftPolicy {
         let plain = costs.step(0)
         guard costs.hasBaseline else { return }
         var time = costs.step(drafted)
-        if made > 0 { time += costs.firstDraft(afterIdle: situation == .idle) + Double(made - 1) * costs.laterDraft }
+        if made > 0 {
+            time += costs.firstDraft(afterIdle: situation == .idle) + Double(made - 1) * costs.laterDraft
+            tally.add(accepted: accepted, extraSteps: time / plain - 1)
+        }
         if spent == 0 { spent = plain }
         spent += (time - spent) / 32
         brought += (Double(1 + accepted) - brought) / 32
         let saved = Double(1 + accepted) - time / plain
         experience.purse = min(Self.purseLimit, experience.purse + saved + Self.probeShare)
-        if made > 0 { tally.add(accepted: accepted, extraSteps: time / plain - 1) }
     }
 }
 
