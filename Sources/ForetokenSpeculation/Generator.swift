@@ -71,6 +71,8 @@ public struct GenerationResult: Sendable {
     public let reason: FinishReason
     /// What was drafted and accepted.
     public let telemetry: Telemetry
+    /// What the adaptive policy found and did; nil when it was not asked for, or nothing can draft.
+    public let policy: PolicyReport?
     /// How long it took.
     public let timings: Timings
 }
@@ -94,6 +96,8 @@ public final class Generator {
     /// Tokens in `tokens`: the verifier has seen all of them but, after a generation, the last.
     private var tokenCount = 0
     private let drawable: Int
+    /// What costs and odds of drafting came to so far.
+    private var experience = DraftExperience()
 
     /// Number of tokens in the context so far.
     public var contextCount: Int { tokenCount }
@@ -147,7 +151,8 @@ public final class Generator {
         // Every emitted token but the last needs a place in the cache.
         let room = min(request.maximumTokens, capacity + 1 - tokenCount - request.prompt.count)
         var run = Run(
-            policy: DraftPolicy(request.draft, limit: limit),
+            policy: DraftPolicy(
+                request.draft, limit: limit, isGreedy: request.sampling.temperature == 0, experience),
             sampler: Sampler(request.sampling, limit: drawable, instructionSet: model.instructionSet),
             stopTokens: request.stopTokens,
             end: tokenCount + request.prompt.count + room,
@@ -159,6 +164,7 @@ public final class Generator {
         prefill(request.prompt, &run, observe)
         let promptCount = verifier.position - seen
         while run.reason == nil { round(&run, observe) }
+        experience = run.policy.experience
         if let failure = run.failure { throw failure }
         return result(run, promptCount: promptCount, started: started)
     }
@@ -275,7 +281,7 @@ public final class Generator {
             if draftHead.waitingRowCount > Self.waitingRows { draftHead.forgetAllButNewest(Self.waitingRows / 2) }
         }
         run.telemetry.record(drafted: length, accepted: accepted)
-        run.policy.record(drafted: length, accepted: accepted, limit: limit, times: times)
+        run.policy.record(drafted: length, accepted: accepted, times: times)
     }
 
     /// Most hidden rows kept while drafting is off; a probe catches up with the newest half or more of them, in one
@@ -366,6 +372,6 @@ public final class Generator {
         let generated = UnsafeBufferPointer(start: tokens + run.firstGenerated, count: timings.predictedCount)
         return GenerationResult(
             tokens: Array(generated), logProbabilities: run.record?.entries ?? [], reason: run.reason ?? .length,
-            telemetry: run.telemetry, timings: timings)
+            telemetry: run.telemetry, policy: run.policy.report, timings: timings)
     }
 }

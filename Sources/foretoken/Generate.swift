@@ -44,7 +44,7 @@ struct Generate: ParsableCommand {
                 let advice = context < limit ? "--context makes room, up to \(limit)" : "this model has no more"
                 Console.note("the text ends here because the context of \(context) tokens is full; \(advice)")
             }
-            Console.write(Statistics.text(answer.result.timings, answer.result.telemetry, on: Console.terminal))
+            Console.write(Statistics.text(answer.result, on: Console.terminal))
         }
         if answer.wasInterrupted { throw Interrupted() }
     }

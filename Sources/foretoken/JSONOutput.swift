@@ -71,6 +71,38 @@ struct AnswerReport: Encodable {
         let drafted: [Int]
         let accepted: [Int]
         let tokens_per_round: Double
+        /// There only for `--draft auto`.
+        let policy: PolicyFigures?
+    }
+
+    struct PolicyFigures: Encodable {
+        let plain_ms: Double?
+        /// By number of rows, from one; null where none was timed.
+        let rows_ms: [Double?]
+        let first_draft_ms: Double?
+        let later_draft_ms: Double?
+        /// In undrafted steps.
+        let expected_gain: Double?
+        /// Of rounds that drafted: steps more, tokens more.
+        let extra_steps: Double?
+        let extra_tokens: Double?
+        let drafting_share: Double
+        /// Shares of rounds by number of drafts verified, from none.
+        let rounds_by_drafts: [Double]
+
+        init(_ policy: PolicyReport) {
+            func milliseconds(_ nanoseconds: Double?) -> Double? { nanoseconds.map { $0 / 1e6 } }
+            rows_ms = policy.stepNanoseconds.map(milliseconds)
+            plain_ms = milliseconds(policy.stepNanoseconds[0])
+            first_draft_ms = milliseconds(policy.firstDraftNanoseconds)
+            later_draft_ms = milliseconds(policy.laterDraftNanoseconds)
+            expected_gain = policy.expectedGain
+            extra_steps = policy.extraSteps
+            extra_tokens = policy.extraTokens
+            drafting_share = policy.draftingShare
+            let rounds = Double(max(1, policy.rounds.reduce(0, +)))
+            rounds_by_drafts = policy.rounds.map { Double($0) / rounds }
+        }
     }
 
     struct LogProbabilities: Encodable {
@@ -112,6 +144,6 @@ struct AnswerReport: Encodable {
             draft_n_accepted: telemetry.accepted.reduce(0, +))
         speculation = SpeculationFigures(
             rounds: telemetry.rounds, drafted: telemetry.drafted, accepted: telemetry.accepted,
-            tokens_per_round: telemetry.tokensPerRound)
+            tokens_per_round: telemetry.tokensPerRound, policy: answer.result.policy.map(PolicyFigures.init))
     }
 }

@@ -4,7 +4,8 @@ import ForetokenSpeculation
 /// The figures below an answer.
 enum Statistics {
     /// A few aligned lines with a blank one above.
-    static func text(_ timings: Timings, _ telemetry: Telemetry, on terminal: Terminal) -> String {
+    static func text(_ result: GenerationResult, on terminal: Terminal) -> String {
+        let (timings, telemetry) = (result.timings, result.telemetry)
         var table = Table([.init(""), .init("", .right), .init("", .right), .init("", .right), .init("")])
         table.add(
             "prompt", count(timings.promptCount, "token"), Format.duration(nanoseconds: timings.promptNanoseconds),
@@ -22,9 +23,17 @@ enum Statistics {
                 "draft \(index + 1)", "\(Format.grouped(accepted))/\(Format.grouped(drafted))", "accepted",
                 Format.percent(Double(accepted) / Double(drafted)))
         }
+        if let policy = result.policy, telemetry.rounds > 0 {
+            table.add("auto", Format.percent(policy.draftingShare), "of rounds", "drafted", costAndYield(policy))
+        }
         return "\n"
             + table.rendered(on: terminal).split(separator: "\n").map { terminal.styled(String($0), .dim) + "\n" }
             .joined()
+    }
+
+    private static func costAndYield(_ policy: PolicyReport) -> String {
+        guard let cost = policy.extraSteps, let yield = policy.extraTokens else { return "" }
+        return "each costs \(Format.fixed(cost, 2)) steps more and brings \(Format.fixed(yield, 2)) tokens"
     }
 
     private static func count(_ number: Int, _ noun: String) -> String {

@@ -2,108 +2,164 @@ import ForetokenSpeculation
 import ForetokenTestSupport
 import Testing
 
-/// The adaptive policy on machines that do not exist: costs and acceptance are given, so the best choice is known.
+/// The adaptive policy on machines and texts that do not exist: costs and acceptance are given, so the best fixed draft
+/// length is known.
 @Suite struct DraftPolicyTests {
     /// What steps cost, in nanoseconds.
     struct Machine: Sendable {
-        /// One undrafted step.
-        var step = 100_000.0
-        /// Each further row of a step.
-        var row = 10_000.0
-        /// Each draft.
-        var draft = 7_000.0
-        /// A row's confidence is this high with probability `easyShare`, else `hard`. Drafts hold as often as they say.
-        var easy: Float = 0.97
-        var hard: Float = 0.4
-        var easyShare: Float = 0.8
-        /// Relative spread of all times; one in fifty takes ten times as long.
-        var noise: Float = 0.1
+        /// An undrafted step.
+        var step = 1_000_000.0
+        /// Each further row of a step, in undrafted steps.
+        var row = 0.08
+        /// Each draft, in undrafted steps.
+        var draft = 0.07
+        /// Uniform relative spread of all times; one in a hundred takes five times as long.
+        var spread = 0.06
+
+        /// Weights stream from memory, and one pass serves all rows.
+        static let bandwidthBound = Machine()
+        /// A mixture of experts: each further row wakes others.
+        static let expertBound = Machine(row: 0.35, draft: 0.1)
+        /// Weights that fit in the cache.
+        static let computeBound = Machine(row: 0.55, draft: 0.3)
     }
 
-    /// Nanoseconds for `tokens` tokens.
-    private func run(_ mode: DraftMode, _ machine: Machine, tokens: Int, seed: UInt64) -> Double {
-        var random = SeededGenerator(seed: seed)
-        var policy = DraftPolicy(mode, limit: 8)
-        func jitter() -> Double {
-            random.uniform() < 0.02 ? 10 : 1 + Double(machine.noise * (random.uniform() - 0.5))
+    /// Drafts of a text: stretches of one kind or the other, whose confidences lie around two values.
+    struct Text: Sendable {
+        /// Share of predictable tokens, by how far the text has come (0..<1).
+        var predictable: @Sendable (Double) -> Double
+        /// Mean tokens of a stretch.
+        var stretch = 12.0
+        var sure: ClosedRange<Double> = 0.75...0.99
+        var unsure: ClosedRange<Double> = 0.02...0.5
+        /// How often a draft of a confidence holds.
+        var held: @Sendable (Double) -> Double = { $0 }
+
+        static let easy = Text { _ in 0.8 }
+        static let hard = Text(predictable: { _ in 0 }, unsure: 0.01...0.3, held: { $0 / 2 })
+        static let turningHard = Text { $0 < 0.5 ? 0.9 : 0.05 }
+        static let turningEasy = Text { $0 < 0.5 ? 0.05 : 0.9 }
+        /// As measured of a trained module at temperature 0.
+        static let doubting = Text(predictable: { _ in 0.3 }, unsure: 0.05...0.6, held: { min(1, 0.3 + 1.2 * $0) })
+    }
+
+    /// One text generated in some mode.
+    private struct Simulation {
+        let machine: Machine
+        let text: Text
+        var random: SeededGenerator
+        var isPredictable = false
+
+        private mutating func time(_ steps: Double) -> Int64 {
+            let spread = machine.spread * (Double(random.uniform()) - 0.5)
+            return Int64(machine.step * steps * (random.uniform() < 0.01 ? 5 : 1 + spread))
         }
-        var emitted = 0
-        var total = 0.0
-        while emitted < tokens {
-            let limit = policy.begin(room: tokens - emitted - 1)
-            var times = RoundTimes()
-            var drafts: [Float] = []
-            var made = 0
-            loop: while made < limit {
-                let confidence = random.uniform() < machine.easyShare ? machine.easy : machine.hard
-                made += 1
-                let cost = Int64(machine.draft * jitter())
-                times.drafting += cost
-                if made > 1 {
-                    times.laterDrafts += cost
-                    times.laterDraftCount += 1
-                }
-                switch policy.judge(confidence: confidence, limit: limit) {
-                case .extend: drafts.append(confidence)
-                case .finish:
-                    drafts.append(confidence)
-                    break loop
-                case .drop: break loop
-                }
+
+        /// Confidence of a draft for the token at `progress`, and whether it is right.
+        private mutating func draft(_ progress: Double) -> (confidence: Double, isRight: Bool) {
+            if Double(random.uniform()) < 1 / text.stretch {
+                isPredictable = Double(random.uniform()) < text.predictable(progress)
             }
-            times.verifying = Int64((machine.step + Double(drafts.count) * machine.row) * jitter())
-            let accepted = drafts.firstIndex { random.uniform() >= $0 } ?? drafts.count
-            policy.record(drafted: drafts.count, accepted: accepted, limit: limit, times: times)
-            total += Double(times.drafting + times.verifying)
-            emitted += accepted + 1
+            let range = isPredictable ? text.sure : text.unsure
+            let confidence = range.lowerBound + Double(random.uniform()) * (range.upperBound - range.lowerBound)
+            return (confidence, Double(random.uniform()) < text.held(confidence))
         }
-        return total / Double(emitted)
-    }
 
-    /// Median over seeds of time per token against another mode's.
-    private func ratio(_ mode: DraftMode, to other: DraftMode, _ machine: Machine, tokens: Int = 512) -> Double {
-        let ratios = (0..<31 as Range<UInt64>).map {
-            run(mode, machine, tokens: tokens, seed: $0) / run(other, machine, tokens: tokens, seed: $0)
+        /// Nanoseconds spent; the tokens' drafts are the same in every mode.
+        mutating func run(_ policy: inout DraftPolicy, tokens: Int) -> Double {
+            let guesses = (0..<tokens + 9).map { draft(Double($0) / Double(tokens)) }
+            var (emitted, total) = (0, 0.0)
+            while emitted < tokens {
+                let limit = policy.begin(room: tokens - emitted - 1)
+                var times = RoundTimes()
+                var (made, length) = (0, 0)
+                var verdict = DraftVerdict.extend
+                while made < limit && verdict == .extend {
+                    let cost = time(machine.draft)
+                    times.drafting += cost
+                    if made > 0 {
+                        times.laterDrafts += cost
+                        times.laterDraftCount += 1
+                    }
+                    verdict = policy.judge(confidence: Float(guesses[emitted + made].confidence), limit: limit)
+                    made += 1
+                    if verdict != .drop { length = made }
+                }
+                times.verifying = time(1 + Double(length) * machine.row)
+                let held = guesses[emitted..<emitted + length].prefix { $0.isRight }.count
+                policy.record(drafted: length, accepted: held, times: times)
+                total += Double(times.drafting + times.verifying)
+                emitted += held + 1
+            }
+            return total
         }
-        return ratios.sorted()[15]
     }
 
-    @Test func draftsWhereItPays() {
-        // Bandwidth-bound: rows and drafts are cheap.
-        let machine = Machine()
-        let best = (1...8).map { ratio(.fixed($0), to: .off, machine) }.min()!
-        let auto = ratio(.auto, to: .off, machine)
-        #expect(auto < 0.6)
-        #expect(auto < best * 1.08)
+    /// Speed of `mode` over that of `other`: the median over many generators, each of which serves `requests` texts.
+    private func speed(
+        _ mode: DraftMode, over other: DraftMode, _ machine: Machine, _ text: Text, tokens: Int, requests: Int = 1
+    ) -> Double {
+        func time(_ mode: DraftMode, seed: UInt64) -> Double {
+            var experience = DraftExperience()
+            return (0..<requests).reduce(0) { total, request in
+                var policy = DraftPolicy(mode, limit: 8, isGreedy: true, experience)
+                var simulation = Simulation(
+                    machine: machine, text: text, random: SeededGenerator(seed: seed * 1000 + UInt64(request)))
+                let time = simulation.run(&policy, tokens: tokens)
+                experience = policy.experience
+                return total + time
+            }
+        }
+        return (0..<41 as Range<UInt64>).map { time(other, seed: $0) / time(mode, seed: $0) }.sorted()[20]
     }
 
-    @Test func choosesDepthByCost() {
-        // Like a large mixture of experts: each further row wakes other experts.
-        let machine = Machine(row: 45_000, draft: 7_000)
-        let best = (1...8).map { ratio(.fixed($0), to: .off, machine) }.min()!
-        #expect(ratio(.auto, to: .off, machine) < min(0.98, best * 1.06))
+    /// Speed over off of the fixed length that suits best.
+    private func best(_ machine: Machine, _ text: Text, tokens: Int, requests: Int = 1) -> Double {
+        (1...8).map { speed(.fixed($0), over: .off, machine, text, tokens: tokens, requests: requests) }
+            .reduce(1, max)
     }
 
-    @Test(arguments: [
-        // Rows as dear as steps; good drafts cannot help.
-        Machine(row: 95_000, draft: 30_000),
-        // Cheap rows, but drafts that never hold.
-        Machine(row: 30_000, draft: 40_000, easy: 0.1, hard: 0.05, easyShare: 0.5),
-    ])
-    func neverMuchSlowerWhereItLoses(machine: Machine) {
-        #expect(ratio(.auto, to: .off, machine, tokens: 256) < 1.03)
-        #expect(ratio(.auto, to: .off, machine, tokens: 2048) < 1.02)
+    @Test(arguments: [Text.easy, .turningHard, .turningEasy, .doubting])
+    func asFastAsTheBestLengthWhereRowsAreCheap(text: Text) {
+        for machine in [Machine.bandwidthBound, .expertBound] {
+            let auto = speed(.auto, over: .off, machine, text, tokens: 1024)
+            let best = best(machine, text, tokens: 1024)
+            #expect(auto > 0.97 * best, "\(machine): \(auto), best \(best)")
+        }
+    }
+
+    @Test(arguments: [Text.easy, .turningHard, .turningEasy, .doubting])
+    func asFastAsPlainDecodingWhereRowsAreDear(text: Text) {
+        let machine = Machine.computeBound
+        let auto = speed(.auto, over: .off, machine, text, tokens: 256)
+        #expect(auto > 0.985, "\(auto)")
+    }
+
+    @Test(arguments: [Machine.bandwidthBound, .expertBound, .computeBound])
+    func losesLittleWhereDraftsFail(machine: Machine) {
+        for tokens in [256, 2048] {
+            let auto = speed(.auto, over: .off, machine, .hard, tokens: tokens)
+            #expect(auto > 0.98, "\(tokens) tokens: \(auto)")
+        }
+    }
+
+    @Test func shortAnswersShareWhatWasLearnt() {
+        let failing = speed(.auto, over: .off, .computeBound, .hard, tokens: 48, requests: 40)
+        #expect(failing > 0.985, "\(failing)")
+        let paying = speed(.auto, over: .off, .expertBound, .easy, tokens: 48, requests: 40)
+        let best = best(.expertBound, .easy, tokens: 48, requests: 40)
+        #expect(paying > 0.97 * best, "\(paying), best \(best)")
     }
 
     @Test func fixedLengthsAreObeyed() {
-        var policy = DraftPolicy(.fixed(3), limit: 8)
+        var policy = DraftPolicy(.fixed(3), limit: 8, isGreedy: true)
         #expect(policy.begin(room: 10) == 3)
         #expect(policy.judge(confidence: 0, limit: 3) == .extend)
         #expect(policy.judge(confidence: 0, limit: 3) == .extend)
         #expect(policy.judge(confidence: 0, limit: 3) == .finish)
         #expect(policy.begin(room: 2) == 2)
         #expect(policy.begin(room: 0) == 0)
-        var off = DraftPolicy(.auto, limit: 0)
+        var off = DraftPolicy(.auto, limit: 0, isGreedy: true)
         #expect(off.begin(room: 10) == 0)
     }
 }

@@ -1,0 +1,132 @@
+import ForetokenModel
+
+/// What the parts of one round took, in nanoseconds.
+package struct RoundTimes {
+    /// Catch-up and all drafts.
+    package var drafting: Int64 = 0
+    /// Of that, the drafts after the first.
+    package var laterDrafts: Int64 = 0
+    /// How many drafts after the first were made.
+    package var laterDraftCount = 0
+    /// The verify step.
+    package var verifying: Int64 = 0
+
+    package init() {}
+}
+
+/// What steps and drafts typically cost here, in nanoseconds.
+struct DraftCosts {
+    private var samples = InlineArray<9, RecentTimes>(repeating: RecentTimes())
+    /// First drafts after undrafted rounds, which have much to catch up, and after drafting ones.
+    private var coldDraft = RecentTimes()
+    private var warmDraft = RecentTimes()
+    private var furtherDraft = RecentTimes()
+    /// A verify step by number of drafts.
+    private var steps = InlineArray<9, Double>(repeating: 0)
+    private var rounds = 0
+    /// Rounds since an undrafted step was timed.
+    private(set) var baselineAge = 0
+
+    /// Guesses before anything is measured, in undrafted steps.
+    private static let rowGuess = 0.4
+    private static let draftGuess = 0.25
+    /// After so many rounds every width forgets a sample: one not used for long is to be tried anew.
+    private static let forgetting = 64
+
+    /// Most drafts to try: one more than have been timed, for the price of wide steps is not to be guessed far ahead.
+    private(set) var reach = 1
+
+    /// Whether undrafted steps have been timed often enough to compare anything with them.
+    var hasBaseline: Bool { samples[0].isSettled }
+
+    /// A verify step with `drafts` drafts.
+    func step(_ drafts: Int) -> Double { steps[drafts] }
+
+    /// What draft `index` adds to the verify step.
+    func row(_ index: Int) -> Double { steps[index + 1] - steps[index] }
+
+    /// The first draft of a round and what it has to catch up.
+    func firstDraft(afterIdle: Bool) -> Double {
+        let guess = Self.draftGuess * steps[0]
+        return afterIdle ? coldDraft.typical(guess: warmDraft.typical(guess: guess)) : warmDraft.typical(guess: guess)
+    }
+
+    /// Each further draft.
+    var laterDraft: Double {
+        furtherDraft.typical(guess: min(Self.draftGuess * steps[0], firstDraft(afterIdle: false)))
+    }
+
+    /// Medians of what has been measured, for reports.
+    func measured(drafts: Int) -> Double? { samples[drafts].median }
+    var measuredFirstDraft: Double? { warmDraft.median ?? coldDraft.median }
+    var measuredLaterDraft: Double? { furtherDraft.median }
+
+    mutating func record(drafted: Int, afterIdle: Bool, _ times: RoundTimes) {
+        rounds += 1
+        baselineAge = drafted == 0 ? 0 : baselineAge + 1
+        samples[drafted].add(Double(times.verifying))
+        if drafted == reach && samples[drafted].isSettled { reach = min(reach + 1, MTPHead.maximumDrafts) }
+        if times.drafting > 0 {
+            let first = Double(times.drafting - times.laterDrafts)
+            if afterIdle { coldDraft.add(first) } else { warmDraft.add(first) }
+        }
+        if times.laterDraftCount > 0 { furtherDraft.add(Double(times.laterDrafts) / Double(times.laterDraftCount)) }
+        if rounds % Self.forgetting == 0 {
+            for width in 1..<samples.count { samples[width].forget() }
+            furtherDraft.forget()
+        }
+        interpolate()
+    }
+
+    /// An unmeasured width costs as much more than its neighbour as rows did on average so far.
+    private mutating func interpolate() {
+        steps[0] = samples[0].median ?? 0
+        var row = Self.rowGuess * steps[0]
+        for width in 1..<steps.count {
+            steps[width] = max(steps[width - 1], samples[width].typical(guess: steps[width - 1] + row))
+            row = (steps[width] - steps[0]) / Double(width)
+        }
+    }
+}
+
+/// The newest samples of a time. Their median is not moved by a step that was preempted.
+struct RecentTimes {
+    private var samples = InlineArray<11, Double>(repeating: 0)
+    private var count = 0
+    /// The middle sample, the lower one of two.
+    private(set) var median: Double?
+
+    /// Whether one disturbed sample no longer counts.
+    var isSettled: Bool { count >= 2 }
+
+    /// The median; of few samples, one of which may have been disturbed, or the guess, the smaller.
+    func typical(guess: Double) -> Double {
+        guard let median else { return guess }
+        return isSettled ? median : min(median, guess)
+    }
+
+    mutating func add(_ sample: Double) {
+        if count == samples.count { forget() }
+        samples[count] = sample
+        count += 1
+        var sorted = samples
+        for i in 1..<count {
+            let next = sorted[i]
+            var j = i
+            while j > 0 && next < sorted[j - 1] {
+                sorted[j] = sorted[j - 1]
+                j -= 1
+            }
+            sorted[j] = next
+        }
+        median = sorted[(count - 1) / 2]
+    }
+
+    /// Drops the oldest sample.
+    mutating func forget() {
+        guard count > 0 else { return }
+        for i in 1..<max(1, count) { samples[i - 1] = samples[i] }
+        count -= 1
+        if count == 0 { median = nil }
+    }
+}
