@@ -10,6 +10,8 @@ public struct BenchPlan: Sendable {
     public var contexts = [128, 1024, 4096]
     /// Lengths of prompts, ascending; those that do not fit the model are left out.
     public var promptLengths = [128, 512, 1024, 4096]
+    /// Whether roofs and panel products are measured; without them, shares are unknown.
+    public var measuresMachine = true
     /// Bytes of all last-level caches.
     public var cacheBytes = 0
     /// The shape of which the model is a part; nil when the model is whole.
@@ -30,7 +32,7 @@ public struct BenchPlan: Sendable {
     }
 
     /// Bytes of memory for measuring the machine itself.
-    public var machineBytes: Int { RoofBench.byteCount(cacheBytes: cacheBytes) }
+    public var machineBytes: Int { measuresMachine ? RoofBench.byteCount(cacheBytes: cacheBytes) : 0 }
 }
 
 /// Measures a model on this machine, beside what the machine could do at best. All measurements take turns until the time
@@ -89,8 +91,10 @@ public final class Benchmark {
         report.memory = BenchReport.Memory(
             resident: try ProcessMemory.read().resident, weights: model.weights.byteCount,
             cache: verifier.cacheByteCount + (draftHead?.cacheByteCount ?? 0))
-        roofs = try RoofBench(
-            pool: model.pool, instructionSet: model.instructionSet, cacheBytes: plan.cacheBytes)
+        if plan.measuresMachine {
+            roofs = try RoofBench(
+                pool: model.pool, instructionSet: model.instructionSet, cacheBytes: plan.cacheBytes)
+        }
         return proceed("measuring", 0)
     }
 
@@ -120,25 +124,17 @@ public final class Benchmark {
     /// One measurement: asks whether to go on where it takes long, and returns the last answer.
     private typealias Probe = (_ proceed: () -> Bool) -> Bool
 
-    /// The measurements of one turn.
+    /// The measurements of one turn; the long ones last.
     private var probes: [Probe] {
         var probes: [Probe] = []
-        func add(_ probe: @escaping () -> Void) {
-            probes.append { _ in
-                probe()
-                return true
-            }
-        }
         if let roofs {
-            add(roofs.timeRoofs)
-            for format in 0..<roofs.formatCount { add { roofs.timeProducts(format) } }
+            probes.append { _ in roofs.timeRoofs() }
+            for format in 0..<roofs.formatCount { probes.append { _ in roofs.timeProducts(format) } }
         }
-        for step in steps {
-            add(step.timeSteps)
-            add(step.timeRounds)
-            add(step.timeComponents)
-        }
-        for index in prompts.indices { probes.append { self.timePrompt(index, $0) } }
+        probes += steps.map { step in { step.timeComponents(proceed: $0) } }
+        probes += steps.map { step in { step.timeSteps(proceed: $0) } }
+        probes += steps.map { step in { step.timeRounds(proceed: $0) } }
+        probes += prompts.indices.map { index in { self.timePrompt(index, $0) } }
         return probes
     }
 
@@ -200,7 +196,7 @@ public final class Benchmark {
 extension BenchReport {
     /// The context that a single table is shown for: the middle one of those measured.
     public var mainContext: Int? {
-        let contexts = steps.map(\.context)
+        let contexts = components.reduce(into: [Int]()) { if !$0.contains($1.context) { $0.append($1.context) } }
         return contexts.isEmpty ? nil : contexts[contexts.count / 2]
     }
 }

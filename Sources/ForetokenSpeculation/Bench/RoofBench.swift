@@ -44,19 +44,25 @@ final class RoofBench {
         return counts + [workers]
     }
 
-    /// One sample of each roof.
-    func timeRoofs() {
-        for (i, threads) in threadCounts.enumerated() {
-            reading[i].append(readRoof.measure(threads: threads))
-            multiplying[i].append(productRoof.measure(threads: threads))
+    /// A few samples of each roof.
+    func timeRoofs() -> Bool {
+        for _ in 0..<Self.samples {
+            for (i, threads) in threadCounts.enumerated() {
+                reading[i].append(readRoof.measure(threads: threads))
+                multiplying[i].append(productRoof.measure(threads: threads))
+            }
         }
+        return true
     }
 
+    private static let samples = 3
+
     /// One sample of each width of a format.
-    func timeProducts(_ format: Int) {
+    func timeProducts(_ format: Int) -> Bool {
         for (i, rows) in Self.productRows.enumerated() {
             productTimes[format][i].append(products[format].measure(rows: rows))
         }
+        return true
     }
 
     /// Formats that products are timed in.

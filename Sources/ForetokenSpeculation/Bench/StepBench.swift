@@ -27,8 +27,10 @@ final class StepBench {
     private var componentTimes: [[[[Double]]]]
 
     static let componentRows = [1, 2, 4]
-    /// A sample goes on for so long, so that small models are measured warm and often.
-    private static let sampleNanoseconds: Int64 = 25_000_000
+    /// A sample goes on for so long, so that small models are measured often.
+    private static let sampleNanoseconds: Int64 = 60_000_000
+    /// Plain steps before a sample, so that small models are back in the caches.
+    private static let warmupNanoseconds: Int64 = 2_000_000
 
     /// - Parameter tokens: the whole text; the caches hold it.
     init(_ model: Model, _ verifier: Verifier, _ draftHead: MTPHead?, tokens: [Int32], context: Int) {
@@ -72,14 +74,19 @@ final class StepBench {
     }
 
     /// Repeats `body` at one start after another until the sample is long enough.
-    private func sample(_ body: (_ index: Int, _ start: Int) -> Void) {
+    /// - Returns: false when `body` did.
+    private func sample(_ body: (_ index: Int, _ start: Int) -> Bool) -> Bool {
         let begun = MonotonicClock.now
+        repeat {
+            _ = step(context + BenchText.starts.lowerBound, 1)
+        } while MonotonicClock.now - begun < Self.warmupNanoseconds
         repeat {
             // A step that shares no factor with the number of starts, so that all get their turn.
             let index = turn * 7 % BenchText.starts.count
             turn += 1
-            body(index, context + BenchText.starts.lowerBound + index)
+            guard body(index, context + BenchText.starts.lowerBound + index) else { return false }
         } while MonotonicClock.now - begun < Self.sampleNanoseconds
+        return true
     }
 
     /// Runs the window of `rows` rows at `start`, logits included. Returns nanoseconds.
@@ -91,29 +98,42 @@ final class StepBench {
         return Double(MonotonicClock.now - begun)
     }
 
-    /// One sample of steps of every width.
-    func timeSteps() {
+    /// A step of one row, to compare the next one with. A small model is first brought back into the caches as the
+    /// steps of plain decoding leave them.
+    private func plainStep(_ start: Int) -> Double {
+        let time = step(start, 1)
+        return time < Double(Self.warmupNanoseconds) ? step(start, 1) : time
+    }
+
+    /// One sample of steps of every width, each beside a plain one.
+    /// - Returns: false when `proceed` said no.
+    func timeSteps(proceed: () -> Bool) -> Bool {
         sample { index, start in
-            // Finds the caches as the step before it would leave them.
-            _ = step(start, 1)
-            var plain = 1.0
             for rows in 1...Verifier.windowRows {
+                guard proceed() else { return false }
+                let plain = plainStep(start)
+                times[0].append(plain)
+                relatives[0].append(1)
+                touched[0].append(bytes[0][index])
+                guard rows > 1 else { continue }
                 let time = step(start, rows)
-                if rows == 1 { plain = time }
                 times[rows - 1].append(time)
                 relatives[rows - 1].append(time / plain)
                 touched[rows - 1].append(bytes[rows - 1][index])
             }
+            return true
         }
     }
 
     /// One sample of rounds of every draft length, as if about half of the drafts before had held.
-    func timeRounds() {
-        guard let draftHead else { return }
-        sample { _, start in
+    /// - Returns: false when `proceed` said no.
+    func timeRounds(proceed: () -> Bool) -> Bool {
+        guard let draftHead else { return true }
+        return sample { _, start in
             for drafts in 1...MTPHead.maximumDrafts {
+                guard proceed() else { return false }
                 let taken = 1 + drafts / 2
-                let plain = step(start, 1)
+                let plain = plainStep(start)
                 _ = step(start - taken, taken)
                 draftHead.jump(to: start - taken)
                 draftHead.observe(
@@ -127,6 +147,7 @@ final class StepBench {
                 verifyTimes[drafts - 1].append(verified)
                 roundRelatives[drafts - 1].append((Double(drafted - begun) + verified) / plain)
             }
+            return true
         }
     }
 
@@ -145,9 +166,11 @@ final class StepBench {
     }
 
     /// One sample of the parts of steps.
-    func timeComponents() {
+    /// - Returns: false when `proceed` said no.
+    func timeComponents(proceed: () -> Bool) -> Bool {
         sample { _, start in
             for (i, rows) in Self.componentRows.enumerated() {
+                guard proceed() else { return false }
                 _ = step(start, rows)
                 verifier.observer = clock
                 clock.start()
@@ -160,6 +183,7 @@ final class StepBench {
                     }
                 }
             }
+            return true
         }
     }
 
@@ -167,7 +191,7 @@ final class StepBench {
 
     /// nil before anything was timed.
     func curve(_ readRoof: Double?) -> BenchReport.StepCurve? {
-        guard !times[0].isEmpty else { return nil }
+        guard times.allSatisfy({ !$0.isEmpty }) else { return nil }
         let plainBytes = mean(touched[0])
         let points = times.indices.map { i in
             let relative = median(relatives[i])

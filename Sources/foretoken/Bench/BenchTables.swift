@@ -148,11 +148,14 @@ struct BenchTables {
             .init("context", .right), .init("1 row", .right), .init("of the step", .right), .init("4 rows", .right),
             .init("of the step", .right),
         ])
-        for curve in report.steps {
+        let contexts = report.components.reduce(into: [Int]()) {
+            if !$0.contains($1.context) { $0.append($1.context) }
+        }
+        for context in contexts {
             table.add(
-                [Format.grouped(curve.context)]
+                [Format.grouped(context)]
                     + [1, 4].flatMap { rows in
-                        let parts = report.components.filter { $0.context == curve.context && $0.rows == rows }
+                        let parts = report.components.filter { $0.context == context && $0.rows == rows }
                         let whole = parts.reduce(0) { $0 + $1.time }
                         let time = parts.filter { $0.name == "attention" }.reduce(0) { $0 + $1.time }
                         return [duration(time), whole > 0 ? Format.percent(time / whole) : "–"]
@@ -216,13 +219,22 @@ struct BenchTables {
     }
 
     private func line(_ projection: BenchReport.Projection) -> String {
-        let parts = "one MoE layer\(report.components.contains { $0.place == "dense" } ? " and one dense layer" : "")"
+        let measured = [
+            counted(report.subject.layers - report.subject.moeLayers, "dense layer"),
+            counted(report.subject.moeLayers, "MoE layer"), "the head",
+        ]
         return terminal.styled("Projected", .bold)
             + ": the whole \(projection.layers)-layer model would decode at "
             + "\(Format.short(projection.tokensPerSecond)) tok/s on this machine behind "
             + "\(Format.grouped(projection.context)) tokens\n"
             + terminal.styled(
-                "projected from \(parts), head included, not run; as if its weights were in memory", .dim) + "\n"
+                "projected from \(measured.compactMap { $0 }.joined(separator: ", ")); not run; "
+                    + "as if all of its weights were in memory", .dim) + "\n"
+    }
+
+    /// "one MoE layer", "3 MoE layers"; nil for none.
+    private func counted(_ number: Int, _ noun: String) -> String? {
+        number == 0 ? nil : number == 1 ? "one \(noun)" : "\(number) \(noun)s"
     }
 
     // MARK: Numbers
