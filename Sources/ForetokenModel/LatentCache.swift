@@ -23,6 +23,7 @@ public enum CacheType: String, Sendable, CaseIterable {
 final class LatentCache {
     let capacity: Int
     let type: CacheType
+    let byteCount: Int
     private let rank: Int
     private let rope: Int
     private let entryBytes: Int
@@ -40,9 +41,9 @@ final class LatentCache {
         self.rank = rank
         self.rope = rope
         entryBytes = (rank + rope) * type.elementBytes
-        let bytes = Self.byteCount(layers: layers, capacity: capacity, width: rank + rope, type: type)
-        arena = try MemoryArena(byteCount: bytes)
-        base = arena.allocate(byteCount: bytes)
+        byteCount = Self.byteCount(layers: layers, capacity: capacity, width: rank + rope, type: type)
+        arena = try MemoryArena(byteCount: byteCount)
+        base = arena.allocate(byteCount: byteCount)
     }
 
     /// One layer's entries.

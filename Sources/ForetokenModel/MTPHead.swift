@@ -181,6 +181,14 @@ public final class MTPHead {
         UnsafeMutableBufferPointer(start: head.logitRows[row: row], count: decoder.configuration.vocabularySize)
     }
 
+    /// Goes to any row of the caches, for measurements: what lies before it there was put there earlier, or is zero.
+    package func jump(to row: Int) {
+        for module in modules { module.jump(to: row) }
+    }
+
+    /// Bytes of the modules' latent caches.
+    package var cacheByteCount: Int { modules.reduce(0) { $0 + $1.cacheByteCount } }
+
     /// Forgets the whole text.
     public func clear() {
         for module in modules { module.clear() }

@@ -87,6 +87,17 @@ final class MTPModule {
         }
     }
 
+    /// Goes to any row of the cache; nothing waits there.
+    func jump(to row: Int) {
+        precondition(row >= 0 && row <= cache.capacity)
+        entryCount = row
+        nextRow = row
+        waitingCount = 0
+    }
+
+    /// Bytes of the cache.
+    var cacheByteCount: Int { cache.byteCount }
+
     /// Forgets everything.
     func clear() {
         entryCount = 0

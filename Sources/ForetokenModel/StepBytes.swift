@@ -1,17 +1,62 @@
 import CForetokenKernels
-import ForetokenHardware
 import ForetokenWeights
-import Glibc
 
 extension Model {
     /// Bytes of weights that one verify step of one row reads, latent cache not counted.
     public var bytesPerStep: Int {
-        weights.layers.reduce(Self.bytes(weights.head)) { sum, layer in
-            let attention = layer.attention
-            let dense = [attention.queryDown, attention.queryUp, attention.latentDown, attention.output]
-                .reduce(0) { $0 + ($1.map(Self.bytes) ?? 0) }
-            return sum + dense + Self.bytes(attention.keyUp) + Self.bytes(attention.valueUp)
-                + Self.bytes(layer.feedForward, chosen: configuration.expertsPerToken)
+        denseBytesPerStep + expertBytes.reduce(0) { $0 + $1 * configuration.expertsPerToken }
+    }
+
+    /// Bytes of weights that a step of any number of rows reads once: all but the routed experts.
+    package var denseBytesPerStep: Int {
+        weights.layers.reduce(Self.bytes(weights.head)) { $0 + Self.denseBytes($1) }
+    }
+
+    /// By main layer: bytes of one routed expert; 0 in dense layers.
+    package var expertBytes: [Int] {
+        weights.layers.map { layer in
+            guard case .moe(let moe) = layer.feedForward else { return 0 }
+            return Self.bytes(moe.gate[0]) + Self.bytes(moe.up[0]) + Self.bytes(moe.down[0])
+        }
+    }
+
+    /// Floating-point operations that a prompt of `tokens` tokens needs at least: two for each weight that a token uses
+    /// (the head for the last token alone), and causal attention over explicit keys and values.
+    package func promptOperations(tokens: Int) -> Double {
+        let c = configuration
+        let weights = self.weights.layers.reduce(0.0) { $0 + operations($1) }
+        let n = Double(tokens)
+        let perPair = 2 * Double(c.headCount * (c.queryDimension + c.valueDimension))
+        return n * weights + Self.elements(self.weights.head) * 2
+            + Double(c.layerCount) * perPair * n * (n + 1) / 2
+    }
+
+    /// Operations that one token's pass through a layer's matrices takes.
+    private func operations(_ layer: LayerWeights) -> Double {
+        let attention = layer.attention
+        var elements =
+            [attention.queryDown, attention.queryUp, attention.latentDown, attention.output]
+            .reduce(0.0) { $0 + ($1.map(Self.elements) ?? 0) }
+        elements += Double(attention.keyUp.count) * Self.elements(attention.keyUp[0])
+        elements += Double(attention.valueUp.count) * Self.elements(attention.valueUp[0])
+        switch layer.feedForward {
+        case .dense(let mlp): elements += Self.elements(mlp)
+        case .moe(let moe):
+            let expert = Self.elements(moe.gate[0]) + Self.elements(moe.up[0]) + Self.elements(moe.down[0])
+            elements += Self.elements(moe.router) + Double(configuration.expertsPerToken) * expert
+            elements += moe.shared.map(Self.elements) ?? 0
+        }
+        return 2 * elements
+    }
+
+    private static func denseBytes(_ layer: LayerWeights) -> Int {
+        let attention = layer.attention
+        let matrices = [attention.queryDown, attention.queryUp, attention.latentDown, attention.output]
+            .reduce(0) { $0 + ($1.map(bytes) ?? 0) }
+        let factors = bytes(attention.keyUp) + bytes(attention.valueUp)
+        switch layer.feedForward {
+        case .dense(let mlp): return matrices + factors + bytes(mlp)
+        case .moe(let moe): return matrices + factors + bytes(moe.router) + (moe.shared.map(bytes) ?? 0)
         }
     }
 
@@ -21,51 +66,11 @@ extension Model {
 
     private static func bytes(_ mlp: MLPWeights) -> Int { bytes(mlp.gate) + bytes(mlp.up) + bytes(mlp.down) }
 
-    private static func bytes(_ block: FeedForwardWeights, chosen: Int) -> Int {
-        switch block {
-        case .dense(let mlp): return bytes(mlp)
-        case .moe(let moe):
-            let expert = bytes(moe.gate[0]) + bytes(moe.up[0]) + bytes(moe.down[0])
-            return bytes(moe.router) + chosen * expert + (moe.shared.map(bytes) ?? 0)
-        }
-    }
-}
-
-/// Each worker reads its part of a piece of memory.
-private struct ReadingPhase: Phase {
-    let memory: UnsafeRawPointer
-    let byteCount: Int
-    /// [workers]
-    let checksums: UnsafeMutablePointer<UInt64>
-
-    static var entry: WorkerPool.Entry {
-        { $0.phase(ReadingPhase.self).work(worker: Int($1), workers: Int($2)) }
+    private static func elements(_ linear: Linear) -> Double {
+        Double(linear.matrix.pointee.rows) * Double(linear.matrix.pointee.columns)
     }
 
-    private func work(worker: Int, workers: Int) {
-        let start = byteCount / workers * worker
-        checksums[worker] = foretoken_read_bandwidth(memory + start, byteCount / workers)
-    }
-}
-
-extension WorkerPool {
-    /// Bytes a second that all workers together read from memory: the roof that steps are compared with. The best of
-    /// several readings of memory too large for any cache.
-    /// - Throws: `HardwareError` when that memory cannot be had.
-    public func measureReadBandwidth() throws -> Double {
-        let byteCount = 512 << 20
-        let arena = try MemoryArena(byteCount: byteCount)
-        let checksums = try ScratchBuffer<UInt64>(count: workerCount)
-        // Untouched pages would all be the one page of zeros.
-        memset(arena.base, 1, byteCount)
-        var best = 0.0
-        startSpinning()
-        defer { stopSpinning() }
-        for _ in 0..<5 {
-            let start = MonotonicClock.now
-            run(ReadingPhase(memory: arena.base, byteCount: byteCount, checksums: checksums.pointer))
-            best = max(best, Double(byteCount) / Double(MonotonicClock.now - start) * 1e9)
-        }
-        return best
+    private static func elements(_ mlp: MLPWeights) -> Double {
+        elements(mlp.gate) + elements(mlp.up) + elements(mlp.down)
     }
 }

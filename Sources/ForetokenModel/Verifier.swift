@@ -93,6 +93,15 @@ public final class Verifier {
     /// Floats from one hidden row to the next.
     public var hiddenStride: Int { hiddenRows.stride }
 
+    /// Goes to any position of the cache, for measurements: what lies before it there was put there earlier, or is zero.
+    package func jump(to position: Int) {
+        precondition(position >= 0 && position <= capacity)
+        self.position = position
+    }
+
+    /// Bytes of the latent cache.
+    package var cacheByteCount: Int { cache.byteCount }
+
     /// Forgets all positions from `position` on: rejected drafts.
     public func truncate(to position: Int) {
         precondition(position >= 0 && position <= self.position)

@@ -1,15 +1,17 @@
 import Glibc
 
-/// A read-only file of a checkpoint, on disk or in memory; any thread may read any part of it at any time.
+/// A read-only file of a checkpoint, on disk, in memory or made up; any thread may read any part of it at any time.
 enum ByteSource: Sendable {
     case file(OpenFile)
     case memory(EmbeddedBytes)
+    case synthetic(SyntheticSource)
 
     /// Size in bytes.
     var count: Int {
         switch self {
         case .file(let file): file.count
         case .memory(let bytes): bytes.buffer.count
+        case .synthetic(let source): source.count
         }
     }
 
@@ -21,6 +23,7 @@ enum ByteSource: Sendable {
         case .memory(let bytes):
             let source = bytes.buffer[offset..<offset + destination.count]
             destination.copyMemory(from: UnsafeRawBufferPointer(rebasing: source))
+        case .synthetic(let source): source.read(at: offset, into: destination)
         }
     }
 
@@ -33,7 +36,7 @@ enum ByteSource: Sendable {
         }
     }
 
-    /// Tells the kernel that the range will not be read again soon. Nothing happens for memory.
+    /// Tells the kernel that the range will not be read again soon. Nothing happens where there is no file.
     func dropPageCache(_ range: Range<Int>) {
         if case .file(let file) = self {
             // Advice only: failure changes nothing but the amount of memory the page cache holds.

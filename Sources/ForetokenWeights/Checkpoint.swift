@@ -55,6 +55,18 @@ public final class Checkpoint: Sendable {
         knownMissing = survey.knownMissing
     }
 
+    /// A checkpoint whose tensors all lie in one source.
+    init(label: String, configuration: ModelConfiguration, tensors: [String: TensorInfo], source: ByteSource) {
+        self.label = label
+        self.configuration = configuration
+        self.tensors = tensors
+        fileNames = [label]
+        warnings = []
+        folder = .memory([:])
+        sources = [source]
+        knownMissing = []
+    }
+
     /// The tensor of that name, if there is one.
     public func tensor(_ name: String) -> TensorInfo? { tensors[name] }
 

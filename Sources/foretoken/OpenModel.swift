@@ -15,12 +15,14 @@ struct OpenModel {
     private let options: ModelOptions
     private let instructionSet: String?
 
-    init(_ options: ModelOptions) throws {
+    /// - Parameter checkpoint: nil for the one that the options name.
+    init(_ options: ModelOptions, checkpoint: Checkpoint? = nil) throws {
         self.options = options
         instructionSet = try options.instructionSet()
-        checkpoint = try options.directory.map { try Checkpoint(directory: $0) } ?? .demo()
-        layout = try WeightLayout(checkpoint)
-        tokenizer = try Tokenizer(checkpoint)
+        self.checkpoint =
+            try checkpoint ?? options.directory.map { try Checkpoint(directory: $0) } ?? .demo()
+        layout = try WeightLayout(self.checkpoint)
+        tokenizer = try Tokenizer(self.checkpoint)
         for warning in layout.warnings { Console.warning(warning) }
     }
 
@@ -103,14 +105,15 @@ struct OpenModel {
     /// - Parameters:
     ///   - context: tokens the caches will hold; counted in the check that everything fits.
     ///   - copies: sets of caches there will be.
-    func load(context: Int, copies: Int = 1) throws -> Model {
+    ///   - besides: bytes that the caller will need for other things.
+    func load(context: Int, copies: Int = 1, besides: Int = 0) throws -> Model {
         let pool = try WorkerPool.make(threads: options.threads)
         try Interrupts.install()
         let total = checkpoint.tensors.values.reduce(0) { $0 + $1.range.count }
         let bar = ProgressBar("loading", delayNanoseconds: 300_000_000, terminal: Console.terminal)
         let weights = try ModelWeights(
             checkpoint: checkpoint, layout: layout, pool: pool, format: options.weights,
-            reservedBytes: copies
+            reservedBytes: besides + copies
                 * Model.workingBytes(
                     configuration, modules: layout.mtp.count, context: context, cacheType: options.cacheType,
                     workers: pool.workerCount)

@@ -1,0 +1,199 @@
+/// What `bench` measured on this machine. Times are medians in nanoseconds.
+public struct BenchReport: Sendable, Encodable {
+    /// What was measured.
+    public var subject = Subject()
+    /// What the machine could do at best.
+    public var roofs = Roofs()
+    /// Panel products by format and rows.
+    public var products: [Product] = []
+    /// Verify steps by context.
+    public var steps: [StepCurve] = []
+    /// Rounds with drafts by context and length; empty without an MTP module.
+    public var rounds: [Round] = []
+    /// Prompts by length.
+    public var prompts: [Prompt] = []
+    /// Parts of a step, by context, rows, kind of layer and component.
+    public var components: [Component] = []
+    /// Memory of the process; nil before the model has run.
+    public var memory: Memory?
+    /// What the whole model would do; nil unless only some of its layers were made.
+    public var projection: Projection?
+    /// What was left out, and why, one sentence each.
+    public var leftOut: [String] = []
+    /// Times that everything was measured.
+    public var turns = 0
+    /// Whether it was cut short.
+    public var isPartial = false
+
+    /// Nothing measured yet.
+    public init() {}
+}
+
+extension BenchReport {
+    /// What was measured, and on what.
+    public struct Subject: Sendable, Encodable {
+        /// The checkpoint's name.
+        public var model = ""
+        /// Where the tokens come from.
+        public var text = ""
+        /// Whether the weights are made up.
+        public var isSynthetic = false
+        /// Worker threads.
+        public var threads = 0
+        /// Kernels used.
+        public var instructionSet = ""
+        /// Element type of the latent cache.
+        public var cacheType = ""
+        /// The processor's name, as it calls itself.
+        public var processor = ""
+        /// Bytes of packed weights.
+        public var weightBytes = 0
+        /// Bytes of weights that a step of one row reads.
+        public var bytesPerStep = 0
+        /// Main layers.
+        public var layers = 0
+        /// Main layers with experts.
+        public var moeLayers = 0
+    }
+
+    /// A speed with so many threads.
+    public struct ThreadSpeed: Sendable, Encodable {
+        /// Threads at work.
+        public var threads: Int
+        /// Bytes or operations a second.
+        public var perSecond: Double
+    }
+
+    /// What the machine could do at best.
+    public struct Roofs: Sendable, Encodable {
+        /// Bytes a second read from memory, best readings, by threads.
+        public var read: [ThreadSpeed] = []
+        /// Operations a second of OpenBLAS's sgemm in the shape of a prompt's product, best ones, by threads.
+        public var sgemm: [ThreadSpeed] = []
+
+        /// Of all threads; nil before anything was measured.
+        public var fullRead: Double? { read.last?.perSecond }
+        /// Of all threads; nil before anything was measured.
+        public var fullSgemm: Double? { sgemm.last?.perSecond }
+    }
+
+    /// Products with matrices that no cache holds, all threads.
+    public struct Product: Sendable, Encodable {
+        /// Number format of the matrices.
+        public var format: String
+        /// Activation rows.
+        public var rows: Int
+        /// Bytes of weights a second.
+        public var bytesPerSecond: Double
+        /// Floating-point operations a second.
+        public var operationsPerSecond: Double
+        /// Over the read roof; nil where that is unknown.
+        public var readShare: Double?
+        /// Over sgemm; nil where that is unknown.
+        public var sgemmShare: Double?
+    }
+
+    /// Verify steps of 1…16 rows, head included, behind a context of so many tokens.
+    public struct StepCurve: Sendable, Encodable {
+        /// A step of so many rows.
+        public struct Point: Sendable, Encodable {
+            /// Rows.
+            public var rows: Int
+            /// Time.
+            public var time: Double
+            /// T(rows)/T(1), median over steps at the same places.
+            public var relative: Double
+            /// Bytes of weights that the routing touched in these very windows, mean.
+            public var bytes: Double
+            /// bytes(rows)/bytes(1).
+            public var relativeBytes: Double
+            /// `relative` over `relativeBytes`: 1 when time is all reading.
+            public var overBytes: Double
+        }
+        /// Tokens before the step.
+        public var context: Int
+        /// By rows.
+        public var points: [Point]
+        /// Undrafted decoding, tokens a second.
+        public var tokensPerSecond: Double
+        /// Bytes of weights a second while decoding.
+        public var bytesPerSecond: Double
+        /// Over the read roof; nil where that is unknown.
+        public var readShare: Double?
+    }
+
+    /// A round of so many drafts.
+    public struct Round: Sendable, Encodable {
+        /// Tokens before the round.
+        public var context: Int
+        /// Drafts.
+        public var drafts: Int
+        /// Catching up and drafting.
+        public var draftTime: Double
+        /// The verify step of `drafts` + 1 rows.
+        public var verifyTime: Double
+        /// The whole round over an undrafted step beside it.
+        public var relative: Double
+        /// The acceptance of every draft at which the round pays: 1 + α + … + α^drafts = `relative`. nil when none does.
+        public var breakEven: Double?
+        /// The last draft alone, with the MTP step that it needs (for one draft: with the catch-up of one row).
+        public var lastDraftTime: Double
+    }
+
+    /// A prompt from its first token to its last row's logits.
+    public struct Prompt: Sendable, Encodable {
+        /// Tokens.
+        public var tokens: Int
+        /// Time.
+        public var time: Double
+        /// Tokens a second.
+        public var tokensPerSecond: Double
+        /// Operations a second, of those it needs at least.
+        public var operationsPerSecond: Double
+        /// Over sgemm; nil where that is unknown.
+        public var sgemmShare: Double?
+    }
+
+    /// One part of a step, of all layers of a kind together.
+    public struct Component: Sendable, Encodable {
+        /// Tokens before the step.
+        public var context: Int
+        /// Rows.
+        public var rows: Int
+        /// `dense`, `moe`, or `outside` of the layers.
+        public var place: String
+        /// What was computed.
+        public var name: String
+        /// Time.
+        public var time: Double
+        /// Time over the number of such layers.
+        public var perLayer: Double
+    }
+
+    /// Memory of the process.
+    public struct Memory: Sendable, Encodable {
+        /// In memory once the model has run.
+        public var resident: Int
+        /// Packed weights.
+        public var weights: Int
+        /// Latent caches of verifier and MTP modules.
+        public var cache: Int
+
+        /// Resident over weights and caches.
+        public var share: Double { Double(resident) / Double(max(1, weights + cache)) }
+    }
+
+    /// What the whole model would do if all its layers were like those measured. Nobody ran it.
+    public struct Projection: Sendable, Encodable {
+        /// The shape's name.
+        public var shape: String
+        /// Its main layers.
+        public var layers: Int
+        /// Tokens before the step.
+        public var context: Int
+        /// Time of an undrafted step.
+        public var time: Double
+        /// Undrafted decoding, tokens a second.
+        public var tokensPerSecond: Double
+    }
+}

@@ -1,0 +1,202 @@
+import ForetokenHardware
+import ForetokenModel
+import ForetokenWeights
+
+/// What is to be measured, and for how long.
+public struct BenchPlan: Sendable {
+    /// Seconds to measure for; everything is measured once at least.
+    public var seconds = 20.0
+    /// Tokens before steps, ascending; those that do not fit the model are left out.
+    public var contexts = [128, 1024, 4096]
+    /// Lengths of prompts, ascending; those that do not fit the model are left out.
+    public var promptLengths = [128, 512, 1024, 4096]
+    /// Whether roofs and panel products are measured; without them, shares are unknown.
+    public var measuresMachine = true
+    /// Bytes of all last-level caches.
+    public var cacheBytes = 0
+    /// The shape of which the model is a part; nil when the model is whole.
+    public var shape: SyntheticShape?
+
+    /// The defaults.
+    public init() {}
+
+    /// Leaves out what a context of `limit` tokens cannot hold.
+    public mutating func fit(limit: Int) {
+        contexts = contexts.filter { $0 + BenchText.stretch < limit }
+        promptLengths = promptLengths.filter { $0 < limit }
+    }
+
+    /// Tokens that the caches must hold.
+    public var capacity: Int {
+        max((contexts.last ?? 0) + BenchText.stretch, promptLengths.last ?? 0) + Verifier.windowRows
+    }
+
+    /// Bytes of memory for measuring the machine itself.
+    public var machineBytes: Int { measuresMachine ? RoofBench.byteCount(cacheBytes: cacheBytes) : 0 }
+}
+
+/// Measures a model on this machine, beside what the machine could do at best. All measurements take turns until the time
+/// is up, so that whatever slows the machine down for a while slows all of them.
+public final class Benchmark {
+    private let model: Model
+    private let plan: BenchPlan
+    private let verifier: Verifier
+    private let draftHead: MTPHead?
+    private var steps: [StepBench] = []
+    private var prompts: [PromptBench] = []
+    private var roofs: RoofBench?
+    private var report = BenchReport()
+
+    /// - Throws: `HardwareError` without memory for the caches.
+    public init(model: Model, plan: BenchPlan, cacheType: CacheType = .f32) throws {
+        self.model = model
+        self.plan = plan
+        verifier = try model.makeVerifier(context: plan.capacity, cacheType: cacheType)
+        draftHead = try model.makeMTPHead(context: plan.capacity, cacheType: cacheType)
+    }
+
+    /// Measures.
+    ///
+    /// - Parameters:
+    ///   - tokens: what prompts are made of, at least one.
+    ///   - proceed: told what is going on and the fraction done of it; false ends the work with what there is.
+    /// - Throws: `HardwareError` without memory.
+    public func run(
+        _ tokens: [Int32], proceed: (_ stage: String, _ fraction: Double) -> Bool
+    ) throws -> BenchReport {
+        model.pool.startSpinning()
+        defer { model.pool.stopSpinning() }
+        report.isPartial = try !(prepare(tokens, proceed) && measure(proceed))
+        collect()
+        return report
+    }
+
+    // MARK: Preparation
+
+    private func prepare(_ source: [Int32], _ proceed: (String, Double) -> Bool) throws -> Bool {
+        let text = BenchText(source, verifier, draftHead, isSynthetic: plan.shape != nil)
+        var reached: [Int] = []
+        for (i, context) in plan.contexts.enumerated() {
+            let estimate = text.estimate(context) / 1e9
+            guard i == 0 || estimate < plan.seconds / 2 else {
+                leaveOut("steps behind \(context) tokens", seconds: estimate)
+                break
+            }
+            let fraction = Double(i) / Double(plan.contexts.count)
+            guard text.extend(to: context, proceed: { proceed("reading", fraction) }) else { return false }
+            reached.append(context)
+        }
+        steps = reached.map { StepBench(model, verifier, draftHead, tokens: text.tokens, context: $0) }
+        prompts = plan.promptLengths.map { PromptBench(model, verifier, tokens: text.prompt($0)) }
+        report.memory = BenchReport.Memory(
+            resident: try ProcessMemory.read().resident, weights: model.weights.byteCount,
+            cache: verifier.cacheByteCount + (draftHead?.cacheByteCount ?? 0))
+        if plan.measuresMachine {
+            roofs = try RoofBench(
+                pool: model.pool, instructionSet: model.instructionSet, cacheBytes: plan.cacheBytes)
+        }
+        return proceed("measuring", 0)
+    }
+
+    private func leaveOut(_ what: String, seconds: Double) {
+        report.leftOut.append(
+            "\(what): would take about \(Int(seconds.rounded(.up))) s each time; raise --seconds for it")
+    }
+
+    // MARK: Measuring
+
+    /// All measurements in turns. After the first turn the time may end one in the middle.
+    private func measure(_ proceed: (String, Double) -> Bool) throws -> Bool {
+        let started = MonotonicClock.now
+        var spent: Double { Double(MonotonicClock.now - started) / 1e9 / plan.seconds }
+        func goesOn() -> Bool { proceed("measuring", min(1, spent)) }
+        while report.turns == 0 || spent < 1 {
+            for probe in probes {
+                guard goesOn() else { return false }
+                guard report.turns == 0 || spent < 1 else { return true }
+                guard probe(goesOn) else { return false }
+            }
+            report.turns += 1
+        }
+        return true
+    }
+
+    /// One measurement: asks whether to go on where it takes long, and returns the last answer.
+    private typealias Probe = (_ proceed: () -> Bool) -> Bool
+
+    /// The measurements of one turn; the long ones last.
+    private var probes: [Probe] {
+        var probes: [Probe] = []
+        if let roofs {
+            probes.append { _ in roofs.timeRoofs() }
+            for format in 0..<roofs.formatCount { probes.append { _ in roofs.timeProducts(format) } }
+        }
+        probes += steps.map { step in { step.timeComponents(proceed: $0) } }
+        probes += steps.map { step in { step.timeSteps(proceed: $0) } }
+        probes += steps.map { step in { step.timeRounds(proceed: $0) } }
+        probes += prompts.indices.map { index in { self.timePrompt(index, $0) } }
+        return probes
+    }
+
+    /// Prompts that would take most of the time are not begun; those that take much of it are run once.
+    private func timePrompt(_ index: Int, _ proceed: () -> Bool) -> Bool {
+        let prompt = prompts[index]
+        if let time = prompt.time {
+            return time / 1e9 > plan.seconds / 8 ? true : prompt.run(proceed: proceed)
+        }
+        if index > 0 {
+            let shorter = prompts[index - 1]
+            guard let time = shorter.time else { return true }
+            let estimate = time / 1e9 * Double(prompt.count) / Double(shorter.count)
+            if estimate > plan.seconds / 2 {
+                if report.turns == 0 { leaveOut("prompts of \(prompt.count) tokens", seconds: estimate) }
+                return true
+            }
+        }
+        return prompt.run(proceed: proceed)
+    }
+
+    // MARK: Results
+
+    private func collect() {
+        let c = model.configuration
+        report.subject.isSynthetic = plan.shape != nil
+        report.subject.threads = model.pool.workerCount
+        report.subject.instructionSet = model.instructionSet
+        report.subject.weightBytes = model.weights.byteCount
+        report.subject.bytesPerStep = model.bytesPerStep
+        report.subject.layers = c.layerCount
+        report.subject.moeLayers = max(0, c.layerCount - c.denseLayerCount)
+        if let roofs {
+            report.roofs = roofs.roofs
+            report.products = roofs.results(report.roofs)
+        }
+        report.steps = steps.compactMap { $0.curve(report.roofs.fullRead) }
+        report.rounds = steps.flatMap(\.rounds)
+        report.components = steps.flatMap(\.components)
+        report.prompts = prompts.compactMap { $0.result(report.roofs.fullSgemm) }
+        report.projection = plan.shape.flatMap(projection)
+    }
+
+    /// The whole model's step from the layers measured, behind the middle context.
+    private func projection(_ shape: SyntheticShape) -> BenchReport.Projection? {
+        guard let context = report.mainContext else { return nil }
+        let parts = report.components.filter { $0.context == context && $0.rows == 1 }
+        guard !parts.isEmpty else { return nil }
+        let whole = shape.whole
+        let counts = [
+            "outside": 1, "dense": whole.denseLayerCount, "moe": whole.layerCount - whole.denseLayerCount,
+        ]
+        let time = parts.reduce(0.0) { $0 + $1.perLayer * Double(counts[$1.place] ?? 0) }
+        return BenchReport.Projection(
+            shape: shape.name, layers: whole.layerCount, context: context, time: time, tokensPerSecond: 1e9 / time)
+    }
+}
+
+extension BenchReport {
+    /// The context that a single table is shown for: the middle one of those measured.
+    public var mainContext: Int? {
+        let contexts = components.reduce(into: [Int]()) { if !$0.contains($1.context) { $0.append($1.context) } }
+        return contexts.isEmpty ? nil : contexts[contexts.count / 2]
+    }
+}

@@ -1,0 +1,256 @@
+import ForetokenHardware
+import ForetokenModel
+import ForetokenWeights
+
+/// Times steps, rounds and parts of steps behind one context.
+final class StepBench {
+    let context: Int
+    private let model: Model
+    private let verifier: Verifier
+    private let draftHead: MTPHead?
+    private let tokens: [Int32]
+    private let clock: StepClock
+    /// By rows − 1: bytes in the window at each start.
+    private let bytes: [[Double]]
+    private var turn = 0
+
+    /// By rows − 1.
+    private var times: [[Double]]
+    private var relatives: [[Double]]
+    private var touched: [[Double]]
+    /// By drafts − 1.
+    private var draftTimes: [[Double]]
+    private var verifyTimes: [[Double]]
+    private var lastDraftTimes: [[Double]]
+    private var roundRelatives: [[Double]]
+    /// By rows of `componentRows`, place and component.
+    private var componentTimes: [[[[Double]]]]
+
+    static let componentRows = [1, 2, 4]
+    /// A sample goes on for so long, so that small models are measured often.
+    private static let sampleNanoseconds: Int64 = 60_000_000
+    /// Plain steps before a sample, so that small models are back in the caches.
+    private static let warmupNanoseconds: Int64 = 2_000_000
+
+    /// - Parameter tokens: the whole text; the caches hold it.
+    init(_ model: Model, _ verifier: Verifier, _ draftHead: MTPHead?, tokens: [Int32], context: Int) {
+        self.model = model
+        self.verifier = verifier
+        self.draftHead = draftHead
+        self.tokens = tokens
+        self.context = context
+        clock = StepClock(denseLayers: model.configuration.denseLayerCount)
+        let widths = [[Double]](repeating: [], count: Verifier.windowRows)
+        (times, relatives, touched) = (widths, widths, widths)
+        let lengths = [[Double]](repeating: [], count: MTPHead.maximumDrafts)
+        (draftTimes, verifyTimes, lastDraftTimes, roundRelatives) = (lengths, lengths, lengths, lengths)
+        let components = [[Double]](repeating: [], count: StepComponent.allCases.count)
+        componentTimes = .init(
+            repeating: .init(repeating: components, count: StepClock.Place.allCases.count),
+            count: Self.componentRows.count)
+        bytes = Self.windowBytes(model, verifier, tokens, context)
+    }
+
+    private static func windowBytes(
+        _ model: Model, _ verifier: Verifier, _ tokens: [Int32], _ context: Int
+    ) -> [[Double]] {
+        let record = RoutingRecord(layers: model.configuration.layerCount, first: context)
+        verifier.observer = record
+        for start in stride(from: BenchText.starts.lowerBound, to: BenchText.stretch, by: Verifier.windowRows) {
+            verifier.jump(to: context + start)
+            let rows = min(Verifier.windowRows, BenchText.stretch - start)
+            tokens.withUnsafeBufferPointer { verifier.forward($0.baseAddress! + context + start, count: rows) }
+        }
+        verifier.observer = nil
+        let expertBytes = model.expertBytes
+        let dense = Double(model.denseBytesPerStep)
+        return (1...Verifier.windowRows).map { rows in
+            BenchText.starts.map { start in
+                expertBytes.indices.filter { expertBytes[$0] > 0 }.reduce(dense) {
+                    $0 + Double(record.distinct(layer: $1, start: context + start, rows: rows) * expertBytes[$1])
+                }
+            }
+        }
+    }
+
+    /// Repeats `body` at one start after another until the sample is long enough.
+    /// - Returns: false when `body` did.
+    private func sample(_ body: (_ index: Int, _ start: Int) -> Bool) -> Bool {
+        let begun = MonotonicClock.now
+        repeat {
+            _ = step(context + BenchText.starts.lowerBound, 1)
+        } while MonotonicClock.now - begun < Self.warmupNanoseconds
+        repeat {
+            // A step that shares no factor with the number of starts, so that all get their turn.
+            let index = turn * 7 % BenchText.starts.count
+            turn += 1
+            guard body(index, context + BenchText.starts.lowerBound + index) else { return false }
+        } while MonotonicClock.now - begun < Self.sampleNanoseconds
+        return true
+    }
+
+    /// Runs the window of `rows` rows at `start`, logits included. Returns nanoseconds.
+    private func step(_ start: Int, _ rows: Int) -> Double {
+        verifier.jump(to: start)
+        let begun = MonotonicClock.now
+        tokens.withUnsafeBufferPointer { verifier.forward($0.baseAddress! + start, count: rows) }
+        verifier.computeLogits(first: 0, count: rows)
+        return Double(MonotonicClock.now - begun)
+    }
+
+    /// A step of one row, to compare the next one with. A small model is first brought back into the caches as the
+    /// steps of plain decoding leave them.
+    private func plainStep(_ start: Int) -> Double {
+        let time = step(start, 1)
+        return time < Double(Self.warmupNanoseconds) ? step(start, 1) : time
+    }
+
+    /// One sample of steps of every width, each beside a plain one.
+    /// - Returns: false when `proceed` said no.
+    func timeSteps(proceed: () -> Bool) -> Bool {
+        sample { index, start in
+            for rows in 1...Verifier.windowRows {
+                guard proceed() else { return false }
+                let plain = plainStep(start)
+                times[0].append(plain)
+                relatives[0].append(1)
+                touched[0].append(bytes[0][index])
+                guard rows > 1 else { continue }
+                let time = step(start, rows)
+                times[rows - 1].append(time)
+                relatives[rows - 1].append(time / plain)
+                touched[rows - 1].append(bytes[rows - 1][index])
+            }
+            return true
+        }
+    }
+
+    /// One sample of rounds of every draft length, as if about half of the drafts before had held.
+    /// - Returns: false when `proceed` said no.
+    func timeRounds(proceed: () -> Bool) -> Bool {
+        guard let draftHead else { return true }
+        return sample { _, start in
+            for drafts in 1...MTPHead.maximumDrafts {
+                guard proceed() else { return false }
+                let taken = 1 + drafts / 2
+                let plain = plainStep(start)
+                _ = step(start - taken, taken)
+                draftHead.jump(to: start - taken)
+                draftHead.observe(
+                    verifier.hidden(row: 0), stride: verifier.hiddenStride, count: taken, firstRow: start - taken)
+                let begun = MonotonicClock.now
+                let last = draft(draftHead, start, drafts)
+                let drafted = MonotonicClock.now
+                let verified = step(start, drafts + 1)
+                draftTimes[drafts - 1].append(Double(drafted - begun))
+                lastDraftTimes[drafts - 1].append(Double(drafted - last))
+                verifyTimes[drafts - 1].append(verified)
+                roundRelatives[drafts - 1].append((Double(drafted - begun) + verified) / plain)
+            }
+            return true
+        }
+    }
+
+    /// Drafts behind the token at `start`. Returns when the last draft was begun.
+    private func draft(_ draftHead: MTPHead, _ start: Int, _ count: Int) -> Int64 {
+        let rule = DrawRule(inverseTemperature: 0, limit: model.configuration.vocabularySize, seed: 0)
+        var begun = MonotonicClock.now
+        tokens.withUnsafeBufferPointer { draftHead.catchUp($0.baseAddress!, known: start + 1) }
+        var guess = draftHead.drawDraft(rule: rule, position: start + 1, wantsConfidence: false).token
+        for d in 1..<max(1, count) {
+            begun = MonotonicClock.now
+            draftHead.advance(guess)
+            guess = draftHead.drawDraft(rule: rule, position: start + 1 + d, wantsConfidence: false).token
+        }
+        return begun
+    }
+
+    /// One sample of the parts of steps.
+    /// - Returns: false when `proceed` said no.
+    func timeComponents(proceed: () -> Bool) -> Bool {
+        sample { _, start in
+            for (i, rows) in Self.componentRows.enumerated() {
+                guard proceed() else { return false }
+                _ = step(start, rows)
+                verifier.observer = clock
+                clock.start()
+                _ = step(start, rows)
+                verifier.observer = nil
+                for place in StepClock.Place.allCases {
+                    for component in StepComponent.allCases {
+                        componentTimes[i][place.rawValue][component.rawValue]
+                            .append(clock.nanoseconds(component, in: place))
+                    }
+                }
+            }
+            return true
+        }
+    }
+
+    // MARK: Results
+
+    /// nil before anything was timed.
+    func curve(_ readRoof: Double?) -> BenchReport.StepCurve? {
+        guard times.allSatisfy({ !$0.isEmpty }) else { return nil }
+        let plainBytes = mean(touched[0])
+        let points = times.indices.map { i in
+            let relative = median(relatives[i])
+            let relativeBytes = mean(touched[i]) / plainBytes
+            return BenchReport.StepCurve.Point(
+                rows: i + 1, time: median(times[i]), relative: relative, bytes: mean(touched[i]),
+                relativeBytes: relativeBytes, overBytes: relative / relativeBytes)
+        }
+        let speed = plainBytes / points[0].time * 1e9
+        return BenchReport.StepCurve(
+            context: context, points: points, tokensPerSecond: 1e9 / points[0].time, bytesPerSecond: speed,
+            readShare: readRoof.map { speed / $0 })
+    }
+
+    /// Empty before anything was timed.
+    var rounds: [BenchReport.Round] {
+        draftTimes.indices.filter { !draftTimes[$0].isEmpty }.map { i in
+            let relative = median(roundRelatives[i])
+            return BenchReport.Round(
+                context: context, drafts: i + 1, draftTime: median(draftTimes[i]), verifyTime: median(verifyTimes[i]),
+                relative: relative, breakEven: Self.breakEven(drafts: i + 1, cost: relative),
+                lastDraftTime: median(lastDraftTimes[i]))
+        }
+    }
+
+    /// Empty before anything was timed; parts that took no time are left out.
+    var components: [BenchReport.Component] {
+        let c = model.configuration
+        let dense = min(c.denseLayerCount, c.layerCount)
+        let layers = [StepClock.Place.outside: 1, .dense: dense, .moe: c.layerCount - dense]
+        var result: [BenchReport.Component] = []
+        for (i, rows) in Self.componentRows.enumerated() {
+            for place in StepClock.Place.allCases {
+                for component in StepComponent.allCases {
+                    let samples = componentTimes[i][place.rawValue][component.rawValue]
+                    guard !samples.isEmpty, median(samples) > 0 else { continue }
+                    result.append(
+                        BenchReport.Component(
+                            context: context, rows: rows, place: "\(place)", name: "\(component)",
+                            time: median(samples), perLayer: median(samples) / Double(max(1, layers[place]!))))
+                }
+            }
+        }
+        return result
+    }
+
+    /// The acceptance α with 1 + α + … + α^drafts = cost; nil when even α = 1 is not enough.
+    static func breakEven(drafts: Int, cost: Double) -> Double? {
+        guard cost <= Double(drafts + 1) else { return nil }
+        var (low, high) = (0.0, 1.0)
+        for _ in 0..<50 {
+            let middle = (low + high) / 2
+            let tokens = (0...drafts).reduce((sum: 0.0, power: 1.0)) { sums, _ in
+                (sums.sum + sums.power, sums.power * middle)
+            }.sum
+            if tokens < cost { low = middle } else { high = middle }
+        }
+        return cost <= 1 ? 0 : high
+    }
+}
+
+private func mean(_ samples: [Double]) -> Double { samples.reduce(0, +) / Double(max(1, samples.count)) }

@@ -1,0 +1,130 @@
+import ArgumentParser
+import ForetokenHardware
+import ForetokenModel
+import ForetokenReport
+import ForetokenSpeculation
+import ForetokenTokenizer
+import ForetokenWeights
+import Glibc
+
+/// Measures speed on this machine.
+struct Bench: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Measures the speed of steps, rounds and prompts on this machine, beside what it could do at best.",
+        discussion: """
+            Steps are those of real text: the built-in suite's prompts, continued greedily. With --shape a part of a model \
+            is made in memory at true dimensions, and the speed of the whole is projected. All measurements take turns, so \
+            that noise hits all alike; figures are medians. Interrupted, it reports what it has measured so far.
+            """)
+
+    @Option(
+        help: ArgumentHelp(
+            "Makes weights in memory instead of reading them: deepseek-v3, v3-lite, or the path of a config.json.",
+            valueName: "name|f"))
+    var shape: String?
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("MoE layers to make with --shape, behind one dense layer (default: 1).", valueName: "n"))
+    var layers: Int?
+
+    @Flag(name: .customLong("no-mtp"), help: "Makes no MTP module with --shape.")
+    var withoutMTP = false
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Seconds to measure for; everything is measured once at least.", valueName: "s"))
+    var seconds = 20.0
+
+    @OptionGroup(title: "Model") var model: ModelOptions
+
+    @Flag(help: "Prints one JSON object.")
+    var json = false
+
+    func validate() throws {
+        guard seconds.isFinite, seconds > 0 else {
+            throw ValidationError("--seconds must be more than 0, not \(seconds)")
+        }
+        if shape != nil && model.model != nil { throw ValidationError("give --shape or --model, not both") }
+        if shape == nil && (layers != nil || withoutMTP) { throw ValidationError("--layers and --no-mtp need --shape") }
+        if let layers, !(1...1000).contains(layers) {
+            throw ValidationError("--layers must be 1...1000, not \(layers)")
+        }
+    }
+
+    func run() throws {
+        let shape = try shape.map(Self.shape)
+        let open = try OpenModel(model, checkpoint: shape.map(made))
+        var plan = BenchPlan()
+        plan.seconds = seconds
+        plan.shape = shape
+        plan.cacheBytes = try Topology.read().clusters.reduce(0) { $0 + $1.byteCount }
+        plan.fit(limit: open.contextLimit)
+        guard !plan.contexts.isEmpty else {
+            throw InputError("a context of \(open.contextLimit) tokens is too short to measure steps in")
+        }
+        let source = try BenchSource(open)
+        let loaded = try load(open, plan)
+        let benchmark = try Benchmark(model: loaded, plan: plan, cacheType: model.cacheType)
+        let bar = ProgressBar("benchmark", delayNanoseconds: 300_000_000, terminal: Console.terminal)
+        var report = try benchmark.run(source.tokens) { stage, fraction in
+            bar.update(fraction) { _ in stage }
+            return !Interrupts.requested
+        }
+        bar.clear()
+        report.subject.model = open.checkpoint.label
+        report.subject.text = source.name
+        report.subject.cacheType = model.cacheType.rawValue
+        report.subject.processor = (try? CPUInfo.read().model) ?? "unknown"
+        try StandardOutput.write(
+            json
+                ? JSONOutput.line(report, snakeCase: true)
+                : Array(BenchTables(report, Terminal(descriptor: STDOUT_FILENO)).text.utf8))
+        if report.isPartial { throw Interrupted() }
+    }
+
+    private static func shape(_ argument: String) throws -> SyntheticShape {
+        guard argument.contains("/") || argument.hasSuffix(".json") else { return try SyntheticShape(named: argument) }
+        return try SyntheticShape(name: argument, json: InputFile.bytes(argument), file: argument)
+    }
+
+    private func made(_ shape: SyntheticShape) throws -> Checkpoint {
+        try Checkpoint(
+            synthetic: shape.part(moeLayers: layers ?? 1, mtp: !withoutMTP), label: "\(shape.name) (synthetic)")
+    }
+
+    private func load(_ open: OpenModel, _ plan: BenchPlan) throws -> Model {
+        do {
+            return try open.load(context: plan.capacity, besides: plan.machineBytes)
+        } catch let error as HardwareError where error.kind == .memory && plan.shape != nil {
+            if (layers ?? 1) > 1 { Console.note("fewer --layers take less memory") }
+            if !open.layout.mtp.isEmpty { Console.note("--no-mtp leaves out the module, a whole MoE layer") }
+            throw error
+        }
+    }
+}
+
+/// What the benchmark's prompts are made of.
+struct BenchSource {
+    /// What reports call it.
+    let name: String
+    let tokens: [Int32]
+
+    /// The built-in suite's prompts one after another, or scattered ids for models without a tokenizer.
+    init(_ open: OpenModel) throws {
+        if let tokenizer = open.tokenizer {
+            name = "built-in suite, continued greedily"
+            var tokens = tokenizer.bos.map { [$0] } ?? []
+            for (_, bytes) in InputFile.lines(of: Checkpoint.demoSuite) where !bytes.isEmpty {
+                guard let prompt = try SuiteLine.parse(bytes).prompt else { continue }
+                tokens += try tokenizer.encode(prompt)
+            }
+            try open.checkIDs(tokens)
+            self.tokens = tokens
+        } else {
+            name = "scattered token ids"
+            let vocabulary = open.configuration.vocabularySize
+            tokens = (0..<8192).map { Int32(truncatingIfNeeded: ($0 &* 2_654_435_761) >> 7 % vocabulary) }
+        }
+    }
+}

@@ -1,0 +1,126 @@
+import ForetokenTestSupport
+import Testing
+
+/// `foretoken bench` as its users call it.
+@Suite(.serialized)
+struct BenchCommandTests {
+    private struct Output: Decodable {
+        struct Speed: Decodable {
+            let threads: Int
+            let per_second: Double
+        }
+        struct Roofs: Decodable {
+            let read: [Speed]
+            let sgemm: [Speed]
+        }
+        struct Product: Decodable {
+            let format: String
+            let rows: Int
+            let bytes_per_second: Double
+            let operations_per_second: Double
+            let read_share: Double
+            let sgemm_share: Double
+        }
+        struct Curve: Decodable {
+            struct Point: Decodable {
+                let rows: Int
+                let time: Double
+                let relative: Double
+                let relative_bytes: Double
+                let over_bytes: Double
+            }
+            let context: Int
+            let points: [Point]
+            let tokens_per_second: Double
+            let read_share: Double
+        }
+        struct Round: Decodable {
+            let drafts: Int
+            let draft_time: Double
+            let verify_time: Double
+            let relative: Double
+            let break_even: Double?
+        }
+        struct Prompt: Decodable {
+            let tokens: Int
+            let tokens_per_second: Double
+            let sgemm_share: Double
+        }
+        struct Component: Decodable {
+            let place: String
+            let name: String
+            let per_layer: Double
+        }
+        struct Memory: Decodable {
+            let resident: Int
+            let weights: Int
+            let cache: Int
+        }
+        struct Projection: Decodable {
+            let layers: Int
+            let tokens_per_second: Double
+        }
+        let roofs: Roofs
+        let products: [Product]
+        let steps: [Curve]
+        let rounds: [Round]
+        let prompts: [Prompt]
+        let components: [Component]
+        let memory: Memory
+        let projection: Projection?
+        let left_out: [String]
+        let is_partial: Bool
+    }
+
+    private func writeShape(_ folder: TemporaryFolder, _ change: (inout TinyModel) -> Void = { _ in }) throws -> String
+    {
+        var model = TinyModel()
+        change(&model)
+        for (name, bytes) in model.files() where name == "config.json" { try folder.write(bytes, name) }
+        return folder.path + "/config.json"
+    }
+
+    @Test func aShapeIsMeasuredAndProjected() throws {
+        let folder = try TemporaryFolder()
+        let shape = try writeShape(folder)
+        let outcome = try Command(["bench", "--shape", shape, "--seconds", "0.1", "--json"]).finish()
+        #expect(outcome.status == 0, "\(outcome.errors)")
+        let output = try outcome.json(Output.self)
+        #expect(!output.roofs.read.isEmpty && output.roofs.read.count == output.roofs.sgemm.count)
+        #expect(output.products.count % 8 == 0 && output.products.contains { $0.format == "fp8" && $0.rows == 16 })
+        #expect(output.steps.map(\.context) == [128] && output.steps[0].points.count == 16)
+        #expect(output.rounds.count == 8 && output.prompts.map(\.tokens) == [128])
+        #expect(output.projection?.layers == 3 && !output.is_partial)
+    }
+
+    @Test func theTablesNameEveryPart() throws {
+        let folder = try TemporaryFolder()
+        let outcome = try Command(["bench", "--shape", try writeShape(folder), "--seconds", "0.1", "--no-mtp"]).finish()
+        #expect(outcome.status == 0, "\(outcome.errors)")
+        for part in [
+            "Roofs", "Panel products", "Decoding", "Verify steps", "Attention", "Parts of a step", "Prompts", "Memory",
+            "Projected", "not run",
+        ] {
+            #expect(outcome.output.contains(part), "\(part)")
+        }
+        #expect(!outcome.output.contains("Rounds with"))
+    }
+
+    @Test func shapesThatDoNotFitAreRefusedBeforeAnythingIsMade() throws {
+        let outcome = try Command(["bench", "--shape", "deepseek-v3", "--layers", "58"]).finish()
+        #expect(outcome.status == 1 && outcome.output.isEmpty)
+        #expect(outcome.errors.contains("GiB") && outcome.errors.contains("fewer --layers"), "\(outcome.errors)")
+    }
+
+    @Test(arguments: [
+        (["--shape", "gpt-2"], 2, "deepseek-v3, v3-lite"), (["--shape", "/nonexistent.json"], 2, "does not exist"),
+        (["--shape", "v3-lite", "--model", "x"], 2, "not both"), (["--layers", "2"], 2, "--shape"),
+        (["--no-mtp"], 2, "--shape"), (["--shape", "v3-lite", "--layers", "0"], 2, "--layers"),
+        (["--seconds", "0"], 2, "--seconds"), (["--shape", "v3-lite", "--context", "100"], 65, "too short"),
+    ])
+    func wrongCallsAreExplained(arguments: [String], status: Int32, message: String) throws {
+        let outcome = try Command(["bench"] + arguments).finish()
+        #expect(outcome.status == status, "\(outcome.errors)")
+        #expect(outcome.errors.contains(message) && outcome.output.isEmpty, "\(outcome.errors)")
+    }
+}
