@@ -7,8 +7,8 @@
 static const float smallest_row = 1e-30f;
 
 /// Scales tried for an INT4 row: the value of largest magnitude divided by -7.0, -7.3 … -9.1. Dividing by less than -8
-/// spends the code -8, which has no positive twin, on that value; beyond -8 the value is cut for the sake of the others.
-/// On normal and on heavy-tailed weights this leaves 0.71 of the squared error of amax / 7.
+/// spends the code -8, which has no positive twin, on that value; beyond -8 the value is cut for the sake of the
+/// others. On normal and on heavy-tailed weights this leaves 0.71 of the squared error of amax / 7.
 enum { CANDIDATES = 8 };
 
 size_t foretoken_panel_size(int32_t format, int32_t columns) {

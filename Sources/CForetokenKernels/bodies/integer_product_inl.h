@@ -1,7 +1,7 @@
-// Products with the integer formats: activations are quantised too, and integer dot products, exact in any order, do the
-// work. AVX2 multiplies 32 pairs of bytes at a time, four times as many as floats, so that several rows still keep up with
-// the memory. Weight codes have an offset that makes them unsigned, as the byte product wants one factor; with activations
-// up to ±63 (INT8) or ±127 (INT4) its 16-bit sums cannot saturate:
+// Products with the integer formats: activations are quantised too, and integer dot products, exact in any order, do
+// the work. AVX2 multiplies 32 pairs of bytes at a time, four times as many as floats, so that several rows still keep
+// up with the memory. Weight codes have an offset that makes them unsigned, as the byte product wants one factor; with
+// activations up to ±63 (INT8) or ±127 (INT4) its 16-bit sums cannot saturate:
 //
 //   INT8    2 products ·  255 · 63  = 32130 < 2^15
 //   INT4   16 products ·   15 · 127 = 30480 < 2^15
@@ -9,8 +9,9 @@
 // Seven bits are no coarse choice: the published model itself was made to run with activations rounded to e4m3, whose
 // error is about twice as large.
 //
-// A call quantises its rows once, a segment of columns at a time, and walks each panel's segment in groups of 128 columns.
-// A group's weights (2.3 or 4.2 KiB) stay in L1 while all rows pass over them in blocks whose sums fit the registers.
+// A call quantises its rows once, a segment of columns at a time, and walks each panel's segment in groups of 128
+// columns. A group's weights (2.3 or 4.2 KiB) stay in L1 while all rows pass over them in blocks whose sums fit the
+// registers.
 
 enum {
     SEGMENT = 2048,       // columns quantised at a time
@@ -48,9 +49,9 @@ FT_INLINE v8 block_scale8(const uint8_t *block, int slot) {
     return bfloat8((const uint16_t *)(const void *)block + slot);
 }
 
-/// Adds one group to the totals of `rows` activation rows, the first of which is `row`, and of `vectors` × 8 weight rows
-/// from `slot` on. `column` counts from the segment's start. All arguments but pointers, `blocks`, `row` and `column` are
-/// constants where this is inlined.
+/// Adds one group to the totals of `rows` activation rows, the first of which is `row`, and of `vectors` × 8 weight
+/// rows from `slot` on. `column` counts from the segment's start. All arguments but pointers, `blocks`, `row` and
+/// `column` are constants where this is inlined.
 FT_INLINE void integer_group(int format, int rows, int vectors, int slot, const uint8_t *weights, int32_t blocks,
                              const quantised_rows *x, int row, int32_t column, float (*totals)[PANEL]) {
     v8 inner[INTEGER_ROWS][4];
@@ -80,8 +81,8 @@ FT_INLINE void integer_group(int format, int rows, int vectors, int slot, const 
     }
 }
 
-/// One group for all rows of the call: 1 or 2 rows by 32 lanes, or for INT4, whose unpacking is worth sharing, 3 or 4 by 16
-/// lanes, twice. For INT8 that would gain nothing, and passes over half of each column were slower from memory.
+/// One group for all rows of the call: 1 or 2 rows by 32 lanes, or for INT4, whose unpacking is worth sharing, 3 or 4
+/// by 16 lanes, twice. For INT8 that would gain nothing, and passes over half of each column were slower from memory.
 FT_INLINE void integer_rows(int format, const uint8_t *weights, int32_t blocks, const quantised_rows *x, int rows,
                             int32_t column, float (*totals)[PANEL]) {
     for (int row = 0; row < rows;) {

@@ -82,9 +82,9 @@ FT_INLINE void decode_half(int format, const uint8_t *column, int half, v8 *out)
     }
 }
 
-/// 128 columns of one draft-head panel: sums[v] lane i is row 8 v + i. Four columns of a row lie in one 32-bit lane; the
-/// activation's sign moves to the weight, since the byte product wants one unsigned factor. |x|, |w| ≤ 127 keeps the
-/// 16-bit pair sums from saturating.
+/// 128 columns of one draft-head panel: sums[v] lane i is row 8 v + i. Four columns of a row lie in one 32-bit lane;
+/// the activation's sign moves to the weight, since the byte product wants one unsigned factor. |x|, |w| ≤ 127 keeps
+/// the 16-bit pair sums from saturating.
 FT_INLINE void draft_group(const int8_t *weights, const int8_t *codes, v8i *sums) {
     const __m256i ones = _mm256_set1_epi16(1);
     __m256i acc[4] = {_mm256_setzero_si256(), _mm256_setzero_si256(), _mm256_setzero_si256(), _mm256_setzero_si256()};
@@ -102,7 +102,7 @@ FT_INLINE void draft_group(const int8_t *weights, const int8_t *codes, v8i *sums
     FT_UNROLL for (int v = 0; v < 4; v++) sums[v] = (v8i)acc[v];
 }
 
-enum { INTEGER_ROWS = 4 };  // most activation rows whose integer sums fit the registers, with two vectors of weight rows
+enum { INTEGER_ROWS = 4 };  // most activation rows whose integer sums fit the registers, with 16 weight rows
 
 /// Four activation codes in every 32-bit lane.
 FT_INLINE __m256i spread_codes(const int8_t *codes) {

@@ -1,7 +1,7 @@
 // Activations as INT8 codes, for products of integers.
 
-/// One group of up to 128 values as codes up to ±`top`; those past the end become zero. Returns the scale. Values enter by
-/// eights, the last ones beside zeros.
+/// One group of up to 128 values as codes up to ±`top`; those past the end become zero. Returns the scale. Values enter
+/// by eights, the last ones beside zeros.
 FT_INLINE float quantise_group(const float *x, int32_t count, float top, int8_t *codes) {
     typedef int8_t v8b __attribute__((vector_size(8)));
     v8 largest = splat8(0);
@@ -16,7 +16,8 @@ FT_INLINE float quantise_group(const float *x, int32_t count, float top, int8_t 
     float inverse = amax > 1e-30f && amax < INFINITY ? top / amax : 0.0f;
     for (int32_t i = 0; i < GROUP; i += 8) {
         v8 value = i + 8 <= count ? load8(x + i) : i < count ? load_part(x + i, count - i, 0) : splat8(0);
-        // |value| ≤ amax, so that |product| < top + 0.5; adding 1.5 · 2^23 rounds it to the nearest integer, in the low bits.
+        // |value| ≤ amax, so that |product| < top + 0.5; adding 1.5 · 2^23 rounds it to the nearest integer, in the low
+        // bits.
         v8i code = (v8i)(value * splat8(inverse) + splat8(0x1.8p23f)) - (v8i)splat8(0x1.8p23f);
         v8b narrow = __builtin_convertvector(code, v8b);
         memcpy(codes + i, &narrow, sizeof narrow);

@@ -93,19 +93,18 @@ typedef struct foretoken_kernels {
     /// y[m][n] = Σ_k W[n][k] x[m][k], or += when `add`, for output rows n of panels [first, first + count) and
     /// activation rows m < row_count (1...16). Never writes past W.rows.
     /// FP8: total ← fma(scale_g, inner_g, total) over ascending groups, inner_g ← fma(w, x, inner_g) from 0 over
-    /// ascending k. Other formats: total ← fma(w, x, total) over ascending k. `add` adds the finished total to y once.
+    /// ascending k. F32, F16, BF16: total ← fma(w, x, total) over ascending k. `add` adds the finished total to y once.
     /// The generic table rounds between product and sum. FP8: NaN codes must have been refused before (they read as
     /// ±480); the bits are the formula's for activations that are 0 or 2^-61 ≤ |x| < 2^63 and for scales below 2^70.
-    /// Integer formats take x as codes q and a scale t for each group of 128 columns, as `quantise_row` gives it but with
-    /// amax / 63 for INT8:
-    /// total ← total + t_g · inner_g over ascending groups, inner_g = Σ s_b · (Σ_k w q) over the group's blocks b in
-    /// ascending order, from the first term. The sums over k are exact, the rest is rounded after each operation: these
-    /// formats have the same bits in every table.
+    /// Integer formats take x as codes q and a scale t for each group of 128 columns, as `quantise_row` gives it but
+    /// with amax / 63 for INT8: total ← total + t_g · inner_g over ascending groups, inner_g = Σ s_b · (Σ_k w q) over
+    /// the group's blocks b in ascending order, from the first term. The sums over k are exact and the rest is rounded
+    /// after each operation, so that these formats have the same bits in every table.
     void (*product)(const foretoken_matrix *w, int32_t first, int32_t count, foretoken_rows x, int32_t row_count,
                     foretoken_rows y, bool add);
 
-    /// y[m][n] = silu(gate x)[n] * (up x)[n]; gate and up have the same shape, and one format if one is an integer format.
-    /// Same bits as two products and `swiglu`.
+    /// y[m][n] = silu(gate x)[n] * (up x)[n]; gate and up have the same shape, and one format if one is an integer
+    /// format. Same bits as two products and `swiglu`.
     void (*gated_product)(const foretoken_matrix *gate, const foretoken_matrix *up, int32_t first, int32_t count,
                           foretoken_rows x, int32_t row_count, foretoken_rows y);
 
@@ -157,12 +156,12 @@ typedef struct foretoken_kernels {
     /// Index of the largest value, the lower index on ties. n ≥ 1. NaN never wins; all NaN gives 0.
     int32_t (*argmax)(const float *x, int32_t n);
 
-    /// argmax over i in [first, first + n) of logits[i - first] * inverse_temperature + foretoken_gumbel(key, i): with all
-    /// logits, a sample of the softmax; over a part of them, that part's candidate for it.
+    /// argmax over i in [first, first + n) of logits[i - first] * inverse_temperature + foretoken_gumbel(key, i): with
+    /// all logits, a sample of the softmax; over a part of them, that part's candidate for it.
     int32_t (*sample)(const float *logits, int32_t first, int32_t n, float inverse_temperature, uint64_t key);
 
-    /// INT8 codes [columns padded to 128] and scales [groups of 128] of one activation row, amax / 127 a group, rounded to
-    /// nearest even. A group with NaN or an infinity has the scale NaN and zeros as codes. Same bits in every table.
+    /// INT8 codes [columns padded to 128] and scales [groups of 128] of one activation row, amax / 127 a group, rounded
+    /// to nearest even. A group with NaN or an infinity has the scale NaN and zeros as codes. Same bits in every table.
     void (*quantise_row)(const float *x, int32_t columns, int8_t *codes, float *scales);
 
     /// y[n] ≈ Σ_k W[n][k] x[k] for the rows n of panels [first, first + count), from a quantised row. Same bits in
@@ -208,8 +207,8 @@ size_t foretoken_panel_bytes(int32_t rows, int32_t columns, int32_t element_byte
 size_t foretoken_panel_size(int32_t format, int32_t columns);
 
 /// Writes one panel in a format other than F32 and F16 from values [columns][32] below 2^70. BF16: nearest even. FP8:
-/// `scales` [groups of 128][32] become amax / 448. INT8 scales are amax / 127, rounded to BF16 upwards; an INT4 scale is
-/// the one of eight candidates with the least squared error.
+/// `scales` [groups of 128][32] become amax / 448. INT8 scales are amax / 127, rounded to BF16 upwards; an INT4 scale
+/// is the one of eight candidates with the least squared error.
 void foretoken_quantise_panel(int32_t format, const float *values, int32_t columns, void *panel, float *scales);
 
 /// Interleaves one panel: `row_count` (≤ 32) source rows of `columns` elements, `source_stride` elements apart, into
