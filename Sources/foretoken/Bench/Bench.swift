@@ -116,7 +116,7 @@ struct BenchSource {
             name = "built-in suite, continued greedily"
             var tokens = tokenizer.bos.map { [$0] } ?? []
             for (_, bytes) in InputFile.lines(of: Checkpoint.demoSuite) where !bytes.isEmpty {
-                guard let prompt = try SuiteLine.parse(bytes).prompt else { continue }
+                guard let prompt = try SuiteLine.parse(bytes).line.prompt else { continue }
                 tokens += try tokenizer.encode(prompt)
             }
             try open.checkIDs(tokens)
