@@ -5,9 +5,9 @@ import Testing
 /// Weights that exist nowhere are complete, finite and the same every time.
 struct SyntheticTests {
     private func shape(_ change: (inout TinyGeometry) -> Void = { _ in }) throws -> SyntheticShape {
-        let model = TinyModel(TinyGeometry(change))
-        let config = try #require(model.files().first { $0.name == "config.json" })
-        return try SyntheticShape(name: "tiny", json: config.bytes, file: "config.json")
+        let members = TinyModel.configuration(TinyGeometry(change)).map { "\"\($0.key)\": \($0.value)" }
+        let json = "{\(members.joined(separator: ","))}"
+        return try SyntheticShape(name: "tiny", json: Array(json.utf8), file: "config.json")
     }
 
     @Test(arguments: SyntheticShape.names)

@@ -78,7 +78,7 @@ public final class Benchmark {
         var reached: [Int] = []
         for (i, context) in plan.contexts.enumerated() {
             let estimate = text.estimate(context) / 1e9
-            guard i == 0 || estimate < plan.seconds / 2 else {
+            guard i == 0 || estimate < longest else {
                 leaveOut("steps behind \(context) tokens", seconds: estimate)
                 break
             }
@@ -97,6 +97,9 @@ public final class Benchmark {
         }
         return proceed("measuring", 0)
     }
+
+    /// Seconds that one measurement may take, where it can be told before.
+    private var longest: Double { max(1, plan.seconds / 2) }
 
     private func leaveOut(_ what: String, seconds: Double) {
         report.leftOut.append(
@@ -148,7 +151,7 @@ public final class Benchmark {
             let shorter = prompts[index - 1]
             guard let time = shorter.time else { return true }
             let estimate = time / 1e9 * Double(prompt.count) / Double(shorter.count)
-            if estimate > plan.seconds / 2 {
+            if estimate > longest {
                 if report.turns == 0 { leaveOut("prompts of \(prompt.count) tokens", seconds: estimate) }
                 return true
             }

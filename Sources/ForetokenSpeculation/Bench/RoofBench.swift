@@ -30,18 +30,10 @@ final class RoofBench {
             try PanelProducts(
                 $0, byteCount: Self.setBytes(cacheBytes: cacheBytes), pool: pool, instructionSet: instructionSet)
         }
-        threadCounts = Self.threadCounts(pool.workerCount)
+        threadCounts = BenchReport.Roofs.threadCounts(pool.workerCount)
         reading = .init(repeating: [], count: threadCounts.count)
         multiplying = reading
         productTimes = .init(repeating: .init(repeating: [], count: Self.productRows.count), count: products.count)
-    }
-
-    /// All counts on small machines; powers of two, and all threads, on large ones.
-    static func threadCounts(_ workers: Int) -> [Int] {
-        guard workers > 8 else { return Array(1...workers) }
-        var counts = [1]
-        while counts.last! * 2 < workers { counts.append(counts.last! * 2) }
-        return counts + [workers]
     }
 
     /// A few samples of each roof.
@@ -90,5 +82,15 @@ final class RoofBench {
                     readShare: roofs.fullRead.map { bytes / $0 }, sgemmShare: roofs.fullSgemm.map { operations / $0 })
             }
         }
+    }
+}
+
+extension BenchReport.Roofs {
+    /// All counts on small machines; powers of two, and all threads, on large ones.
+    package static func threadCounts(_ workers: Int) -> [Int] {
+        guard workers > 8 else { return Array(1...workers) }
+        var counts = [1]
+        while counts.last! * 2 < workers { counts.append(counts.last! * 2) }
+        return counts + [workers]
     }
 }

@@ -212,7 +212,7 @@ final class StepBench {
             let relative = median(roundRelatives[i])
             return BenchReport.Round(
                 context: context, drafts: i + 1, draftTime: median(draftTimes[i]), verifyTime: median(verifyTimes[i]),
-                relative: relative, breakEven: Self.breakEven(drafts: i + 1, cost: relative),
+                relative: relative, breakEven: BenchReport.Round.breakEven(drafts: i + 1, cost: relative),
                 lastDraftTime: median(lastDraftTimes[i]))
         }
     }
@@ -237,9 +237,11 @@ final class StepBench {
         }
         return result
     }
+}
 
+extension BenchReport.Round {
     /// The acceptance α with 1 + α + … + α^drafts = cost; nil when even α = 1 is not enough.
-    static func breakEven(drafts: Int, cost: Double) -> Double? {
+    package static func breakEven(drafts: Int, cost: Double) -> Double? {
         guard cost <= Double(drafts + 1) else { return nil }
         var (low, high) = (0.0, 1.0)
         for _ in 0..<50 {
