@@ -44,8 +44,6 @@ public struct ReportPage: Sendable {
     public enum Block: Sendable {
         /// A paragraph.
         case text(String)
-        /// A paragraph that must not be overlooked.
-        case notice(String)
         /// A chart with a sentence about it.
         case chart(any Chart, caption: String)
         /// A table; empty ones are left out.
@@ -140,7 +138,6 @@ public struct ReportPage: Sendable {
     private func drawn(_ block: Block, _ charts: inout Int) -> Markup {
         switch block {
         case .text(let text): return .element("p", [:], Markup(prose: text))
-        case .notice(let text): return .element("p", ["class": "notice"], Markup(prose: text))
         case .heading(let text): return .element("h3", [:], Markup(text))
         case .table(let table): return table.isEmpty ? Markup() : table.drawn
         case .chart(let chart, let caption):
