@@ -79,7 +79,9 @@ let package = Package(
             exclude: ["Fixtures"], swiftSettings: swift),
         .testTarget(
             name: "ForetokenSpeculationTests",
-            dependencies: ["ForetokenSpeculation", "ForetokenTestSupport", "CForetokenAllocationProbe"],
+            dependencies: [
+                "ForetokenSpeculation", "ForetokenTokenizer", "ForetokenTestSupport", "CForetokenAllocationProbe",
+            ],
             swiftSettings: swift),
         .testTarget(
             name: "CommandTests", dependencies: ["foretoken", "ForetokenReport", "ForetokenTestSupport"],

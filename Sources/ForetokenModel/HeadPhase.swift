@@ -1,7 +1,6 @@
 import CForetokenKernels
 import ForetokenHardware
 import ForetokenWeights
-import Glibc
 
 /// How tokens are drawn from whole rows of logits: argmax(logit / T + noise), or the largest logit. Filters that need an
 /// order over all tokens do not fit it.
@@ -21,12 +20,44 @@ public struct DrawRule: Sendable, BitwiseCopyable {
     }
 }
 
-/// The best candidate of one worker's part of a row, and that part's softmax.
-struct Candidate: BitwiseCopyable {
-    var token: Int32
-    var score: Float
-    var maximum: Float
-    var sum: Float
+/// A token chosen from a row of scores: logits, or scaled logits with noise.
+public struct Choice: Sendable, BitwiseCopyable {
+    /// The best token; the lower id on ties.
+    public var token: Int32
+    /// Its score.
+    public var score: Float
+    /// The second best score; -infinity where there is none.
+    public var runnerUp: Float
+
+    /// A choice; see the fields.
+    public init(token: Int32, score: Float, runnerUp: Float) {
+        self.token = token
+        self.score = score
+        self.runnerUp = runnerUp
+    }
+
+    /// By how much the best score surpasses the second best; 0 or more, NaN when no score was a number.
+    public var lead: Float { score - runnerUp }
+
+    /// No token at all.
+    static let none = Choice(token: -1, score: -.infinity, runnerUp: -.infinity)
+
+    /// The better of both, this one on ties.
+    func merged(with other: Choice) -> Choice {
+        guard other.token >= 0 else { return self }
+        let isBetter = token < 0 || other.score > score || (score.isNaN && !other.score.isNaN)
+        let (best, loser) = isBetter ? (other, self) : (self, other)
+        var result = best
+        if loser.score > result.runnerUp { result.runnerUp = loser.score }
+        return result
+    }
+}
+
+extension Choice {
+    /// What a kernel chose; its indices are token ids from `first` on.
+    public init(_ choice: foretoken_choice, first: Int = 0) {
+        self.init(token: Int32(first) + choice.index, score: choice.score, runnerUp: choice.runner_up)
+    }
 }
 
 /// Output-head logits of a few rows, and the drawing from them while they are still in the worker's cache. Panels are
@@ -44,9 +75,7 @@ struct HeadPhase: Phase {
     /// Output position of row 0's token.
     let position: Int
     /// [workers][narrow rows]
-    let candidates: UnsafeMutablePointer<Candidate>
-    /// [vocabulary], where the softmax is wanted; each worker uses its own part.
-    let softmaxRoom: UnsafeMutablePointer<Float>?
+    let candidates: UnsafeMutablePointer<Choice>
     let scratch: WorkerScratch
 
     static var entry: WorkerPool.Entry {
@@ -71,34 +100,22 @@ struct HeadPhase: Phase {
         }
     }
 
-    private func draw(_ row: Int, _ first: Int, _ count: Int) -> Candidate {
-        var best = Candidate(token: -1, score: -.infinity, maximum: -.infinity, sum: 0)
-        guard count > 0 else { return best }
+    private func draw(_ row: Int, _ first: Int, _ count: Int) -> Choice {
+        guard count > 0 else { return .none }
         let values = logits.base! + row * logits.stride + first
         if rule.inverseTemperature == 0 {
-            best.token = Int32(first) + kernels.pointee.argmax(values, Int32(count))
-            best.score = values[Int(best.token) - first]
-        } else {
-            let key = foretoken_noise_key(rule.seed, UInt64(position + row))
-            best.token = kernels.pointee.sample(values, Int32(first), Int32(count), rule.inverseTemperature, key)
-            best.score =
-                values[Int(best.token) - first] * rule.inverseTemperature + foretoken_gumbel(key, best.token)
+            return Choice(kernels.pointee.argmax(values, Int32(count)), first: first)
         }
-        if let softmaxRoom {
-            let room = softmaxRoom + first
-            room.update(from: values, count: count)
-            let inverse = rule.inverseTemperature == 0 ? 1 : rule.inverseTemperature
-            best.sum = kernels.pointee.exp_block(room, Int32(count), inverse, &best.maximum)
-        }
-        return best
+        let key = foretoken_noise_key(rule.seed, UInt64(position + row))
+        return Choice(
+            kernels.pointee.sample(values, Int32(first), Int32(count), rule.inverseTemperature, key))
     }
 }
 
 /// Runs the head phase and puts the workers' candidates together.
 final class HeadRunner {
     private let decoder: Decoder
-    private let candidates: ScratchBuffer<Candidate>
-    private let softmaxRoom: FloatBuffer
+    private let candidates: ScratchBuffer<Choice>
     private let codes: ScratchBuffer<Int8>
     private let codeScales: ScratchBuffer<Float>
     let logitRows: FloatBuffer
@@ -108,7 +125,6 @@ final class HeadRunner {
         self.decoder = decoder
         candidates = try ScratchBuffer(count: decoder.pool.workerCount * Workspace.narrowRows)
         logitRows = try FloatBuffer(rows: Workspace.narrowRows, columns: configuration.vocabularySize)
-        softmaxRoom = try FloatBuffer(rows: 1, columns: configuration.vocabularySize)
         let group = Int(FORETOKEN_SCALE_BLOCK)
         let groups = (configuration.hiddenSize + group - 1) / group
         codes = try ScratchBuffer(count: groups * group)
@@ -118,49 +134,32 @@ final class HeadRunner {
     /// Logits of `count` rows from the exact head, and a candidate for each.
     func run(_ head: Linear, input: foretoken_rows, count: Int, rule: DrawRule, position: Int) {
         let job = ProductJob(head, input: input, output: logitRows.rows, rowCount: count)
-        start(job, DraftHead(), rows: count, rule, position, wantsSoftmax: false)
+        start(job, DraftHead(), rows: count, rule, position)
     }
 
     /// Logits of one row from the draft head, and a candidate.
-    func run(_ head: DraftHead, input: UnsafePointer<Float>, rule: DrawRule, position: Int, wantsSoftmax: Bool) {
+    func run(_ head: DraftHead, input: UnsafePointer<Float>, rule: DrawRule, position: Int) {
         decoder.kernels.pointee.quantise_row(input, head.columns, codes.pointer, codeScales.pointer)
-        start(nil, head, rows: 1, rule, position, wantsSoftmax: wantsSoftmax)
+        start(nil, head, rows: 1, rule, position)
     }
 
     private func start(
-        _ job: ProductJob?, _ draftHead: DraftHead, rows: Int, _ rule: DrawRule, _ position: Int, wantsSoftmax: Bool
+        _ job: ProductJob?, _ draftHead: DraftHead, rows: Int, _ rule: DrawRule, _ position: Int
     ) {
         decoder.pool.run(
             HeadPhase(
                 kernels: decoder.kernels, head: job, draftHead: draftHead, codes: UnsafePointer(codes.pointer),
                 codeScales: UnsafePointer(codeScales.pointer), logits: logitRows.rows, rowCount: rows, rule: rule,
-                position: position, candidates: candidates.pointer,
-                softmaxRoom: wantsSoftmax ? softmaxRoom.base : nil, scratch: decoder.space.scratch))
+                position: position, candidates: candidates.pointer, scratch: decoder.space.scratch))
     }
 
-    /// The token drawn for `row`; ties go to the lower id.
-    func drawn(row: Int) -> Int32 {
+    /// What was drawn for `row`; ties go to the lower id.
+    func drawn(row: Int) -> Choice {
         var best = candidates.pointer[row]
         for worker in 1..<max(1, decoder.pool.workerCount) {
-            let other = candidates.pointer[worker * Workspace.narrowRows + row]
-            let isBetter = other.score > best.score || (best.score.isNaN && !other.score.isNaN)
-            if other.token >= 0 && (best.token < 0 || isBetter) { best = other }
+            best = best.merged(with: candidates.pointer[worker * Workspace.narrowRows + row])
         }
-        return max(0, best.token)
-    }
-
-    /// Softmax probability of `token` in row 0, where it was asked for.
-    func probability(of token: Int32, rule: DrawRule) -> Float {
-        var maximum = -Float.infinity
-        for worker in 0..<decoder.pool.workerCount {
-            maximum = max(maximum, candidates.pointer[worker * Workspace.narrowRows].maximum)
-        }
-        var sum: Float = 0
-        for worker in 0..<decoder.pool.workerCount {
-            let part = candidates.pointer[worker * Workspace.narrowRows]
-            if part.sum > 0 { sum += part.sum * exp(part.maximum - maximum) }
-        }
-        let inverse = rule.inverseTemperature == 0 ? 1 : rule.inverseTemperature
-        return exp(logitRows.base[Int(token)] * inverse - maximum) / sum
+        best.token = max(0, best.token)
+        return best
     }
 }

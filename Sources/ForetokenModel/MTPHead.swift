@@ -105,21 +105,12 @@ public final class MTPHead {
 
     /// Draws the next draft from the INT8 draft head; `logits(row: 0)` then gives its logits.
     ///
-    /// - Parameters:
-    ///   - position: output position of the draft, which decides the noise.
-    ///   - wantsConfidence: whether the draft's own probability is to be computed; 1 otherwise.
-    public func drawDraft(
-        rule: DrawRule, position: Int, wantsConfidence: Bool
-    ) -> (token: Int32, confidence: Float) {
+    /// - Parameter position: output position of the draft, which decides the noise.
+    public func drawDraft(rule: DrawRule, position: Int) -> Choice {
         let weights = modules[min(draftCount, modules.count - 1)].weights
-        head.run(
-            weights.draftHead, input: newest.base, rule: rule, position: position, wantsSoftmax: wantsConfidence)
-        let token = head.drawn(row: 0)
-        return (token, wantsConfidence ? head.probability(of: token, rule: rule) : 1)
+        head.run(weights.draftHead, input: newest.base, rule: rule, position: position)
+        return head.drawn(row: 0)
     }
-
-    /// The probability of `token` in the draft distribution that `drawDraft` computed with `wantsConfidence`.
-    public func confidence(of token: Int32, rule: DrawRule) -> Float { head.probability(of: token, rule: rule) }
 
     /// Takes `token` as the current draft and runs the row that guesses the next one.
     public func advance(_ token: Int32) {

@@ -80,7 +80,7 @@ public final class Verifier {
     }
 
     /// The token that the rule of the last `computeLogits` draws for its row `row`.
-    public func drawn(row: Int) -> Int32 { head.drawn(row: row) }
+    public func drawn(row: Int) -> Int32 { head.drawn(row: row).token }
 
     /// Logits [vocabulary] of row `row` of the last `computeLogits`, valid until the next one.
     public func logits(row: Int) -> UnsafeMutableBufferPointer<Float> {

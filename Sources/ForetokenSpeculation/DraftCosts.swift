@@ -27,9 +27,9 @@ struct DraftCosts {
     /// Rounds since an undrafted step was timed.
     private(set) var baselineAge = 0
 
-    /// Guesses before anything is measured, in undrafted steps.
-    private static let rowGuess = 0.4
-    private static let draftGuess = 0.25
+    /// Guesses before anything is measured, in undrafted steps: low, as trying costs little and shows the truth.
+    private static let rowGuess = 0.15
+    private static let draftGuess = 0.15
     /// After so many rounds every width forgets a sample: one not used for long is to be tried anew.
     private static let forgetting = 64
 

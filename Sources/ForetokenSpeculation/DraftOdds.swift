@@ -1,64 +1,65 @@
-/// How often drafts hold, and how sure the next one will be: learnt while running, by the drafts' own probability.
+/// How often drafts hold, and how decided the next one will be: learnt while running, by the drafts' leads.
+///
+/// A draft's lead is the difference between the two best scores it was chosen by, sampling noise included. Under shared
+/// noise the verifier chooses otherwise only if its own scores differ by more than that, so the lead foretells far better
+/// than the draft's probability whether it will hold, and means the same at every temperature.
 struct DraftOdds {
-    /// What was last seen before a draft is made.
-    enum Situation: Int {
-        /// A round without drafts.
-        case idle = 8
-        /// A round whose first draft was not worth verifying, or wrong.
-        case missed
-        /// A round of which some drafts held.
-        case partlyHeld
-        /// A round all of whose drafts held.
-        case held
-    }
-
     static let bucketCount = 8
-    /// Share of drafts that hold, by bucket, where all before them do.
-    private(set) var acceptance: SIMD8<Double>
-    private var acceptanceCounts = SIMD8<Double>(repeating: 0)
-    /// Shares of the next draft's buckets, by the bucket of the draft before it in the round or by situation.
-    private var following: InlineArray<12, SIMD8<Double>>
-    private var followingCounts = InlineArray<12, Double>(repeating: 0)
+    /// Share of drafts that hold where all before them do, by bucket.
+    private var held: SIMD8<Double>
+    private var heldCounts = SIMD8<Double>(repeating: 0)
+    /// Shares of the buckets among drafts.
+    private(set) var shares: SIMD8<Double>
+    private var shareCount = 0.0
+    /// Drafts that held lately, and how many `held` had foretold.
+    private var lately = (held: 0.0, foretold: 0.0)
 
-    /// - Parameter greedy: whether tokens are the likeliest rather than drawn: a module's doubts matter less then.
+    /// - Parameter greedy: whether tokens are the likeliest rather than drawn.
     init(greedy: Bool) {
         if greedy {
-            acceptance = SIMD8(0.30, 0.60, 0.78, 0.86, 0.94, 0.97, 0.99, 0.998)
-            following = .init(repeating: SIMD8(0.18, 0.20, 0.16, 0.12, 0.13, 0.07, 0.05, 0.09))
+            held = SIMD8(0.35, 0.42, 0.54, 0.67, 0.84, 0.94, 0.97, 0.99)
+            shares = SIMD8(0.07, 0.09, 0.08, 0.11, 0.12, 0.16, 0.15, 0.22)
         } else {
-            acceptance = SIMD8(0.35, 0.48, 0.55, 0.62, 0.72, 0.80, 0.87, 0.97)
-            following = .init(repeating: SIMD8(0.40, 0.13, 0.09, 0.07, 0.08, 0.07, 0.06, 0.10))
+            held = SIMD8(0.31, 0.38, 0.44, 0.55, 0.65, 0.76, 0.87, 0.95)
+            shares = SIMD8(0.11, 0.12, 0.13, 0.17, 0.14, 0.13, 0.09, 0.11)
         }
     }
 
-    /// Confidences bunch near 1, so the buckets narrow towards it.
-    static func bucket(_ confidence: Float) -> Int {
-        switch confidence {
-        case ..<0.15: 0
-        case ..<0.3: 1
-        case ..<0.45: 2
-        case ..<0.6: 3
-        case ..<0.75: 4
-        case ..<0.88: 5
-        case ..<0.97: 6
-        default: 7
+    /// Buckets of leads widen with them.
+    static func bucket(lead: Float) -> Int {
+        switch lead {
+        case 3.2...: 7
+        case 2.2...: 6
+        case 1.5...: 5
+        case 1.0...: 4
+        case 0.6...: 3
+        case 0.35...: 2
+        case 0.15...: 1
+        default: 0
         }
     }
 
-    /// Shares of the next draft's buckets.
-    /// - Parameter before: the bucket of the draft before it, or a situation's raw value.
-    func next(after before: Int) -> SIMD8<Double> { following[before] }
+    /// Chance that a draft holds where all before it do, by bucket: its bucket's past, times how all buckets have done
+    /// lately against theirs.
+    var acceptance: SIMD8<Double> {
+        let trust = (lately.held + Self.faith) / (lately.foretold + Self.faith)
+        return pointwiseMin(held * trust, SIMD8(repeating: 1))
+    }
+
+    /// Drafts as foretold that are assumed before any is seen.
+    private static let faith = 2.0
+    private static let memory = 31.0 / 32
 
     /// A draft whose predecessors all held.
-    mutating func record(_ bucket: Int, held: Bool) {
-        acceptance[bucket] += ((held ? 1 : 0) - acceptance[bucket]) / min(64, acceptanceCounts[bucket] + 5)
-        acceptanceCounts[bucket] += 1
-    }
-
-    mutating func record(_ bucket: Int, after before: Int) {
+    mutating func record(_ bucket: Int, held isHeld: Bool) {
+        let outcome = isHeld ? 1.0 : 0
+        lately.held = lately.held * Self.memory + outcome
+        lately.foretold = lately.foretold * Self.memory + held[bucket]
+        held[bucket] += (outcome - held[bucket]) / min(64, heldCounts[bucket] + 8)
+        heldCounts[bucket] += 1
         var seen = SIMD8<Double>(repeating: 0)
         seen[bucket] = 1
-        following[before] += (seen - following[before]) / min(40, followingCounts[before] + 4)
-        followingCounts[before] += 1
+        shares += (seen - shares) / min(64, shareCount + 16)
+        shareCount += 1
     }
 }

@@ -266,6 +266,7 @@ public final class Generator {
         let limit = run.policy.begin(room: run.end - tokenCount - 1)
         var times = RoundTimes()
         let length = draft(atMost: limit, &run, &times)
+        let dropped = run.policy.made > length ? tokens[newest + 1 + length] : nil
         let drafted = MonotonicClock.now
         verifier.forward(tokens + newest, count: 1 + length)
         verifier.computeLogits(first: 0, count: 1 + length, rule: run.sampler.parallelRule)
@@ -281,12 +282,14 @@ public final class Generator {
             if draftHead.waitingRowCount > Self.waitingRows { draftHead.forgetAllButNewest(Self.waitingRows / 2) }
         }
         run.telemetry.record(drafted: length, accepted: accepted)
-        run.policy.record(drafted: length, accepted: accepted, times: times)
+        let droppedHeld =
+            accepted == length && emitted > length ? dropped.map { $0 == tokens[newest + 1 + length] } : nil
+        run.policy.record(drafted: length, accepted: accepted, droppedHeld: droppedHeld, times: times)
     }
 
     /// Most hidden rows kept while drafting is off; a probe catches up with the newest half or more of them, in one
     /// narrow step.
-    private static let waitingRows = 16
+    static let waitingRows = 16
 
     /// Writes drafts behind the newest token, as many as the policy finds worth verifying, and returns their number. A
     /// draft is drawn like an output token, with the same noise, penalised as if the drafts before it had been accepted.
@@ -304,18 +307,14 @@ public final class Generator {
         var pushed = 0
         defer { for i in (0..<pushed).reversed() { history.pop(tokens[tokenCount + i]) } }
         for i in 0..<limit {
-            var (guess, confidence) = draftHead.drawDraft(
-                rule: run.sampler.rule, position: tokenCount + i, wantsConfidence: run.policy.wantsConfidence)
+            var choice = draftHead.drawDraft(rule: run.sampler.rule, position: tokenCount + i)
             if !run.sampler.isUnfiltered {
-                guess = run.sampler.pick(draftHead.logits(row: 0), position: tokenCount + i)
-                if run.policy.wantsConfidence {
-                    confidence = draftHead.confidence(of: guess, rule: run.sampler.rule)
-                }
+                choice = run.sampler.choose(draftHead.logits(row: 0), position: tokenCount + i)
             }
-            if let redraft { guess = redraft(tokenCount + i, guess) }
+            let guess = redraft.map { $0(tokenCount + i, choice.token) } ?? choice.token
             tokens[tokenCount + i] = guess
             if i == 0 { firstDone = MonotonicClock.now } else { times.laterDraftCount += 1 }
-            switch run.policy.judge(confidence: confidence, limit: limit) {
+            switch run.policy.judge(lead: choice.lead, limit: limit) {
             case .extend:
                 history.push(guess)
                 pushed += 1

@@ -41,21 +41,26 @@ public final class Sampler {
     ///
     /// - Parameter logits: raw logits, `limit` or more; changed during the call and restored.
     public func pick(_ logits: UnsafeMutableBufferPointer<Float>, position: Int) -> Int32 {
+        choose(logits, position: position).token
+    }
+
+    /// The same token, with the scores that decided.
+    func choose(_ logits: UnsafeMutableBufferPointer<Float>, position: Int) -> Choice {
         let (values, count) = adjust(logits)
         defer { adjustment?.undo(on: values) }
-        guard !isGreedy else { return kernels.pointee.argmax(values, Int32(count)) }
+        guard !isGreedy else { return Choice(kernels.pointee.argmax(values, Int32(count))) }
         let key = foretoken_noise_key(options.seed, UInt64(position))
         let inverse = 1 / options.temperature
-        guard options.isFiltered else { return kernels.pointee.sample(values, 0, Int32(count), inverse, key) }
+        guard options.isFiltered else { return Choice(kernels.pointee.sample(values, 0, Int32(count), inverse, key)) }
         let survivors = filter(values, count, inverse)
-        var best = kept[0]
-        var bestScore = -Float.infinity
+        var best = Choice(token: kept[0], score: -.infinity, runnerUp: -.infinity)
         for i in 0..<survivors {
             let id = kept[i]
             let score = values[Int(id)] * inverse + foretoken_gumbel(key, id)
-            if score > bestScore || (score == bestScore && id < best) {
-                best = id
-                bestScore = score
+            if score > best.score || (score == best.score && id < best.token) {
+                best = Choice(token: id, score: score, runnerUp: best.score)
+            } else if score > best.runnerUp {
+                best.runnerUp = score
             }
         }
         return best
@@ -78,7 +83,7 @@ public final class Sampler {
         var total = 0.0
         for i in 0..<survivors { total += Double(weights[Int(kept[i])]) }
         guard total > 0 else {
-            probabilities[Int(kernels.pointee.argmax(values, Int32(count)))] = 1
+            probabilities[Int(kernels.pointee.argmax(values, Int32(count)).index)] = 1
             return
         }
         for i in 0..<survivors { probabilities[Int(kept[i])] = Double(weights[Int(kept[i])]) / total }

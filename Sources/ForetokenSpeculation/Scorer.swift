@@ -201,7 +201,7 @@ public final class Scorer {
             pass.score.top.append(top)
         }
         guard position + 1 < part.count else { return }
-        let best = kernels.pointee.argmax(logits.baseAddress!, Int32(logits.count))
+        let best = kernels.pointee.argmax(logits.baseAddress!, Int32(logits.count)).index
         let logs = LogSoftmax(logits)
         pass.score.favourites.append((best, logs(logits[Int(best)])))
         pass.score.logProbabilities.append(logs(logits[Int(part[position + 1])]))
@@ -216,7 +216,7 @@ public final class Scorer {
             draftHead.computeLogits(block, first: first, count: rows)
             for row in 0..<rows where block.firstRow + first + row >= window.firstNew - block.module {
                 let logits = draftHead.logits(row: row)
-                let best = kernels.pointee.argmax(logits.baseAddress!, Int32(logits.count))
+                let best = kernels.pointee.argmax(logits.baseAddress!, Int32(logits.count)).index
                 pass.score.mtp!.modules[block.module].argmax.append(best)
                 // A window's last rows aim past its end, but not always past the text's.
                 let target = window.position(ofRow: block.firstRow + first + row) + 2 + block.module
@@ -243,7 +243,7 @@ public final class Scorer {
                 draftHead.catchUp(buffer.baseAddress!, known: position + 2)
                 for draft in 0..<depth {
                     let logits = draftHead.exactDraftLogits()
-                    let guess = kernels.pointee.argmax(logits.baseAddress!, Int32(logits.count))
+                    let guess = kernels.pointee.argmax(logits.baseAddress!, Int32(logits.count)).index
                     chains[draft].append(guess)
                     if draft + 1 < depth { draftHead.advance(guess) }
                 }

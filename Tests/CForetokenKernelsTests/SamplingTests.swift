@@ -11,10 +11,10 @@ import Testing
             for place in 0..<n {
                 let old = x[place]
                 x[place] = 2
-                #expect(table.kernels.argmax(x, Int32(n)) == place)
+                #expect(table.kernels.argmax(x, Int32(n)).index == place)
                 if place > 0 {
                     x[place / 2] = 2
-                    #expect(table.kernels.argmax(x, Int32(n)) == place / 2, "ties go to the lower index")
+                    #expect(table.kernels.argmax(x, Int32(n)).index == place / 2, "ties go to the lower index")
                     x[place / 2] = 0
                 }
                 x[place] = old
@@ -24,14 +24,34 @@ import Testing
 
     @Test(arguments: Table.reachable)
     func nanNeverWins(table: Table) {
-        #expect(table.kernels.argmax([.nan, -.infinity, .nan], 3) == 1)
-        #expect(table.kernels.argmax([Float](repeating: .nan, count: 19), 19) == 0)
-        #expect(table.kernels.argmax([Float](repeating: -.infinity, count: 19), 19) == 0)
+        #expect(table.kernels.argmax([.nan, -.infinity, .nan], 3).index == 1)
+        #expect(table.kernels.argmax([Float](repeating: .nan, count: 19), 19).index == 0)
+        #expect(table.kernels.argmax([Float](repeating: -.infinity, count: 19), 19).index == 0)
         var x = [Float](repeating: .nan, count: 40)
         x[33] = -5
-        #expect(table.kernels.argmax(x, 40) == 33)
+        #expect(table.kernels.argmax(x, 40).index == 33)
         x[17] = -5
-        #expect(table.kernels.argmax(x, 40) == 17)
+        #expect(table.kernels.argmax(x, 40).index == 17)
+    }
+}
+
+@Suite struct RunnerUpTests {
+    @Test(arguments: Table.reachable)
+    func isTheSecondLargest(table: Table) {
+        var numbers = Numbers(3)
+        for n in [2, 3, 8, 9, 17, 31, 1000] {
+            for round in 0..<50 {
+                var x = numbers.floats(n, in: -9 ... -1)
+                if round % 3 == 0 { x[round % n] = x[(round / 2) % n] }
+                if round % 5 == 0 { x[round % (n - 1)] = .nan }
+                let sorted = x.filter { !$0.isNaN }.sorted(by: >)
+                let choice = table.kernels.argmax(x, Int32(n))
+                #expect(choice.score == sorted[0] && choice.score == x[Int(choice.index)])
+                #expect(choice.runner_up == (sorted.count > 1 ? sorted[1] : -.infinity))
+            }
+        }
+        #expect(table.kernels.argmax([4], 1).runner_up == -.infinity)
+        #expect(table.kernels.argmax([.nan, .nan], 2).score.isNaN)
     }
 }
 
@@ -93,7 +113,11 @@ import Testing
             let logits = numbers.floats(n, in: -3...3)
             let key = foretoken_noise_key(UInt64(round), 3)
             let scores = logits.enumerated().map { $1 * 0.8 + foretoken_gumbel(key, Int32($0)) }
-            #expect(table.kernels.sample(logits, 0, Int32(n), 0.8, key) == table.kernels.argmax(scores, Int32(n)))
+            let (sampled, largest) = (
+                table.kernels.sample(logits, 0, Int32(n), 0.8, key), table.kernels.argmax(scores, Int32(n))
+            )
+            #expect(sampled.index == largest.index)
+            #expect(sampled.score == largest.score && sampled.runner_up == largest.runner_up)
         }
     }
 
@@ -111,7 +135,7 @@ import Testing
                 logits[Int(other)] = nudge
                 let (a, b) = (0 + foretoken_gumbel(key, token), nudge + foretoken_gumbel(key, other))
                 let expected = a == b ? min(token, other) : a > b ? token : other
-                #expect(table.kernels.sample(logits, 0, 8192, 1, key) == expected)
+                #expect(table.kernels.sample(logits, 0, 8192, 1, key).index == expected)
             }
         }
     }
@@ -124,8 +148,8 @@ import Testing
         let draws = 200_000
         var counts = [Int](repeating: 0, count: logits.count)
         for position in 0..<UInt64(draws) {
-            counts[Int(table.kernels.sample(logits, 0, Int32(logits.count), 0.8, foretoken_noise_key(42, position)))] +=
-                1
+            let key = foretoken_noise_key(42, position)
+            counts[Int(table.kernels.sample(logits, 0, Int32(logits.count), 0.8, key).index)] += 1
         }
         #expect(counts.last == 0)
         let chiSquare = zip(counts, weights).dropLast().reduce(0.0) { sum, pair in

@@ -1,4 +1,5 @@
 import ForetokenSpeculation
+import Glibc
 import ForetokenTestSupport
 import Testing
 
@@ -55,14 +56,14 @@ import Testing
             return Int64(machine.step * steps * (random.uniform() < 0.01 ? 5 : 1 + spread))
         }
 
-        /// Confidence of a draft for the token at `progress`, and whether it is right.
-        private mutating func draft(_ progress: Double) -> (confidence: Double, isRight: Bool) {
+        /// Lead of a draft for the token at `progress`, and whether it is right.
+        private mutating func draft(_ progress: Double) -> (lead: Float, isRight: Bool) {
             if Double(random.uniform()) < 1 / text.stretch {
                 isPredictable = Double(random.uniform()) < text.predictable(progress)
             }
             let range = isPredictable ? text.sure : text.unsure
             let confidence = range.lowerBound + Double(random.uniform()) * (range.upperBound - range.lowerBound)
-            return (confidence, Double(random.uniform()) < text.held(confidence))
+            return (Float(-log(1 - confidence)), Double(random.uniform()) < text.held(confidence))
         }
 
         /// Nanoseconds spent; the tokens' drafts are the same in every mode.
@@ -81,13 +82,14 @@ import Testing
                         times.laterDrafts += cost
                         times.laterDraftCount += 1
                     }
-                    verdict = policy.judge(confidence: Float(guesses[emitted + made].confidence), limit: limit)
+                    verdict = policy.judge(lead: guesses[emitted + made].lead, limit: limit)
                     made += 1
                     if verdict != .drop { length = made }
                 }
                 times.verifying = time(1 + Double(length) * machine.row)
                 let held = guesses[emitted..<emitted + length].prefix { $0.isRight }.count
-                policy.record(drafted: length, accepted: held, times: times)
+                let droppedHeld = made > length && held == length ? guesses[emitted + length].isRight : nil
+                policy.record(drafted: length, accepted: held, droppedHeld: droppedHeld, times: times)
                 total += Double(times.drafting + times.verifying)
                 emitted += held + 1
             }
@@ -154,9 +156,9 @@ import Testing
     @Test func fixedLengthsAreObeyed() {
         var policy = DraftPolicy(.fixed(3), limit: 8, isGreedy: true)
         #expect(policy.begin(room: 10) == 3)
-        #expect(policy.judge(confidence: 0, limit: 3) == .extend)
-        #expect(policy.judge(confidence: 0, limit: 3) == .extend)
-        #expect(policy.judge(confidence: 0, limit: 3) == .finish)
+        #expect(policy.judge(lead: 0, limit: 3) == .extend)
+        #expect(policy.judge(lead: 0, limit: 3) == .extend)
+        #expect(policy.judge(lead: 0, limit: 3) == .finish)
         #expect(policy.begin(room: 2) == 2)
         #expect(policy.begin(room: 0) == 0)
         var off = DraftPolicy(.auto, limit: 0, isGreedy: true)

@@ -76,7 +76,7 @@ struct GrownModelTests {
     private func drafts(_ head: MTPHead, at position: Int, vocabulary: Int) -> [Int32] {
         let rule = DrawRule(inverseTemperature: 0, limit: vocabulary, seed: 0)
         return (0..<4).map { index in
-            let token = head.drawDraft(rule: rule, position: position + index, wantsConfidence: false).token
+            let token = head.drawDraft(rule: rule, position: position + index).token
             if index < 3 { head.advance(token) }
             return token
         }

@@ -87,6 +87,13 @@ typedef struct foretoken_router {
     bool normalise;  // norm_topk_prob
 } foretoken_router;
 
+/// The best of some scores.
+typedef struct foretoken_choice {
+    int32_t index;    // the lower one on ties
+    float score;      // NaN when there is no number
+    float runner_up;  // the second best score, equal to the best on ties; -inf when there is no other
+} foretoken_choice;
+
 typedef struct foretoken_kernels {
     const char *name;
 
@@ -153,12 +160,12 @@ typedef struct foretoken_kernels {
     /// floats.
     void (*route)(const foretoken_router *router, const float *logits, int32_t *ids, float *weights, float *scratch);
 
-    /// Index of the largest value, the lower index on ties. n ≥ 1. NaN never wins; all NaN gives 0.
-    int32_t (*argmax)(const float *x, int32_t n);
+    /// The largest value. n ≥ 1. NaN never wins; all NaN gives index 0.
+    foretoken_choice (*argmax)(const float *x, int32_t n);
 
-    /// argmax over i in [first, first + n) of logits[i - first] * inverse_temperature + foretoken_gumbel(key, i): with
+    /// The largest logits[i - first] * inverse_temperature + foretoken_gumbel(key, i) over i in [first, first + n): with
     /// all logits, a sample of the softmax; over a part of them, that part's candidate for it.
-    int32_t (*sample)(const float *logits, int32_t first, int32_t n, float inverse_temperature, uint64_t key);
+    foretoken_choice (*sample)(const float *logits, int32_t first, int32_t n, float inverse_temperature, uint64_t key);
 
     /// INT8 codes [columns padded to 128] and scales [groups of 128] of one activation row, amax / 127 a group, rounded
     /// to nearest even. A group with NaN or an infinity has the scale NaN and zeros as codes. Same bits in every table.

@@ -156,11 +156,11 @@ final class StepBench {
         let rule = DrawRule(inverseTemperature: 0, limit: model.configuration.vocabularySize, seed: 0)
         var begun = MonotonicClock.now
         tokens.withUnsafeBufferPointer { draftHead.catchUp($0.baseAddress!, known: start + 1) }
-        var guess = draftHead.drawDraft(rule: rule, position: start + 1, wantsConfidence: false).token
+        var guess = draftHead.drawDraft(rule: rule, position: start + 1).token
         for d in 1..<max(1, count) {
             begun = MonotonicClock.now
             draftHead.advance(guess)
-            guess = draftHead.drawDraft(rule: rule, position: start + 1 + d, wantsConfidence: false).token
+            guess = draftHead.drawDraft(rule: rule, position: start + 1 + d).token
         }
         return begun
     }

@@ -1,11 +1,17 @@
 import ForetokenModel
 
+#if canImport(Glibc)
+    import Glibc
+#endif
+
 /// The drafts made behind one token of a known text, each from the ones before it.
-struct Chain {
+package struct Chain {
     /// Position of the newest token the drafts know; draft d (from 1) is for `position + d`.
     let position: Int
     /// Draft d at index d − 1.
     var drafts = SIMD8<Int32>(repeating: -1)
+    /// By how much each draft's score surpassed the second best.
+    var leads = SIMD8<Float>(repeating: 0)
     /// Draft 1's own probability.
     var confidence: Float = 0
     /// What the verifier says at `position + 1`.
@@ -15,8 +21,8 @@ struct Chain {
 }
 
 /// Everything drafted along one text.
-struct TextRecord {
-    let domain: String
+package struct TextRecord {
+    package let domain: String
     /// The whole text, prompt included.
     let tokens: [Int32]
     /// Tokens before the first that the verifier chose; 1 for a given text.
@@ -25,6 +31,8 @@ struct TextRecord {
     let isGiven: Bool
     /// Token count at which generation would have been ended for its length.
     let limit: Int
+    /// Drafts of a chain.
+    let depth: Int
     /// One for each position from `promptCount` on that has a next token, in order.
     let chains: [Chain]
 
@@ -141,22 +149,27 @@ final class ChainPass {
         draftHead.catchUp(text, known: position + 1)
         for d in 0..<depth {
             let target = position + 1 + d
-            var (guess, confidence) = draftHead.drawDraft(
-                rule: sampler.rule, position: target, wantsConfidence: d == 0)
-            if !sampler.isUnfiltered {
-                guess = sampler.pick(draftHead.logits(row: 0), position: target)
-                if d == 0 { confidence = draftHead.confidence(of: guess, rule: sampler.rule) }
-            }
+            var choice = draftHead.drawDraft(rule: sampler.rule, position: target)
+            if !sampler.isUnfiltered { choice = sampler.choose(draftHead.logits(row: 0), position: target) }
             if d == 0 {
-                // A module that overflows is sure of nothing.
-                chain.confidence = confidence.isFinite ? confidence : 0
+                chain.confidence = confidence(of: choice.token, sampler.rule)
                 if sampler.rule.inverseTemperature != 0 { chain.agreement = agreement(logits, sampler) }
             }
-            chain.drafts[d] = guess
-            if d + 1 < depth { draftHead.advance(guess) }
+            chain.drafts[d] = choice.token
+            chain.leads[d] = choice.lead
+            if d + 1 < depth { draftHead.advance(choice.token) }
         }
         observe(row, count: 1, firstRow: position)
         return chain
+    }
+
+    /// The draft's probability before filters; 0 where the module overflows.
+    private func confidence(of token: Int32, _ rule: DrawRule) -> Float {
+        let logits = draftHead.logits(row: 0)
+        let inverse = Double(rule.inverseTemperature == 0 ? 1 : rule.inverseTemperature)
+        let own = Double(logits[Int(token)])
+        let odds = logits.prefix(rule.limit).reduce(0) { $0 + exp((Double($1) - own) * inverse) }
+        return odds.isFinite && odds > 0 ? Float(1 / odds) : 0
     }
 
     private func agreement(_ logits: UnsafeMutableBufferPointer<Float>, _ sampler: Sampler) -> DistributionAgreement {

@@ -53,7 +53,7 @@ public final class Measurer {
     private let pass: ChainPass
     private let drawable: Int
     /// By temperature.
-    private var records: [[TextRecord]]
+    package private(set) var records: [[TextRecord]]
 
     /// - Parameters:
     ///   - context: tokens of the longest text with its continuation.
@@ -141,7 +141,7 @@ public final class Measurer {
         overlap?.finish(promptCount..<max(promptCount, tokens.count - 1))
         return TextRecord(
             domain: text.domain, tokens: tokens, promptCount: promptCount, isGiven: text.isGiven,
-            limit: min(promptCount + request.maximumTokens, generator.capacity + 1), chains: chains)
+            limit: min(promptCount + request.maximumTokens, generator.capacity + 1), depth: plan.depth, chains: chains)
     }
 
     private func request(_ text: MeasuredText, _ temperature: Float) -> GenerationRequest {
@@ -254,12 +254,23 @@ public final class Measurer {
             let predicted: Double? =
                 switch trial.modes[index] {
                 case .off: 1
-                case .auto: nil
+                case .auto: replay(raced, temperature, costs)
                 case .fixed(let length):
                     costs.speedup(drafts: length, tokens: raced.tokensPerRound(length: length))
                 }
             return trial.comparison(index, temperature: temperature, predicted: predicted)
         }
+    }
+
+    /// Speed-up that the adaptive policy would reach if every step took its median time.
+    private func replay(
+        _ records: [TextRecord], _ temperature: Float, _ costs: Measurement.StepCosts
+    ) -> Double? {
+        var modes = [DraftMode.off, .auto].map { PolicyReplay($0, costs, isGreedy: temperature == 0) }
+        for record in records where !record.isGiven {
+            for mode in modes.indices { modes[mode].run(record) }
+        }
+        return modes[1].elapsed > 0 ? modes[0].elapsed / modes[1].elapsed : nil
     }
 }
 

@@ -113,7 +113,7 @@ final class StepTimer {
         var firstDone: Int64 = 0
         if length > 0 { draftHead.catchUp(text, known: newest + 1) }
         for d in 0..<length {
-            let (guess, _) = draftHead.drawDraft(rule: sampler.rule, position: newest + 1 + d, wantsConfidence: false)
+            let guess = draftHead.drawDraft(rule: sampler.rule, position: newest + 1 + d).token
             if !sampler.isUnfiltered { _ = sampler.pick(draftHead.logits(row: 0), position: newest + 1 + d) }
             if d == 0 { firstDone = MonotonicClock.now }
             if d + 1 < length { draftHead.advance(guess) }
