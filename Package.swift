@@ -61,8 +61,16 @@ let package = Package(
             path: "Tests/ForetokenTestSupport",
             swiftSettings: swift),
         .target(name: "CForetokenAllocationProbe", path: "Tests/CForetokenAllocationProbe", cSettings: c()),
+        .target(
+            name: "CForetokenEmulatedKernels", dependencies: ["CForetokenKernels"],
+            path: "Tests/CForetokenEmulatedKernels",
+            cSettings: c([
+                .headerSearchPath("../../Sources/CForetokenKernels"),
+                .headerSearchPath("../../Sources/CForetokenKernels/bodies"),
+            ])),
         .testTarget(
-            name: "CForetokenKernelsTests", dependencies: ["CForetokenKernels", "ForetokenTestSupport"],
+            name: "CForetokenKernelsTests",
+            dependencies: ["CForetokenKernels", "CForetokenEmulatedKernels", "ForetokenTestSupport"],
             swiftSettings: swift),
         .testTarget(
             name: "ForetokenHardwareTests", dependencies: ["ForetokenHardware", "CForetokenSystem"],

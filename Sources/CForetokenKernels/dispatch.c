@@ -18,11 +18,18 @@ static bool has_avx2(void) {
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c") &&
            __builtin_cpu_supports("bmi2");
 }
+
+static bool has_avx512(void) {
+    return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("avx512vnni");
+}
 #endif
 
 /// Widest first.
 static const candidate candidates[] = {
 #if defined(__x86_64__)
+    {&foretoken_kernels_avx512, has_avx512},
     {&foretoken_kernels_avx2, has_avx2},
 #endif
     {&foretoken_kernels_generic, always},
@@ -30,6 +37,7 @@ static const candidate candidates[] = {
 
 static const char *const names[] = {
 #if defined(__x86_64__)
+    "avx512",
     "avx2",
 #endif
     "generic",

@@ -10,6 +10,7 @@ enum { FT_ATTENTION_TILE = 16 };
 extern const foretoken_kernels foretoken_kernels_generic;
 #if defined(__x86_64__)
 extern const foretoken_kernels foretoken_kernels_avx2;
+extern const foretoken_kernels foretoken_kernels_avx512;
 #endif
 
 #endif

@@ -3,7 +3,7 @@ import Glibc
 import Testing
 
 /// Entries and queries of one layer at one context length.
-private struct Context {
+struct Context {
     let rank: Int
     let rope: Int
     let length: Int

@@ -120,17 +120,6 @@ private func scaleLanes(_ format: Format) -> [Int] { format == .fp8 ? [1, 32] : 
             }
         }
     }
-
-    @Test func x86TablesAgree() {
-        let fused = Table.reachable.filter(\.fuses)
-        guard let first = fused.first else { return }
-        var numbers = Numbers(9)
-        let w = PackedMatrix(rows: 80, columns: 576, format: .fp8)
-        let x = numbers.floats(3 * 576)
-        for other in fused.dropFirst() {
-            #expect(w.product(first, x, count: 3).bits == w.product(other, x, count: 3).bits)
-        }
-    }
 }
 
 @Suite struct DecodingTests {

@@ -3,7 +3,7 @@ import Glibc
 import Testing
 
 /// DeepSeek-V3's rule written down naively, in double precision where it rounds.
-private struct Router {
+struct Router {
     var bias: [Float]
     var groups = 1
     var keptGroups = 1

@@ -1,21 +1,40 @@
+import CForetokenEmulatedKernels
 import CForetokenKernels
 import Testing
 
 /// One kernel table of this build that this machine can execute; every test runs once for each.
 struct Table: CustomTestStringConvertible, Sendable {
     let name: String
+    private let named: @Sendable () -> UnsafePointer<foretoken_kernels>?
+
+    init?(_ name: String, _ named: @escaping @Sendable () -> UnsafePointer<foretoken_kernels>?) {
+        guard named() != nil else { return nil }
+        self.name = name
+        self.named = named
+    }
+
+    init?(_ name: String) {
+        self.init(name) { foretoken_kernels_named(name) }
+    }
 
     static let reachable: [Table] = {
         var tables: [Table] = []
         var names = foretoken_kernels_names()!
         while let name = names.pointee {
-            if foretoken_kernels_named(name) != nil { tables.append(Table(name: String(cString: name))) }
+            if let table = Table(String(cString: name)) { tables.append(table) }
             names += 1
         }
         return tables
     }()
 
-    var kernels: foretoken_kernels { foretoken_kernels_named(name).pointee }
+    static let avx2 = Table("avx2")
+
+    /// Tables that must have the bits of AVX2's, where this machine has that; the emulated one runs everywhere there.
+    static let wider: [Table] =
+        avx2 == nil
+        ? [] : [Table("avx512"), Table("avx512 emulated") { foretoken_emulated_avx512() }].compactMap { $0 }
+
+    var kernels: foretoken_kernels { named()!.pointee }
 
     /// The generic table rounds a product before it adds it; all others fuse.
     var fuses: Bool { name != "generic" }

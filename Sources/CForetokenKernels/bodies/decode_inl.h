@@ -4,13 +4,13 @@
 /// stall on products of subnormals do not on fused sums.
 FT_INLINE void decode_to(int format, const uint8_t *weights, int32_t columns, float *out) {
     for (int32_t k = 0; k < columns; k++) {
-        FT_UNROLL for (int half = 0; half < 2; half++) {
-            v8 w[2];
-            decode_half(format, weights + (size_t)k * PANEL * element_bytes(format), half, w);
+        FT_UNROLL for (int pair = 0; pair < PANEL_VECTORS / 2; pair++) {
+            vn w[2];
+            decode_pair(format, weights + (size_t)k * PANEL * element_bytes(format), pair, w);
             FT_UNROLL for (int v = 0; v < 2; v++) {
                 bool raw = format == FORETOKEN_FP8 && FT_FP8_RAW != 1.0f;
-                v8 value = raw ? fma8(w[v], splat8(1.0f / FT_FP8_RAW), splat8(-0.0f)) : w[v];
-                store8(out + k * PANEL + 16 * half + 8 * v, value);
+                vn value = raw ? fman(w[v], splatn(1.0f / FT_FP8_RAW), splatn(-0.0f)) : w[v];
+                storen(out + k * PANEL + (2 * pair + v) * LANES, value);
             }
         }
     }
@@ -44,22 +44,22 @@ static void decode_columns(const foretoken_matrix *w, int32_t panel, int32_t beg
         decode_group(w->format, panel_weights(w, panel, start), columns, decoded);
         const float *scale = group_scale(w, panel, group);
         float *rows = out + (size_t)(start - begin) * stride;
-        for (int lane = 0; lane < PANEL; lane += 8) {
-            v8 factor = splat8(1.0f);
-            if (scale) factor = w->scale_lanes == 1 ? splat8(*scale) : load8(scale + lane);
+        for (int lane = 0; lane < PANEL; lane += LANES) {
+            vn factor = splatn(1.0f);
+            if (scale) factor = w->scale_lanes == 1 ? splatn(*scale) : loadn(scale + lane);
             for (int32_t k = 0; k < columns; k++) {
-                store8(rows + (size_t)k * stride + lane, load8(decoded + k * PANEL + lane) * factor);
+                storen(rows + (size_t)k * stride + lane, loadn(decoded + k * PANEL + lane) * factor);
             }
         }
     }
 }
 
-/// Codes of column `k` of 8 rows of an integer block.
-FT_INLINE v8 block_codes8(int format, const uint8_t *block, int32_t k, int slot) {
-    v8u bytes;
+/// Codes of column `k` of the rows of one vector of an integer block.
+FT_INLINE vn block_codesn(int format, const uint8_t *block, int32_t k, int slot) {
+    vnu bytes;
     memcpy(&bytes, block + FT_SCALE_BYTES + k / quad_columns(format) * FT_QUAD_BYTES + 4 * slot, sizeof bytes);
     uint32_t mask = format == FORETOKEN_INT8 ? 255 : 15, shift = 8 * (k % 4) + k % quad_columns(format) / 4 * 4;
-    return __builtin_convertvector((v8i)(bytes >> shift & mask) - block_offset(format), v8);
+    return __builtin_convertvector((vni)(bytes >> shift & mask) - block_offset(format), vn);
 }
 
 /// The same as `decode_columns` for an integer format.
@@ -68,10 +68,10 @@ FT_INLINE void decode_blocks(int format, const uint8_t *panel, int32_t begin, in
         const uint8_t *block = panel + (size_t)(column / block_columns(format)) * block_bytes(format);
         int32_t first = column - column % block_columns(format);
         int32_t stop = first + block_columns(format) < end ? first + block_columns(format) : end;
-        for (int slot = 0; slot < PANEL; slot += 8) {
-            v8 scale = block_scale8(block, slot);
+        for (int slot = 0; slot < PANEL; slot += LANES) {
+            vn scale = block_scalen(block, slot);
             for (int32_t k = column; k < stop; k++) {
-                store8(out + (size_t)(k - begin) * stride + slot, block_codes8(format, block, k - first, slot) * scale);
+                storen(out + (size_t)(k - begin) * stride + slot, block_codesn(format, block, k - first, slot) * scale);
             }
         }
         column = stop;

@@ -5,18 +5,21 @@ static void FT_ISA(draft_logits)(const foretoken_draft_head *head, int32_t first
     const int32_t groups = (head->columns + GROUP - 1) / GROUP;
     for (int32_t panel = first; panel < first + count; panel++) {
         const int8_t *weights = head->panels + (size_t)panel * groups * GROUP * PANEL;
-        v8 totals[4] = {splat8(0), splat8(0), splat8(0), splat8(0)};
+        vn totals[PANEL_VECTORS];
+        for (int v = 0; v < PANEL_VECTORS; v++) totals[v] = splatn(0);
         for (int32_t g = 0; g < groups; g++) {
-            v8i sums[4];
+            vni sums[PANEL_VECTORS];
             draft_group(weights + (size_t)g * GROUP * PANEL, codes + g * GROUP, sums);
-            for (int v = 0; v < 4; v++) {
-                totals[v] = totals[v] + __builtin_convertvector(sums[v], v8) * splat8(scales[g]);
+            for (int v = 0; v < PANEL_VECTORS; v++) {
+                totals[v] = totals[v] + __builtin_convertvector(sums[v], vn) * splatn(scales[g]);
             }
         }
         int32_t row = panel * PANEL;
         int32_t rows = head->rows - row < PANEL ? head->rows - row : PANEL;
         float out[PANEL];
-        for (int v = 0; v < 4; v++) store8(out + 8 * v, totals[v] * load8(head->scales + row + 8 * v));
+        for (int v = 0; v < PANEL_VECTORS; v++) {
+            storen(out + LANES * v, totals[v] * loadn(head->scales + row + LANES * v));
+        }
         memcpy(y + row, out, (size_t)rows * sizeof(float));
     }
 }

@@ -44,28 +44,28 @@ static void quantise_segment(int format, const float *const *x, int rows, int32_
     }
 }
 
-/// BF16 scales of rows [slot, slot + 8) of a block.
-FT_INLINE v8 block_scale8(const uint8_t *block, int slot) {
-    return bfloat8((const uint16_t *)(const void *)block + slot);
+/// BF16 scales of the rows of one vector of a block, from `slot` on.
+FT_INLINE vn block_scalen(const uint8_t *block, int slot) {
+    return bfloatn((const uint16_t *)(const void *)block + slot);
 }
 
-/// Adds one group to the totals of `rows` activation rows, the first of which is `row`, and of `vectors` × 8 weight
+/// Adds one group to the totals of `rows` activation rows, the first of which is `row`, and of `vectors` × LANES weight
 /// rows from `slot` on. `column` counts from the segment's start. All arguments but pointers, `blocks`, `row` and
 /// `column` are constants where this is inlined.
 FT_INLINE void integer_group(int format, int rows, int vectors, int slot, const uint8_t *weights, int32_t blocks,
                              const quantised_rows *x, int row, int32_t column, float (*totals)[PANEL]) {
-    v8 inner[INTEGER_ROWS][4];
+    vn inner[INTEGER_ROWS][PANEL_VECTORS];
     const int8_t *codes[INTEGER_ROWS];
     FT_UNROLL for (int r = 0; r < rows; r++) codes[r] = x->codes[row + r] + column;
     for (int32_t b = 0; b < blocks; b++) {
-        v8i sums[INTEGER_ROWS][4];
+        vni sums[INTEGER_ROWS][PANEL_VECTORS];
         if (slot == 0) fetch_ahead(format, 2, weights);  // its scales
         block_sums(format, rows, vectors, slot, weights + FT_SCALE_BYTES, codes, sums);
         FT_UNROLL for (int v = 0; v < vectors; v++) {
-            v8 scale = block_scale8(weights, slot + 8 * v);
+            vn scale = block_scalen(weights, slot + LANES * v);
             FT_UNROLL for (int r = 0; r < rows; r++) {
-                v8i sum = sums[r][v] + x->corrections[row + r][column / block_columns(format) + b];
-                v8 term = __builtin_convertvector(sum, v8) * scale;
+                vni sum = sums[r][v] + x->corrections[row + r][column / block_columns(format) + b];
+                vn term = __builtin_convertvector(sum, vn) * scale;
                 inner[r][v] = b == 0 ? term : inner[r][v] + term;
             }
         }
@@ -73,37 +73,36 @@ FT_INLINE void integer_group(int format, int rows, int vectors, int slot, const 
         FT_UNROLL for (int r = 0; r < rows; r++) codes[r] += block_columns(format);
     }
     FT_UNROLL for (int r = 0; r < rows; r++) {
-        v8 scale = splat8(x->scales[row + r][column / GROUP]);
+        vn scale = splatn(x->scales[row + r][column / GROUP]);
         FT_UNROLL for (int v = 0; v < vectors; v++) {
-            float *total = totals[row + r] + slot + 8 * v;
-            store8(total, load8(total) + scale * inner[r][v]);
+            float *total = totals[row + r] + slot + LANES * v;
+            storen(total, loadn(total) + scale * inner[r][v]);
         }
     }
 }
 
-/// One group for all rows of the call: 1 or 2 rows by 32 lanes, or for INT4, whose unpacking is worth sharing, 3 or 4
-/// by 16 lanes, twice. For INT8 that would gain nothing, and passes over half of each column were slower from memory.
+/// One group for up to four rows, over as many passes as its 32 weight rows need.
+FT_INLINE void integer_block(int format, int rows, const uint8_t *weights, int32_t blocks, const quantised_rows *x,
+                             int row, int32_t column, float (*totals)[PANEL]) {
+    const int vectors = integer_vectors(rows);
+    FT_UNROLL for (int slot = 0; slot < PANEL; slot += vectors * LANES) {
+        integer_group(format, rows, vectors, slot, weights, blocks, x, row, column, totals);
+    }
+}
+
+/// One group for all rows of the call, in even blocks.
 FT_INLINE void integer_rows(int format, const uint8_t *weights, int32_t blocks, const quantised_rows *x, int rows,
                             int32_t column, float (*totals)[PANEL]) {
+    const int most = integer_block_rows(format);
     for (int row = 0; row < rows;) {
-        int left = rows - row;
-        if (left == 1) {
-            integer_group(format, 1, 4, 0, weights, blocks, x, row, column, totals);
-            row += 1;
-        } else if (left == 2 || format == FORETOKEN_INT8) {
-            integer_group(format, 2, 4, 0, weights, blocks, x, row, column, totals);
-            row += 2;
-        } else if (left == 3 || left == 5) {
-            FT_UNROLL for (int slot = 0; slot < PANEL; slot += 16) {
-                integer_group(format, 3, 2, slot, weights, blocks, x, row, column, totals);
-            }
-            row += 3;
-        } else {
-            FT_UNROLL for (int slot = 0; slot < PANEL; slot += 16) {
-                integer_group(format, 4, 2, slot, weights, blocks, x, row, column, totals);
-            }
-            row += 4;
+        int passes = (rows - row + most - 1) / most, count = (rows - row) / passes;
+        switch (count) {
+        case 1: integer_block(format, 1, weights, blocks, x, row, column, totals); break;
+        case 2: integer_block(format, 2, weights, blocks, x, row, column, totals); break;
+        case 3: integer_block(format, 3, weights, blocks, x, row, column, totals); break;
+        default: integer_block(format, 4, weights, blocks, x, row, column, totals); break;
         }
+        row += count;
     }
 }
 

@@ -6,13 +6,15 @@ FT_INLINE v8 fma8(v8 a, v8 b, v8 c) {
     return (v8)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
 }
 
-FT_INLINE v8 half8(__m128i bits) {
-    return (v8)_mm256_cvtph_ps(bits);
-}
-
 FT_INLINE v8 bfloat8(const uint16_t *p) {
     __m256i wide = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)p));
     return (v8)_mm256_castsi256_ps(_mm256_slli_epi32(wide, 16));
+}
+
+#include "lanes8_inl.h"
+
+FT_INLINE v8 half8(__m128i bits) {
+    return (v8)_mm256_cvtph_ps(bits);
 }
 
 /// Two adjacent BF16 weights in 32 bits are two FP32 numbers, each after one operation: within each half of a column,
@@ -46,7 +48,7 @@ FT_INLINE void bf16_rows(const float *slots, float *rows) {
 static const int fp8_order[4] = {0, 2, 1, 3};
 
 /// Eight of 32 floats in row order, as the slots from `slot` on.
-FT_INLINE v8 fp8_slots8(const float *rows, int slot) {
+FT_INLINE v8 fp8_slotsn(const float *rows, int slot) {
     const float *r = rows + fp8_order[slot / 8];
     return (v8){r[0], r[4], r[8], r[12], r[16], r[20], r[24], r[28]};
 }
@@ -65,18 +67,18 @@ FT_INLINE void decode_fp8(const uint8_t *column, int half, v8 *out) {
     out[1] = (v8)_mm256_and_si256(bits, mask);
 }
 
-/// Half a column (16 of 32 slots) of weights; slots are rows but for FP8 and BF16.
-FT_INLINE void decode_half(int format, const uint8_t *column, int half, v8 *out) {
+/// Half a column (16 of 32 slots) of weights, `pair` 0 or 1; slots are rows but for FP8 and BF16.
+FT_INLINE void decode_pair(int format, const uint8_t *column, int pair, v8 *out) {
     if (format == FORETOKEN_FP8) {
-        decode_fp8(column, half, out);
+        decode_fp8(column, pair, out);
     } else if (format == FORETOKEN_F16) {
-        const __m128i *p = (const __m128i *)column + 2 * half;
+        const __m128i *p = (const __m128i *)column + 2 * pair;
         out[0] = half8(_mm_loadu_si128(p));
         out[1] = half8(_mm_loadu_si128(p + 1));
     } else if (format == FORETOKEN_BF16) {
-        decode_bf16(column, half, out);
+        decode_bf16(column, pair, out);
     } else {
-        const float *p = (const float *)column + 16 * half;
+        const float *p = (const float *)column + 16 * pair;
         out[0] = load8(p);
         out[1] = load8(p + 8);
     }
@@ -102,8 +104,6 @@ FT_INLINE void draft_group(const int8_t *weights, const int8_t *codes, v8i *sums
     FT_UNROLL for (int v = 0; v < 4; v++) sums[v] = (v8i)acc[v];
 }
 
-enum { INTEGER_ROWS = 4 };  // most activation rows whose integer sums fit the registers, with 16 weight rows
-
 /// Four activation codes in every 32-bit lane.
 FT_INLINE __m256i spread_codes(const int8_t *codes) {
     int32_t four;
@@ -112,7 +112,7 @@ FT_INLINE __m256i spread_codes(const int8_t *codes) {
 }
 
 /// 64 columns of INT8 codes.
-FT_INLINE void int8_sums(int rows, int vectors, const uint8_t *codes, const int8_t *const *x, v8i (*sums)[4]) {
+FT_INLINE void int8_sums(int rows, int vectors, const uint8_t *codes, const int8_t *const *x, v8i (*sums)[PANEL_VECTORS]) {
     const __m256i ones = _mm256_set1_epi16(1);
     __m256i acc[INTEGER_ROWS][4];
     FT_UNROLL for (int r = 0; r < rows; r++) {
@@ -138,7 +138,7 @@ FT_INLINE void int8_sums(int rows, int vectors, const uint8_t *codes, const int8
 }
 
 /// 32 columns of INT4 codes: a 16-bit sum takes the eight pairs of a whole block.
-FT_INLINE void int4_sums(int rows, int vectors, const uint8_t *codes, const int8_t *const *x, v8i (*sums)[4]) {
+FT_INLINE void int4_sums(int rows, int vectors, const uint8_t *codes, const int8_t *const *x, v8i (*sums)[PANEL_VECTORS]) {
     const __m256i mask = _mm256_set1_epi8(15);
     __m256i acc[INTEGER_ROWS][4];
     FT_UNROLL for (int r = 0; r < rows; r++) {
@@ -169,7 +169,7 @@ FT_INLINE void int4_sums(int rows, int vectors, const uint8_t *codes, const int8
 
 /// Σ (code + offset) · x over one block, in sums[r][v] lane i for weight row slot + 8 v + i.
 FT_INLINE void block_sums(int format, int rows, int vectors, int slot, const uint8_t *codes, const int8_t *const *x,
-                          v8i (*sums)[4]) {
+                          v8i (*sums)[PANEL_VECTORS]) {
     if (format == FORETOKEN_INT8) {
         int8_sums(rows, vectors, codes + 4 * slot, x, sums);
     } else {

@@ -17,6 +17,8 @@ FT_INLINE v8 bfloat8(const uint16_t *p) {
     return (v8)(widen8(p) << 16);
 }
 
+#include "lanes8_inl.h"
+
 /// FP16 by shifting exponent and mantissa into place and moving the exponent's bias from 15 to 127 with an exact
 /// product; infinities and NaN, which land at 65536 or above, get the full exponent.
 FT_INLINE v8 half8(v8u bits) {
@@ -29,7 +31,7 @@ FT_INLINE v8 half8(v8u bits) {
 #define FT_FP8_RAW 1.0f
 #define FT_FP8_INPUT 1.0f
 
-FT_INLINE v8 fp8_slots8(const float *rows, int slot) {
+FT_INLINE v8 fp8_slotsn(const float *rows, int slot) {
     return load8(rows + slot);
 }
 
@@ -50,10 +52,10 @@ FT_INLINE v8 quarter8(const uint8_t *p) {
     return (v8)(wide & 0x87F00000u) * splat8(0x1p120f);
 }
 
-/// Half a column (16 of 32 slots) of weights.
-FT_INLINE void decode_half(int format, const uint8_t *column, int half, v8 *out) {
+/// Half a column (16 of 32 slots) of weights, `pair` 0 or 1.
+FT_INLINE void decode_pair(int format, const uint8_t *column, int pair, v8 *out) {
     FT_UNROLL for (int i = 0; i < 2; i++) {
-        int lane = 16 * half + 8 * i;
+        int lane = 16 * pair + 8 * i;
         if (format == FORETOKEN_FP8) {
             out[i] = quarter8(column + lane);
         } else if (format == FORETOKEN_F16) {
@@ -79,11 +81,9 @@ FT_INLINE void draft_group(const int8_t *weights, const int8_t *codes, v8i *sums
     }
 }
 
-enum { INTEGER_ROWS = 4 };
-
 /// Σ (code + offset) · x over one block, in sums[r][v] lane i for weight row slot + 8 v + i.
 FT_INLINE void block_sums(int format, int rows, int vectors, int slot, const uint8_t *codes, const int8_t *const *x,
-                          v8i (*sums)[4]) {
+                          v8i (*sums)[PANEL_VECTORS]) {
     for (int v = 0; v < vectors; v++) {
         for (int r = 0; r < rows; r++) sums[r][v] = (v8i){0};
         for (int quad = 0; quad < block_columns(format) / quad_columns(format); quad++) {

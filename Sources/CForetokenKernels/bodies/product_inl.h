@@ -1,15 +1,10 @@
 // Narrow products y = W x over panels of 32 interleaved rows: each weight is decoded once per step for all its rows.
 //
 // A panel is walked in column groups (an FP8 scale group, else 128 columns) of 4 to 16 KiB, which stay in L1 while all
-// activation rows pass over them, in blocks whose accumulators fit the registers:
-//   1 row     32 lanes of two panels at once: eight independent sums hide the latency of the fused add
-//   2 rows    32 lanes
-//   3-6 rows  16 lanes, twice
-//   more      even blocks of 3 to 6 rows; decoding again from L1 is cheaper than keeping decoded weights there
-// Every output element is the same chain of operations in each of them. Sums run in the slot order of the format's
-// decoder and return to row order when a panel is finished.
-
-enum { BLOCK_ROWS = 6 };  // most rows whose accumulators fit sixteen vector registers, 16 lanes each
+// activation rows pass over them, in even blocks of at most BLOCK_ROWS whose accumulators fit the registers; decoding
+// again from L1 is cheaper than keeping decoded weights there. The lanes file says how many panels and vectors a block
+// takes at a time. Every output element is the same chain of operations in each of them. Sums run in the slot order of
+// the format's decoder and return to row order when a panel is finished.
 
 /// One column group of one panel, with the sums it adds to.
 typedef struct {
@@ -34,9 +29,9 @@ FT_INLINE void order_rows(int format, float *values) {
     }
 }
 
-/// Multipliers of eight slots; they carry the powers of two that decoder and activations left out.
-FT_INLINE v8 scale8(const float *scale, int lanes, int slot) {
-    return (lanes == 1 ? splat8(*scale) : fp8_slots8(scale, slot)) * splat8(1.0f / (FT_FP8_RAW * FT_FP8_INPUT));
+/// Multipliers of one vector of slots; they carry the powers of two that decoder and activations left out.
+FT_INLINE vn slot_scales(const float *scale, int lanes, int slot) {
+    return (lanes == 1 ? splatn(*scale) : fp8_slotsn(scale, slot)) * splatn(1.0f / (FT_FP8_RAW * FT_FP8_INPUT));
 }
 
 /// The column that comes i-th in a sum. It must not depend on the number of rows; with -DFORETOKEN_FAULT_WIDTH3 it does,
@@ -49,11 +44,11 @@ FT_INLINE int32_t column_at(int32_t i, int32_t columns, int rows) {
     return i;
 }
 
-/// The accumulation itself: `panels` strips, `rows` activation rows and `vectors` × 8 slots from `slot` on, all held in
-/// registers over `columns`. All arguments but the pointers and `columns` are constants where this is inlined.
+/// The accumulation itself: `panels` strips, `rows` activation rows and `vectors` × LANES slots from `slot` on, all held
+/// in registers over `columns`. All arguments but the pointers and `columns` are constants where this is inlined.
 FT_INLINE void accumulate(int format, int panels, int rows, int vectors, int slot, const strip *strips,
                           int lanes, const float *const *x, int32_t columns) {
-    v8 sums[2][BLOCK_ROWS][4];
+    vn sums[2][BLOCK_ROWS][PANEL_VECTORS];
     const bool scaled = format == FORETOKEN_FP8;
     const size_t bytes = element_bytes(format);
     const uint8_t *weights[2] = {strips[0].weights, strips[panels - 1].weights};
@@ -61,7 +56,7 @@ FT_INLINE void accumulate(int format, int panels, int rows, int vectors, int slo
     // stream while a second pass over this group reads nothing new.
     const size_t size = (size_t)columns * PANEL * bytes;
     // Addresses, not pointers: behind the last group there may be no object.
-    const size_t share = size + size * (size_t)slot / PANEL, step = (size_t)PANEL * bytes * (size_t)vectors / 4;
+    const size_t share = size + size * (size_t)slot / PANEL, step = (size_t)(vectors * LANES) * bytes;
     const uintptr_t next[2] = {(uintptr_t)weights[0] + share, (uintptr_t)weights[1] + share};
     const float *inputs[BLOCK_ROWS];
     FT_UNROLL for (int r = 0; r < rows; r++) inputs[r] = x[r];
@@ -69,23 +64,23 @@ FT_INLINE void accumulate(int format, int panels, int rows, int vectors, int slo
     FT_UNROLL for (int p = 0; p < panels; p++) {
         FT_UNROLL for (int r = 0; r < rows; r++) {
             FT_UNROLL for (int v = 0; v < vectors; v++) {
-                sums[p][r][v] = scaled ? splat8(0.0f) : load8(strips[p].totals[r] + slot + 8 * v);
+                sums[p][r][v] = scaled ? splatn(0.0f) : loadn(strips[p].totals[r] + slot + LANES * v);
             }
         }
     }
     for (int32_t i = 0; i < columns; i++) {
         int32_t k = column_at(i, columns, rows);
         FT_UNROLL for (int p = 0; p < panels; p++) __builtin_prefetch((const void *)(next[p] + (size_t)k * step));
-        v8 input[BLOCK_ROWS];
-        FT_UNROLL for (int r = 0; r < rows; r++) input[r] = splat8(inputs[r][k]);
+        vn input[BLOCK_ROWS];
+        FT_UNROLL for (int r = 0; r < rows; r++) input[r] = splatn(inputs[r][k]);
         FT_UNROLL for (int p = 0; p < panels; p++) {
             const uint8_t *column = weights[p] + (size_t)k * PANEL * bytes;
             FT_UNROLL for (int v = 0; v < vectors; v += 2) {
-                v8 w[2];
-                decode_half(format, column, (slot + 8 * v) / 16, w);
+                vn w[2];
+                decode_pair(format, column, slot / (2 * LANES) + v / 2, w);
                 FT_UNROLL for (int r = 0; r < rows; r++) {
-                    sums[p][r][v] = fma8(w[0], input[r], sums[p][r][v]);
-                    sums[p][r][v + 1] = fma8(w[1], input[r], sums[p][r][v + 1]);
+                    sums[p][r][v] = fman(w[0], input[r], sums[p][r][v]);
+                    sums[p][r][v + 1] = fman(w[1], input[r], sums[p][r][v + 1]);
                 }
             }
         }
@@ -93,31 +88,23 @@ FT_INLINE void accumulate(int format, int panels, int rows, int vectors, int slo
     FT_UNROLL for (int p = 0; p < panels; p++) {
         FT_UNROLL for (int r = 0; r < rows; r++) {
             FT_UNROLL for (int v = 0; v < vectors; v++) {
-                float *total = strips[p].totals[r] + slot + 8 * v;
-                v8 scale = scaled ? scale8(strips[p].scale, lanes, slot + 8 * v) : splat8(0.0f);
-                store8(total, scaled ? fma8(scale, sums[p][r][v], load8(total)) : sums[p][r][v]);
+                float *total = strips[p].totals[r] + slot + LANES * v;
+                vn scale = scaled ? slot_scales(strips[p].scale, lanes, slot + LANES * v) : splatn(0.0f);
+                storen(total, scaled ? fman(scale, sums[p][r][v], loadn(total)) : sums[p][r][v]);
             }
         }
     }
 }
 
-/// One column group for up to six rows.
+/// One column group for `rows` (a constant) activation rows, over as many passes as its 32 slots need.
 FT_INLINE void group_block(int format, const strip *s, int panels, int lanes, const float *const *x, int rows,
                            int32_t columns) {
-    if (rows == 1 && panels == 2) {
-        accumulate(format, 2, 1, 4, 0, s, lanes, x, columns);
-    } else if (rows == 1) {
-        accumulate(format, 1, 1, 4, 0, s, lanes, x, columns);
-    } else if (rows == 2) {
-        accumulate(format, 1, 2, 4, 0, s, lanes, x, columns);
-    } else {
-        FT_UNROLL for (int slot = 0; slot < PANEL; slot += 16) {
-            switch (rows) {
-            case 3: accumulate(format, 1, 3, 2, slot, s, lanes, x, columns); break;
-            case 4: accumulate(format, 1, 4, 2, slot, s, lanes, x, columns); break;
-            case 5: accumulate(format, 1, 5, 2, slot, s, lanes, x, columns); break;
-            default: accumulate(format, 1, 6, 2, slot, s, lanes, x, columns); break;
-            }
+    const int vectors = block_vectors(rows);
+    FT_UNROLL for (int slot = 0; slot < PANEL; slot += vectors * LANES) {
+        if (rows <= PAIR_ROWS && panels == 2) {
+            accumulate(format, 2, rows, vectors, slot, s, lanes, x, columns);
+        } else {
+            accumulate(format, 1, rows, vectors, slot, s, lanes, x, columns);
         }
     }
 }
@@ -130,7 +117,20 @@ FT_INLINE void group_rows(int format, const strip *strips, int panels, int lanes
         int from = rows * b / blocks, count = rows * (b + 1) / blocks - from;
         strip s[2];
         for (int p = 0; p < panels; p++) s[p] = (strip){strips[p].weights, strips[p].scale, strips[p].totals + from};
-        group_block(format, s, panels, lanes, x + from, count, columns);
+        const float *const *inputs = x + from;
+        switch (count) {
+        case 1: group_block(format, s, panels, lanes, inputs, 1, columns); break;
+        case 2: group_block(format, s, panels, lanes, inputs, 2, columns); break;
+        case 3: group_block(format, s, panels, lanes, inputs, 3, columns); break;
+        case 4: group_block(format, s, panels, lanes, inputs, 4, columns); break;
+        case 5: group_block(format, s, panels, lanes, inputs, 5, columns); break;
+        case 6: group_block(format, s, panels, lanes, inputs, 6, columns); break;
+#if FT_BLOCK_ROWS > 6
+        case 7: group_block(format, s, panels, lanes, inputs, 7, columns); break;
+        case 8: group_block(format, s, panels, lanes, inputs, 8, columns); break;
+#endif
+        default: break;
+        }
     }
 }
 
@@ -176,7 +176,8 @@ FT_INLINE const float *group_scale(const foretoken_matrix *w, int32_t panel, int
     return w->scales + ((size_t)panel * w->groups + group) * w->scale_lanes;
 }
 
-/// Σ_k W[n][k] x[m][k] for the rows n of one panel, or of two panels of matrices of one shape when there is one row m.
+/// Σ_k W[n][k] x[m][k] for the rows n of one panel, or of two panels of matrices of one shape for at most
+/// PAIR_ROWS rows m.
 static void panel_totals(const foretoken_matrix *const *w, const int32_t *panel, int panels, const float *const *rows,
                          int row_count, ft_totals *totals) {
     for (int p = 0; p < panels; p++) memset(totals[p], 0, sizeof(float) * PANEL * (size_t)row_count);
@@ -213,7 +214,7 @@ static void FT_ISA(product)(const foretoken_matrix *w, int32_t first, int32_t co
     const foretoken_matrix *const both[2] = {w, w};
     for (int32_t p = 0; p < count;) {
         _Alignas(64) ft_totals totals[2];
-        int pair = row_count == 1 && p + 1 < count ? 2 : 1;
+        int pair = row_count <= PAIR_ROWS && p + 1 < count ? 2 : 1;
         const int32_t panel[2] = {first + p, first + p + 1};
         panel_totals(both, panel, pair, rows, row_count, totals);
         for (int i = 0; i < pair; i++) write_totals(w, panel[i], totals[i], row_count, y, add);
@@ -236,8 +237,8 @@ static void FT_ISA(gated_product)(const foretoken_matrix *gate, const foretoken_
     for (int32_t p = first; p < first + count; p++) {
         _Alignas(64) ft_totals totals[2];
         const int32_t panel[2] = {p, p};
-        if (row_count == 1 && alike) {
-            panel_totals(both, panel, 2, rows, 1, totals);
+        if (row_count <= PAIR_ROWS && alike) {
+            panel_totals(both, panel, 2, rows, row_count, totals);
         } else {
             for (int i = 0; i < 2; i++) panel_totals(both + i, panel, 1, rows, row_count, totals + i);
         }

@@ -198,7 +198,7 @@ uint8_t foretoken_fp8_encode(float x);
 /// FP32 → BF16 bits, round to nearest even, NaN kept quiet.
 uint16_t foretoken_bf16_encode(float x);
 
-/// The table of an instruction set by name ("generic", "avx2"), or NULL when unknown or not executable on this machine.
+/// The table of an instruction set by name ("generic", "avx2", "avx512"), or NULL when unknown or not executable on this machine.
 const foretoken_kernels *foretoken_kernels_named(const char *name);
 
 /// The best table this machine can execute.

@@ -16,6 +16,8 @@ package struct PanelFormat: Sendable {
         PanelFormat("bf16", FORETOKEN_BF16) { interleaved($0.map { foretoken_bf16_encode($0) }, $1, $2) },
         PanelFormat("f16", FORETOKEN_F16) { interleaved($0.map { Float16($0) }, $1, $2) },
         PanelFormat("f32", FORETOKEN_F32) { interleaved($0, $1, $2) },
+        PanelFormat("int8", FORETOKEN_INT8) { quantised($0, $1, $2, FORETOKEN_INT8) },
+        PanelFormat("int4", FORETOKEN_INT4) { quantised($0, $1, $2, FORETOKEN_INT4) },
     ]
 
     private init(
@@ -36,6 +38,15 @@ private func interleaved<Element: BitwiseCopyable>(
         foretoken_pack_panel(
             $0.baseAddress!, columns, FORETOKEN_PANEL_ROWS, Int32(columns), Int32(MemoryLayout<Element>.stride), panel)
     }
+}
+
+/// Packs source values [32][columns] in a format of the kernels' own.
+private func quantised(
+    _ values: [Float], _ columns: Int, _ panel: UnsafeMutableRawPointer, _ format: foretoken_format
+) {
+    let rows = Int(FORETOKEN_PANEL_ROWS)
+    let byColumns = (0..<rows * columns).map { values[$0 % rows * columns + $0 / rows] }
+    foretoken_quantise_panel(Int32(format.rawValue), byColumns, Int32(columns), panel, nil)
 }
 
 /// Each worker multiplies its panels of every matrix of a set.

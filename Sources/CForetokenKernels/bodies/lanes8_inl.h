@@ -1,0 +1,50 @@
+// The natural vector `vn` of tables whose registers hold eight FP32 lanes, and the shapes of products with sixteen of
+// them. Included by a lanes file, after its arithmetic.
+
+enum { LANES = 8, PANEL_VECTORS = FORETOKEN_PANEL_ROWS / LANES };
+
+typedef v8 vn;
+typedef v8i vni;
+typedef v8u vnu;
+
+FT_INLINE vn splatn(float x) {
+    return splat8(x);
+}
+
+FT_INLINE vn loadn(const float *p) {
+    return load8(p);
+}
+
+FT_INLINE void storen(float *p, vn v) {
+    store8(p, v);
+}
+
+FT_INLINE vn fman(vn a, vn b, vn c) {
+    return fma8(a, b, c);
+}
+
+FT_INLINE vn bfloatn(const uint16_t *p) {
+    return bfloat8(p);
+}
+
+/// Most activation rows whose sums the registers hold, and most of them that pass over two panels at once.
+#define FT_BLOCK_ROWS 6
+enum { BLOCK_ROWS = FT_BLOCK_ROWS, PAIR_ROWS = 1, INTEGER_ROWS = 4 };
+
+/// Vectors of one column that `rows` activation rows take at a time:
+///   1 row     32 slots of two panels: eight independent sums hide the latency of the fused add
+///   2 rows    32 slots
+///   3-6 rows  16 slots, twice
+FT_INLINE int block_vectors(int rows) {
+    return rows <= 2 ? 4 : 2;
+}
+
+/// Most activation rows of one pass of integer products. INT4's unpacking is worth sharing; INT8 would gain nothing, and
+/// passes over half of each column were slower from memory.
+FT_INLINE int integer_block_rows(int format) {
+    return format == FORETOKEN_INT8 ? 2 : 4;
+}
+
+FT_INLINE int integer_vectors(int rows) {
+    return rows <= 2 ? 4 : 2;
+}
