@@ -63,8 +63,15 @@ const char *const *foretoken_kernels_names(void) {
     return names;
 }
 
+size_t foretoken_attention_lines(int32_t heads) {
+    // Enough lines to make each pass over the cache worth its memory traffic, few enough for the L2 cache.
+    const size_t fill = 64;
+    size_t rows = fill / (size_t)heads;
+    return (size_t)heads * (rows > 1 ? rows : 1);
+}
+
 size_t foretoken_attention_scratch(int32_t heads, int32_t rank, int32_t rope) {
-    size_t entry = ((size_t)rank + (size_t)rope + 7) & ~(size_t)7, latent = ((size_t)rank + 7) & ~(size_t)7;
-    size_t head = entry + FORETOKEN_CONTEXT_BLOCK + 2 * latent + 4;  // 4: maximum and sum, of the block and of all
-    return (size_t)heads * head + FT_ATTENTION_TILE * entry;
+    size_t latent = (size_t)rank, line = latent + (size_t)rope + FORETOKEN_CONTEXT_BLOCK + latent;
+    line += 4;  // maximum and sum, of the block and of all
+    return foretoken_attention_lines(heads) * line + FORETOKEN_ENTRY_GROUP * latent;
 }

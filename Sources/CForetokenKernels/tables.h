@@ -4,8 +4,8 @@
 
 #include "foretoken_kernels.h"
 
-/// Cache entries that attention widens to FP32 at a time; part of the scratch size.
-enum { FT_ATTENTION_TILE = 16 };
+/// Lines (one head of one row) that attention takes in one pass over the cache; part of the scratch size.
+size_t foretoken_attention_lines(int32_t heads);
 
 extern const foretoken_kernels foretoken_kernels_generic;
 #if defined(__x86_64__)

@@ -96,12 +96,13 @@ struct AbsorbedAttentionPhase: Phase {
     private func attend(_ heads: Range<Int>, scratch: UnsafeMutablePointer<Float>) {
         let width = step.rank + step.rope
         var cache = step.cache
-        for row in 0..<step.rowCount {
-            step.kernels.pointee.attend(
-                &cache, Int32(step.firstPosition + row + 1),
-                absorbed.base! + row * absorbed.stride + heads.lowerBound * width, Int32(heads.count), step.sigma,
-                mixed.base! + row * mixed.stride + heads.lowerBound * step.rank, scratch)
-        }
+        let queries = foretoken_rows(
+            base: absorbed.base! + heads.lowerBound * width, stride: absorbed.stride, index: nil)
+        let output = foretoken_rows(
+            base: mixed.base! + heads.lowerBound * step.rank, stride: mixed.stride, index: nil)
+        step.kernels.pointee.attend(
+            &cache, Int32(step.firstPosition + 1), queries, Int32(step.rowCount), Int32(heads.count), step.sigma,
+            output, scratch)
     }
 
     /// o[h] = W_UV[h] z[h]
@@ -148,12 +149,11 @@ struct PromptAttentionPhase: Phase {
     /// K = [C W_UKᵀ | k_rope] and V = C W_UVᵀ of one block.
     private func expand(_ s: PromptAttentionScratch, start: Int, count: Int) {
         let width = step.rank + step.rope
-        let entryBytes = width * (step.cache.format == Int32(FORETOKEN_F32.rawValue) ? 4 : 2)
+        var cache = step.cache
+        step.kernels.pointee.load_latents(&cache, Int32(start), Int32(count), s.latents)
         for i in 0..<count {
-            let latent = s.latents + i * width
-            step.kernels.pointee.load_latent(
-                step.cache.entries + (start + i) * entryBytes, step.cache.format, latent, Int32(width))
-            (s.keys + i * step.queryWidth + step.nope).update(from: latent + step.rank, count: step.rope)
+            (s.keys + i * step.queryWidth + step.nope)
+                .update(from: s.latents + i * width + step.rank, count: step.rope)
         }
         foretoken_blas_product_transposed(
             s.latents, width, s.keyUp, s.keyUpStride, s.keys, step.queryWidth, Int32(count), Int32(step.nope),

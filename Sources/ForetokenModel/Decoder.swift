@@ -31,13 +31,13 @@ final class Decoder {
     }
 
     /// One layer: x += Attention(norm x); x += FeedForward(norm x). New latents go to `cache` from `position` on.
-    func run(_ layer: LayerWeights, _ cache: LatentEntries, rows: Int, position: Int) {
+    func run(_ layer: LayerWeights, _ cache: foretoken_latents, rows: Int, position: Int) {
         finish(layer, compress(layer.attention, cache, rows, position, firstWanted: 0), cache, rows, position)
     }
 
     /// The same for the last row alone, as residual row 0: of the rows before it only the latents are kept, which is all
     /// that later rows of this layer will read of them.
-    func runLast(_ layer: LayerWeights, _ cache: LatentEntries, rows: Int, position: Int) {
+    func runLast(_ layer: LayerWeights, _ cache: foretoken_latents, rows: Int, position: Int) {
         let last = rows - 1
         let query = compress(layer.attention, cache, rows, position, firstWanted: last)
         if last > 0 {
@@ -80,7 +80,7 @@ final class Decoder {
     /// Compresses keys and values of all rows into the cache, and the queries of the rows from `firstWanted` on. Returns
     /// what makes those queries.
     private func compress(
-        _ weights: AttentionWeights, _ cache: LatentEntries, _ rows: Int, _ position: Int, firstWanted: Int
+        _ weights: AttentionWeights, _ cache: foretoken_latents, _ rows: Int, _ position: Int, firstWanted: Int
     ) -> ProductJob {
         normalise(space.residual, weights.inputNorm, into: space.normed, rows)
         show(.attentionNorm, space.normed, width: configuration.hiddenSize, rows: rows)
@@ -108,7 +108,7 @@ final class Decoder {
 
     /// Attention and feed-forward of rows whose latents are in the cache.
     private func finish(
-        _ layer: LayerWeights, _ query: ProductJob, _ cache: LatentEntries, _ rows: Int, _ position: Int
+        _ layer: LayerWeights, _ query: ProductJob, _ cache: foretoken_latents, _ rows: Int, _ position: Int
     ) {
         attend(layer.attention, query, cache, rows, position)
         multiply(
@@ -129,25 +129,27 @@ final class Decoder {
     private static let latentNormEpsilon: Float = 1e-6
 
     /// Normalises the latent (never the rotary key), rotates the key, and appends both to the cache.
-    private func store(_ weights: AttentionWeights, _ cache: LatentEntries, _ rows: Int, _ position: Int) {
-        show(.latentDown, space.latent, width: cache.rank + cache.rope, rows: rows)
+    private func store(_ weights: AttentionWeights, _ cache: foretoken_latents, _ rows: Int, _ position: Int) {
+        let rank = Int(cache.rank)
+        let width = rank + Int(cache.rope)
+        var cache = cache
+        show(.latentDown, space.latent, width: width, rows: rows)
         for row in 0..<rows {
             let latent = space.latent[row: row]
             kernels.pointee.rms_norm(
-                latent, weights.latentNorm.values, latent, Int32(cache.rank), Self.latentNormEpsilon)
+                latent, weights.latentNorm.values, latent, cache.rank, Self.latentNormEpsilon)
             kernels.pointee.rotate(
-                latent + cache.rank, space.cosines[row: row], space.sines[row: row], Int32(cache.rope))
-            kernels.pointee.store_latent(
-                latent, cache.entry(position + row), cache.format, Int32(cache.rank + cache.rope))
+                latent + rank, space.cosines[row: row], space.sines[row: row], cache.rope)
+            kernels.pointee.store_latent(&cache, Int32(position + row), latent)
         }
-        show(.latent, space.latent, width: cache.rank + cache.rope, rows: rows)
+        show(.latent, space.latent, width: width, rows: rows)
     }
 
     private func attend(
-        _ weights: AttentionWeights, _ query: ProductJob, _ cache: LatentEntries, _ rows: Int, _ position: Int
+        _ weights: AttentionWeights, _ query: ProductJob, _ cache: foretoken_latents, _ rows: Int, _ position: Int
     ) {
         let step = AttentionStep(
-            kernels: kernels, keyUp: weights.keyUp, valueUp: weights.valueUp, cache: cache.latents,
+            kernels: kernels, keyUp: weights.keyUp, valueUp: weights.valueUp, cache: cache,
             query: space.query.rows, cosines: space.cosines.rows, sines: space.sines.rows,
             output: space.attended.rows, rowCount: rows, firstPosition: position,
             nope: configuration.nopeDimension, value: configuration.valueDimension, sigma: sigma,

@@ -20,18 +20,25 @@ public enum CacheType: String, Sendable, CaseIterable {
 }
 
 /// What attention remembers of the context: per layer and position one latent and one rotated key, nothing per head.
+/// Entries lie in the interleaved groups that the attention kernels read.
 final class LatentCache {
     let capacity: Int
     let type: CacheType
     let byteCount: Int
     private let rank: Int
     private let rope: Int
-    private let entryBytes: Int
+    private let layerBytes: Int
     private let arena: MemoryArena
     private let base: UnsafeMutableRawPointer
 
     static func byteCount(layers: Int, capacity: Int, width: Int, type: CacheType) -> Int {
-        layers * (capacity * width * type.elementBytes + 64)
+        layers * layerBytes(capacity: capacity, width: width, type: type)
+    }
+
+    /// Whole groups of entries, to the next cache line.
+    private static func layerBytes(capacity: Int, width: Int, type: CacheType) -> Int {
+        let group = Int(FORETOKEN_ENTRY_GROUP)
+        return ((capacity + group - 1) / group * group * width * type.elementBytes + 63) & ~63
     }
 
     /// - Throws: `MemoryArenaError` when the memory cannot be had.
@@ -40,31 +47,15 @@ final class LatentCache {
         self.type = type
         self.rank = rank
         self.rope = rope
-        entryBytes = (rank + rope) * type.elementBytes
+        layerBytes = Self.layerBytes(capacity: capacity, width: rank + rope, type: type)
         byteCount = Self.byteCount(layers: layers, capacity: capacity, width: rank + rope, type: type)
         arena = try MemoryArena(byteCount: byteCount)
         base = arena.allocate(byteCount: byteCount)
     }
 
     /// One layer's entries.
-    func layer(_ index: Int) -> LatentEntries {
-        LatentEntries(
-            start: base + index * ((capacity * entryBytes + 63) & ~63), entryBytes: entryBytes, format: type.format,
-            rank: rank, rope: rope)
-    }
-}
-
-/// One layer's part of a latent cache.
-struct LatentEntries {
-    let start: UnsafeMutableRawPointer
-    let entryBytes: Int
-    let format: Int32
-    let rank: Int
-    let rope: Int
-
-    func entry(_ position: Int) -> UnsafeMutableRawPointer { start + position * entryBytes }
-
-    var latents: foretoken_latents {
-        foretoken_latents(entries: start, format: format, rank: Int32(rank), rope: Int32(rope))
+    func layer(_ index: Int) -> foretoken_latents {
+        foretoken_latents(
+            entries: base + index * layerBytes, format: type.format, rank: Int32(rank), rope: Int32(rope))
     }
 }

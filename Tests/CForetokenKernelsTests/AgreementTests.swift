@@ -110,16 +110,14 @@ import Testing
                 return norm + gated + sum + scaled + turned + weights + [total, maximum]
             }
             expectAgreement(table) { table in
-                var stored = [UInt16](repeating: 0, count: n)
-                var loaded = a
-                table.kernels.store_latent(a, &stored, Format.bf16.rawValue, count)
-                table.kernels.load_latent(stored, Format.bf16.rawValue, &loaded, count)
                 var codes = [Int8](repeating: 1, count: (n + 127) / 128 * 128)
                 var scales = [Float](repeating: 0, count: (n + 127) / 128)
                 table.kernels.quantise_row(a, count, &codes, &scales)
-                let choices = (0..<20).map { table.kernels.sample(a, 3, count, 0.8, UInt64($0)) }
-                return loaded + codes.map(Float.init) + scales + choices.map(Float.init)
-                    + [Float(table.kernels.argmax(b, count))]
+                let choices =
+                    (0..<20).map { table.kernels.sample(a, 3, count, 0.8, UInt64($0)) }
+                    + [table.kernels.argmax(b, count)]
+                return codes.map(Float.init) + scales
+                    + choices.flatMap { [Float($0.index), $0.score, $0.runner_up] }
             }
         }
     }
@@ -128,11 +126,15 @@ import Testing
     func attention(table: Table, format: Format) {
         for (rank, rope) in [(512, 64), (20, 6), (5, 2)] {
             for length in [1, 17, 255, 257, 600] {
-                let context = Context(rank: rank, rope: rope, length: length, format: format, table: table)
+                func context(_ table: Table) -> Context {
+                    Context(rank: rank, rope: rope, capacity: length + 2, format: format, table: table)
+                }
+                expectAgreement(table) { context($0).entries }
+                let shared = context(table)
                 var numbers = Numbers(35)
-                let query = numbers.floats(7 * context.width, in: -2...2)
-                for heads in 1...7 {
-                    expectAgreement(table) { context.attend($0, query, heads: heads) }
+                let query = numbers.floats(3 * 7 * shared.width, in: -2...2)
+                for (rows, heads) in (1...3).flatMap({ rows in (1...7).map { (rows, $0) } }) {
+                    expectAgreement(table) { shared.attend($0, query, rows: rows, heads: heads, length: length) }
                 }
             }
         }

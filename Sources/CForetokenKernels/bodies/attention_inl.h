@@ -1,111 +1,150 @@
-// Absorbed MLA attention of one activation row over the latent cache.
+// Absorbed MLA attention of a window's rows over the latent cache.
 //
-// Every head reads the same entries, so both halves of the work are small matrix products: scores are dot products of
-// 4 heads × 2 entries in registers, the weighted latents 4 heads × 16 dimensions. A score is one eight-lane sum over
-// the entry and a weighted latent one sum over ascending entries, so neither depends on which heads share the call.
+// Every head of every row (a line) reads the same entries, so both halves of the work are matrix products of the lines
+// with the cache. Scores are sums over the dimensions with entries in the lanes; weighted latents are sums over the
+// entries, whose eight lanes are added at the end. Up to six lines × two vectors of sums stay in registers, and no
+// line's sums depend on which lines share the call.
 
 enum {
     CONTEXT = FORETOKEN_CONTEXT_BLOCK,
-    HEADS = 4,
+    LINES = 6,           // of one register block
+    MIX_DIMENSIONS = 4,  // of one register block, at most
+    SCORE_CHUNK = 256,   // dimensions of a group that stay in L1 while all lines pass over them
+    MIX_CHUNK = 24,      // dimensions of a block that stay in L1 while all lines pass over them; whole register blocks
 };
 
-/// `count` entries as FP32, `stride` floats apart, readable up to a multiple of eight floats.
+/// Lines of one call: at most LINES of them, the rest spread evenly over as few calls as possible.
+FT_INLINE size_t lines_of_call(size_t remaining) {
+    size_t calls = (remaining + LINES - 1) / LINES;
+    return (remaining + calls - 1) / calls;
+}
+
+/// scores[l][e] += Σ_d queries[d][l] · group[d][e] over `count` dimensions, from 0 when `first`.
+FT_INLINE void score_lines(int format, int lines, const float *queries, const uint8_t *group, int32_t count, bool first,
+                           float *scores) {
+    v8 sums[LINES][2];
+    FT_UNROLL for (int l = 0; l < lines; l++) {
+        FT_UNROLL for (int v = 0; v < 2; v++) {
+            sums[l][v] = first ? splat8(0.0f) : load8(scores + l * CONTEXT + 8 * v);
+        }
+    }
+    for (int32_t d = 0; d < count; d++) {
+        const uint8_t *row = group + (size_t)d * entry_row_bytes(format);
+        v8 keys[2] = {load_entries(format, row, 0), load_entries(format, row, 1)};
+        FT_UNROLL for (int l = 0; l < lines; l++) {
+            v8 q = splat8(queries[d * lines + l]);
+            FT_UNROLL for (int v = 0; v < 2; v++) sums[l][v] = fma8(q, keys[v], sums[l][v]);
+        }
+    }
+    FT_UNROLL for (int l = 0; l < lines; l++) {
+        FT_UNROLL for (int v = 0; v < 2; v++) store8(scores + l * CONTEXT + 8 * v, sums[l][v]);
+    }
+}
+
+FT_INLINE void score_any(int format, size_t lines, const float *queries, const uint8_t *group, int32_t count,
+                         bool first, float *scores) {
+    switch (lines) {
+    case 1: score_lines(format, 1, queries, group, count, first, scores); break;
+    case 2: score_lines(format, 2, queries, group, count, first, scores); break;
+    case 3: score_lines(format, 3, queries, group, count, first, scores); break;
+    case 4: score_lines(format, 4, queries, group, count, first, scores); break;
+    case 5: score_lines(format, 5, queries, group, count, first, scores); break;
+    default: score_lines(format, 6, queries, group, count, first, scores); break;
+    }
+}
+
+/// Scores of one group for all lines; queries of the lines of one call lie together, [dimension][line].
+FT_INLINE void score_group(int format, const float *queries, size_t lines, const uint8_t *group, int32_t width,
+                           float *scores) {
+    for (int32_t from = 0; from < width; from += SCORE_CHUNK) {
+        int32_t count = width - from < SCORE_CHUNK ? width - from : SCORE_CHUNK;
+        const uint8_t *rows = group + (size_t)from * entry_row_bytes(format);
+        for (size_t l = 0, n; l < lines; l += n) {
+            n = lines_of_call(lines - l);
+            const float *q = queries + l * (size_t)width + (size_t)from * n;
+            score_any(format, n, q, rows, count, from == 0, scores + l * CONTEXT);
+        }
+    }
+}
+
+typedef float v4 __attribute__((vector_size(16)));
+
+/// Neighbouring lanes of both, added: (a0 + a1, a2 + a3, b0 + b1, b2 + b3 | the same of the upper lanes).
+FT_INLINE v8 pair_sums(v8 a, v8 b) {
+    return __builtin_shufflevector(a, b, 0, 2, 8, 10, 4, 6, 12, 14) +
+           __builtin_shufflevector(a, b, 1, 3, 9, 11, 5, 7, 13, 15);
+}
+
+/// The entries of one context block that a line sees, all but the last group in place.
 typedef struct {
-    const float *base;
-    size_t stride;
-    int32_t count;
-} latent_tile;
+    const uint8_t *groups;  // [group][dimension][ENTRIES]
+    size_t stride;          // bytes of a group
+    int32_t full;           // groups in place
+    const uint8_t *tail;    // one more group without the entries past the end, or NULL
+} latent_block;
 
-FT_INLINE size_t round_up8(int32_t n) {
-    return ((size_t)n + 7) & ~(size_t)7;
-}
-
-/// Entries [from, from + count), in place when they are already padded FP32.
-static latent_tile open_tile(const foretoken_latents *cache, int32_t from, int32_t count, float *room) {
-    int32_t width = cache->rank + cache->rope;
-    size_t padded = round_up8(width);
-    if (cache->format == FORETOKEN_F32 && padded == (size_t)width) {
-        return (latent_tile){(const float *)cache->entries + (size_t)from * padded, padded, count};
+/// mixed[l][d] = Σ_e weights[l][e] · latent[e][d] for `dims` (1 or 2) dimensions from `at` on.
+FT_INLINE void mix_lines(int format, int lines, int dims, const float *weights, latent_block block, int32_t at,
+                         float *mixed, size_t rank) {
+    v8 sums[LINES][MIX_DIMENSIONS];
+    FT_UNROLL for (int l = 0; l < lines; l++) {
+        FT_UNROLL for (int d = 0; d < dims; d++) sums[l][d] = splat8(0.0f);
     }
-    size_t bytes = (cache->format == FORETOKEN_F32 ? 4 : 2) * (size_t)width;
-    for (int32_t i = 0; i < count; i++) {
-        float *row = room + (size_t)i * padded;
-        FT_ISA(load_latent)((const uint8_t *)cache->entries + ((size_t)from + i) * bytes, cache->format, row, width);
-        for (size_t d = (size_t)width; d < padded; d++) row[d] = 0.0f;
-    }
-    return (latent_tile){room, padded, count};
-}
-
-FT_INLINE void dots(int heads, int entries, const float *query, const float *entry, size_t stride, float *scores) {
-    v8 sums[HEADS][8];
-    FT_UNROLL for (int h = 0; h < heads; h++) {
-        FT_UNROLL for (int e = 0; e < entries; e++) sums[h][e] = splat8(0.0f);
-    }
-    for (size_t d = 0; d < stride; d += 8) {
-        v8 keys[8];
-        FT_UNROLL for (int e = 0; e < entries; e++) keys[e] = load8(entry + (size_t)e * stride + d);
-        FT_UNROLL for (int h = 0; h < heads; h++) {
-            v8 q = load8(query + (size_t)h * stride + d);
-            FT_UNROLL for (int e = 0; e < entries; e++) sums[h][e] = fma8(q, keys[e], sums[h][e]);
+    size_t row = entry_row_bytes(format);
+    int32_t groups = block.full + (block.tail != NULL);
+    const uint8_t *from = block.groups + (size_t)at * row;
+    for (int32_t g = 0; g < groups; g++, from += block.stride) {
+        const uint8_t *rows = g == block.full ? block.tail + (size_t)at * row : from;
+        FT_UNROLL for (int half = 0; half < 2; half++) {
+            v8 z[MIX_DIMENSIONS];
+            FT_UNROLL for (int d = 0; d < dims; d++) z[d] = load_entries(format, rows + d * row, half);
+            FT_UNROLL for (int l = 0; l < lines; l++) {
+                v8 p = load8(weights + l * CONTEXT + g * ENTRIES + 8 * half);
+                FT_UNROLL for (int d = 0; d < dims; d++) sums[l][d] = fma8(p, z[d], sums[l][d]);
+            }
         }
     }
-    FT_UNROLL for (int h = 0; h < heads; h++) {
-        FT_UNROLL for (int e = 0; e < entries; e++) scores[h * CONTEXT + e] = sum8(sums[h][e]);
+    float flat[LINES * MIX_DIMENSIONS];
+    FT_UNROLL for (int i = 0; i < lines * dims; i += 4) {
+        v8 part[4];
+        FT_UNROLL for (int j = 0; j < 4; j++) {
+            part[j] = i + j < lines * dims ? sums[(i + j) / dims][(i + j) % dims] : splat8(0.0f);
+        }
+        v8 quads = pair_sums(pair_sums(part[0], part[1]), pair_sums(part[2], part[3]));
+        v4 low = __builtin_shufflevector(quads, quads, 0, 1, 2, 3);
+        v4 sums4 = low + __builtin_shufflevector(quads, quads, 4, 5, 6, 7);
+        memcpy(flat + i, &sums4, sizeof sums4);
+    }
+    FT_UNROLL for (int l = 0; l < lines; l++) {
+        FT_UNROLL for (int d = 0; d < dims; d++) mixed[l * rank + d] = flat[l * dims + d];
     }
 }
 
-FT_INLINE void head_scores(int heads, int entries, const float *query, latent_tile tile, float *scores) {
-    size_t e = 0, count = (size_t)tile.count, width = (size_t)entries;
-    for (; e + width <= count; e += width) {
-        dots(heads, entries, query, tile.base + e * tile.stride, tile.stride, scores + e);
-    }
-    for (; e < count; e++) dots(heads, 1, query, tile.base + e * tile.stride, tile.stride, scores + e);
+/// Dimensions from `at` up to `end`, as many at a time as leave registers for the lines' sums.
+FT_INLINE void mix_dimensions(int format, int lines, int dims, const float *weights, latent_block block, int32_t at,
+                              int32_t end, float *mixed, size_t rank) {
+    for (; at + dims <= end; at += dims) mix_lines(format, lines, dims, weights, block, at, mixed + at, rank);
+    for (; at < end; at++) mix_lines(format, lines, 1, weights, block, at, mixed + at, rank);
 }
 
-/// scores[h][e] = query[h] · entry[e]; scores of a head are CONTEXT apart, queries as far as entries.
-static void tile_scores(const float *query, size_t heads, latent_tile tile, float *scores) {
-    size_t h = 0;
-    for (; h + HEADS <= heads; h += HEADS) {
-        head_scores(HEADS, 2, query + h * tile.stride, tile, scores + h * CONTEXT);
-    }
-    for (; h + 2 <= heads; h += 2) head_scores(2, 4, query + h * tile.stride, tile, scores + h * CONTEXT);
-    if (h < heads) head_scores(1, 8, query + h * tile.stride, tile, scores + h * CONTEXT);
-}
-
-FT_INLINE void mix_block(int heads, int vectors, const float *weights, latent_tile tile, size_t at, float *sums,
-                         size_t stride) {
-    v8 mixed[HEADS][8];
-    FT_UNROLL for (int h = 0; h < heads; h++) {
-        FT_UNROLL for (int v = 0; v < vectors; v++) mixed[h][v] = load8(sums + h * stride + at + 8 * v);
-    }
-    for (int32_t e = 0; e < tile.count; e++) {
-        const float *latent = tile.base + (size_t)e * tile.stride + at;
-        v8 z[8];
-        FT_UNROLL for (int v = 0; v < vectors; v++) z[v] = load8(latent + 8 * v);
-        FT_UNROLL for (int h = 0; h < heads; h++) {
-            v8 p = splat8(weights[h * CONTEXT + e]);
-            FT_UNROLL for (int v = 0; v < vectors; v++) mixed[h][v] = fma8(p, z[v], mixed[h][v]);
+FT_INLINE void mix_block(int format, const float *weights, size_t lines, latent_block block, int32_t rank,
+                         float *mixed) {
+    for (int32_t at = 0; at < rank; at += MIX_CHUNK) {
+        int32_t end = at + MIX_CHUNK < rank ? at + MIX_CHUNK : rank;
+        for (size_t l = 0, n; l < lines; l += n) {
+            n = lines_of_call(lines - l);
+            const float *w = weights + l * CONTEXT;
+            float *out = mixed + l * (size_t)rank;
+            switch (n) {
+            case 1: mix_dimensions(format, 1, 4, w, block, at, end, out, (size_t)rank); break;
+            case 2: mix_dimensions(format, 2, 4, w, block, at, end, out, (size_t)rank); break;
+            case 3: mix_dimensions(format, 3, 4, w, block, at, end, out, (size_t)rank); break;
+            case 4: mix_dimensions(format, 4, 3, w, block, at, end, out, (size_t)rank); break;
+            case 5: mix_dimensions(format, 5, 2, w, block, at, end, out, (size_t)rank); break;
+            default: mix_dimensions(format, 6, 2, w, block, at, end, out, (size_t)rank); break;
+            }
         }
     }
-    FT_UNROLL for (int h = 0; h < heads; h++) {
-        FT_UNROLL for (int v = 0; v < vectors; v++) store8(sums + h * stride + at + 8 * v, mixed[h][v]);
-    }
-}
-
-FT_INLINE void mix_heads(int heads, int vectors, const float *weights, latent_tile tile, float *sums, size_t stride) {
-    size_t at = 0, step = (size_t)vectors * 8;
-    for (; at + step <= stride; at += step) mix_block(heads, vectors, weights, tile, at, sums, stride);
-    for (; at < stride; at += 8) mix_block(heads, 1, weights, tile, at, sums, stride);
-}
-
-/// sums[h] += Σ_e weights[h][e] latent[e]; the padding of the last vector may hold rotated keys and is never read.
-static void tile_mix(const float *weights, size_t heads, latent_tile tile, float *sums, size_t stride) {
-    size_t h = 0;
-    for (; h + HEADS <= heads; h += HEADS) {
-        mix_heads(HEADS, 2, weights + h * CONTEXT, tile, sums + h * stride, stride);
-    }
-    for (; h + 2 <= heads; h += 2) mix_heads(2, 4, weights + h * CONTEXT, tile, sums + h * stride, stride);
-    if (h < heads) mix_heads(1, 8, weights + h * CONTEXT, tile, sums + h * stride, stride);
 }
 
 typedef struct {
@@ -114,79 +153,148 @@ typedef struct {
 } softmax_part;
 
 /// Folds a block's part and weighted latent into the running ones: both sides are rescaled to the larger maximum.
-static void fold(softmax_part *running, float *total, softmax_part part, const float *latent, size_t rank) {
+static void fold(softmax_part *running, float *total, softmax_part part, const float *latent, int32_t rank) {
     float m = part.maximum > running->maximum ? part.maximum : running->maximum;
     float old = exp8(splat8(running->maximum - m))[0], new = exp8(splat8(part.maximum - m))[0];
     running->maximum = m;
     running->sum = FT_FMA1(running->sum, old, part.sum * new);
-    for (size_t d = 0; d < rank; d += 8) {
-        store8(total + d, fma8(load8(total + d), splat8(old), load8(latent + d) * splat8(new)));
-    }
+    for (int32_t d = 0; d < rank; d++) total[d] = FT_FMA1(total[d], old, latent[d] * new);
 }
 
 /// attend's scratch, cut into its arrays.
 typedef struct {
-    float *queries;         // [heads][entry], padded with zeros to a multiple of eight
-    float *scores;          // [heads][CONTEXT]
-    float *mixed;           // [heads][rank], weighted latents of one block
-    float *total;           // [heads][rank], of all blocks so far
-    softmax_part *parts;    // [heads], of one block
-    softmax_part *running;  // [heads], of all blocks so far
-    float *room;            // [FT_ATTENTION_TILE][entry]
-    size_t entry, rank;     // rounded up to whole vectors
+    float *queries;         // [lines][entry], as score_group takes them
+    float *scores;          // [lines][CONTEXT]
+    float *mixed;           // [lines][rank], weighted latents of one block
+    softmax_part *parts;    // [lines], of one block
+    softmax_part *running;  // [lines], of all blocks so far
+    uint8_t *tail;          // one group's latents
 } attention_room;
 
-static attention_room cut_scratch(const foretoken_latents *cache, size_t heads, float *scratch) {
-    attention_room r = {.entry = round_up8(cache->rank + cache->rope), .rank = round_up8(cache->rank)};
-    r.queries = scratch;
-    r.scores = r.queries + heads * r.entry;
-    r.mixed = r.scores + heads * CONTEXT;
-    r.total = r.mixed + heads * r.rank;
-    r.parts = (softmax_part *)(r.total + heads * r.rank);
-    r.running = r.parts + heads;
-    r.room = (float *)(r.running + heads);
+/// The rows of one batch: all heads of as many rows as fit the scratch.
+typedef struct {
+    const foretoken_latents *cache;
+    attention_room room;
+    foretoken_rows out;
+    int32_t length;  // entries that the first row sees; every later row sees one more
+    size_t rows, heads;
+    float sigma;
+} attention_batch;
+
+static attention_room cut_scratch(const foretoken_latents *cache, size_t lines, float *scratch) {
+    attention_room r = {.queries = scratch};
+    r.scores = r.queries + lines * (size_t)(cache->rank + cache->rope);
+    r.mixed = r.scores + lines * CONTEXT;
+    r.parts = (softmax_part *)(r.mixed + lines * (size_t)cache->rank);
+    r.running = r.parts + lines;
+    r.tail = (uint8_t *)(r.running + lines);
     return r;
 }
 
-/// Maxima, sums and weighted latents of the block of `count` entries from `start` on, for all heads.
-static void attend_block(const foretoken_latents *cache, int32_t start, int32_t count, size_t heads, float sigma,
-                         attention_room r) {
-    const int32_t most = FT_ATTENTION_TILE;
-    for (int32_t t = 0; t < count; t += most) {
-        int32_t n = count - t < most ? count - t : most;
-        tile_scores(r.queries, heads, open_tile(cache, start + t, n, r.room), r.scores + t);
-    }
-    for (size_t h = 0; h < heads; h++) {
-        r.parts[h].sum = FT_ISA(exp_block)(r.scores + h * CONTEXT, count, sigma, &r.parts[h].maximum);
-    }
-    memset(r.mixed, 0, heads * r.rank * sizeof(float));
-    for (int32_t t = 0; t < count; t += most) {
-        int32_t n = count - t < most ? count - t : most;
-        tile_mix(r.scores + t, heads, open_tile(cache, start + t, n, r.room), r.mixed, r.rank);
+/// Interleaves the queries of the lines that share a register block.
+static void pack_queries(attention_batch b, foretoken_rows query) {
+    size_t lines = b.rows * b.heads, width = (size_t)(b.cache->rank + b.cache->rope);
+    for (size_t l = 0, n; l < lines; l += n) {
+        n = lines_of_call(lines - l);
+        for (size_t i = 0; i < n; i++) {
+            const float *q = query.base + (l + i) / b.heads * query.stride + (l + i) % b.heads * width;
+            float *packed = b.room.queries + l * width + i;
+            for (size_t d = 0; d < width; d++) packed[d * n] = q[d];
+        }
     }
 }
 
-static void FT_ISA(attend)(const foretoken_latents *cache, int32_t length, const float *query, int32_t head_count,
-                           float sigma, float *out, float *scratch) {
-    size_t heads = (size_t)head_count, width = (size_t)(cache->rank + cache->rope), rank = (size_t)cache->rank;
-    attention_room r = cut_scratch(cache, heads, scratch);
-    memset(r.queries, 0, heads * r.entry * sizeof(float));
-    for (size_t h = 0; h < heads; h++) memcpy(r.queries + h * r.entry, query + h * width, width * sizeof(float));
+/// A copy of a group's latents in which all entries but the first `count` are zero, whatever they held.
+static void mask_group(const foretoken_latents *cache, const uint8_t *group, int32_t count, uint8_t *out) {
+    size_t row = entry_row_bytes(cache->format), element = latent_element_bytes(cache->format);
+    uint8_t keep[ENTRIES * sizeof(float)];
+    memset(keep, 0, sizeof keep);
+    for (int32_t e = 0; e < count; e++) {
+        memset(keep + element * (cache->format == FORETOKEN_F32 ? (size_t)e : bf16_place(e)), 0xFF, element);
+    }
+    for (int32_t d = 0; d < cache->rank; d++) {
+        for (size_t i = 0; i < row; i++) out[(size_t)d * row + i] = group[(size_t)d * row + i] & keep[i];
+    }
+}
 
-    for (int32_t start = 0; start < length; start += CONTEXT) {
-        int32_t count = length - start < CONTEXT ? length - start : CONTEXT;
-        attend_block(cache, start, count, heads, sigma, r);
-        if (start == 0) {
-            memcpy(r.running, r.parts, heads * sizeof *r.parts);
-            memcpy(r.total, r.mixed, heads * r.rank * sizeof(float));
-            continue;
+/// Softmax and weighted latents of `rows` rows from `first` on, of which each sees `count` entries from `start` on.
+static void weigh_block(attention_batch b, int32_t start, int32_t count, size_t first, size_t rows) {
+    size_t line = first * b.heads, lines = rows * b.heads, rank = (size_t)b.cache->rank;
+    float *weights = b.room.scores + line * CONTEXT, *mixed = b.room.mixed + line * rank;
+    for (size_t l = 0; l < lines; l++) {
+        softmax_part *part = b.room.parts + line + l;
+        part->sum = FT_ISA(exp_block)(weights + l * CONTEXT, count, b.sigma, &part->maximum);
+    }
+    int32_t rest = count % ENTRIES;
+    latent_block block = {latent_group(b.cache, start), group_bytes(b.cache), count / ENTRIES, NULL};
+    if (rest > 0) {
+        for (size_t l = 0; l < lines; l++) {
+            for (int32_t e = count; e % ENTRIES != 0; e++) weights[l * CONTEXT + (size_t)e] = 0.0f;
         }
-        for (size_t h = 0; h < heads; h++) {
-            fold(r.running + h, r.total + h * r.rank, r.parts[h], r.mixed + h * r.rank, r.rank);
+        mask_group(b.cache, latent_group(b.cache, start + count), rest, b.room.tail);
+        block.tail = b.room.tail;
+    }
+    if (b.cache->format == FORETOKEN_F32) {
+        mix_block(FORETOKEN_F32, weights, lines, block, b.cache->rank, mixed);
+    } else {
+        mix_block(FORETOKEN_BF16, weights, lines, block, b.cache->rank, mixed);
+    }
+    for (size_t l = line; l < line + lines; l++) {
+        float *total = b.out.base + l / b.heads * b.out.stride + l % b.heads * rank;
+        if (start == 0) {
+            b.room.running[l] = b.room.parts[l];
+            memcpy(total, b.room.mixed + l * rank, rank * sizeof(float));
+        } else {
+            fold(b.room.running + l, total, b.room.parts[l], b.room.mixed + l * rank, b.cache->rank);
         }
     }
-    for (size_t h = 0; h < heads; h++) {
-        const float *total = r.total + h * r.rank;
-        for (size_t d = 0; d < rank; d++) out[h * rank + d] = total[d] / r.running[h].sum;
+}
+
+/// Scores of the groups that hold entries [start, end), for all lines: a row's surplus scores are not looked at.
+static void score_block(attention_batch b, int32_t start, int32_t end) {
+    int32_t width = b.cache->rank + b.cache->rope;
+    for (int32_t e = start; e < end; e += ENTRIES) {
+        float *scores = b.room.scores + (e - start);
+        const uint8_t *group = latent_group(b.cache, e);
+        if (b.cache->format == FORETOKEN_F32) {
+            score_group(FORETOKEN_F32, b.room.queries, b.rows * b.heads, group, width, scores);
+        } else {
+            score_group(FORETOKEN_BF16, b.room.queries, b.rows * b.heads, group, width, scores);
+        }
+    }
+}
+
+static void attend_batch(attention_batch b) {
+    int32_t longest = b.length + (int32_t)b.rows - 1;
+    for (int32_t start = 0; start < longest; start += CONTEXT) {
+        int32_t end = start + CONTEXT < longest ? start + CONTEXT : longest;
+        score_block(b, start, end);
+        if (start + CONTEXT <= b.length) {
+            weigh_block(b, start, CONTEXT, 0, b.rows);
+            continue;
+        }
+        for (size_t row = 0; row < b.rows; row++) {
+            int32_t visible = b.length + (int32_t)row - start;
+            if (visible > 0) weigh_block(b, start, visible < CONTEXT ? visible : CONTEXT, row, 1);
+        }
+    }
+    size_t rank = (size_t)b.cache->rank;
+    for (size_t l = 0; l < b.rows * b.heads; l++) {
+        float *total = b.out.base + l / b.heads * b.out.stride + l % b.heads * rank;
+        for (size_t d = 0; d < rank; d++) total[d] = total[d] / b.room.running[l].sum;
+    }
+}
+
+static void FT_ISA(attend)(const foretoken_latents *cache, int32_t length, foretoken_rows query, int32_t row_count,
+                           int32_t head_count, float sigma, foretoken_rows out, float *scratch) {
+    size_t heads = (size_t)head_count, rows = (size_t)row_count;
+    size_t most = foretoken_attention_lines(head_count) / heads;
+    for (size_t first = 0; first < rows; first += most) {
+        attention_batch b = {.cache = cache, .heads = heads, .sigma = sigma, .length = length + (int32_t)first};
+        b.rows = rows - first < most ? rows - first : most;
+        b.room = cut_scratch(cache, b.rows * heads, scratch);
+        b.out = (foretoken_rows){.base = out.base + first * out.stride, .stride = out.stride};
+        pack_queries(b, (foretoken_rows){.base = query.base + first * query.stride, .stride = query.stride});
+        attend_batch(b);
     }
 }

@@ -50,37 +50,14 @@ static float FT_ISA(exp_block)(float *x, int32_t n, float scale, float *maximum)
 
     v8 sum = splat8(0.0f);
     for (i = 0; i + 8 <= n; i += 8) {
-        v8 e = exp8(load8(x + i) * splat8(scale) - splat8(m));
+        v8 e = decay8(load8(x + i) * splat8(scale) - splat8(m));
         store8(x + i, e);
         sum += e;
     }
     if (i < n) {
-        store_part(x + i, exp8(load_part(x + i, n - i, 0.0f) * splat8(scale) - splat8(m)), n - i);
+        store_part(x + i, decay8(load_part(x + i, n - i, 0.0f) * splat8(scale) - splat8(m)), n - i);
         sum += load_part(x + i, n - i, 0.0f);
     }
     *maximum = m;
     return sum8(sum);
-}
-
-static void FT_ISA(store_latent)(const float *x, void *entry, int32_t format, int32_t n) {
-    if (format == FORETOKEN_F32) {
-        memcpy(entry, x, (size_t)n * sizeof(float));
-        return;
-    }
-    uint16_t *out = entry;
-    for (int32_t i = 0; i < n; i++) out[i] = round_bf16(x[i]);
-}
-
-static void FT_ISA(load_latent)(const void *entry, int32_t format, float *x, int32_t n) {
-    if (format == FORETOKEN_F32) {
-        memcpy(x, entry, (size_t)n * sizeof(float));
-        return;
-    }
-    const uint16_t *in = entry;
-    int32_t i = 0;
-    for (; i + 8 <= n; i += 8) store8(x + i, bfloat8(in + i));
-    for (; i < n; i++) {
-        uint32_t bits = (uint32_t)in[i] << 16;
-        memcpy(x + i, &bits, sizeof bits);
-    }
 }

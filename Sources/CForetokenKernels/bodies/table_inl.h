@@ -9,6 +9,7 @@
 #include "integer_product_inl.h"
 #include "product_inl.h"
 #include "decode_inl.h"
+#include "latents_inl.h"
 #include "attention_inl.h"
 #include "router_inl.h"
 #include "sampling_inl.h"
@@ -29,7 +30,7 @@
         .exp_block = FT_ISA(exp_block),         \
         .attend = FT_ISA(attend),               \
         .store_latent = FT_ISA(store_latent),   \
-        .load_latent = FT_ISA(load_latent),     \
+        .load_latents = FT_ISA(load_latents),   \
         .route = FT_ISA(route),                 \
         .argmax = FT_ISA(argmax),               \
         .sample = FT_ISA(sample),               \

@@ -19,6 +19,8 @@
 #define FORETOKEN_MAX_ROWS 16
 /// Context entries of one attention block.
 #define FORETOKEN_CONTEXT_BLOCK 256
+/// Context entries that lie interleaved in the latent cache.
+#define FORETOKEN_ENTRY_GROUP 16
 
 typedef enum foretoken_format {
     FORETOKEN_F32 = 0,
@@ -67,10 +69,11 @@ typedef struct foretoken_rows {
     const int32_t *index;
 } foretoken_rows;
 
-/// One layer's latent cache as attention reads it: entry s is [latent (rank) | rotated key (rope)], rank + rope
-/// elements.
+/// One layer's latent cache: entry s is [latent (rank) | rotated key (rope)]. Groups of 16 entries lie interleaved,
+/// [group][rank + rope][16], so that attention finds neighbouring entries in the lanes of a vector. F32: entry i of a
+/// group is element i. BF16: entries i and i + 8 are elements 2 i and 2 i + 1. The last group is a whole one in memory.
 typedef struct foretoken_latents {
-    const void *entries;
+    void *entries;  // 64-byte aligned
     int32_t format;  // FORETOKEN_F32 or FORETOKEN_BF16
     int32_t rank;
     int32_t rope;
@@ -142,17 +145,20 @@ typedef struct foretoken_kernels {
     /// Differences below -87.3 give 0; all -inf gives zeros and the sum 0.
     float (*exp_block)(float *x, int32_t n, float scale, float *maximum);
 
-    /// Absorbed MLA attention of ONE row over cache entries [0, length), length ≥ 1, heads [0, heads):
-    /// query[h] = [q̃ (rank) | q_rope (rope)], score = σ·(query·entry), softmax, out[h] = Σ p·latent  [heads][rank].
+    /// Absorbed MLA attention of `row_count` rows; row i sees cache entries [0, length + i), length ≥ 1.
+    /// query[i][h] = [q̃ (rank) | q_rope (rope)], score = σ·(query·entry), softmax, out[i][h] = Σ p·latent [rank].
     /// Entries are walked in blocks of FORETOKEN_CONTEXT_BLOCK; each block gives (max, sum, weighted latent) from its
-    /// own maximum, and blocks are folded in ascending order. `scratch` holds attention_scratch(heads, rank, rope)
-    /// floats.
-    void (*attend)(const foretoken_latents *cache, int32_t length, const float *query, int32_t heads, float sigma,
-                   float *out, float *scratch);
+    /// own maximum, and blocks are folded in ascending order. A score is one sum over ascending dimensions; a block's
+    /// weighted latent one for each entry modulo 8 over ascending entries, then a tree over these eight. `scratch`
+    /// holds attention_scratch(heads, rank, rope) floats.
+    void (*attend)(const foretoken_latents *cache, int32_t length, foretoken_rows query, int32_t row_count,
+                   int32_t heads, float sigma, foretoken_rows out, float *scratch);
 
-    /// z → FP32 (n elements of `format` F32 or BF16, round to nearest even) and back.
-    void (*store_latent)(const float *x, void *entry, int32_t format, int32_t n);
-    void (*load_latent)(const void *entry, int32_t format, float *x, int32_t n);
+    /// Writes entry `position` from x [rank + rope], rounded to nearest even when the cache is BF16.
+    void (*store_latent)(const foretoken_latents *cache, int32_t position, const float *x);
+
+    /// FP32 values of entries [first, first + count), `first` a multiple of FORETOKEN_ENTRY_GROUP: out[count][entry].
+    void (*load_latents)(const foretoken_latents *cache, int32_t first, int32_t count, float *out);
 
     /// Expert choice for one row from router logits [experts]: `ids` ascending, `weights` beside them, both [chosen].
     /// s = sigmoid(z); selection by s + bias, groups ranked by the sum of their two best, masked with -inf;
@@ -177,7 +183,7 @@ typedef struct foretoken_kernels {
                          const float *scales, float *y);
 } foretoken_kernels;
 
-/// Floats of scratch that `attend` needs.
+/// Floats of scratch that `attend` needs, 64-byte aligned.
 size_t foretoken_attention_scratch(int32_t heads, int32_t rank, int32_t rope);
 
 /// Key of the noise of one output position; (seed, position) decide it alone.
