@@ -33,7 +33,10 @@ def _header(file: Path) -> tuple[dict[str, Any], int]:
         length = int.from_bytes(stream.read(8), "little")
         if not 2 <= length <= min(100_000_000, file.stat().st_size - 8):
             raise CheckpointError(f"{file.name} is not a safetensors file: its header would take {length} bytes")
-        table = json.loads(stream.read(length))
+        try:
+            table = json.loads(stream.read(length))
+        except ValueError as error:
+            raise CheckpointError(f"{file.name} is not a safetensors file: its header is not JSON") from error
     table.pop("__metadata__", None)
     return table, 8 + length
 

@@ -21,10 +21,9 @@ PROMPT = 1024
 BENCH = 6
 
 
-def code_prompts() -> list[str]:
-    """The code prompts of Foretoken's built-in suite: held out from the embedded model's training."""
-    lines = (DEMO.parent / "suite.jsonl").read_text().splitlines()
-    return [line["prompt"] for line in map(json.loads, lines) if line["domain"] == "code"]
+def held_out() -> list[str]:
+    """The prompts of Foretoken's built-in suite, held out from the embedded model's training; code comes first."""
+    return [json.loads(line)["prompt"] for line in (DEMO.parent / "suite.jsonl").read_text().splitlines()]
 
 
 def machine(bench: dict[str, Any]) -> dict[str, Any]:
@@ -38,7 +37,7 @@ def agree(ours: Foretoken, theirs: Llama) -> dict[str, Any]:
     program = hashlib.sha256(ours.program.read_bytes()).hexdigest()[:10]
     kept = theirs.model.with_name(f"{theirs.model.stem}-{program}-{ours.isa or 'native'}.json")
     if not kept.exists():
-        texts = code_prompts()
+        texts = held_out()
         text, prompts = ours.tokens("".join(texts))[:PROMPT], [ours.tokens(prompt) for prompt in texts[:3]]
         found = {"text": text, "prompts": prompts, "agreement": agreement.compare(ours, theirs, text, prompts)}
         kept.write_text(json.dumps(found))
@@ -76,6 +75,8 @@ def main() -> None:
     arguments = parser().parse_args()
     if not arguments.foretoken.exists():
         raise SystemExit(f"{arguments.foretoken} does not exist; build it with swift build -c release")
+    if arguments.json and not arguments.json.absolute().parent.is_dir():
+        raise SystemExit(f"{arguments.json} cannot be written: there is no folder {arguments.json.parent}")
     try:
         pair = prepare(arguments.foretoken, arguments.model, arguments.grow, arguments.cache)
         ours = Foretoken(arguments.foretoken, pair.folder, arguments.threads, isa="avx2" if arguments.avx2 else None)

@@ -105,22 +105,26 @@ class Contest:
         roof = max(point["per_second"] for point in self.benches["stored"]["roofs"]["read"])
         decode, prompt, theirs = {}, {}, self.runs[THEIRS]
         for name, runs in self.runs.items():
-            decode[name] = {"tokens_per_second": Spread.of(runs.decode).json(), "over_llama.cpp": ratio(runs.decode, theirs.decode).json()}
+            decode[name] = {"tokens_per_second": Spread.of(runs.decode).json(),
+                            "over_llama.cpp": ratio(runs.decode, theirs.decode).json()}
             if name != AUTO:
                 speed = decode[name]["tokens_per_second"]["median"] * self._bytes(name)
                 decode[name] |= {"bytes_per_token": self._bytes(name), "bytes_per_second": speed, "roof_share": speed / roof}
             if runs.prompt:
-                prompt[name] = {"tokens_per_second": Spread.of(runs.prompt).json(), "over_llama.cpp": ratio(runs.prompt, theirs.prompt).json()}
+                prompt[name] = {"tokens_per_second": Spread.of(runs.prompt).json(),
+                                "over_llama.cpp": ratio(runs.prompt, theirs.prompt).json()}
+        widths = {"llama.cpp": {rows: Spread.of(runs).json() for rows, runs in theirs.widths.items()}, **self._our_widths()}
         settings = {"ubatch": UBATCH, "mmap": False, "cache": "F16", "threads pinned": True, "trials, tokens/s": self.trials,
                     "flash": self.flash}
         return {"settings of llama.cpp": settings, "decode": decode, "prompt": prompt, "prompt_tokens": len(self.text),
-                "widths": {"llama.cpp": {rows: Spread.of(runs).json() for rows, runs in theirs.widths.items()}, **self._our_widths()}}
+                "widths": widths}
 
     def _our_widths(self) -> dict[str, Any]:
         """T(rows)/T(1) as `foretoken bench` measured it, beside the bytes that the same steps touch."""
         found: dict[str, Any] = {}
         for weights, bench in self.benches.items():
-            points = {str(p["rows"]): p for p in bench["steps"][0]["points"]}
+            # The first context length is the short one; a bench that ran out of time has none.
+            points = {str(p["rows"]): p for steps in bench["steps"][:1] for p in steps["points"]}
             found[f"foretoken {weights}"] = {rows: points[rows]["relative"] for rows in map(str, ROWS) if rows in points}
             found["bytes"] = {rows: points[rows]["relative_bytes"] for rows in map(str, ROWS) if rows in points}
         return found

@@ -1,5 +1,6 @@
 """The checkpoint to measure, and the GGUF file made of it, kept in the cache folder."""
 import hashlib
+import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +37,7 @@ def _grown(program: Path, size: str, store: Path) -> Path:
     folder = store / f"{size.replace('=', '').replace(',', '-')}-{_fingerprint(DEMO, by_content=True)}"
     if not folder.exists():
         unfinished = folder.with_suffix(".part")
-        subprocess.run(["rm", "-rf", str(unfinished)], check=True)
+        shutil.rmtree(unfinished, ignore_errors=True)
         done = subprocess.run([str(program), "convert", "--grow", size, str(DEMO), str(unfinished)], text=True, capture_output=True)
         if done.returncode != 0:
             raise CheckpointError(f"the enlargement {size} failed: {done.stderr.strip()}")
@@ -50,6 +51,9 @@ def prepare(program: Path, model: Path | None, size: str, cache: Path) -> Pair:
     folder = model or _grown(program, size, store)
     source = Checkpoint(folder)
     file = store / f"{folder.resolve().name}-{_fingerprint(folder, by_content=False)}-q8_0.gguf"
-    plan = gguf_writer.write(source, file)
+    try:
+        plan = gguf_writer.write(source, file)
+    except KeyError as error:
+        raise CheckpointError(f"{folder}: config.json does not say {error}") from error
     name = folder.resolve().name if model else f"embedded model, {size}"
     return Pair(name, folder, file, plan.bytes_per_token(), source.config.get("num_nextn_predict_layers") or 0)

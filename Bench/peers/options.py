@@ -25,7 +25,7 @@ def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser("Bench/peers/run", description="Compares Foretoken with llama.cpp: the same weights at 8 bits, "
                                 "the same threads, runs in turns, medians. The first run compiles llama.cpp.")
     p.add_argument("--model", type=Path, metavar="DIR", help="checkpoint folder; left out, the embedded model, enlarged")
-    p.add_argument("--grow", default=GROW, metavar="SIZE", help="the enlargement: see foretoken help convert (default: %(default)s)")
+    p.add_argument("--grow", default=GROW, metavar="SIZE", help="how large: see foretoken help convert (default: %(default)s)")
     p.add_argument("--threads", type=positive, default=physical_cores(), metavar="N", help="for both (default: %(default)s)")
     p.add_argument("--rounds", type=positive, default=5, metavar="N", help="runs of each contender (default: %(default)s)")
     p.add_argument("--avx2", action="store_true", help="both with AVX2 at most (default: llama.cpp compiled for this processor, "

@@ -7,11 +7,12 @@ from figures import Spread, table
 def agreement(found: dict[str, Any]) -> str:
     rows = [[name, f"{value:.3f}"] for name, value in found["perplexity"].items()]
     distance = found["logprob_distance"]
-    same = [f"{', '.join(map(str, counts))} of {found['continuation']} tokens ({name})" for name, counts in found["same_tokens"].items()]
+    same = [f"{', '.join(map(str, counts))} ({name})" for name, counts in found["same_tokens"].items()]
     return "\n".join([
         table([f"the same {found['tokens']} tokens of held-out code", "perplexity"], rows), "",
         f"llama.cpp's log-probabilities of a token differ by {distance['mean']:.3f} nats on average, {distance['largest']:.2f} at most.",
-        f"Greedy continuations agree with Foretoken's on the stored weights for {' and '.join(same)}.", ""])
+        f"Of {found['continuation']} greedy tokens, those before the first that differs from Foretoken's on the stored weights: "
+        f"{'; '.join(same)}.", ""])
 
 
 def _spread(value: dict[str, Any]) -> str:
@@ -28,7 +29,8 @@ def _decode(found: dict[str, Any]) -> str:
 
 
 def _prompt(found: dict[str, Any]) -> str:
-    rows = [[name, _spread(entry["tokens_per_second"]), _spread(entry["over_llama.cpp"])] for name, entry in found["prompt"].items()]
+    rows = [[name, _spread(entry["tokens_per_second"]), _spread(entry["over_llama.cpp"])]
+            for name, entry in found["prompt"].items()]
     return table([f"prompt of {found['prompt_tokens']} tokens", "tokens/s", "over llama.cpp"], rows)
 
 
