@@ -19,6 +19,8 @@ class Runs:
     decode: list[float] = field(default_factory=list)
     prompt: list[float] = field(default_factory=list)
     widths: dict[str, list[float]] = field(default_factory=dict)
+    # Tokens drafted and accepted.
+    drafts: list[tuple[int, int]] = field(default_factory=list)
 
 
 class Contest:
@@ -81,7 +83,9 @@ class Contest:
         decoded = timings[: len(self.prompts)]
         # The prompt's last row gives the first token, so that 129 tokens are 128 steps.
         runs.decode.append(sum(t["predicted_n"] - 1 for t in decoded) / sum(t["predicted_ms"] for t in decoded) * 1000)
-        if draft == "off":
+        if draft != "off":
+            runs.drafts.append((sum(t["draft_n"] for t in decoded), sum(t["draft_n_accepted"] for t in decoded)))
+        else:
             runs.prompt.append(timings[-1]["prompt_per_second"])
 
     def _run_theirs(self, runs: Runs) -> None:
@@ -107,7 +111,9 @@ class Contest:
         for name, runs in self.runs.items():
             decode[name] = {"tokens_per_second": Spread.of(runs.decode).json(),
                             "over_llama.cpp": ratio(runs.decode, theirs.decode).json()}
-            if name != AUTO:
+            if name == AUTO:
+                decode[name] |= {"over_off": ratio(runs.decode, self.runs[STORED].decode).json(), "drafts": runs.drafts}
+            else:
                 speed = decode[name]["tokens_per_second"]["median"] * self._bytes(name)
                 decode[name] |= {"bytes_per_token": self._bytes(name), "bytes_per_second": speed, "roof_share": speed / roof}
             if runs.prompt:

@@ -10,7 +10,8 @@ def agreement(found: dict[str, Any]) -> str:
     same = [f"{', '.join(map(str, counts))} ({name})" for name, counts in found["same_tokens"].items()]
     return "\n".join([
         table([f"the same {found['tokens']} tokens of held-out code", "perplexity"], rows), "",
-        f"llama.cpp's log-probabilities of a token differ by {distance['mean']:.3f} nats on average, {distance['largest']:.2f} at most.",
+        f"llama.cpp's log-probabilities of a token differ by {distance['mean']:.3f} nats on average, "
+        f"{distance['largest']:.2f} at most.",
         f"Of {found['continuation']} greedy tokens, those before the first that differs from Foretoken's on the stored weights: "
         f"{'; '.join(same)}.", ""])
 
@@ -20,12 +21,15 @@ def _spread(value: dict[str, Any]) -> str:
 
 
 def _decode(found: dict[str, Any]) -> str:
-    rows = []
+    rows, notes = [], []
     for name, entry in found["decode"].items():
         size = [f"{entry['bytes_per_token'] / 1e6:.0f}", f"{entry['bytes_per_second'] / 1e9:.1f}", f"{entry['roof_share']:.2f}"] \
             if "bytes_per_token" in entry else ["", "", ""]
         rows.append([name, _spread(entry["tokens_per_second"]), *size, _spread(entry["over_llama.cpp"])])
-    return table(["decode, greedy, code", "tokens/s", "MB/token", "GB/s", "of roof", "over llama.cpp"], rows)
+        if "over_off" in entry:
+            drafted, accepted = (sum(column) for column in zip(*entry["drafts"]))
+            notes.append(f"\n{name}: {_spread(entry['over_off'])} of the same without drafts; {accepted} of {drafted} drafts held.")
+    return table(["decode, greedy, code", "tokens/s", "MB/token", "GB/s", "of roof", "over llama.cpp"], rows) + "".join(notes)
 
 
 def _prompt(found: dict[str, Any]) -> str:
