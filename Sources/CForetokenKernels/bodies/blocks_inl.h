@@ -37,13 +37,13 @@ FT_INLINE int32_t block_count(int format, int32_t columns) {
     return (columns + block_columns(format) - 1) / block_columns(format);
 }
 
-/// Asks for the lines of `vectors` × 8 rows two groups of 128 columns behind `codes`. Every pass over a block asks for
-/// its own share, evenly spread: passes of further rows read nothing new, so that hardware prefetchers lose the stream,
-/// and many requests at once would wait for each other. An address, not a pointer: there may be no object.
+/// Asks L2 for the lines of `vectors` × 8 rows four groups of 128 columns behind `codes`. Every pass over a block asks
+/// for its own share, evenly spread: passes of further rows read nothing new, so that hardware prefetchers lose the
+/// stream, and many requests at once would wait for each other. An address, not a pointer: there may be no object.
 FT_INLINE void fetch_ahead(int format, int vectors, const uint8_t *codes) {
-    const size_t blocks = 2 * (size_t)(FORETOKEN_SCALE_BLOCK / block_columns(format));
+    const size_t blocks = 4 * (size_t)(FORETOKEN_SCALE_BLOCK / block_columns(format));
     const uintptr_t ahead = (uintptr_t)codes + blocks * block_bytes(format);
-    FT_UNROLL for (int v = 0; v < vectors; v += 2) __builtin_prefetch((const void *)(ahead + 32 * (size_t)v));
+    FT_UNROLL for (int v = 0; v < vectors; v += 2) __builtin_prefetch((const void *)(ahead + 32 * (size_t)v), 0, 2);
 }
 
 #endif

@@ -27,20 +27,19 @@ FT_INLINE vn bfloatn(const uint16_t *p) {
     return bfloat8(p);
 }
 
-/// Most activation rows whose sums the registers hold, and most of them that pass over two panels at once.
-#define FT_BLOCK_ROWS 6
-enum { BLOCK_ROWS = FT_BLOCK_ROWS, PAIR_ROWS = 1, INTEGER_ROWS = 4 };
+/// Most activation rows whose sums the registers hold, and most of a call that passes over two panels at once.
+enum { BLOCK_ROWS = 6, PAIR_ROWS = 1, INTEGER_ROWS = 4 };
 
 /// Vectors of one column that `rows` activation rows take at a time:
 ///   1 row     32 slots of two panels: eight independent sums hide the latency of the fused add
-///   2 rows    32 slots
-///   3-6 rows  16 slots, twice
+///   2-3 rows  32 slots
+///   4-6 rows  16 slots, twice
 FT_INLINE int block_vectors(int rows) {
-    return rows <= 2 ? 4 : 2;
+    return rows <= 3 ? 4 : 2;
 }
 
-/// Most activation rows of one pass of integer products. INT4's unpacking is worth sharing; INT8 would gain nothing, and
-/// passes over half of each column were slower from memory.
+/// Most activation rows of one pass of integer products. INT4's unpacking is worth sharing; INT8 would gain nothing,
+/// and passes over half of each column were slower from memory.
 FT_INLINE int integer_block_rows(int format) {
     return format == FORETOKEN_INT8 ? 2 : 4;
 }

@@ -84,6 +84,13 @@ FT_INLINE void decode_pair(int format, const uint8_t *column, int pair, v8 *out)
     }
 }
 
+/// k, which the compiler may not use before it has decoded `w` nor take for the same number as before: so nothing that
+/// is addressed with it waits in a register meanwhile.
+FT_INLINE size_t index_after(size_t k, v8 *w) {
+    __asm__("" : "+r"(k), "+x"(w[0]), "+x"(w[1]));
+    return k;
+}
+
 /// 128 columns of one draft-head panel: sums[v] lane i is row 8 v + i. Four columns of a row lie in one 32-bit lane;
 /// the activation's sign moves to the weight, since the byte product wants one unsigned factor. |x|, |w| ≤ 127 keeps
 /// the 16-bit pair sums from saturating.
@@ -112,7 +119,7 @@ FT_INLINE __m256i spread_codes(const int8_t *codes) {
 }
 
 /// 64 columns of INT8 codes.
-FT_INLINE void int8_sums(int rows, int vectors, const uint8_t *codes, const int8_t *const *x, v8i (*sums)[PANEL_VECTORS]) {
+FT_INLINE void int8_sums(int rows, int vectors, const uint8_t *codes, const int8_t *const *x, v8i (*sums)[4]) {
     const __m256i ones = _mm256_set1_epi16(1);
     __m256i acc[INTEGER_ROWS][4];
     FT_UNROLL for (int r = 0; r < rows; r++) {
@@ -138,7 +145,7 @@ FT_INLINE void int8_sums(int rows, int vectors, const uint8_t *codes, const int8
 }
 
 /// 32 columns of INT4 codes: a 16-bit sum takes the eight pairs of a whole block.
-FT_INLINE void int4_sums(int rows, int vectors, const uint8_t *codes, const int8_t *const *x, v8i (*sums)[PANEL_VECTORS]) {
+FT_INLINE void int4_sums(int rows, int vectors, const uint8_t *codes, const int8_t *const *x, v8i (*sums)[4]) {
     const __m256i mask = _mm256_set1_epi8(15);
     __m256i acc[INTEGER_ROWS][4];
     FT_UNROLL for (int r = 0; r < rows; r++) {

@@ -58,10 +58,9 @@ FT_INLINE vni load_bits(const void *p) {
     return v;
 }
 
-/// Most activation rows whose sums the registers hold, and most of them that pass over two panels at once, so that the
-/// fused adds of few rows do not wait for each other. A column of a panel is two vectors.
-#define FT_BLOCK_ROWS 8
-enum { BLOCK_ROWS = FT_BLOCK_ROWS, PAIR_ROWS = 4, INTEGER_ROWS = 4 };
+/// Most activation rows whose sums the registers hold, and most of a call that passes over two panels at once: all, for
+/// the fused adds of a few rows by the two vectors of a column would wait for each other.
+enum { BLOCK_ROWS = 6, PAIR_ROWS = FORETOKEN_MAX_ROWS, INTEGER_ROWS = 4 };
 
 FT_INLINE int block_vectors(int rows) {
     (void)rows;
@@ -136,6 +135,11 @@ FT_INLINE vni spread_codes(const int8_t *codes) {
     int32_t four;
     memcpy(&four, codes, sizeof four);
     return (vni){0} + four;
+}
+
+FT_INLINE size_t index_after(size_t k, vn *w) {
+    (void)w;
+    return k;
 }
 
 /// 128 columns of one draft-head panel: sums[v] lane i is row 16 v + i. Four columns of a row lie in one 32-bit lane.

@@ -6,6 +6,8 @@
 // takes at a time. Every output element is the same chain of operations in each of them. Sums run in the slot order of
 // the format's decoder and return to row order when a panel is finished.
 
+enum { FAR_BYTES = 4096 };  // how much further several rows look ahead than one
+
 /// One column group of one panel, with the sums it adds to.
 typedef struct {
     const uint8_t *weights;  // [columns][32]
@@ -34,8 +36,8 @@ FT_INLINE vn slot_scales(const float *scale, int lanes, int slot) {
     return (lanes == 1 ? splatn(*scale) : fp8_slotsn(scale, slot)) * splatn(1.0f / (FT_FP8_RAW * FT_FP8_INPUT));
 }
 
-/// The column that comes i-th in a sum. It must not depend on the number of rows; with -DFORETOKEN_FAULT_WIDTH3 it does,
-/// for `foretoken prove` to find.
+/// The column that comes i-th in a sum. It must not depend on the number of rows; with -DFORETOKEN_FAULT_WIDTH3 it
+/// does, for `foretoken prove` to find.
 FT_INLINE int32_t column_at(int32_t i, int32_t columns, int rows) {
 #ifdef FORETOKEN_FAULT_WIDTH3
     if (rows == 3) return columns - 1 - i;
@@ -44,8 +46,8 @@ FT_INLINE int32_t column_at(int32_t i, int32_t columns, int rows) {
     return i;
 }
 
-/// The accumulation itself: `panels` strips, `rows` activation rows and `vectors` × LANES slots from `slot` on, all held
-/// in registers over `columns`. All arguments but the pointers and `columns` are constants where this is inlined.
+/// The accumulation itself: `panels` strips, `rows` activation rows and `vectors` × LANES slots from `slot` on, all
+/// held in registers over `columns`. All arguments but the pointers and `columns` are constants where this is inlined.
 FT_INLINE void accumulate(int format, int panels, int rows, int vectors, int slot, const strip *strips,
                           int lanes, const float *const *x, int32_t columns) {
     vn sums[2][BLOCK_ROWS][PANEL_VECTORS];
@@ -53,7 +55,8 @@ FT_INLINE void accumulate(int format, int panels, int rows, int vectors, int slo
     const size_t bytes = element_bytes(format);
     const uint8_t *weights[2] = {strips[0].weights, strips[panels - 1].weights};
     // Each pass asks for its share of the next group, which lies behind this one: hardware prefetchers alone lose the
-    // stream while a second pass over this group reads nothing new.
+    // stream while a second pass over this group reads nothing new. Several rows ask for L2, and earlier: computing for
+    // them would keep L1's few outstanding lines waiting.
     const size_t size = (size_t)columns * PANEL * bytes;
     // Addresses, not pointers: behind the last group there may be no object.
     const size_t share = size + size * (size_t)slot / PANEL, step = (size_t)(vectors * LANES) * bytes;
@@ -69,18 +72,20 @@ FT_INLINE void accumulate(int format, int panels, int rows, int vectors, int slo
         }
     }
     for (int32_t i = 0; i < columns; i++) {
-        int32_t k = column_at(i, columns, rows);
-        FT_UNROLL for (int p = 0; p < panels; p++) __builtin_prefetch((const void *)(next[p] + (size_t)k * step));
-        vn input[BLOCK_ROWS];
-        FT_UNROLL for (int r = 0; r < rows; r++) input[r] = splatn(inputs[r][k]);
+        size_t k = (size_t)column_at(i, columns, rows);
         FT_UNROLL for (int p = 0; p < panels; p++) {
-            const uint8_t *column = weights[p] + (size_t)k * PANEL * bytes;
+            const uintptr_t ahead = next[p] + k * step;
+            if (rows == 1) __builtin_prefetch((const void *)ahead);
+            if (rows > 1) __builtin_prefetch((const void *)(ahead + FAR_BYTES), 0, 2);
             FT_UNROLL for (int v = 0; v < vectors; v += 2) {
                 vn w[2];
-                decode_pair(format, column, slot / (2 * LANES) + v / 2, w);
+                decode_pair(format, weights[p] + k * PANEL * bytes, slot / (2 * LANES) + v / 2, w);
+                // Twelve sums leave no register for what the halves of a column share: each loads it anew.
+                if (rows * vectors > 8) k = index_after(k, w);
                 FT_UNROLL for (int r = 0; r < rows; r++) {
-                    sums[p][r][v] = fman(w[0], input[r], sums[p][r][v]);
-                    sums[p][r][v + 1] = fman(w[1], input[r], sums[p][r][v + 1]);
+                    vn input = splatn(inputs[r][k]);
+                    sums[p][r][v] = fman(w[0], input, sums[p][r][v]);
+                    sums[p][r][v + 1] = fman(w[1], input, sums[p][r][v + 1]);
                 }
             }
         }
@@ -124,12 +129,7 @@ FT_INLINE void group_rows(int format, const strip *strips, int panels, int lanes
         case 3: group_block(format, s, panels, lanes, inputs, 3, columns); break;
         case 4: group_block(format, s, panels, lanes, inputs, 4, columns); break;
         case 5: group_block(format, s, panels, lanes, inputs, 5, columns); break;
-        case 6: group_block(format, s, panels, lanes, inputs, 6, columns); break;
-#if FT_BLOCK_ROWS > 6
-        case 7: group_block(format, s, panels, lanes, inputs, 7, columns); break;
-        case 8: group_block(format, s, panels, lanes, inputs, 8, columns); break;
-#endif
-        default: break;
+        default: group_block(format, s, panels, lanes, inputs, BLOCK_ROWS, columns); break;
         }
     }
 }
