@@ -48,16 +48,24 @@ struct AttentionStep {
     }
 }
 
-/// Absorbed attention for up to 16 rows: queries go into latent space, so the cache is read as it lies. A worker makes
-/// the queries of its own heads first, which saves a meeting of all workers.
+/// Absorbed attention: queries go into latent space, so the cache is read as it lies. Rows go in batches of a window's
+/// size; a window's queries are made by the worker whose heads they belong to, which saves a meeting of all workers.
 struct AbsorbedAttentionPhase: Phase {
     let step: AttentionStep
-    /// Makes the query rows.
-    let query: ProductJob
-    /// Queries in latent space [row][head][rank | rope].
+    /// Makes the query rows; nil when they are there already.
+    let query: ProductJob?
+    /// One batch's queries in latent space [row][head][rank | rope].
     let absorbed: foretoken_rows
-    /// Weighted latents [row][head][rank].
+    /// One batch's weighted latents [row][head][rank].
     let mixed: foretoken_rows
+
+    /// Whether absorption is the shorter way for so many rows: each costs 2 rank + rope multiplications a head and
+    /// context entry, instead of nope + rope + value and the rows' share of making the entry's key and value explicit,
+    /// rank · (nope + value). Measured times cross where these counts do.
+    static func isShorter(_ c: ModelConfiguration, rows: Int) -> Bool {
+        let explicit = c.nopeDimension + c.valueDimension
+        return rows * (2 * c.latentRank - explicit) <= c.latentRank * explicit
+    }
 
     static var entry: WorkerPool.Entry {
         { $0.phase(AbsorbedAttentionPhase.self).work(worker: Int($1), workers: Int($2)) }
@@ -69,31 +77,37 @@ struct AbsorbedAttentionPhase: Phase {
         let unit = panelRows >> min(panelRows.trailingZeroBitCount, step.queryWidth.trailingZeroBitCount)
         let heads = step.heads(of: worker, workers, unit: unit)
         guard !heads.isEmpty else { return }
-        let firstPanel = heads.lowerBound * step.queryWidth / panelRows
-        let endPanel = (heads.upperBound * step.queryWidth + panelRows - 1) / panelRows
-        PanelProduct(kernels: step.kernels, scratch: step.scratch.wide(worker))
-            .run(query, panels: firstPanel..<endPanel)
-        for head in heads { absorb(head) }
-        attend(heads, scratch: step.scratch.attention(worker))
-        for head in heads { project(head) }
+        if let query {
+            let firstPanel = heads.lowerBound * step.queryWidth / panelRows
+            let endPanel = (heads.upperBound * step.queryWidth + panelRows - 1) / panelRows
+            PanelProduct(kernels: step.kernels, scratch: step.scratch.wide(worker))
+                .run(query, panels: firstPanel..<endPanel)
+        }
+        for head in heads { step.rotateQueries(head) }
+        for first in stride(from: 0, to: step.rowCount, by: Workspace.narrowRows) {
+            let rows = first..<min(first + Workspace.narrowRows, step.rowCount)
+            for head in heads { absorb(head, rows) }
+            attend(heads, rows, scratch: step.scratch.attention(worker))
+            for head in heads { project(head, rows) }
+        }
     }
 
     /// q̃[h] = W_UK[h]ᵀ q_nope[h], with the rotated part beside it.
-    private func absorb(_ head: Int) {
+    private func absorb(_ head: Int, _ rows: Range<Int>) {
         let width = step.rank + step.rope
-        step.rotateQueries(head)
         let matrix = step.keyUp.matrices + head
-        let input = foretoken_rows(base: step.queryHead(head, row: 0), stride: step.query.stride, index: nil)
+        let input = foretoken_rows(
+            base: step.queryHead(head, row: rows.lowerBound), stride: step.query.stride, index: nil)
         let output = foretoken_rows(base: absorbed.base! + head * width, stride: absorbed.stride, index: nil)
         step.kernels.pointee.product(
-            matrix, 0, Int32(matrix.pointee.panelCount), input, Int32(step.rowCount), output, false)
-        for row in 0..<step.rowCount {
-            (output.base! + row * output.stride + step.rank)
+            matrix, 0, Int32(matrix.pointee.panelCount), input, Int32(rows.count), output, false)
+        for (i, row) in rows.enumerated() {
+            (output.base! + i * output.stride + step.rank)
                 .update(from: step.queryHead(head, row: row) + step.nope, count: step.rope)
         }
     }
 
-    private func attend(_ heads: Range<Int>, scratch: UnsafeMutablePointer<Float>) {
+    private func attend(_ heads: Range<Int>, _ rows: Range<Int>, scratch: UnsafeMutablePointer<Float>) {
         let width = step.rank + step.rope
         var cache = step.cache
         let queries = foretoken_rows(
@@ -101,23 +115,24 @@ struct AbsorbedAttentionPhase: Phase {
         let output = foretoken_rows(
             base: mixed.base! + heads.lowerBound * step.rank, stride: mixed.stride, index: nil)
         step.kernels.pointee.attend(
-            &cache, Int32(step.firstPosition + 1), queries, Int32(step.rowCount), Int32(heads.count), step.sigma,
-            output, scratch)
+            &cache, Int32(step.firstPosition + rows.lowerBound + 1), queries, Int32(rows.count), Int32(heads.count),
+            step.sigma, output, scratch)
     }
 
     /// o[h] = W_UV[h] z[h]
-    private func project(_ head: Int) {
+    private func project(_ head: Int, _ rows: Range<Int>) {
         let matrix = step.valueUp.matrices + head
         let input = foretoken_rows(base: mixed.base! + head * step.rank, stride: mixed.stride, index: nil)
         let output = foretoken_rows(
-            base: step.output.base! + head * step.value, stride: step.output.stride, index: nil)
+            base: step.output.base! + rows.lowerBound * step.output.stride + head * step.value,
+            stride: step.output.stride, index: nil)
         step.kernels.pointee.product(
-            matrix, 0, Int32(matrix.pointee.panelCount), input, Int32(step.rowCount), output, false)
+            matrix, 0, Int32(matrix.pointee.panelCount), input, Int32(rows.count), output, false)
     }
 }
 
 /// Naive blockwise attention for prompt chunks: keys and values of one head and one context block are made explicit and
-/// shared by all rows, which is cheaper than absorption once many rows read the same context.
+/// shared by all rows.
 struct PromptAttentionPhase: Phase {
     let step: AttentionStep
 
@@ -163,26 +178,33 @@ struct PromptAttentionPhase: Phase {
             Int32(step.rank), false)
     }
 
-    /// Scores, softmax and weighted values of one block, folded into the head's running result.
+    /// Folds one block into the head's running results of all rows that see some of it, strip by strip.
     private func fold(_ s: PromptAttentionScratch, head: Int, start: Int, count: Int) {
         let firstRow = max(0, start - step.firstPosition)
-        let rows = step.rowCount - firstRow
+        let strip = PromptAttentionScratch.strip
+        for begin in stride(from: firstRow / strip * strip, to: step.rowCount, by: strip) {
+            let rows = max(begin, firstRow)..<min(begin + strip, step.rowCount)
+            fold(s, rows, head: head, start: start, count: min(count, step.firstPosition + rows.upperBound - start))
+        }
+    }
+
+    /// Scores, softmax and weighted values of one strip of rows, of which the last sees `count` entries of the block.
+    private func fold(_ s: PromptAttentionScratch, _ rows: Range<Int>, head: Int, start: Int, count: Int) {
         foretoken_blas_product_transposed(
-            step.queryHead(head, row: firstRow), step.query.stride, s.keys, step.queryWidth, s.scores, Self.block,
-            Int32(rows), Int32(count), Int32(step.queryWidth), false)
-        for i in 0..<rows {
-            let row = firstRow + i
+            step.queryHead(head, row: rows.lowerBound), step.query.stride, s.keys, step.queryWidth, s.scores,
+            Self.block, Int32(rows.count), Int32(count), Int32(step.queryWidth), false)
+        for (i, row) in rows.enumerated() {
             let scores = s.scores + i * Self.block
             let visible = min(count, step.firstPosition + row - start + 1)
             s.blockSum[i] = step.kernels.pointee.exp_block(scores, Int32(visible), step.sigma, s.blockMaximum + i)
             (scores + visible).update(repeating: 0, count: count - visible)
         }
         foretoken_blas_product(
-            s.scores, Self.block, s.values, step.value, s.weighted, step.value, Int32(rows), Int32(step.value),
+            s.scores, Self.block, s.values, step.value, s.weighted, step.value, Int32(rows.count), Int32(step.value),
             Int32(count), false)
-        for i in 0..<rows {
-            let output = step.output.base! + (firstRow + i) * step.output.stride + head * step.value
-            s.foldRow(firstRow + i, block: i, into: output, width: step.value, isFirst: start == 0)
+        for (i, row) in rows.enumerated() {
+            let output = step.output.base! + row * step.output.stride + head * step.value
+            s.foldRow(row, block: i, into: output, width: step.value, isFirst: start == 0)
         }
     }
 

@@ -55,11 +55,10 @@ final class Decoder {
 
     /// output[row] = norm(input[row]) ⊙ weight.
     func normalise(_ input: FloatBuffer, _ weight: FloatVector, into output: FloatBuffer, _ rows: Int) {
-        let width = Int32(configuration.hiddenSize)
-        for row in 0..<rows {
-            kernels.pointee.rms_norm(
-                input[row: row], weight.values, output[row: row], width, configuration.normEpsilon)
-        }
+        pool.runRows(
+            NormPhase(
+                kernels: kernels, input: input.rows, weight: weight.values, output: output.rows,
+                width: configuration.hiddenSize, epsilon: configuration.normEpsilon, rowCount: rows))
     }
 
     /// Runs the given products together; their outputs do not overlap.
@@ -98,11 +97,10 @@ final class Decoder {
         multiply(ProductJob(down, input: input, output: space.queryRank.rows, rowCount: wanted), latent)
         show(.queryDown, space.queryRank, width: Int(down.matrix.pointee.rows), rows: wanted)
         store(weights, cache, rows, position)
-        for row in 0..<wanted {
-            let values = space.queryRank[row: row]
-            kernels.pointee.rms_norm(
-                values, norm.values, values, down.matrix.pointee.rows, Self.latentNormEpsilon)
-        }
+        pool.runRows(
+            NormPhase(
+                kernels: kernels, input: space.queryRank.rows, weight: norm.values, output: space.queryRank.rows,
+                width: Int(down.matrix.pointee.rows), epsilon: Self.latentNormEpsilon, rowCount: wanted))
         return ProductJob(weights.queryUp, input: space.queryRank.rows, output: space.query.rows, rowCount: wanted)
     }
 
@@ -128,20 +126,15 @@ final class Decoder {
     /// The reference implementation gives q_a_layernorm and kv_a_layernorm its default epsilon, whatever the config says.
     private static let latentNormEpsilon: Float = 1e-6
 
-    /// Normalises the latent (never the rotary key), rotates the key, and appends both to the cache.
+    /// Finishes the latents and appends them to the cache.
     private func store(_ weights: AttentionWeights, _ cache: foretoken_latents, _ rows: Int, _ position: Int) {
-        let rank = Int(cache.rank)
-        let width = rank + Int(cache.rope)
-        var cache = cache
+        let width = Int(cache.rank + cache.rope)
         show(.latentDown, space.latent, width: width, rows: rows)
-        for row in 0..<rows {
-            let latent = space.latent[row: row]
-            kernels.pointee.rms_norm(
-                latent, weights.latentNorm.values, latent, cache.rank, Self.latentNormEpsilon)
-            kernels.pointee.rotate(
-                latent + rank, space.cosines[row: row], space.sines[row: row], cache.rope)
-            kernels.pointee.store_latent(&cache, Int32(position + row), latent)
-        }
+        pool.runRows(
+            LatentPhase(
+                kernels: kernels, latent: space.latent.rows, weight: weights.latentNorm.values,
+                epsilon: Self.latentNormEpsilon, cosines: space.cosines.rows, sines: space.sines.rows, cache: cache,
+                position: position, rowCount: rows))
         show(.latent, space.latent, width: width, rows: rows)
     }
 
@@ -154,12 +147,14 @@ final class Decoder {
             output: space.attended.rows, rowCount: rows, firstPosition: position,
             nope: configuration.nopeDimension, value: configuration.valueDimension, sigma: sigma,
             scratch: space.scratch)
-        if rows <= Workspace.narrowRows {
+        let isWindow = rows <= Workspace.narrowRows
+        if !isWindow { multiply(query) }
+        if isWindow || AbsorbedAttentionPhase.isShorter(configuration, rows: rows) {
             pool.run(
                 AbsorbedAttentionPhase(
-                    step: step, query: query, absorbed: space.absorbed.rows, mixed: space.mixedLatents.rows))
+                    step: step, query: isWindow ? query : nil, absorbed: space.absorbed.rows,
+                    mixed: space.mixedLatents.rows))
         } else {
-            multiply(query)
             pool.run(PromptAttentionPhase(step: step))
         }
         showAttention(rows)
@@ -182,14 +177,12 @@ final class Decoder {
             ProductJob(gate: $0.gate, up: $0.up, input: input, output: space.shared.rows, rowCount: rows)
         }
         let router = ProductJob(experts.router, input: input, output: space.routerLogits.rows, rowCount: rows)
-        if experts.router.matrix.pointee.byteCount <= Self.conductorBytes {
-            PanelProduct(kernels: kernels, scratch: space.scratch.wide(0))
-                .run(router, panels: 0..<experts.router.matrix.pointee.panelCount)
-            route(experts, rows)
+        if experts.router.matrix.pointee.byteCount <= Self.smallRouterBytes {
+            route(experts, router, rows, makesLogits: true)
             activate(experts, input, beside: shared)
         } else {
             multiply(router, shared)
-            route(experts, rows)
+            route(experts, router, rows, makesLogits: false)
             activate(experts, input, beside: nil)
         }
         showExperts()
@@ -200,22 +193,22 @@ final class Decoder {
         show(.experts, space.mixed, width: configuration.hiddenSize, rows: rows)
     }
 
-    /// A router this small is faster on one thread than a meeting of all of them.
-    private static let conductorBytes = 32 << 10
+    /// A router this small stays in the L1 cache while rows pass through it, and takes less time than a meeting.
+    private static let smallRouterBytes = 32 << 10
 
-    private func route(_ experts: MoEWeights, _ rows: Int) {
-        var router = foretoken_router(
+    /// Groups the rows by expert.
+    private func route(_ experts: MoEWeights, _ product: ProductJob, _ rows: Int, makesLogits: Bool) {
+        let router = foretoken_router(
             bias: experts.bias.values, experts: Int32(configuration.routedExpertCount),
             groups: Int32(configuration.expertGroupCount), kept_groups: Int32(configuration.keptGroupCount),
             chosen: Int32(configuration.expertsPerToken), scale: configuration.routedScalingFactor,
             normalise: configuration.normalizesExpertWeights)
-        let perRow = configuration.expertsPerToken
+        pool.runRows(
+            RoutePhase(
+                kernels: kernels, router: router, product: product, makesLogits: makesLogits,
+                chosen: space.experts.chosen.pointer, weights: space.experts.weights.pointer, scratch: space.scratch,
+                rowCount: rows))
         show(.router, space.routerLogits, width: configuration.routedExpertCount, rows: rows)
-        for row in 0..<rows {
-            kernels.pointee.route(
-                &router, space.routerLogits[row: row], space.experts.chosen.pointer + row * perRow,
-                space.experts.weights.pointer + row * perRow, space.routerScratch.base)
-        }
         space.experts.group(rows: rows)
         showRouting(rows: rows)
     }

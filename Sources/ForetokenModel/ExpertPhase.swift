@@ -89,12 +89,17 @@ struct ExpertOutputPhase: Phase {
         let units = (panels + unit - 1) / unit
         let first = units * worker / workers * unit
         let last = min(units * (worker + 1) / workers * unit, panels)
-        for start in stride(from: first, to: last, by: WideScratch.panels) {
-            combine(start..<min(start + WideScratch.panels, last), worker)
+        // Integer formats quantise an expert's rows in every call, so one call makes as many panels as the tile holds.
+        let most = min(Self.tilePanels, scratch.columns / Int(FORETOKEN_PANEL_ROWS))
+        for start in stride(from: first, to: last, by: most) {
+            combine(start..<min(start + most, last), tileStride: most * Int(FORETOKEN_PANEL_ROWS), worker)
         }
     }
 
-    private func combine(_ panels: Range<Int>, _ worker: Int) {
+    /// Most panels of one expert's output that are made at a time: whole wide units.
+    private static let tilePanels = 4 * WideScratch.panels
+
+    private func combine(_ panels: Range<Int>, tileStride: Int, _ worker: Int) {
         let column = panels.lowerBound * Int(FORETOKEN_PANEL_ROWS)
         let width = min(panels.upperBound * Int(FORETOKEN_PANEL_ROWS), Int(down[0].matrix.pointee.rows)) - column
         for row in 0..<rowCount {
@@ -103,7 +108,7 @@ struct ExpertOutputPhase: Phase {
         let wide = scratch.wide(worker)
         let product = PanelProduct(kernels: kernels, scratch: wide)
         // The tile's column 0 is the output's column 0, as the kernels see it: they write at absolute rows of W.
-        let tile = foretoken_rows(base: wide.gathered - column, stride: WideScratch.unitRows, index: nil)
+        let tile = foretoken_rows(base: wide.gathered - column, stride: tileStride, index: nil)
         for i in 0..<activeCount {
             let begin = Int(firstSlot[i])
             let count = Int(firstSlot[i + 1]) - begin

@@ -36,7 +36,7 @@ public final class Verifier {
         head = try HeadRunner(decoder: decoder)
     }
 
-    /// Runs `count` tokens (1...256) at the next positions. Afterwards `hidden(row:)` gives their final hidden states.
+    /// Runs `count` tokens (1...`chunkRows`) at the next positions. Afterwards `hidden(row:)` gives their final hidden states.
     /// The caller keeps `position + count` within `capacity` and token ids within the vocabulary.
     public func forward(_ tokens: UnsafePointer<Int32>, count: Int) {
         precondition(count > 0 && count <= Self.chunkRows && position + count <= capacity, "step outside the cache")

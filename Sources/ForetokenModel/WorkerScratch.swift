@@ -2,7 +2,8 @@ import CForetokenKernels
 import ForetokenWeights
 import Glibc
 
-/// Memory that each worker has for itself. One region serves wide products and attention, which never run at once.
+/// Memory that each worker has for itself. One region serves everything, since no two uses overlap in
+/// time.
 struct WorkerScratch {
     let base: UnsafeMutablePointer<Float>
     /// Floats of one worker.
@@ -18,6 +19,9 @@ struct WorkerScratch {
     @inline(__always)
     func attention(_ worker: Int) -> UnsafeMutablePointer<Float> { base + worker * stride }
 
+    @inline(__always)
+    func router(_ worker: Int) -> UnsafeMutablePointer<Float> { base + worker * stride }
+
     /// Columns of a wide product's decoded block: the widest input of any matrix, up to a fixed cut.
     static func columns(_ c: ModelConfiguration) -> Int {
         let inputs = [
@@ -32,7 +36,8 @@ struct WorkerScratch {
         let absorbed = foretoken_attention_scratch(
             Int32(configuration.headCount), Int32(configuration.latentRank), Int32(configuration.ropeDimension))
         let prompt = PromptAttentionScratch.floatCount(configuration, rows: rows)
-        return max(WideScratch.floatCount(rows: rows, columns: columns(configuration)), max(absorbed, prompt))
+        let wide = WideScratch.floatCount(rows: rows, columns: columns(configuration))
+        return max(wide, absorbed, prompt, 2 * configuration.routedExpertCount)
     }
 }
 
@@ -42,6 +47,10 @@ struct PromptAttentionScratch {
     let blockMaximum, blockSum, maximum, sum: UnsafeMutablePointer<Float>
     let keyUpStride, valueUpStride: Int
 
+    /// Rows that are multiplied with a block at a time, cut at multiples of this from the chunk's first: their scores stay
+    /// in the L2 cache, and on the diagonal fewer of them are computed in vain.
+    static let strip = 128
+
     private static func padded(_ rows: Int) -> Int {
         (rows + Int(FORETOKEN_PANEL_ROWS) - 1) / Int(FORETOKEN_PANEL_ROWS) * Int(FORETOKEN_PANEL_ROWS)
     }
@@ -50,7 +59,7 @@ struct PromptAttentionScratch {
         let block = Int(FORETOKEN_CONTEXT_BLOCK)
         let perEntry = c.latentRank + c.ropeDimension + c.nopeDimension + c.ropeDimension + c.valueDimension
         let factors = c.nopeDimension * padded(c.latentRank) + c.latentRank * padded(c.valueDimension)
-        return block * perEntry + rows * (block + c.valueDimension + 4) + factors
+        return block * perEntry + rows * 2 + strip * (block + c.valueDimension + 2) + factors
     }
 
     init(_ base: UnsafeMutablePointer<Float>, _ step: AttentionStep) {
@@ -63,10 +72,10 @@ struct PromptAttentionScratch {
         keyUp = values + block * step.value
         valueUp = keyUp + step.nope * keyUpStride
         scores = valueUp + step.rank * valueUpStride
-        weighted = scores + step.rowCount * block
-        blockMaximum = weighted + step.rowCount * step.value
-        blockSum = blockMaximum + step.rowCount
-        maximum = blockSum + step.rowCount
+        weighted = scores + Self.strip * block
+        blockMaximum = weighted + Self.strip * step.value
+        blockSum = blockMaximum + Self.strip
+        maximum = blockSum + Self.strip
         sum = maximum + step.rowCount
     }
 

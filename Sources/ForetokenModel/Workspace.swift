@@ -5,7 +5,7 @@ import ForetokenWeights
 /// Activations of one step, allocated once. The verifier and the MTP modules take turns in it.
 final class Workspace {
     /// Rows of one prompt chunk. Chunks begin at multiples of it, so that one prompt is always cut the same way.
-    static let chunkRows = 256
+    static let chunkRows = 512
     /// Rows of one narrow step.
     static let narrowRows = Int(FORETOKEN_MAX_ROWS)
 
@@ -16,7 +16,6 @@ final class Workspace {
     /// [row][2 · hidden], input of eh_proj.
     let joined: FloatBuffer
     let experts: ExpertAssignment
-    let routerScratch: FloatBuffer
     let jobs: ScratchBuffer<ProductJob>
     let scratch: WorkerScratch
     private let workerMemory: FloatBuffer
@@ -42,7 +41,6 @@ final class Workspace {
         sines = try FloatBuffer(rows: rows, columns: c.ropeDimension / 2)
         joined = try FloatBuffer(rows: rows, columns: 2 * c.hiddenSize)
         experts = try ExpertAssignment(rows: rows, experts: c.routedExpertCount, perRow: c.expertsPerToken)
-        routerScratch = try FloatBuffer(rows: 1, columns: 2 * c.routedExpertCount)
         jobs = try ScratchBuffer(count: c.routedExpertCount + 4)
         workerMemory = try FloatBuffer(rows: workers, columns: WorkerScratch.floatCount(c, rows: rows))
         scratch = WorkerScratch(

@@ -1,3 +1,4 @@
+import ForetokenModel
 import ForetokenSpeculation
 import ForetokenTokenizer
 import ForetokenWeights
@@ -38,11 +39,11 @@ enum ProvePrompts {
         climbed the stairs, and every evening
         """
 
-    /// More than a prompt chunk's 256 tokens, so that two chunks meet.
-    private static let longest = 300
+    /// More than a prompt chunk's tokens, so that two chunks meet.
+    private static let longest = Verifier.chunkRows + 44
 
     /// More than enough of them, no two lines the same.
-    private static let long = (1...24).map { line in
+    private static let long = (1...48).map { line in
         "Entry \(line): on day \(line * 37 % 365) the harbour counted \(line * line % 91) boats and \(line * 53 % 700) birds.\n"
     }.joined()
 

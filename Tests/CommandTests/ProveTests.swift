@@ -47,7 +47,7 @@ extension EngineTests {
             let proved = try outcome.json(Proved.self)
             #expect(proved.identical && !proved.partial && proved.quick)
             #expect(proved.prompts.map(\.name) == ["code", "prose", "long"])
-            #expect(proved.prompts[2].tokens > 256, "more than a prompt chunk")
+            #expect(proved.prompts[2].tokens > 512, "more than a prompt chunk")
             #expect(proved.ways.allSatisfy { $0.identical && $0.runs == $0.planned_runs && $0.values > 0 })
             #expect(proved.ways.contains { $0.drafts_accepted > 0 })
             #expect(proved.left_out.isEmpty)

@@ -7,7 +7,7 @@ import Testing
 /// computations of one function.
 @Suite(.serialized)
 struct PromptRouteTests {
-    @Test(arguments: [17, 256, 257, 300, 700])
+    @Test(arguments: [17, 64, 65, 256, 257, 512, 545, 700])
     func agreesWithDecoding(length: Int) throws {
         let model = try Model.load(Fixtures.demoModel)
         let tokens = (0..<Int32(length)).map { ($0 * 911 + 17) % 4000 }

@@ -70,8 +70,9 @@ struct RowInvarianceTests {
         var results: [[UInt32]] = []
         for threads in [1, 2, 3] {
             let model = try Model.load(Fixtures.demoModel, threads: threads)
-            let tokens = tokens(600, model)
-            let verifier = try model.makeVerifier(context: 600)
+            // A whole chunk, and one that is short enough for absorbed attention.
+            let tokens = tokens(Verifier.chunkRows + 50, model)
+            let verifier = try model.makeVerifier(context: tokens.count)
             var last: [UInt32] = []
             while verifier.position < tokens.count {
                 let count = min(Verifier.chunkRows, tokens.count - verifier.position)

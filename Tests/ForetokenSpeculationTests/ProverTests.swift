@@ -12,7 +12,8 @@ struct ProverTests {
         func prompt(_ count: Int) -> [Int32] { (0..<count).map { Int32($0 * $0 % vocabulary) } }
         var settings = ProofSettings(
             prompts: [
-                ProofPrompt(name: "short", tokens: prompt(promptCount)), ProofPrompt(name: "long", tokens: prompt(300)),
+                ProofPrompt(name: "short", tokens: prompt(promptCount)),
+                ProofPrompt(name: "long", tokens: prompt(Verifier.chunkRows + 44)),
             ])
         settings.isQuick = true
         settings.maximumTokens = 16
