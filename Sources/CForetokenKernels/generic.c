@@ -10,4 +10,4 @@
 #include "lanes_generic_inl.h"
 #include "table_inl.h"
 
-const foretoken_kernels foretoken_kernels_generic = FT_TABLE("generic");
+const foretoken_kernels foretoken_kernels_generic = FT_TABLE("generic", FT_ISA(product), FT_ISA(gated_product));

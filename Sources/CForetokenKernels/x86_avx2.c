@@ -17,5 +17,5 @@
 #include "table_inl.h"
 #pragma clang attribute pop
 
-const foretoken_kernels foretoken_kernels_avx2 = FT_TABLE("avx2");
+const foretoken_kernels foretoken_kernels_avx2 = FT_TABLE("avx2", FT_ISA(product), FT_ISA(gated_product));
 #endif

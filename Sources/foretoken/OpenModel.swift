@@ -106,13 +106,14 @@ struct OpenModel {
     ///   - context: tokens the caches will hold; counted in the check that everything fits.
     ///   - copies: sets of caches there will be.
     ///   - besides: bytes that the caller will need for other things.
-    func load(context: Int, copies: Int = 1, besides: Int = 0) throws -> Model {
+    ///   - format: how large matrices are kept; nil for what the options say.
+    func load(context: Int, copies: Int = 1, besides: Int = 0, format: ResidentFormat? = nil) throws -> Model {
         let pool = try WorkerPool.make(threads: options.threads)
         try Interrupts.install()
         let total = checkpoint.tensors.values.reduce(0) { $0 + $1.range.count }
         let bar = ProgressBar("loading", delayNanoseconds: 300_000_000, terminal: Console.terminal)
         let weights = try ModelWeights(
-            checkpoint: checkpoint, layout: layout, pool: pool, format: options.weights,
+            checkpoint: checkpoint, layout: layout, pool: pool, format: format ?? options.weights,
             reservedBytes: besides + copies
                 * Model.workingBytes(
                     configuration, modules: layout.mtp.count, context: context, cacheType: options.cacheType,

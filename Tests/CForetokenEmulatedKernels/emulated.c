@@ -28,7 +28,7 @@ FT_INLINE vni dot_bytes(vni sums, vni w, vni x) {
 #include "table_inl.h"
 #pragma clang attribute pop
 
-static const foretoken_kernels table = FT_TABLE("avx512 emulated");
+static const foretoken_kernels table = FT_TABLE("avx512 emulated", FT_ISA(product), FT_ISA(gated_product));
 
 const foretoken_kernels *foretoken_emulated_avx512(void) {
     return &table;

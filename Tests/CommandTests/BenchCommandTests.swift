@@ -67,6 +67,13 @@ struct BenchCommandTests {
         let prompts: [Prompt]
         let components: [Component]
         let memory: Memory
+        struct FormatLoss: Decodable {
+            let format: String
+            let perplexity: Double
+            let relative: Double
+            let bytes_per_step: Int
+        }
+        let formats: [FormatLoss]
         let projection: Projection?
         let left_out: [String]
         let is_partial: Bool
@@ -93,6 +100,17 @@ struct BenchCommandTests {
         #expect(output.projection?.layers == 3 && !output.is_partial)
     }
 
+    @Test func formatsAreComparedOnRequest() throws {
+        let outcome = try Command(["bench", "--perplexity", "--seconds", "0.1", "--json"]).finish()
+        #expect(outcome.status == 0, "\(outcome.errors)")
+        let formats = try outcome.json(Output.self).formats
+        #expect(formats.map(\.format) == ["stored", "fp8", "bf16", "int8", "int4"])
+        let (stored, int8, int4) = (formats[0], formats[3], formats[4])
+        #expect(stored.relative == 1 && stored.perplexity > 1)
+        #expect(abs(int8.relative - 1) < 0.02 && int4.relative > 1 && int4.relative < 1.15)
+        #expect(int4.bytes_per_step < stored.bytes_per_step)
+    }
+
     @Test func theTablesNameEveryPart() throws {
         let folder = try TemporaryFolder()
         let outcome = try Command(["bench", "--shape", try writeShape(folder), "--seconds", "0.1", "--no-mtp"]).finish()
@@ -116,7 +134,8 @@ struct BenchCommandTests {
         (["--shape", "gpt-2"], 2, "deepseek-v3, v3-lite"), (["--shape", "/nonexistent.json"], 2, "does not exist"),
         (["--shape", "v3-lite", "--model", "x"], 2, "not both"), (["--layers", "2"], 2, "--shape"),
         (["--no-mtp"], 2, "--shape"), (["--shape", "v3-lite", "--layers", "0"], 2, "--layers"),
-        (["--seconds", "0"], 2, "--seconds"), (["--shape", "v3-lite", "--context", "100"], 65, "too short"),
+        (["--seconds", "0"], 2, "--seconds"), (["--shape", "v3-lite", "--perplexity"], 2, "--perplexity"),
+        (["--shape", "v3-lite", "--context", "100"], 65, "too short"),
     ])
     func wrongCallsAreExplained(arguments: [String], status: Int32, message: String) throws {
         let outcome = try Command(["bench"] + arguments).finish()

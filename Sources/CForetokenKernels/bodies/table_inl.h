@@ -15,11 +15,11 @@
 #include "sampling_inl.h"
 #include "draft_head_inl.h"
 
-#define FT_TABLE(isa)                           \
+#define FT_TABLE(isa, product_body, gated_body) \
     {                                           \
         .name = isa,                            \
-        .product = FT_ISA(product),             \
-        .gated_product = FT_ISA(gated_product), \
+        .product = product_body,                \
+        .gated_product = gated_body,            \
         .decode_panels = FT_ISA(decode_panels), \
         .decode_row = FT_ISA(decode_row),       \
         .rms_norm = FT_ISA(rms_norm),           \
@@ -34,6 +34,6 @@
         .route = FT_ISA(route),                 \
         .argmax = FT_ISA(argmax),               \
         .sample = FT_ISA(sample),               \
-        .quantise_row = FT_ISA(quantise_row),      \
-        .draft_logits = FT_ISA(draft_logits),      \
+        .quantise_row = FT_ISA(quantise_row),   \
+        .draft_logits = FT_ISA(draft_logits),   \
     }

@@ -2,7 +2,7 @@
 public struct BenchReport: Sendable, Encodable {
     /// What was measured.
     public var subject = Subject()
-    /// What the machine could do at best.
+    /// What the machine does when it only reads or only multiplies.
     public var roofs = Roofs()
     /// Panel products by format and rows.
     public var products: [Product] = []
@@ -14,6 +14,8 @@ public struct BenchReport: Sendable, Encodable {
     public var prompts: [Prompt] = []
     /// Parts of a step, by context, rows, kind of layer and component.
     public var components: [Component] = []
+    /// What each resident format costs in fidelity; empty unless asked for.
+    public var formats: [FormatLoss] = []
     /// Memory of the process; nil before the model has run.
     public var memory: Memory?
     /// What the whole model would do; nil unless only some of its layers were made.
@@ -64,11 +66,11 @@ extension BenchReport {
         public var perSecond: Double
     }
 
-    /// What the machine could do at best.
+    /// What the machine does when it only reads or only multiplies; medians, like everything beside them.
     public struct Roofs: Sendable, Encodable {
-        /// Bytes a second read from memory, best readings, by threads.
+        /// Bytes a second read from memory, by threads.
         public var read: [ThreadSpeed] = []
-        /// Operations a second of OpenBLAS's sgemm in the shape of a prompt's product, best ones, by threads.
+        /// Operations a second of OpenBLAS's sgemm in the shape of a prompt's product, by threads.
         public var sgemm: [ThreadSpeed] = []
 
         /// Of all threads; nil before anything was measured.
@@ -168,6 +170,34 @@ extension BenchReport {
         public var time: Double
         /// Time over the number of such layers.
         public var perLayer: Double
+    }
+
+    /// The model kept in one of the resident formats.
+    public struct FormatLoss: Sendable, Encodable {
+        /// The format's name.
+        public var format: String
+        /// Bytes of packed weights.
+        public var weightBytes: Int
+        /// Bytes of weights that a step of one row reads.
+        public var bytesPerStep: Int
+        /// Of the scored text, e^(mean nats a token).
+        public var perplexity: Double
+        /// `perplexity` over that of the weights as stored.
+        public var relative: Double
+        /// Tokens scored.
+        public var tokens: Int
+
+        /// See the fields.
+        public init(
+            format: String, weightBytes: Int, bytesPerStep: Int, perplexity: Double, relative: Double, tokens: Int
+        ) {
+            self.format = format
+            self.weightBytes = weightBytes
+            self.bytesPerStep = bytesPerStep
+            self.perplexity = perplexity
+            self.relative = relative
+            self.tokens = tokens
+        }
     }
 
     /// Memory of the process.

@@ -35,7 +35,7 @@ public struct BenchPlan: Sendable {
     public var machineBytes: Int { measuresMachine ? RoofBench.byteCount(cacheBytes: cacheBytes) : 0 }
 }
 
-/// Measures a model on this machine, beside what the machine could do at best. All measurements take turns until the time
+/// Measures a model on this machine, beside its roofs. All measurements take turns until the time
 /// is up, so that whatever slows the machine down for a while slows all of them.
 public final class Benchmark {
     private let model: Model

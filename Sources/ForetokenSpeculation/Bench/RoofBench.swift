@@ -64,8 +64,8 @@ final class RoofBench {
     var roofs: BenchReport.Roofs {
         var roofs = BenchReport.Roofs()
         for (i, threads) in threadCounts.enumerated() where !reading[i].isEmpty {
-            roofs.read.append(.init(threads: threads, perSecond: reading[i].max()!))
-            roofs.sgemm.append(.init(threads: threads, perSecond: multiplying[i].max()!))
+            roofs.read.append(.init(threads: threads, perSecond: median(reading[i])))
+            roofs.sgemm.append(.init(threads: threads, perSecond: median(multiplying[i])))
         }
         return roofs
     }

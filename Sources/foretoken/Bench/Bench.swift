@@ -10,7 +10,7 @@ import Glibc
 /// Measures speed on this machine.
 struct Bench: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Measures the speed of steps, rounds and prompts on this machine, beside what it could do at best.",
+        abstract: "Measures the speed of steps, rounds and prompts on this machine, beside its roofs.",
         discussion: """
             Steps are those of real text: the built-in suite's prompts, continued greedily. With --shape a part of a model \
             is made in memory at true dimensions, and the speed of the whole is projected. All measurements take turns, so \
@@ -36,6 +36,9 @@ struct Bench: ParsableCommand {
         help: ArgumentHelp("Seconds to measure for; everything is measured once at least.", valueName: "s"))
     var seconds = 20.0
 
+    @Flag(help: "Also loads the model in every resident format (--weights) and scores the suite's text with it.")
+    var perplexity = false
+
     @OptionGroup(title: "Model") var model: ModelOptions
 
     @Flag(help: "Prints one JSON object.")
@@ -47,6 +50,7 @@ struct Bench: ParsableCommand {
         }
         if shape != nil && model.model != nil { throw ValidationError("give --shape or --model, not both") }
         if shape == nil && (layers != nil || withoutMTP) { throw ValidationError("--layers and --no-mtp need --shape") }
+        if perplexity && shape != nil { throw ValidationError("--perplexity needs trained weights, not --shape") }
         if let layers, !(1...1000).contains(layers) {
             throw ValidationError("--layers must be 1...1000, not \(layers)")
         }
@@ -64,6 +68,7 @@ struct Bench: ParsableCommand {
             throw InputError("a context of \(open.contextLimit) tokens is too short to measure steps in")
         }
         let source = try BenchSource(open)
+        let formats = perplexity ? try FormatTrial(open).run(source.tokens) : []
         let loaded = try load(open, plan)
         let benchmark = try Benchmark(model: loaded, plan: plan, cacheType: model.cacheType)
         let bar = ProgressBar("benchmark", delayNanoseconds: 300_000_000, terminal: Console.terminal)
@@ -72,6 +77,7 @@ struct Bench: ParsableCommand {
             return !Interrupts.requested
         }
         bar.clear()
+        report.formats = formats
         report.subject.model = open.checkpoint.label
         report.subject.text = source.name
         report.subject.cacheType = model.cacheType.rawValue

@@ -24,6 +24,7 @@ struct BenchTables {
             }
         }
         if !report.prompts.isEmpty { parts.append(prompts) }
+        if !report.formats.isEmpty { parts.append(formats) }
         if let memory = report.memory { parts.append(line(memory)) }
         if let projection = report.projection { parts.append(line(projection)) }
         if !report.leftOut.isEmpty {
@@ -57,7 +58,9 @@ struct BenchTables {
             table.add("\(read.threads)", gigabytes(read.perSecond), gigaflops(sgemm.perSecond))
         }
         return titled(
-            "Roofs of this machine", table, "the best readings; sgemm: OpenBLAS in the shape of a prompt's product")
+            "Roofs of this machine", table,
+            "sustained: medians, taken in turns with everything else; sgemm: OpenBLAS in the shape of a prompt's product"
+        )
     }
 
     private var products: String {
@@ -210,6 +213,21 @@ struct BenchTables {
                 Format.short(prompt.operationsPerSecond / 1e9), share(prompt.sgemmShare))
         }
         return titled("Prompts", table, "operations that the prompt needs at least, over all of its time")
+    }
+
+    private var formats: String {
+        var table = Table([
+            .init("--weights"), .init("in memory", .right), .init("a step reads", .right), .init("perplexity", .right),
+            .init("of stored", .right),
+        ])
+        for loss in report.formats {
+            table.add(
+                loss.format, Format.bytes(loss.weightBytes), Format.bytes(loss.bytesPerStep),
+                Format.fixed(loss.perplexity, 3), Format.fixed(loss.relative, 4) + "×")
+        }
+        return titled(
+            "Resident formats", table,
+            "perplexity of the built-in suite's first \(Format.grouped(report.formats[0].tokens)) tokens")
     }
 
     private func line(_ memory: BenchReport.Memory) -> String {
