@@ -90,6 +90,8 @@ def main() -> None:
                 print(report.speeds(found))
     except (CheckpointError, EngineError, agreement.Disagreement) as error:
         raise SystemExit(f"Bench/peers: {error}") from error
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
 
 
 if __name__ == "__main__":

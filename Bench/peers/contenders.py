@@ -1,9 +1,10 @@
 """Who runs, in which order, and what their runs add up to."""
+import time
 from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Any
 
-from engines import UBATCH, Foretoken, Llama
+from engines import UBATCH, Foretoken, Llama, others_seconds
 from figures import Spread, ratio
 from models import Pair
 
@@ -21,6 +22,8 @@ class Runs:
     widths: dict[str, list[float]] = field(default_factory=dict)
     # Tokens drafted and accepted.
     drafts: list[tuple[int, int]] = field(default_factory=list)
+    # Cores that other processes kept busy meanwhile.
+    others: list[float] = field(default_factory=list)
 
 
 class Contest:
@@ -65,12 +68,14 @@ class Contest:
         turn %= len(order)
         for name in order[turn:] + order[:turn]:
             runs = self.runs.setdefault(name, Runs())
+            start, others = time.monotonic(), others_seconds()
             if name == THEIRS:
                 self._run_theirs(runs)
             elif name == AUTO:
                 self._run_ours(runs, self.ours, "auto")
             else:
                 self._run_ours(runs, self.variants[name], "off")
+            runs.others.append((others_seconds() - others) / (time.monotonic() - start))
 
     def _warm_up(self) -> dict[str, Any]:
         return {"kind": "generate", "prompt": self.prompts[0][:32], "steps": 8}
@@ -112,7 +117,7 @@ class Contest:
             decode[name] = {"tokens_per_second": Spread.of(runs.decode).json(),
                             "over_llama.cpp": ratio(runs.decode, theirs.decode).json()}
             if name == AUTO:
-                decode[name] |= {"over_off": ratio(runs.decode, self.runs[STORED].decode).json(), "drafts": runs.drafts}
+                decode[name] |= {"over_off": ratio(runs.decode, self.runs[STORED].decode).json(), "drafts": list(runs.drafts)}
             else:
                 speed = decode[name]["tokens_per_second"]["median"] * self._bytes(name)
                 decode[name] |= {"bytes_per_token": self._bytes(name), "bytes_per_second": speed, "roof_share": speed / roof}
@@ -123,7 +128,7 @@ class Contest:
         settings = {"ubatch": UBATCH, "mmap": False, "cache": "F16", "threads pinned": True, "trials, tokens/s": self.trials,
                     "flash": self.flash}
         return {"settings of llama.cpp": settings, "decode": decode, "prompt": prompt, "prompt_tokens": len(self.text),
-                "widths": widths}
+                "widths": widths, "cores taken by others": {name: list(runs.others) for name, runs in self.runs.items()}}
 
     def _our_widths(self) -> dict[str, Any]:
         """T(rows)/T(1) as `foretoken bench` measured it, beside the bytes that the same steps touch."""

@@ -17,6 +17,14 @@ class EngineError(Exception):
     """An engine failed; the text holds what it said."""
 
 
+def others_seconds() -> float:
+    """Processor seconds since the start of the machine that went to anything but this process and its finished children,
+    those that the hypervisor kept included."""
+    user, nice, system, _, _, irq, softirq, steal = map(int, Path("/proc/stat").read_text().split()[1:9])
+    used = os.times()
+    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK") - sum(used[:4])
+
+
 def _output(command: list[str], text: str | None = None, environment: dict[str, str] | None = None) -> str:
     done = subprocess.run(command, input=text, text=True, capture_output=True, env={**os.environ, **(environment or {})})
     if done.returncode != 0:

@@ -3,6 +3,9 @@ from typing import Any
 
 from figures import Spread, table
 
+# A run in which others took more than this part of a core is called disturbed.
+DISTURBED = 0.1
+
 
 def agreement(found: dict[str, Any]) -> str:
     rows = [[name, f"{value:.3f}"] for name, value in found["perplexity"].items()]
@@ -46,6 +49,18 @@ def _widths(found: dict[str, Any]) -> str:
     return table(["T(rows) / T(1)", *columns], rows)
 
 
+def _others(found: dict[str, Any]) -> str:
+    """Both engines wait for their slowest thread, so that a neighbour on one core halves a run."""
+    if "cores taken by others" not in found:
+        return "Whether other processes disturbed the runs was not recorded."
+    taken = sorted(value for runs in found["cores taken by others"].values() for value in runs)
+    disturbed = sum(value > DISTURBED for value in taken)
+    if not disturbed:
+        return "No run was disturbed by other processes."
+    return (f"Other processes disturbed {disturbed} of {len(taken)} runs, the worst by {taken[-1]:.2f} cores: "
+            "run again on an idle machine.")
+
+
 def speeds(found: dict[str, Any]) -> str:
     machine, settings = found["machine"], found["settings of llama.cpp"]
     roof = max(point["per_second"] for point in machine["roofs"]["read"])
@@ -53,4 +68,4 @@ def speeds(found: dict[str, Any]) -> str:
     return "\n\n".join([
         f"{machine['processor']}, {machine['threads']} threads, read roof {roof / 1e9:.1f} GB/s; {found['model']}; {found['date']}",
         f"Medians and quartiles of {found['rounds']} runs each, in turns; ratios run by run. llama.cpp: {chosen}.",
-        _decode(found), _prompt(found), _widths(found)])
+        _decode(found), _prompt(found), _widths(found), _others(found)])
