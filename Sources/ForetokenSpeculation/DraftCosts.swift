@@ -95,15 +95,18 @@ struct RecentTimes {
     private var count = 0
     /// The middle sample, the lower one of two.
     private(set) var median: Double?
+    private var smallest: Double?
 
     /// Whether one disturbed sample no longer counts.
     var isSettled: Bool { count >= 2 }
 
-    /// The median; of few samples, one of which may have been disturbed, or the guess, the smaller.
+    /// The median; of few samples the smallest, for the first find caches and code cold; of one, or the guess, the smaller.
     func typical(guess: Double) -> Double {
-        guard let median else { return guess }
-        return isSettled ? median : min(median, guess)
+        guard let median, let smallest else { return guess }
+        return count >= Self.enough ? median : isSettled ? smallest : min(smallest, guess)
     }
+
+    private static let enough = 6
 
     mutating func add(_ sample: Double) {
         if count == samples.count { forget() }
@@ -120,6 +123,7 @@ struct RecentTimes {
             sorted[j] = next
         }
         median = sorted[(count - 1) / 2]
+        smallest = sorted[0]
     }
 
     /// Drops the oldest sample.
@@ -127,6 +131,6 @@ struct RecentTimes {
         guard count > 0 else { return }
         for i in 1..<max(1, count) { samples[i - 1] = samples[i] }
         count -= 1
-        if count == 0 { median = nil }
+        if count == 0 { (median, smallest) = (nil, nil) }
     }
 }

@@ -25,6 +25,8 @@ package struct DraftExperience {
     fileprivate var costs = DraftCosts()
     fileprivate var greedyOdds = DraftOdds(greedy: true)
     fileprivate var sampledOdds = DraftOdds(greedy: false)
+    /// What drafting has really saved lately, in undrafted steps. Drafting stops where it runs out.
+    fileprivate var purse = 1.0
     fileprivate var rounds = 0
 
     package init() {}
@@ -93,6 +95,8 @@ package struct DraftPolicy {
     private static let baselineLife = 128
     /// Share of elapsed time that probes may lose.
     private static let probeShare = 0.005
+    /// Most steps that past savings allow to be lost again.
+    private static let purseLimit = 8.0
     /// Rounds that drafting is thought to go on for once begun: so many share the cost of beginning.
     private static let stretch = 8.0
     /// Undrafted steps that drafting in a round has to be expected to save, at least.
@@ -102,7 +106,9 @@ package struct DraftPolicy {
 
     private func shouldDraft() -> Bool {
         guard costs.hasBaseline, costs.baselineAge < Self.baselineLife else { return false }
-        if expectedGain > Self.leastGain * costs.step(0) { return true }
+        // Undrafted rounds change little; steps of small models are too short to think each time.
+        guard idleRounds < 16 || idleRounds % 8 == 0 else { return false }
+        if expectedGain > Self.leastGain * costs.step(0) && experience.purse > 0 { return true }
         return Double(idleRounds) * Self.probeShare * costs.step(0) > costs.firstDraft(afterIdle: true)
     }
 
@@ -191,6 +197,8 @@ package struct DraftPolicy {
         if spent == 0 { spent = plain }
         spent += (time - spent) / 32
         brought += (Double(1 + accepted) - brought) / 32
+        let saved = Double(1 + accepted) - time / plain
+        experience.purse = min(Self.purseLimit, experience.purse + saved + Self.probeShare)
     }
 }
 
