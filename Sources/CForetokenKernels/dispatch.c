@@ -63,15 +63,17 @@ const char *const *foretoken_kernels_names(void) {
     return names;
 }
 
+/// Enough lines to make each pass over the cache worth its memory traffic, few enough for the L2 cache.
+enum { ATTENTION_LINES = 64 };
+
 size_t foretoken_attention_lines(int32_t heads) {
-    // Enough lines to make each pass over the cache worth its memory traffic, few enough for the L2 cache.
-    const size_t fill = 64;
-    size_t rows = fill / (size_t)heads;
+    size_t rows = ATTENTION_LINES / (size_t)heads;
     return (size_t)heads * (rows > 1 ? rows : 1);
 }
 
 size_t foretoken_attention_scratch(int32_t heads, int32_t rank, int32_t rope) {
     size_t latent = (size_t)rank, line = latent + (size_t)rope + FORETOKEN_CONTEXT_BLOCK + latent;
     line += 4;  // maximum and sum, of the block and of all
-    return foretoken_attention_lines(heads) * line + FORETOKEN_ENTRY_GROUP * latent;
+    size_t most = heads > ATTENTION_LINES ? (size_t)heads : ATTENTION_LINES;
+    return most * line + FORETOKEN_ENTRY_GROUP * latent;
 }

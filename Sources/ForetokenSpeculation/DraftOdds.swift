@@ -1,8 +1,9 @@
 /// How often drafts hold, and how decided the next one will be: learnt while running, by the drafts' leads.
 ///
 /// A draft's lead is the difference between the two best scores it was chosen by, sampling noise included. Under shared
-/// noise the verifier chooses otherwise only if its own scores differ by more than that, so the lead foretells far better
-/// than the draft's probability whether it will hold, and means the same at every temperature.
+/// noise the verifier chooses otherwise only where its scores differ from the draft's by more than that (or a filter takes
+/// the token away), so the lead foretells far better than the draft's probability whether it will hold, and means much the
+/// same at every temperature.
 struct DraftOdds {
     static let bucketCount = 8
     /// Share of drafts that hold where all before them do, by bucket.

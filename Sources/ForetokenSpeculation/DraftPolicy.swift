@@ -170,8 +170,12 @@ package struct DraftPolicy {
     /// - Parameters:
     ///   - drafted: drafts verified.
     ///   - accepted: drafts that held.
+    ///   - emitted: tokens the round brought: one more, unless the text ended on an accepted draft. Nobody knows then of the
+    ///     next draft.
     ///   - droppedHeld: whether the dropped draft would have held; nil if there is none or nobody knows.
-    package mutating func record(drafted: Int, accepted: Int, droppedHeld: Bool?, times: RoundTimes) {
+    package mutating func record(
+        drafted: Int, accepted: Int, emitted: Int, droppedHeld: Bool?, times: RoundTimes
+    ) {
         guard mode == .auto else { return }
         experience.rounds += 1
         requestRounds += 1
@@ -179,7 +183,7 @@ package struct DraftPolicy {
             experience.costs.record(drafted: drafted, afterIdle: idleRounds > 0, times)
         }
         tally.rounds[drafted] += 1
-        for draft in 0..<min(drafted, accepted + 1) { odds.record(Int(buckets[draft]), held: draft < accepted) }
+        for draft in 0..<min(drafted, emitted) { odds.record(Int(buckets[draft]), held: draft < accepted) }
         if let droppedHeld { odds.record(Int(buckets[drafted]), held: droppedHeld) }
         settle(drafted: drafted, accepted: accepted)
         idleRounds = made == 0 ? idleRounds + 1 : 0

@@ -152,7 +152,7 @@ public final class Generator {
         let room = min(request.maximumTokens, capacity + 1 - tokenCount - request.prompt.count)
         var run = Run(
             policy: DraftPolicy(
-                request.draft, limit: limit, isGreedy: request.sampling.temperature == 0, experience),
+                request.draft, limit: limit, isGreedy: request.sampling.isGreedy, experience),
             sampler: Sampler(request.sampling, limit: drawable, instructionSet: model.instructionSet),
             stopTokens: request.stopTokens,
             end: tokenCount + request.prompt.count + room,
@@ -284,7 +284,8 @@ public final class Generator {
         run.telemetry.record(drafted: length, accepted: accepted)
         let droppedHeld =
             accepted == length && emitted > length ? dropped.map { $0 == tokens[newest + 1 + length] } : nil
-        run.policy.record(drafted: length, accepted: accepted, droppedHeld: droppedHeld, times: times)
+        run.policy.record(
+            drafted: length, accepted: accepted, emitted: emitted, droppedHeld: droppedHeld, times: times)
     }
 
     /// Most hidden rows kept while drafting is off; a probe catches up with the newest half or more of them, in one

@@ -111,8 +111,7 @@ public final class Sampler {
     /// The rule worth following while logits are computed; nil when `pick` will look at them anyway.
     var parallelRule: DrawRule? { isUnfiltered ? rule : nil }
 
-    /// Below a millionth only exact ties are left to chance, and scaled logits would soon overflow.
-    private var isGreedy: Bool { options.temperature < 1e-6 }
+    private var isGreedy: Bool { options.isGreedy }
 
     /// Writes the surviving ids to `kept` and returns their number, at least 1.
     private func filter(_ values: UnsafePointer<Float>, _ count: Int, _ inverse: Float) -> Int {

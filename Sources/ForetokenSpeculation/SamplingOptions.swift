@@ -48,6 +48,9 @@ public struct SamplingOptions: Sendable, Equatable {
         return nil
     }
 
+    /// Below a millionth only exact ties are left to chance, and scaled logits would soon overflow.
+    var isGreedy: Bool { temperature < 1e-6 }
+
     var isFiltered: Bool { topK > 0 || topP < 1 || minP > 0 }
 
     /// Whether the choice depends on the tokens before it by more than their logits.

@@ -89,7 +89,8 @@ import Testing
                 times.verifying = time(1 + Double(length) * machine.row)
                 let held = guesses[emitted..<emitted + length].prefix { $0.isRight }.count
                 let droppedHeld = made > length && held == length ? guesses[emitted + length].isRight : nil
-                policy.record(drafted: length, accepted: held, droppedHeld: droppedHeld, times: times)
+                policy.record(
+                    drafted: length, accepted: held, emitted: held + 1, droppedHeld: droppedHeld, times: times)
                 total += Double(times.drafting + times.verifying)
                 emitted += held + 1
             }

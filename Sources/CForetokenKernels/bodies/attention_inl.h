@@ -83,7 +83,7 @@ typedef struct {
     const uint8_t *tail;    // one more group without the entries past the end, or NULL
 } latent_block;
 
-/// mixed[l][d] = Σ_e weights[l][e] · latent[e][d] for `dims` (1 or 2) dimensions from `at` on.
+/// mixed[l][d] = Σ_e weights[l][e] · latent[e][d] for `dims` (1...MIX_DIMENSIONS) dimensions from `at` on.
 FT_INLINE void mix_lines(int format, int lines, int dims, const float *weights, latent_block block, int32_t at,
                          float *mixed, size_t rank) {
     v8 sums[LINES][MIX_DIMENSIONS];

@@ -183,7 +183,7 @@ typedef struct foretoken_kernels {
                          const float *scales, float *y);
 } foretoken_kernels;
 
-/// Floats of scratch that `attend` needs, 64-byte aligned.
+/// Floats of scratch that `attend` needs for so many heads or fewer, 64-byte aligned.
 size_t foretoken_attention_scratch(int32_t heads, int32_t rank, int32_t rope);
 
 /// Key of the noise of one output position; (seed, position) decide it alone.

@@ -22,8 +22,11 @@ public struct MeasuringPlan: Sendable {
     /// The defaults.
     public init() {}
 
-    /// Drafts of a chain.
+    /// Most drafts that are reported.
     var depth: Int { lengths.max() ?? 1 }
+
+    /// Drafts of a chain: the adaptive policy's forecast needs all that it may make.
+    var chainDepth: Int { includesAuto && timingSeconds > 0 ? MTPHead.maximumDrafts : depth }
 }
 
 /// A prompt to continue, or a text to foresee.
@@ -72,7 +75,7 @@ public final class Measurer {
         verifier = try model.makeVerifier(context: context, cacheType: cacheType)
         generator = try Generator(model: model, capacity: context, cacheType: cacheType, drawable: drawable)
         pass = ChainPass(
-            verifier, draftHead, depth: plan.depth, drawable: self.drawable, instructionSet: model.instructionSet)
+            verifier, draftHead, depth: plan.chainDepth, drawable: self.drawable, instructionSet: model.instructionSet)
         records = .init(repeating: [], count: plan.temperatures.count)
     }
 
@@ -141,7 +144,8 @@ public final class Measurer {
         overlap?.finish(promptCount..<max(promptCount, tokens.count - 1))
         return TextRecord(
             domain: text.domain, tokens: tokens, promptCount: promptCount, isGiven: text.isGiven,
-            limit: min(promptCount + request.maximumTokens, generator.capacity + 1), depth: plan.depth, chains: chains)
+            limit: min(promptCount + request.maximumTokens, generator.capacity + 1), depth: plan.chainDepth,
+            chains: chains)
     }
 
     private func request(_ text: MeasuredText, _ temperature: Float) -> GenerationRequest {

@@ -34,21 +34,24 @@ package struct PolicyReplay {
             let most = policy.begin(room: record.limit - newest - 2)
             let drafted = draft(chain, most, waiting, &policy, &times)
             if times.drafting > 0 { waiting = 0 }
-            times.verifying = Int64(vary(costs.verify[drafted] + costs.drawing))
+            times.verifying = Int64(vary(costs.verify[drafted]))
             var accepted = 0
             while accepted < drafted, newest + 1 + accepted < record.tokens.count,
                 chain.drafts[accepted] == record.tokens[newest + 1 + accepted]
             {
                 accepted += 1
             }
-            elapsed += Double(times.drafting + times.verifying) + Double(accepted) * costs.drawing
+            let isEnded = newest + 1 + accepted == record.tokens.count
+            let emitted = isEnded ? accepted : accepted + 1
+            elapsed += Double(times.drafting + times.verifying) + Double(emitted) * costs.drawing
             telemetry.record(drafted: drafted, accepted: accepted)
             // The draft behind the verified ones, if they all held: made or not, the policy knows.
             let next = newest + 1 + drafted
             let droppedHeld =
                 drafted < policy.made && accepted == drafted && next < record.tokens.count
                 ? chain.drafts[drafted] == record.tokens[next] : nil
-            policy.record(drafted: drafted, accepted: accepted, droppedHeld: droppedHeld, times: times)
+            policy.record(
+                drafted: drafted, accepted: accepted, emitted: emitted, droppedHeld: droppedHeld, times: times)
             newest += accepted + 1
             waiting += accepted + 1
             if waiting > Generator.waitingRows { waiting = Generator.waitingRows / 2 }

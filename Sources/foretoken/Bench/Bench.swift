@@ -14,7 +14,8 @@ struct Bench: ParsableCommand {
         discussion: """
             Steps are those of real text: the built-in suite's prompts, continued greedily. With --shape a part of a model \
             is made in memory at true dimensions, and the speed of the whole is projected. All measurements take turns, so \
-            that noise hits all alike; figures are medians. Interrupted, it reports what it has measured so far.
+            that noise hits all alike; figures are medians. Interrupted, it reports what it has measured so far; \
+            --perplexity comes first and is all or nothing.
             """)
 
     @Option(
