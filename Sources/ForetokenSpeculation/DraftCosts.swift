@@ -24,8 +24,11 @@ struct DraftCosts {
     /// A verify step by number of drafts.
     private var steps = InlineArray<9, Double>(repeating: 0)
     private var rounds = 0
-    /// Rounds since an undrafted step was timed.
-    private(set) var baselineAge = 0
+    /// Rounds since an undrafted step was timed, and after which one is to be timed anew: soon in the beginning.
+    private var baselineAge = 0
+    private var baselineLife = 32
+    private static let longestLife = 128
+    private static let stale = 6
 
     /// Guesses before anything is measured, in undrafted steps: low, as trying costs little and shows the truth.
     private static let rowGuess = 0.15
@@ -38,6 +41,9 @@ struct DraftCosts {
 
     /// Whether undrafted steps have been timed often enough to compare anything with them.
     var hasBaseline: Bool { samples[0].isSettled }
+
+    /// Whether an undrafted step is to be timed before drafting goes on.
+    var wantsBaseline: Bool { !hasBaseline || baselineAge >= baselineLife }
 
     /// A verify step with `drafts` drafts.
     func step(_ drafts: Int) -> Double { steps[drafts] }
@@ -63,6 +69,11 @@ struct DraftCosts {
 
     mutating func record(drafted: Int, afterIdle: Bool, _ times: RoundTimes) {
         rounds += 1
+        if drafted == 0 && baselineAge >= baselineLife {
+            // One new sample has to count: drafting on a baseline from a slow moment may lose for long.
+            for _ in 0..<Self.stale { samples[0].forget() }
+            baselineLife = min(2 * baselineLife, Self.longestLife)
+        }
         baselineAge = drafted == 0 ? 0 : baselineAge + 1
         samples[drafted].add(Double(times.verifying))
         if drafted == reach && samples[drafted].isSettled { reach = min(reach + 1, MTPHead.maximumDrafts) }
@@ -80,7 +91,7 @@ struct DraftCosts {
 
     /// An unmeasured width costs as much more than its neighbour as rows did on average so far.
     private mutating func interpolate() {
-        steps[0] = samples[0].median ?? 0
+        steps[0] = samples[0].typical(guess: .infinity)
         var row = Self.rowGuess * steps[0]
         for width in 1..<steps.count {
             steps[width] = max(steps[width - 1], samples[width].typical(guess: steps[width - 1] + row))

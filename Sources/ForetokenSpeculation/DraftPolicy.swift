@@ -91,8 +91,6 @@ package struct DraftPolicy {
     /// First rounds of a generator and of a request, whose times are not believed: caches and workers are waking up.
     private static let warmup = 2
     private static let requestWarmup = 1
-    /// Rounds after which undrafted steps are to be timed anew.
-    private static let baselineLife = 128
     /// Share of elapsed time that probes may lose.
     private static let probeShare = 0.005
     /// Most steps that past savings allow to be lost again.
@@ -105,7 +103,7 @@ package struct DraftPolicy {
     private static let foresight = 2
 
     private func shouldDraft() -> Bool {
-        guard costs.hasBaseline, costs.baselineAge < Self.baselineLife else { return false }
+        guard !costs.wantsBaseline else { return false }
         // Undrafted rounds change little; steps of small models are too short to think each time.
         guard idleRounds < 16 || idleRounds % 8 == 0 else { return false }
         if expectedGain > Self.leastGain * costs.step(0) && experience.purse > 0 { return true }
