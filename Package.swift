@@ -36,28 +36,34 @@ let package = Package(
         .target(name: "CForetokenDemo", exclude: ["model", "suite.jsonl"], cSettings: c()),
 
         .target(name: "ForetokenHardware", dependencies: ["CForetokenSystem"], swiftSettings: swift),
+        .target(name: "ForetokenPlacement", swiftSettings: swift),
         .target(name: "ForetokenReport", swiftSettings: swift),
         .target(
-            name: "ForetokenWeights", dependencies: ["CForetokenKernels", "CForetokenDemo", "ForetokenHardware"],
+            name: "ForetokenWeights",
+            dependencies: ["CForetokenKernels", "CForetokenDemo", "ForetokenHardware", "ForetokenPlacement"],
             swiftSettings: swift),
         .target(
             name: "ForetokenTokenizer", dependencies: ["CForetokenRegex", heap], swiftSettings: swift),
         .target(
-            name: "ForetokenModel", dependencies: ["ForetokenWeights", "ForetokenHardware", "CForetokenKernels"],
+            name: "ForetokenModel",
+            dependencies: ["ForetokenWeights", "ForetokenPlacement", "ForetokenHardware", "CForetokenKernels"],
             swiftSettings: swift),
         .target(
             name: "ForetokenSpeculation",
-            dependencies: ["ForetokenModel", "ForetokenWeights", "ForetokenHardware", "CForetokenKernels"],
+            dependencies: [
+                "ForetokenModel", "ForetokenWeights", "ForetokenPlacement", "ForetokenHardware", "CForetokenKernels",
+            ],
             swiftSettings: swift),
         .executableTarget(
             name: "foretoken",
             dependencies: [
                 "ForetokenSpeculation", "ForetokenModel", "ForetokenWeights", "ForetokenTokenizer",
-                "ForetokenHardware", "ForetokenReport", argumentParser,
+                "ForetokenPlacement", "ForetokenHardware", "ForetokenReport", argumentParser,
             ], swiftSettings: swift),
 
         .target(
-            name: "ForetokenTestSupport", dependencies: ["ForetokenModel", "ForetokenWeights", "ForetokenHardware"],
+            name: "ForetokenTestSupport",
+            dependencies: ["ForetokenModel", "ForetokenWeights", "ForetokenPlacement", "ForetokenHardware"],
             path: "Tests/ForetokenTestSupport",
             swiftSettings: swift),
         .target(name: "CForetokenAllocationProbe", path: "Tests/CForetokenAllocationProbe", cSettings: c()),
@@ -76,6 +82,9 @@ let package = Package(
             name: "ForetokenHardwareTests", dependencies: ["ForetokenHardware", "CForetokenSystem"],
             exclude: ["Fixtures"], swiftSettings: swift),
         .testTarget(
+            name: "ForetokenPlacementTests", dependencies: ["ForetokenPlacement", "ForetokenTestSupport"],
+            swiftSettings: swift),
+        .testTarget(
             name: "ForetokenWeightsTests",
             dependencies: ["ForetokenWeights", "ForetokenHardware", "ForetokenTestSupport", "CForetokenKernels"],
             swiftSettings: swift),
@@ -83,16 +92,19 @@ let package = Package(
             name: "ForetokenTokenizerTests", dependencies: ["ForetokenTokenizer", "ForetokenTestSupport"],
             exclude: ["Fixtures"], swiftSettings: swift),
         .testTarget(
-            name: "ForetokenModelTests", dependencies: ["ForetokenModel", "ForetokenTestSupport"],
+            name: "ForetokenModelTests",
+            dependencies: ["ForetokenModel", "ForetokenPlacement", "ForetokenTestSupport"],
             exclude: ["Fixtures"], swiftSettings: swift),
         .testTarget(
             name: "ForetokenSpeculationTests",
             dependencies: [
-                "ForetokenSpeculation", "ForetokenTokenizer", "ForetokenTestSupport", "CForetokenAllocationProbe",
+                "ForetokenSpeculation", "ForetokenPlacement", "ForetokenTokenizer", "ForetokenTestSupport",
+                "CForetokenAllocationProbe",
             ],
             swiftSettings: swift),
         .testTarget(
-            name: "CommandTests", dependencies: ["foretoken", "ForetokenReport", "ForetokenTestSupport"],
+            name: "CommandTests",
+            dependencies: ["foretoken", "ForetokenPlacement", "ForetokenReport", "ForetokenTestSupport"],
             swiftSettings: swift),
     ],
     swiftLanguageModes: [.v6],

@@ -19,11 +19,15 @@ public final class MemoryArena {
     /// Whether the system took the wish for huge pages. (With transparent huge pages switched off it still does;
     /// AnonHugePages in /proc/self/smaps has the truth.)
     public let isHugePageAdvised: Bool
+    /// Where its pages are meant to lie.
+    public let home: MemoryHome
 
     /// Maps `byteCount` bytes, rounded up to whole pages.
     ///
+    /// - Parameter home: where the pages are to lie once they are touched.
     /// - Throws: `HardwareError` when the system refuses.
-    public init(byteCount: Int) throws {
+    public init(byteCount: Int, home: MemoryHome = .anywhere) throws {
+        self.home = home
         guard byteCount > 0, byteCount <= Int.max - 2 * Self.hugePageBytes else {
             throw HardwareError(.argument, "an arena has a size above 0 that fits the address space, not \(byteCount)")
         }
