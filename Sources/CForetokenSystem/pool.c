@@ -1,4 +1,5 @@
-// Fork-join pool: one gate that all workers wait at, and one a worker that the caller waits at.
+// Fork-join pool in two levels: a gate for each group of workers to wait at, so that a start travels between nodes once a
+// group, and behind it one a worker that the first of its group waits at, and one a group that the caller waits at.
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -22,19 +23,32 @@
 typedef struct pool_worker {
     _Alignas(LINE) foretoken_gate done;
     int32_t index;
+    int32_t group;
     int32_t cpu;  // -1: not pinned
     int pin_error;
     pthread_t thread;
     foretoken_pool *pool;
 } pool_worker;
 
-struct foretoken_pool {
+typedef struct pool_group {
     /// The line every waiting worker looks at; the work lies beside the gate so that one miss brings both.
     _Alignas(LINE) foretoken_gate fork;
-    _Atomic(bool) spinning;
-    int32_t count;
     foretoken_pool_entry entry;  // NULL: the threads end
     void *context;
+
+    /// Opened by the group's first worker when all its workers have finished.
+    _Alignas(LINE) foretoken_gate done;
+    int64_t finished;  // when that was
+    int64_t waited;
+
+    int32_t first, end;  // workers
+} pool_group;
+
+struct foretoken_pool {
+    _Alignas(LINE) _Atomic(bool) spinning;
+    int32_t count;
+    int32_t group_count;
+    pool_group *groups;
 
     /// The caller's own.
     _Alignas(LINE) uint32_t sequence;
@@ -47,39 +61,66 @@ struct foretoken_pool {
     pool_worker workers[];
 };
 
+static void wait_for_members(foretoken_pool *pool, pool_group *group, uint32_t sequence) {
+    for (int32_t i = group->first + 1; i < group->end; i++)
+        foretoken_gate_wait(&pool->workers[i].done, sequence, &pool->spinning, JOIN_SPIN_NANOSECONDS);
+    if (pool->group_count > 1) group->finished = foretoken_monotonic_nanoseconds();
+}
+
 static void *worker_main(void *argument) {
     pool_worker *self = argument;
     foretoken_pool *pool = self->pool;
+    pool_group *group = &pool->groups[self->group];
+    bool leads = self->index == group->first;
     char name[16];
     snprintf(name, sizeof name, "foretoken-%02d", (int)self->index);
     pthread_setname_np(pthread_self(), name);
     if (self->cpu >= 0) self->pin_error = foretoken_pin_to(self->cpu);
+    foretoken_gate_open(&self->done, 0);
 
-    for (uint32_t sequence = 0;;) {
-        foretoken_gate_open(&self->done, sequence);
-        sequence = FORETOKEN_GATE_NEXT(sequence);
-        foretoken_gate_wait(&pool->fork, sequence, &pool->spinning, FORK_SPIN_NANOSECONDS);
-        if (pool->entry == NULL) return NULL;
-        pool->entry(pool->context, self->index, pool->count);
+    for (uint32_t sequence = FORETOKEN_GATE_NEXT(0);; sequence = FORETOKEN_GATE_NEXT(sequence)) {
+        foretoken_gate_wait(&group->fork, sequence, &pool->spinning, FORK_SPIN_NANOSECONDS);
+        if (group->entry == NULL) return NULL;
+        group->entry(group->context, self->index, pool->count);
+        if (leads) wait_for_members(pool, group, sequence);
+        foretoken_gate_open(leads ? &group->done : &self->done, sequence);
     }
 }
 
-static void open_fork(foretoken_pool *pool, foretoken_pool_entry entry, void *context) {
+static void open_forks(foretoken_pool *pool, foretoken_pool_entry entry, void *context) {
     pool->sequence = FORETOKEN_GATE_NEXT(pool->sequence);
-    pool->entry = entry;
-    pool->context = context;
-    foretoken_gate_open(&pool->fork, pool->sequence);
+    for (int32_t g = pool->group_count - 1; g >= 0; g--) {
+        pool_group *group = &pool->groups[g];
+        group->entry = entry;
+        group->context = context;
+        foretoken_gate_open(&group->fork, pool->sequence);
+    }
 }
 
-static void wait_for_workers(foretoken_pool *pool) {
-    for (int32_t i = 1; i < pool->count; i++)
-        foretoken_gate_wait(&pool->workers[i].done, pool->sequence, &pool->spinning, JOIN_SPIN_NANOSECONDS);
+/// Adds to each group's waiting time what it waited for the last one.
+static void count_waits(foretoken_pool *pool) {
+    int64_t last = INT64_MIN;
+    for (int32_t g = 0; g < pool->group_count; g++)
+        if (pool->groups[g].finished > last) last = pool->groups[g].finished;
+    for (int32_t g = 0; g < pool->group_count; g++) pool->groups[g].waited += last - pool->groups[g].finished;
+}
+
+static void wait_for_all(foretoken_pool *pool) {
+    wait_for_members(pool, &pool->groups[0], pool->sequence);
+    for (int32_t g = 1; g < pool->group_count; g++)
+        foretoken_gate_wait(&pool->groups[g].done, pool->sequence, &pool->spinning, JOIN_SPIN_NANOSECONDS);
+    if (pool->group_count > 1) count_waits(pool);
+}
+
+static void release(foretoken_pool *pool) {
+    free(pool->groups);
+    free(pool);
 }
 
 static void end_threads(foretoken_pool *pool, int32_t started) {
-    open_fork(pool, NULL, NULL);
+    open_forks(pool, NULL, NULL);
     for (int32_t i = 1; i < started; i++) pthread_join(pool->workers[i].thread, NULL);
-    free(pool);
+    release(pool);
 }
 
 /// Signals are blocked while the threads start, so that they inherit that and every signal reaches the program's own.
@@ -108,29 +149,55 @@ static int check_cpus(int32_t threads, const int32_t *cpus) {
     return 0;
 }
 
-static foretoken_pool *allocate_pool(int32_t threads, const int32_t *cpus) {
-    size_t bytes = sizeof(foretoken_pool) + (size_t)threads * sizeof(pool_worker);
-    foretoken_pool *pool = aligned_alloc(LINE, bytes);
-    if (pool == NULL) return NULL;
-    *pool = (foretoken_pool){.count = threads, .creator = (pid_t)syscall(SYS_gettid)};
+/// Groups are numbered in the order of their workers.
+static int check_groups(int32_t threads, const int32_t *groups) {
     for (int32_t i = 0; i < threads; i++) {
+        int32_t before = i ? groups[i - 1] : 0;
+        if (groups[i] != before && (i == 0 || groups[i] != before + 1)) return EINVAL;
+    }
+    return 0;
+}
+
+static foretoken_pool *allocate_pool(int32_t threads, const int32_t *cpus, const int32_t *groups) {
+    int32_t group_count = groups ? groups[threads - 1] + 1 : 1;
+    foretoken_pool *pool = aligned_alloc(LINE, sizeof(foretoken_pool) + (size_t)threads * sizeof(pool_worker));
+    pool_group *lines = aligned_alloc(LINE, (size_t)group_count * sizeof(pool_group));
+    if (pool == NULL || lines == NULL) {
+        free(pool);
+        free(lines);
+        return NULL;
+    }
+    *pool = (foretoken_pool){.count = threads, .group_count = group_count, .groups = lines};
+    pool->creator = (pid_t)syscall(SYS_gettid);
+    for (int32_t g = 0; g < group_count; g++) lines[g] = (pool_group){.first = threads};
+    for (int32_t i = 0; i < threads; i++) {
+        int32_t group = groups ? groups[i] : 0;
         // Open for a number that no start-up or run waits for: the last one before the numbers wrap to 0.
-        pool->workers[i] = (pool_worker){.index = i, .cpu = cpus ? cpus[i] : -1, .pool = pool};
+        pool->workers[i] = (pool_worker){.index = i, .group = group, .cpu = cpus ? cpus[i] : -1, .pool = pool};
         atomic_init(&pool->workers[i].done.word, UINT32_MAX & ~FORETOKEN_GATE_SLEEPER);
+        if (i < lines[group].first) lines[group].first = i;
+        lines[group].end = i + 1;
     }
     return pool;
 }
 
-int foretoken_pool_create(int32_t threads, const int32_t *cpus, foretoken_pool **result) {
+/// Every worker says for itself that it has started: after a failure there may be no first of its group to say so.
+static void wait_for_start(foretoken_pool *pool) {
+    for (int32_t i = 1; i < pool->count; i++)
+        foretoken_gate_wait(&pool->workers[i].done, 0, &pool->spinning, JOIN_SPIN_NANOSECONDS);
+}
+
+int foretoken_pool_create(int32_t threads, const int32_t *cpus, const int32_t *groups, foretoken_pool **result) {
     *result = NULL;
     if (threads < 1 || threads > FORETOKEN_MAX_CPUS) return EINVAL;
     int error = cpus ? check_cpus(threads, cpus) : 0;
+    if (error == 0 && groups) error = check_groups(threads, groups);
     if (error) return error;
-    foretoken_pool *pool = allocate_pool(threads, cpus);
+    foretoken_pool *pool = allocate_pool(threads, cpus, groups);
     if (pool == NULL) return ENOMEM;
     error = foretoken_mask_get(0, &pool->creator_mask);
     if (error) {
-        free(pool);
+        release(pool);
         return error;
     }
     int32_t started;
@@ -139,7 +206,7 @@ int foretoken_pool_create(int32_t threads, const int32_t *cpus, foretoken_pool *
         end_threads(pool, started);
         return error;
     }
-    wait_for_workers(pool);
+    wait_for_start(pool);
     if (cpus) {
         // Last, because threads inherit their creator's mask.
         pool->workers[0].pin_error = foretoken_pin_to(cpus[0]);
@@ -157,9 +224,13 @@ void foretoken_pool_run(foretoken_pool *pool, foretoken_pool_entry entry, void *
         entry(context, 0, 1);
         return;
     }
-    open_fork(pool, entry, context);
+    open_forks(pool, entry, context);
     entry(context, 0, pool->count);
-    wait_for_workers(pool);
+    wait_for_all(pool);
+}
+
+void foretoken_pool_waits(const foretoken_pool *pool, int64_t *nanoseconds) {
+    for (int32_t g = 0; g < pool->group_count; g++) nanoseconds[g] = pool->groups[g].waited;
 }
 
 bool foretoken_pool_spin(foretoken_pool *pool, bool spin) {

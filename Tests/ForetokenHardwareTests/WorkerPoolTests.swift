@@ -43,6 +43,34 @@ private func availableCPUs() -> [Int] {
         }
     }
 
+    @Test(arguments: [[1, 1], [2, 1], [1, 3], [2, 2, 1], [1, 1, 1, 1]])
+    func groupsMeetInTwoLevels(sizes: [Int]) throws {
+        let threads = sizes.reduce(0, +)
+        let pool = try WorkerPool(threads: threads, groupSizes: sizes)
+        #expect(pool.groupSizes == sizes)
+        let groups = sizes.indices.flatMap { Array(repeating: $0, count: sizes[$0]) }
+        #expect((0..<threads).map { Int(pool.seats[$0].group) } == groups)
+        let counters = Counters(workers: threads)
+        defer { counters.runs.deallocate() }
+        for run in 1...20_000 {
+            pool.run(countRun, counters.runs)
+            for worker in 0..<threads where counters.runs[worker * Counters.stride] != Int64(run) {
+                Issue.record("worker \(worker) has run \(counters.runs[worker * Counters.stride]) times of \(run)")
+                return
+            }
+        }
+        #expect(pool.groupWaits.count == sizes.count)
+        #expect(pool.groupWaits.allSatisfy { $0 >= 0 })
+    }
+
+    @Test("The group that finishes first waits for the one that finishes last")
+    func waitsAreCounted() throws {
+        let pool = try WorkerPool(threads: 2, groupSizes: [1, 1])
+        pool.run({ _, worker, _ in if worker == 1 { usleep(50_000) } }, nil)
+        #expect(pool.groupWaits[0] >= 40_000_000)
+        #expect(pool.groupWaits[1] == 0)
+    }
+
     @Test func pinnedWorkersSpinAndStop() throws {
         let cpus = Array(availableCPUs().prefix(4))
         let pool = try WorkerPool(threads: cpus.count, cpus: cpus)
@@ -127,6 +155,9 @@ private func availableCPUs() -> [Int] {
         #expect(throws: HardwareError.self) { try WorkerPool(threads: 2, cpus: [0]) }
         #expect(throws: HardwareError.self) { try WorkerPool(threads: 2, cpus: [0, 0]) }
         #expect(throws: HardwareError.self) { try WorkerPool(threads: 1, cpus: [-1]) }
+        for sizes in [[], [1], [1, 2], [0, 2], [-1, 3]] {
+            #expect(throws: HardwareError.self) { try WorkerPool(threads: 2, groupSizes: sizes) }
+        }
     }
 
     @Test func aCPUThatIsNotThereLeavesThePoolUnpinned() throws {
