@@ -46,10 +46,13 @@ public final class WorkerPool: @unchecked Sendable {
         let sizes = groupSizes ?? [threads]
         guard sizes.allSatisfy({ (1...threads).contains($0) }), sizes.reduce(0, +) == threads else {
             throw HardwareError(
-                .argument, "groups of \(threads) workers have one or more each and all together, but \(sizes) were given")
+                .argument,
+                "groups of \(threads) workers have one or more each and all together, but \(sizes) were given")
         }
         let seats = sizes.enumerated().flatMap { group, count in
-            (0..<count).map { WorkerSeat(group: Int32(group), index: Int32($0), count: Int32(count)) }
+            (0..<count).map {
+                WorkerSeat(group: Int32(group), index: Int32($0), count: Int32(count), groups: Int32(sizes.count))
+            }
         }
         var created: OpaquePointer?
         let error = foretoken_pool_create(Int32(threads), cpus?.map(Int32.init), seats.map(\.group), &created)

@@ -6,6 +6,13 @@ public struct WorkerSeat: Sendable, Equatable, BitwiseCopyable {
     public let index: Int32
     /// Workers of the group.
     public let count: Int32
+    /// Groups of the pool.
+    public let groups: Int32
+
+    /// Whether work meant for group `other` is done here. A pool with fewer groups than the work was cut for deals the
+    /// rest out in turn.
+    @inlinable
+    public func serves(_ other: Int) -> Bool { other % Int(groups) == Int(group) }
 
     /// Its part of `total` units that the group divides evenly.
     @inlinable

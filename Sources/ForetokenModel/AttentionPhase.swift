@@ -2,7 +2,8 @@ import CForetokenKernels
 import ForetokenHardware
 import ForetokenWeights
 
-/// What both attention routes read: one layer's MLA over the rows of one step. Heads are divided over the workers.
+/// What both attention routes read: one layer's MLA over the rows of one step. Heads are divided over the groups as their
+/// weights are, and over each group's workers.
 struct AttentionStep {
     let kernels: KernelTable
     let keyUp: MatrixTable
@@ -21,16 +22,18 @@ struct AttentionStep {
     let nope: Int
     let value: Int
     let sigma: Float
+    /// By group of the layout: its first head; one entry more is the end.
+    let headCut: CutTable
     let scratch: WorkerScratch
 
-    var heads: Int { keyUp.count }
     var rank: Int { Int(cache.rank) }
     var rope: Int { Int(cache.rope) }
     var queryWidth: Int { nope + rope }
 
-    func heads(of worker: Int, _ workers: Int, unit: Int = 1) -> Range<Int> {
-        let units = (heads + unit - 1) / unit
-        return min(heads, units * worker / workers * unit)..<min(heads, units * (worker + 1) / workers * unit)
+    /// Calls `body` with the worker's heads of every group it serves, in whole units of heads.
+    @inline(__always)
+    func forEachHeads(of worker: Int, unit: Int = 1, _ body: (Range<Int>) -> Void) {
+        headCut.forEachShare(of: scratch.seats[worker], unit: unit, body)
     }
 
     @inline(__always)
@@ -68,15 +71,15 @@ struct AbsorbedAttentionPhase: Phase {
     }
 
     static var entry: WorkerPool.Entry {
-        { $0.phase(AbsorbedAttentionPhase.self).work(worker: Int($1), workers: Int($2)) }
+        { context, worker, _ in context.phase(AbsorbedAttentionPhase.self).work(worker: Int(worker)) }
     }
 
-    private func work(worker: Int, workers: Int) {
-        // Heads go together until their query rows fill whole panels.
+    private func work(worker: Int) {
+        step.forEachHeads(of: worker, unit: NodeLayout.headUnit(step.queryWidth)) { run($0, worker: worker) }
+    }
+
+    private func run(_ heads: Range<Int>, worker: Int) {
         let panelRows = Int(FORETOKEN_PANEL_ROWS)
-        let unit = panelRows >> min(panelRows.trailingZeroBitCount, step.queryWidth.trailingZeroBitCount)
-        let heads = step.heads(of: worker, workers, unit: unit)
-        guard !heads.isEmpty else { return }
         if let query {
             let firstPanel = heads.lowerBound * step.queryWidth / panelRows
             let endPanel = (heads.upperBound * step.queryWidth + panelRows - 1) / panelRows
@@ -137,21 +140,27 @@ struct PromptAttentionPhase: Phase {
     let step: AttentionStep
 
     static var entry: WorkerPool.Entry {
-        { $0.phase(PromptAttentionPhase.self).work(worker: Int($1), workers: Int($2)) }
+        { context, worker, _ in context.phase(PromptAttentionPhase.self).work(worker: Int(worker)) }
     }
 
     private static var block: Int { Int(FORETOKEN_CONTEXT_BLOCK) }
 
-    private func work(worker: Int, workers: Int) {
+    private func work(worker: Int) {
         let scratch = PromptAttentionScratch(step.scratch.attention(worker), step)
-        for head in step.heads(of: worker, workers) {
+        step.forEachHeads(of: worker) { run($0, scratch) }
+    }
+
+    private func run(_ heads: Range<Int>, _ scratch: PromptAttentionScratch) {
+        for head in heads {
             step.rotateQueries(head)
             let keyUp = step.keyUp.matrices + head
             let valueUp = step.valueUp.matrices + head
             step.kernels.pointee.decode_panels(
-                keyUp, 0, Int32(keyUp.pointee.panelCount), 0, keyUp.pointee.columns, scratch.keyUp)
+                keyUp, 0, Int32(keyUp.pointee.panelCount), 0, keyUp.pointee.columns, scratch.keyUp,
+                scratch.keyUpStride)
             step.kernels.pointee.decode_panels(
-                valueUp, 0, Int32(valueUp.pointee.panelCount), 0, valueUp.pointee.columns, scratch.valueUp)
+                valueUp, 0, Int32(valueUp.pointee.panelCount), 0, valueUp.pointee.columns, scratch.valueUp,
+                scratch.valueUpStride)
             for start in stride(from: 0, to: step.firstPosition + step.rowCount, by: Self.block) {
                 let count = min(Self.block, step.firstPosition + step.rowCount - start)
                 expand(scratch, start: start, count: count)

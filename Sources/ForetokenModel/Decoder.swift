@@ -14,11 +14,15 @@ final class Decoder {
     private let rotation: Rotation
     private let sigma: Float
 
-    init(configuration: ModelConfiguration, kernels: KernelTable, pool: WorkerPool) throws {
+    /// What steps of a window's size read from each node.
+    let traffic: TrafficMeter
+
+    init(configuration: ModelConfiguration, kernels: KernelTable, pool: WorkerPool, nodes: NodeLayout) throws {
         self.configuration = configuration
         self.kernels = kernels
         self.pool = pool
-        space = try Workspace(configuration, workers: pool.workerCount)
+        traffic = try TrafficMeter(nodes)
+        space = try Workspace(configuration, pool: pool, nodes: nodes)
         rotation = Rotation(configuration)
         sigma = configuration.attentionScale
     }
@@ -95,12 +99,12 @@ final class Decoder {
                 weights.queryUp, input: space.normed.rows, output: space.query.rows, rowCount: wanted)
         }
         multiply(ProductJob(down, input: input, output: space.queryRank.rows, rowCount: wanted), latent)
-        show(.queryDown, space.queryRank, width: Int(down.matrix.pointee.rows), rows: wanted)
+        show(.queryDown, space.queryRank, width: down.rows, rows: wanted)
         store(weights, cache, rows, position)
         pool.runRows(
             NormPhase(
                 kernels: kernels, input: space.queryRank.rows, weight: norm.values, output: space.queryRank.rows,
-                width: Int(down.matrix.pointee.rows), epsilon: Self.latentNormEpsilon, rowCount: wanted))
+                width: down.rows, epsilon: Self.latentNormEpsilon, rowCount: wanted))
         return ProductJob(weights.queryUp, input: space.queryRank.rows, output: space.query.rows, rowCount: wanted)
     }
 
@@ -146,7 +150,7 @@ final class Decoder {
             query: space.query.rows, cosines: space.cosines.rows, sines: space.sines.rows,
             output: space.attended.rows, rowCount: rows, firstPosition: position,
             nope: configuration.nopeDimension, value: configuration.valueDimension, sigma: sigma,
-            scratch: space.scratch)
+            headCut: space.headCut, scratch: space.scratch)
         let isWindow = rows <= Workspace.narrowRows
         if !isWindow { multiply(query) }
         if isWindow || AbsorbedAttentionPhase.isShorter(configuration, rows: rows) {
@@ -166,7 +170,7 @@ final class Decoder {
         multiply(
             ProductJob(
                 gate: mlp.gate, up: mlp.up, input: space.normed.rows, output: space.shared.rows, rowCount: rows))
-        show(.shared, space.shared, width: Int(mlp.gate.matrix.pointee.rows), rows: rows)
+        show(.shared, space.shared, width: mlp.gate.rows, rows: rows)
         multiply(
             ProductJob(mlp.down, input: space.shared.rows, output: space.residual.rows, rowCount: rows, adds: true))
     }
@@ -177,17 +181,17 @@ final class Decoder {
             ProductJob(gate: $0.gate, up: $0.up, input: input, output: space.shared.rows, rowCount: rows)
         }
         let router = ProductJob(experts.router, input: input, output: space.routerLogits.rows, rowCount: rows)
-        if experts.router.matrix.pointee.byteCount <= Self.smallRouterBytes {
+        if experts.router.byteCount <= Self.smallRouterBytes {
             route(experts, router, rows, makesLogits: true)
-            activate(experts, input, beside: shared)
+            activate(input, rows, beside: shared)
         } else {
             multiply(router, shared)
             route(experts, router, rows, makesLogits: false)
-            activate(experts, input, beside: nil)
+            activate(input, rows, beside: nil)
         }
         showExperts()
         if let shared = experts.shared {
-            show(.shared, space.shared, width: Int(shared.gate.matrix.pointee.rows), rows: rows)
+            show(.shared, space.shared, width: shared.gate.rows, rows: rows)
         }
         combine(experts, rows)
         show(.experts, space.mixed, width: configuration.hiddenSize, rows: rows)
@@ -210,21 +214,22 @@ final class Decoder {
                 rowCount: rows))
         show(.router, space.routerLogits, width: configuration.routedExpertCount, rows: rows)
         space.experts.group(rows: rows)
+        space.experts.chooseCopies(experts.experts)
         showRouting(rows: rows)
     }
 
     /// SwiGLU rows of every active expert: each expert's weights are read once for all its rows.
-    private func activate(_ experts: MoEWeights, _ input: foretoken_rows, beside shared: ProductJob?) {
+    private func activate(_ input: foretoken_rows, _ rows: Int, beside shared: ProductJob?) {
         let assignment = space.experts
+        if rows <= Workspace.narrowRows { traffic.count(assignment) }
         for i in 0..<assignment.activeCount {
-            let expert = Int(assignment.active.pointer[i])
-            let first = Int(assignment.firstSlot.pointer[i])
-            let count = Int(assignment.firstSlot.pointer[i + 1]) - first
+            let copy = assignment.copies.pointer[i]
+            let (first, count) = assignment.slots(i)
             let gathered = foretoken_rows(
                 base: input.base, stride: input.stride, index: assignment.slotRow.pointer + first)
             let slots = foretoken_rows(base: space.slots[row: first], stride: space.slots.stride, index: nil)
             space.jobs.pointer[i] = ProductJob(
-                gate: experts.gate[expert], up: experts.up[expert], input: gathered, output: slots, rowCount: count)
+                gate: copy.gate, up: copy.up, input: gathered, output: slots, rowCount: count)
         }
         if let shared { space.jobs.pointer[assignment.activeCount] = shared }
         runJobs(assignment.activeCount + (shared == nil ? 0 : 1))
@@ -236,14 +241,36 @@ final class Decoder {
             ProductJob(
                 $0.down, input: space.shared.rows, output: space.mixed.rows, rowCount: rows, adds: true)
         }
+        // A chunk's products are bound by arithmetic, so that there it matters little where the weights lie.
+        let isMade = rows <= Workspace.narrowRows && !assignment.areCutEvenly
+        if isMade { makeOutputs(experts.shared?.down, rows) }
         pool.run(
             ExpertOutputPhase(
-                kernels: kernels, down: experts.down, activeCount: assignment.activeCount,
-                active: UnsafePointer(assignment.active.pointer),
+                kernels: kernels, activeCount: assignment.activeCount,
+                copies: UnsafePointer(assignment.copies.pointer),
                 firstSlot: UnsafePointer(assignment.firstSlot.pointer),
                 slotRow: UnsafePointer(assignment.slotRow.pointer),
-                slotWeight: UnsafePointer(assignment.slotWeight.pointer), slots: space.slots.rows, shared: shared,
-                mixed: space.mixed.rows, residual: space.residual.rows,
-                rowCount: rows, scratch: space.scratch))
+                slotWeight: UnsafePointer(assignment.slotWeight.pointer), slots: space.slots.rows,
+                made: isMade
+                    ? .init(slots: space.outputs.rows, shared: shared == nil ? nil : space.sharedOutput.rows) : nil,
+                shared: shared, mixed: space.mixed.rows, residual: space.residual.rows, rowCount: rows,
+                width: configuration.hiddenSize, columnCut: space.columnCut, scratch: space.scratch))
+    }
+
+    /// Down projections of the slots and of the shared expert, each made by the group that has the weights.
+    private func makeOutputs(_ shared: Linear?, _ rows: Int) {
+        let assignment = space.experts
+        for i in 0..<assignment.activeCount {
+            let (first, count) = assignment.slots(i)
+            let input = foretoken_rows(base: space.slots[row: first], stride: space.slots.stride, index: nil)
+            let output = foretoken_rows(base: space.outputs[row: first], stride: space.outputs.stride, index: nil)
+            space.jobs.pointer[i] = ProductJob(
+                assignment.copies.pointer[i].down, input: input, output: output, rowCount: count)
+        }
+        if let shared {
+            space.jobs.pointer[assignment.activeCount] = ProductJob(
+                shared, input: space.shared.rows, output: space.sharedOutput.rows, rowCount: rows)
+        }
+        runJobs(assignment.activeCount + (shared == nil ? 0 : 1))
     }
 }

@@ -7,6 +7,8 @@ final class ExpertAssignment {
     /// Experts with at least one row, ascending.
     private(set) var activeCount = 0
     let active: ScratchBuffer<Int32>
+    /// By active expert: the copy that this step reads.
+    let copies: ScratchBuffer<ExpertCopy>
     /// First slot of active expert i; entry `activeCount` is the end.
     let firstSlot: ScratchBuffer<Int32>
     /// Per slot: the activation row and its routing weight.
@@ -23,6 +25,7 @@ final class ExpertAssignment {
         self.experts = experts
         self.perRow = perRow
         active = try ScratchBuffer(count: experts)
+        copies = try ScratchBuffer(count: experts)
         firstSlot = try ScratchBuffer(count: experts + 1)
         cursor = try ScratchBuffer(count: experts)
         slotRow = try ScratchBuffer(count: rows * perRow)
@@ -58,52 +61,81 @@ final class ExpertAssignment {
     }
 }
 
+extension ExpertAssignment {
+    /// The slots of active expert `i`.
+    @inline(__always)
+    func slots(_ i: Int) -> (first: Int, count: Int) {
+        let first = Int(firstSlot.pointer[i])
+        return (first, Int(firstSlot.pointer[i + 1]) - first)
+    }
+
+    /// Whether every copy in use is cut like the weights that every step reads.
+    var areCutEvenly: Bool { (0..<activeCount).allSatisfy { copies.pointer[$0].isCutEvenly } }
+
+    /// Chooses the copy of every active expert that this step reads.
+    func chooseCopies(_ table: ExpertTable) {
+        for i in 0..<activeCount { copies.pointer[i] = table[Int(active.pointer[i])].copies[0] }
+    }
+}
+
 /// Down projections of all active experts and the shared one, weighted and summed per row in ascending expert id, the
-/// shared expert last, added to the residual stream. Output columns are divided over the workers, so that every sum
-/// stays on one thread and in one order.
+/// shared expert last, added to the residual stream. Output columns are divided over the groups and their workers, so that
+/// every sum stays on one thread and in one order.
 struct ExpertOutputPhase: Phase {
     let kernels: KernelTable
-    let down: MatrixTable
     let activeCount: Int
-    let active: UnsafePointer<Int32>
+    let copies: UnsafePointer<ExpertCopy>
     let firstSlot: UnsafePointer<Int32>
     let slotRow: UnsafePointer<Int32>
     let slotWeight: UnsafePointer<Float>
     /// SwiGLU rows of the slots.
     let slots: foretoken_rows
+    /// Down projections of the slots and of the shared expert where they have been made before, because experts lie whole on
+    /// nodes; nil when they are to be made here.
+    let made: MadeOutputs?
     /// The shared expert's down projection of its SwiGLU rows, added to `mixed`.
     let shared: ProductJob?
     let mixed: foretoken_rows
     let residual: foretoken_rows
     let rowCount: Int
+    /// Output columns.
+    let width: Int
+    /// Panels of output columns by group.
+    let columnCut: CutTable
     let scratch: WorkerScratch
 
-    static var entry: WorkerPool.Entry {
-        { $0.phase(ExpertOutputPhase.self).work(worker: Int($1), workers: Int($2)) }
+    /// Finished down projections.
+    struct MadeOutputs: BitwiseCopyable {
+        /// [slot][hidden]
+        let slots: foretoken_rows
+        /// [row][hidden]; nil without a shared expert.
+        let shared: foretoken_rows?
     }
 
-    private func work(worker: Int, workers: Int) {
-        let panels = down[0].matrix.pointee.panelCount
-        // A wide product needs fixed cuts; narrow ones may be cut anywhere.
-        let unit = rowCount > Int(FORETOKEN_MAX_ROWS) ? WideScratch.panels : 1
-        let units = (panels + unit - 1) / unit
-        let first = units * worker / workers * unit
-        let last = min(units * (worker + 1) / workers * unit, panels)
-        // Integer formats quantise an expert's rows in every call, so one call makes as many panels as the tile holds.
-        let most = min(Self.tilePanels, scratch.columns / Int(FORETOKEN_PANEL_ROWS))
-        for start in stride(from: first, to: last, by: most) {
-            combine(start..<min(start + most, last), tileStride: most * Int(FORETOKEN_PANEL_ROWS), worker)
-        }
+    static var entry: WorkerPool.Entry {
+        { context, worker, _ in context.phase(ExpertOutputPhase.self).work(worker: Int(worker)) }
     }
 
     /// Most panels of one expert's output that are made at a time: whole wide units.
     private static let tilePanels = 4 * WideScratch.panels
 
-    private func combine(_ panels: Range<Int>, tileStride: Int, _ worker: Int) {
+    private func work(worker: Int) {
+        // A wide product needs fixed cuts; narrow ones may be cut anywhere.
+        let unit = rowCount > Int(FORETOKEN_MAX_ROWS) ? WideScratch.panels : 1
+        // Integer formats quantise an expert's rows in every call, so one call makes as many panels as the tile holds.
+        let most = min(Self.tilePanels, scratch.columns / Int(FORETOKEN_PANEL_ROWS))
+        columnCut.forEachShare(of: scratch.seats[worker], unit: unit) { panels in
+            for start in stride(from: panels.lowerBound, to: panels.upperBound, by: most) {
+                combine(start..<min(start + most, panels.upperBound), most * Int(FORETOKEN_PANEL_ROWS), worker)
+            }
+        }
+    }
+
+    private func combine(_ panels: Range<Int>, _ tileStride: Int, _ worker: Int) {
         let column = panels.lowerBound * Int(FORETOKEN_PANEL_ROWS)
-        let width = min(panels.upperBound * Int(FORETOKEN_PANEL_ROWS), Int(down[0].matrix.pointee.rows)) - column
+        let count = min(panels.upperBound * Int(FORETOKEN_PANEL_ROWS), width) - column
         for row in 0..<rowCount {
-            (mixed.base! + row * mixed.stride + column).update(repeating: 0, count: width)
+            (mixed.base! + row * mixed.stride + column).update(repeating: 0, count: count)
         }
         let wide = scratch.wide(worker)
         let product = PanelProduct(kernels: kernels, scratch: wide)
@@ -111,22 +143,30 @@ struct ExpertOutputPhase: Phase {
         let tile = foretoken_rows(base: wide.gathered - column, stride: tileStride, index: nil)
         for i in 0..<activeCount {
             let begin = Int(firstSlot[i])
-            let count = Int(firstSlot[i + 1]) - begin
-            let input = foretoken_rows(base: slots.base! + begin * slots.stride, stride: slots.stride, index: nil)
-            let job = ProductJob(down[Int(active[i])], input: input, output: tile, rowCount: count)
-            product.run(job, panels: panels)
-            for slot in 0..<count {
+            let slotCount = Int(firstSlot[i + 1]) - begin
+            var outputs = tile
+            if let made {
+                outputs = made.slots
+                outputs.base! += begin * outputs.stride
+            } else {
+                let input = foretoken_rows(base: slots.base! + begin * slots.stride, stride: slots.stride, index: nil)
+                let job = ProductJob(copies[i].down, input: input, output: tile, rowCount: slotCount)
+                product.run(job, panels: panels)
+            }
+            for slot in 0..<slotCount {
                 let row = Int(slotRow[begin + slot])
                 kernels.pointee.add_scaled(
-                    slotWeight[begin + slot], tile.base! + slot * tile.stride + column,
-                    mixed.base! + row * mixed.stride + column, Int32(width))
+                    slotWeight[begin + slot], outputs.base! + slot * outputs.stride + column,
+                    mixed.base! + row * mixed.stride + column, Int32(count))
             }
         }
-        if let shared { product.run(shared, panels: panels) }
+        if made == nil, let shared { product.run(shared, panels: panels) }
         for row in 0..<rowCount {
-            kernels.pointee.add(
-                mixed.base! + row * mixed.stride + column, residual.base! + row * residual.stride + column,
-                Int32(width))
+            let sum = mixed.base! + row * mixed.stride + column
+            if let shared = made?.shared {
+                kernels.pointee.add(shared.base! + row * shared.stride + column, sum, Int32(count))
+            }
+            kernels.pointee.add(sum, residual.base! + row * residual.stride + column, Int32(count))
         }
     }
 }

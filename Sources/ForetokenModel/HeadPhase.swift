@@ -42,10 +42,11 @@ public struct Choice: Sendable, BitwiseCopyable {
     /// No token at all.
     static let none = Choice(token: -1, score: -.infinity, runnerUp: -.infinity)
 
-    /// The better of both, this one on ties.
+    /// The better of both, the lower id on ties.
     func merged(with other: Choice) -> Choice {
         guard other.token >= 0 else { return self }
-        let isBetter = token < 0 || other.score > score || (score.isNaN && !other.score.isNaN)
+        let isTie = other.score == score && other.token < token
+        let isBetter = token < 0 || other.score > score || isTie || (score.isNaN && !other.score.isNaN)
         let (best, loser) = isBetter ? (other, self) : (self, other)
         var result = best
         if loser.score > result.runnerUp { result.runnerUp = loser.score }
@@ -60,15 +61,18 @@ extension Choice {
     }
 }
 
-/// Output-head logits of a few rows, and the drawing from them while they are still in the worker's cache. Panels are
-/// divided over the workers.
+/// Output-head logits of a few rows, and the drawing from them while they are still in the worker's cache. Each group
+/// makes the panels on its node, divided over its workers.
 struct HeadPhase: Phase {
+    /// Whose logits are made.
+    enum Head {
+        case exact(ProductJob)
+        /// The draft head, from one quantised row.
+        case draft(CutDraftHead, codes: UnsafePointer<Int8>, scales: UnsafePointer<Float>)
+    }
+
     let kernels: KernelTable
-    /// The exact head; nil for the draft head.
-    let head: ProductJob?
-    let draftHead: DraftHead
-    let codes: UnsafePointer<Int8>?
-    let codeScales: UnsafePointer<Float>?
+    let head: Head
     let logits: foretoken_rows
     let rowCount: Int
     let rule: DrawRule
@@ -79,25 +83,42 @@ struct HeadPhase: Phase {
     let scratch: WorkerScratch
 
     static var entry: WorkerPool.Entry {
-        { $0.phase(HeadPhase.self).work(worker: Int($1), workers: Int($2)) }
+        { context, worker, _ in context.phase(HeadPhase.self).work(worker: Int(worker)) }
     }
 
-    private func work(worker: Int, workers: Int) {
-        let lanes = Int(FORETOKEN_PANEL_ROWS)
-        let all = head?.matrix.pointee.panelCount ?? draftHead.panelCount
-        let panels = all * worker / workers..<all * (worker + 1) / workers
-        if let head {
-            PanelProduct(kernels: kernels, scratch: scratch.wide(worker)).run(head, panels: panels)
-        } else {
-            var draftHead = draftHead
-            kernels.pointee.draft_logits(
-                &draftHead, Int32(panels.lowerBound), Int32(panels.count), codes, codeScales, logits.base)
+    private func work(worker: Int) {
+        let mine = candidates + worker * Workspace.narrowRows
+        mine.update(repeating: .none, count: rowCount)
+        let seat = scratch.seats[worker]
+        switch head {
+        case .exact(let job):
+            let linear = job.linear
+            let product = PanelProduct(kernels: kernels, scratch: scratch.wide(worker))
+            for i in 0..<linear.partCount where seat.serves(Int(linear.parts[i].group)) {
+                let share = seat.share(of: linear.parts[i].matrix.panelCount)
+                let first = Int(linear.parts[i].firstPanel)
+                let panels = first + share.lowerBound..<first + share.upperBound
+                product.run(job, panels: panels)
+                draw(panels, into: mine)
+            }
+        case .draft(let cut, let codes, let scales):
+            for i in 0..<cut.partCount where seat.serves(Int(cut.parts[i].group)) {
+                var part = cut.parts[i].head
+                let share = seat.share(of: part.panelCount)
+                let first = Int(cut.parts[i].firstPanel)
+                kernels.pointee.draft_logits(
+                    &part, Int32(share.lowerBound), Int32(share.count), codes, scales,
+                    logits.base! + first * Int(FORETOKEN_PANEL_ROWS))
+                draw(first + share.lowerBound..<first + share.upperBound, into: mine)
+            }
         }
+    }
+
+    private func draw(_ panels: Range<Int>, into candidates: UnsafeMutablePointer<Choice>) {
+        let lanes = Int(FORETOKEN_PANEL_ROWS)
         let first = min(panels.lowerBound * lanes, rule.limit)
         let count = min(panels.upperBound * lanes, rule.limit) - first
-        for row in 0..<rowCount {
-            candidates[worker * Workspace.narrowRows + row] = draw(row, first, count)
-        }
+        for row in 0..<rowCount { candidates[row] = candidates[row].merged(with: draw(row, first, count)) }
     }
 
     private func draw(_ row: Int, _ first: Int, _ count: Int) -> Choice {
@@ -134,22 +155,21 @@ final class HeadRunner {
     /// Logits of `count` rows from the exact head, and a candidate for each.
     func run(_ head: Linear, input: foretoken_rows, count: Int, rule: DrawRule, position: Int) {
         let job = ProductJob(head, input: input, output: logitRows.rows, rowCount: count)
-        start(job, DraftHead(), rows: count, rule, position)
+        start(.exact(job), rows: count, rule, position)
     }
 
     /// Logits of one row from the draft head, and a candidate.
-    func run(_ head: DraftHead, input: UnsafePointer<Float>, rule: DrawRule, position: Int) {
-        decoder.kernels.pointee.quantise_row(input, head.columns, codes.pointer, codeScales.pointer)
-        start(nil, head, rows: 1, rule, position)
+    func run(_ head: CutDraftHead, input: UnsafePointer<Float>, rule: DrawRule, position: Int) {
+        decoder.kernels.pointee.quantise_row(input, Int32(head.columns), codes.pointer, codeScales.pointer)
+        let quantised = HeadPhase.Head.draft(
+            head, codes: UnsafePointer(codes.pointer), scales: UnsafePointer(codeScales.pointer))
+        start(quantised, rows: 1, rule, position)
     }
 
-    private func start(
-        _ job: ProductJob?, _ draftHead: DraftHead, rows: Int, _ rule: DrawRule, _ position: Int
-    ) {
+    private func start(_ head: HeadPhase.Head, rows: Int, _ rule: DrawRule, _ position: Int) {
         decoder.pool.run(
             HeadPhase(
-                kernels: decoder.kernels, head: job, draftHead: draftHead, codes: UnsafePointer(codes.pointer),
-                codeScales: UnsafePointer(codeScales.pointer), logits: logitRows.rows, rowCount: rows, rule: rule,
+                kernels: decoder.kernels, head: head, logits: logitRows.rows, rowCount: rows, rule: rule,
                 position: position, candidates: candidates.pointer, scratch: decoder.space.scratch))
     }
 

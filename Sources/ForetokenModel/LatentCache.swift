@@ -20,7 +20,8 @@ public enum CacheType: String, Sendable, CaseIterable {
 }
 
 /// What attention remembers of the context: per layer and position one latent and one rotated key, nothing per head.
-/// Entries lie in the interleaved groups that the attention kernels read.
+/// Entries lie in the interleaved groups that the attention kernels read. Every head reads every entry, so that no node is
+/// nearer to the cache than another.
 final class LatentCache {
     let capacity: Int
     let type: CacheType
@@ -42,14 +43,14 @@ final class LatentCache {
     }
 
     /// - Throws: `MemoryArenaError` when the memory cannot be had.
-    init(layers: Int, capacity: Int, rank: Int, rope: Int, type: CacheType) throws {
+    init(layers: Int, capacity: Int, rank: Int, rope: Int, type: CacheType, home: MemoryHome) throws {
         self.capacity = capacity
         self.type = type
         self.rank = rank
         self.rope = rope
         layerBytes = Self.layerBytes(capacity: capacity, width: rank + rope, type: type)
         byteCount = Self.byteCount(layers: layers, capacity: capacity, width: rank + rope, type: type)
-        arena = try MemoryArena(byteCount: byteCount)
+        arena = try MemoryArena(byteCount: byteCount, home: home)
         base = arena.allocate(byteCount: byteCount)
     }
 

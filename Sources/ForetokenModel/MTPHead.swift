@@ -32,7 +32,7 @@ public final class MTPHead {
         modules = try weights.modules.prefix(Self.maximumDrafts).enumerated().map {
             try MTPModule(
                 $0.element, index: $0.offset, decoder: decoder, capacity: capacity + Self.maximumDrafts,
-                cacheType: cacheType)
+                cacheType: cacheType, home: weights.nodes.sharedHome)
         }
         output = try FloatBuffer(rows: Workspace.chunkRows, columns: configuration.hiddenSize)
         carry = try FloatBuffer(rows: 2 * Self.maximumDrafts, columns: configuration.hiddenSize)

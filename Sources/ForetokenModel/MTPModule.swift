@@ -1,4 +1,5 @@
 import CForetokenKernels
+import ForetokenHardware
 import ForetokenWeights
 
 /// One MTP module with what it remembers. Row i of module j joins the embedding of token i + 1 + j with the hidden
@@ -17,14 +18,16 @@ final class MTPModule {
     private let cache: LatentCache
     private let decoder: Decoder
 
-    init(_ weights: MTPWeights, index: Int, decoder: Decoder, capacity: Int, cacheType: CacheType) throws {
+    init(
+        _ weights: MTPWeights, index: Int, decoder: Decoder, capacity: Int, cacheType: CacheType, home: MemoryHome
+    ) throws {
         let configuration = decoder.configuration
         self.weights = weights
         self.index = index
         self.decoder = decoder
         cache = try LatentCache(
             layers: 1, capacity: capacity, rank: configuration.latentRank, rope: configuration.ropeDimension,
-            type: cacheType)
+            type: cacheType, home: home)
         waitingCapacity = Workspace.chunkRows + 2 * Workspace.narrowRows
         waiting = try FloatBuffer(rows: waitingCapacity, columns: configuration.hiddenSize)
     }
@@ -116,7 +119,7 @@ final class MTPModule {
         let kernels = decoder.kernels
         for i in 0..<count {
             let joined = space.joined[row: i]
-            kernels.pointee.decode_row(weights.embedding.matrix, tokens[i], joined)
+            weights.embedding.decodeRow(tokens[i], into: joined, kernels)
             kernels.pointee.rms_norm(
                 joined, weights.embeddingNorm.values, joined, Int32(width), configuration.normEpsilon)
             kernels.pointee.rms_norm(

@@ -55,7 +55,8 @@ public final class Model {
         self.weights = weights
         self.pool = pool
         self.instructionSet = String(cString: kernels.pointee.name)
-        decoder = try Decoder(configuration: weights.configuration, kernels: kernels, pool: pool)
+        decoder = try Decoder(
+            configuration: weights.configuration, kernels: kernels, pool: pool, nodes: weights.nodes)
     }
 
     /// Bytes of caches and scratch for a context, weights not counted.

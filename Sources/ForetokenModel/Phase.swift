@@ -1,5 +1,6 @@
 import CForetokenKernels
 import ForetokenHardware
+import ForetokenWeights
 
 /// Work that all threads do together: plain data, copied to nobody, read by every worker through one pointer. Swift
 /// closures would cost an allocation and shared reference counts in the token loop.
@@ -23,6 +24,17 @@ extension UnsafeMutableRawPointer? {
 }
 
 typealias KernelTable = UnsafePointer<foretoken_kernels>
+
+extension Linear {
+    /// FP32 values of row `row`: out[columns].
+    func decodeRow(_ row: Int32, into out: UnsafeMutablePointer<Float>, _ kernels: KernelTable) {
+        let panel = row / FORETOKEN_PANEL_ROWS
+        for i in 0..<partCount where panel < parts[i].endPanel {
+            kernels.pointee.decode_row(matrix(i), row - parts[i].firstPanel * FORETOKEN_PANEL_ROWS, out)
+            return
+        }
+    }
+}
 
 /// Row-major FP32 memory, rows padded to whole cache lines.
 final class FloatBuffer {

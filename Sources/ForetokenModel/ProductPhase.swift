@@ -5,15 +5,16 @@ import ForetokenWeights
 /// One matrix product of a phase: y = W x (or +=), or y = silu(W x) ⊙ (U x) with a second matrix. It fits a cache line:
 /// every job crosses from the conductor's core to each worker's.
 struct ProductJob: BitwiseCopyable {
-    let matrix: UnsafePointer<PackedMatrix>
-    /// The matrix U of a gated product.
-    let up: UnsafePointer<PackedMatrix>?
+    private let parts: UnsafePointer<MatrixPart>
+    /// Parts of the matrix U of a gated product, cut like W.
+    private let upParts: UnsafePointer<MatrixPart>?
     private let inputBase: UnsafeMutablePointer<Float>
     private let inputIndex: UnsafePointer<Int32>?
     private let outputBase: UnsafeMutablePointer<Float>
     private let inputStride: Int32
     private let outputStride: Int32
     let rowCount: Int32
+    private let partCount: Int16
     let adds: Bool
 
     init(_ linear: Linear, input: foretoken_rows, output: foretoken_rows, rowCount: Int, adds: Bool = false) {
@@ -28,8 +29,9 @@ struct ProductJob: BitwiseCopyable {
         _ linear: Linear, _ up: Linear?, _ input: foretoken_rows, _ output: foretoken_rows, _ rowCount: Int,
         _ adds: Bool
     ) {
-        matrix = linear.matrix
-        self.up = up?.matrix
+        parts = linear.parts
+        partCount = Int16(linear.partCount)
+        upParts = up?.parts
         inputBase = input.base
         inputIndex = input.index
         inputStride = Int32(input.stride)
@@ -39,6 +41,8 @@ struct ProductJob: BitwiseCopyable {
         self.adds = adds
     }
 
+    var linear: Linear { Linear(parts: parts, partCount: Int(partCount)) }
+    var up: Linear? { upParts.map { Linear(parts: $0, partCount: Int(partCount)) } }
     var input: foretoken_rows { foretoken_rows(base: inputBase, stride: Int(inputStride), index: inputIndex) }
     var output: foretoken_rows { foretoken_rows(base: outputBase, stride: Int(outputStride), index: nil) }
 
@@ -46,17 +50,35 @@ struct ProductJob: BitwiseCopyable {
     /// the row count alone.
     var isWide: Bool { rowCount > FORETOKEN_MAX_ROWS }
 
-    /// Panels that are never divided between workers. A wide product is cut at fixed rows, since OpenBLAS gives other
-    /// bits for another cut.
-    var panelsPerUnit: Int { isWide ? WideScratch.panels : 1 }
+    /// Panels that are never divided between workers. A wide product is cut at fixed rows of the whole matrix, since
+    /// OpenBLAS gives other bits for another cut.
+    private var panelsPerUnit: Int { isWide ? WideScratch.panels : 1 }
 
-    var unitCount: Int { (matrix.pointee.panelCount + panelsPerUnit - 1) / panelsPerUnit }
+    /// Relative time of one unit of a part: decoding its weights, then one multiply-add a row.
+    private func unitCost(_ part: MatrixPart) -> Int {
+        let columns = Int(part.matrix.columns)
+        let decode = columns + part.matrix.panelBytes / Int(FORETOKEN_PANEL_ROWS)
+        let cost = panelsPerUnit * (decode + columns * Int(rowCount)) * (upParts == nil ? 1 : 2)
+        return max(1, cost * Int(part.slowness) / 16)
+    }
 
-    /// Relative time of one unit: decoding its weights, then one multiply-add a row.
-    var unitCost: Int {
-        let columns = Int(matrix.pointee.columns)
-        let decode = columns + matrix.pointee.panelBytes / Int(FORETOKEN_PANEL_ROWS)
-        return max(1, panelsPerUnit * (decode + columns * Int(rowCount)) * (up == nil ? 1 : 2))
+    /// Calls `body` with the units of each part that the seat's group reads, and the cost of one. A unit belongs to the
+    /// part in which it begins.
+    @inline(__always)
+    func forEachUnits(of seat: WorkerSeat, _ body: (_ units: Range<Int>, _ cost: Int) -> Void) {
+        let size = panelsPerUnit
+        for i in 0..<Int(partCount) where seat.serves(Int(parts[i].group)) {
+            let first = (Int(parts[i].firstPanel) + size - 1) / size
+            let end = (parts[i].endPanel + size - 1) / size
+            if first < end { body(first..<end, unitCost(parts[i])) }
+        }
+    }
+
+    /// The panels of some units.
+    @inline(__always)
+    func panels(of units: Range<Int>) -> Range<Int> {
+        let size = panelsPerUnit
+        return units.lowerBound * size..<min(units.upperBound * size, linear.panelCount)
     }
 }
 
@@ -90,7 +112,8 @@ struct WideScratch {
     }
 }
 
-/// Any number of products whose outputs do not overlap, split over the workers by cost.
+/// Any number of products whose outputs do not overlap. Each group of workers makes the panels that lie on its node, split
+/// over its workers by cost.
 struct ProductPhase: Phase {
     let kernels: KernelTable
     let jobs: UnsafePointer<ProductJob>
@@ -98,28 +121,28 @@ struct ProductPhase: Phase {
     let scratch: WorkerScratch
 
     static var entry: WorkerPool.Entry {
-        { $0.phase(ProductPhase.self).work(worker: Int($1), workers: Int($2)) }
+        { context, worker, _ in context.phase(ProductPhase.self).work(worker: Int(worker)) }
     }
 
-    private func work(worker: Int, workers: Int) {
+    private func work(worker: Int) {
+        let seat = scratch.seats[worker]
         var total = 0
-        for i in 0..<jobCount { total += jobs[i].unitCount * jobs[i].unitCost }
-        let begin = total * worker / workers
-        let end = total * (worker + 1) / workers
+        for i in 0..<jobCount { jobs[i].forEachUnits(of: seat) { total += $0.count * $1 } }
+        let share = seat.share(of: total)
+        let product = PanelProduct(kernels: kernels, scratch: scratch.wide(worker))
         var passed = 0
-        for i in 0..<jobCount where passed < end {
+        for i in 0..<jobCount where passed < share.upperBound {
             let job = jobs + i
-            let cost = job.pointee.unitCost
-            let units = job.pointee.unitCount
-            // A unit belongs to the worker in whose share it starts.
-            let first = min(units, (max(0, begin - passed) + cost - 1) / cost)
-            let last = min(units, (max(0, end - passed) + cost - 1) / cost)
-            if first < last {
-                let perUnit = job.pointee.panelsPerUnit
-                let panels = first * perUnit..<min(last * perUnit, job.pointee.matrix.pointee.panelCount)
-                PanelProduct(kernels: kernels, scratch: scratch.wide(worker)).run(job.pointee, panels: panels)
+            job.pointee.forEachUnits(of: seat) { units, cost in
+                // A unit belongs to the worker in whose share it starts.
+                let first = min(units.count, (max(0, share.lowerBound - passed) + cost - 1) / cost)
+                let last = min(units.count, (max(0, share.upperBound - passed) + cost - 1) / cost)
+                if first < last {
+                    let mine = units.lowerBound + first..<units.lowerBound + last
+                    product.run(job.pointee, panels: job.pointee.panels(of: mine))
+                }
+                passed += units.count * cost
             }
-            passed += units * cost
         }
     }
 }
@@ -139,22 +162,30 @@ struct PanelProduct {
     }
 
     private func narrow(_ job: ProductJob, panels: Range<Int>) {
-        let first = Int32(panels.lowerBound)
-        let count = Int32(panels.count)
-        if let up = job.up {
-            kernels.pointee.gated_product(job.matrix, up, first, count, job.input, job.rowCount, job.output)
-        } else {
-            kernels.pointee.product(job.matrix, first, count, job.input, job.rowCount, job.output, job.adds)
+        let (linear, up) = (job.linear, job.up)
+        linear.forEachPart(of: panels) { i, range in
+            let firstPanel = Int(linear.parts[i].firstPanel)
+            let first = Int32(range.lowerBound - firstPanel)
+            var output = job.output
+            output.base! += firstPanel * Int(FORETOKEN_PANEL_ROWS)
+            if let up {
+                kernels.pointee.gated_product(
+                    linear.matrix(i), up.matrix(i), first, Int32(range.count), job.input, job.rowCount, output)
+            } else {
+                kernels.pointee.product(
+                    linear.matrix(i), first, Int32(range.count), job.input, job.rowCount, output, job.adds)
+            }
         }
     }
 
     private func wide(_ job: ProductJob, panels: Range<Int>) {
         let outputs = job.output
+        let rows = job.linear.rows
         for first in stride(from: panels.lowerBound, to: panels.upperBound, by: WideScratch.panels) {
             let column = first * Int(FORETOKEN_PANEL_ROWS)
-            let width = min(WideScratch.unitRows, Int(job.matrix.pointee.rows) - column)
+            let width = min(WideScratch.unitRows, rows - column)
             let output = outputs.base! + column
-            multiply(job.matrix, first, width, job, into: output, outputs.stride, job.adds)
+            multiply(job.linear, first, width, job, into: output, outputs.stride, job.adds)
             guard let up = job.up else { continue }
             let unitRows = WideScratch.unitRows
             multiply(up, first, width, job, into: scratch.product, unitRows, false)
@@ -166,17 +197,22 @@ struct PanelProduct {
     }
 
     private func multiply(
-        _ matrix: UnsafePointer<PackedMatrix>, _ firstPanel: Int, _ width: Int, _ job: ProductJob,
+        _ linear: Linear, _ firstPanel: Int, _ width: Int, _ job: ProductJob,
         into output: UnsafeMutablePointer<Float>, _ outputStride: Int, _ adds: Bool
     ) {
-        let columns = Int(matrix.pointee.columns)
+        let columns = linear.columns
         let rowCount = Int(job.rowCount)
-        let panels = min(WideScratch.panels, matrix.pointee.panelCount - firstPanel)
-        let decodedStride = panels * Int(FORETOKEN_PANEL_ROWS)
+        let lanes = Int(FORETOKEN_PANEL_ROWS)
+        let panels = firstPanel..<firstPanel + (width + lanes - 1) / lanes
+        let decodedStride = panels.count * lanes
         for start in stride(from: 0, to: columns, by: scratch.columns) {
             let count = min(scratch.columns, columns - start)
-            kernels.pointee.decode_panels(
-                matrix, Int32(firstPanel), Int32(panels), Int32(start), Int32(count), scratch.decoded)
+            linear.forEachPart(of: panels) { i, range in
+                kernels.pointee.decode_panels(
+                    linear.matrix(i), Int32(range.lowerBound) - linear.parts[i].firstPanel, Int32(range.count),
+                    Int32(start), Int32(count), scratch.decoded + (range.lowerBound - firstPanel) * lanes,
+                    decodedStride)
+            }
             var input = job.input.base! + start
             var inputStride = job.input.stride
             if let index = job.input.index {

@@ -118,7 +118,12 @@ struct RoutePhase: RowPhase {
         var (input, output) = (product.input, product.output)
         input.base! += rows.lowerBound * input.stride
         output.base! += rows.lowerBound * output.stride
-        kernels.pointee.product(
-            product.matrix, 0, Int32(product.matrix.pointee.panelCount), input, Int32(rows.count), output, false)
+        let linear = product.linear
+        for i in 0..<linear.partCount {
+            var part = output
+            part.base! += Int(linear.parts[i].firstPanel) * Int(FORETOKEN_PANEL_ROWS)
+            kernels.pointee.product(
+                linear.matrix(i), 0, Int32(linear.matrix(i).pointee.panelCount), input, Int32(rows.count), part, false)
+        }
     }
 }

@@ -16,7 +16,8 @@ extension Model {
     package var expertBytes: [Int] {
         weights.layers.map { layer in
             guard case .moe(let moe) = layer.feedForward else { return 0 }
-            return Self.bytes(moe.gate[0]) + Self.bytes(moe.up[0]) + Self.bytes(moe.down[0])
+            let expert = moe.experts[0].copies[0]
+            return Self.bytes(expert.gate) + Self.bytes(expert.up) + Self.bytes(expert.down)
         }
     }
 
@@ -37,12 +38,12 @@ extension Model {
         var elements =
             [attention.queryDown, attention.queryUp, attention.latentDown, attention.output]
             .reduce(0.0) { $0 + ($1.map(Self.elements) ?? 0) }
-        elements += Double(attention.keyUp.count) * Self.elements(attention.keyUp[0])
-        elements += Double(attention.valueUp.count) * Self.elements(attention.valueUp[0])
+        elements += Self.elements(attention.keyUp) + Self.elements(attention.valueUp)
         switch layer.feedForward {
         case .dense(let mlp): elements += Self.elements(mlp)
         case .moe(let moe):
-            let expert = Self.elements(moe.gate[0]) + Self.elements(moe.up[0]) + Self.elements(moe.down[0])
+            let copy = moe.experts[0].copies[0]
+            let expert = Self.elements(copy.gate) + Self.elements(copy.up) + Self.elements(copy.down)
             elements += Self.elements(moe.router) + Double(configuration.expertsPerToken) * expert
             elements += moe.shared.map(Self.elements) ?? 0
         }
@@ -60,14 +61,19 @@ extension Model {
         }
     }
 
-    private static func bytes(_ linear: Linear) -> Int { linear.matrix.pointee.byteCount }
+    private static func bytes(_ linear: Linear) -> Int { linear.byteCount }
 
-    private static func bytes(_ table: MatrixTable) -> Int { table.count == 0 ? 0 : table.count * bytes(table[0]) }
+    private static func bytes(_ table: MatrixTable) -> Int {
+        table.count == 0 ? 0 : table.count * table.matrices.pointee.byteCount
+    }
 
     private static func bytes(_ mlp: MLPWeights) -> Int { bytes(mlp.gate) + bytes(mlp.up) + bytes(mlp.down) }
 
-    private static func elements(_ linear: Linear) -> Double {
-        Double(linear.matrix.pointee.rows) * Double(linear.matrix.pointee.columns)
+    private static func elements(_ linear: Linear) -> Double { Double(linear.rows) * Double(linear.columns) }
+
+    private static func elements(_ table: MatrixTable) -> Double {
+        guard table.count > 0 else { return 0 }
+        return Double(table.count) * Double(table.matrices.pointee.rows) * Double(table.matrices.pointee.columns)
     }
 
     private static func elements(_ mlp: MLPWeights) -> Double {

@@ -31,7 +31,7 @@ public final class Verifier {
         self.decoder = decoder
         cache = try LatentCache(
             layers: configuration.layerCount, capacity: capacity, rank: configuration.latentRank,
-            rope: configuration.ropeDimension, type: cacheType)
+            rope: configuration.ropeDimension, type: cacheType, home: weights.nodes.sharedHome)
         hiddenRows = try FloatBuffer(rows: Workspace.chunkRows, columns: configuration.hiddenSize)
         head = try HeadRunner(decoder: decoder)
     }
@@ -42,7 +42,7 @@ public final class Verifier {
         precondition(count > 0 && count <= Self.chunkRows && position + count <= capacity, "step outside the cache")
         let residual = decoder.space.residual
         for row in 0..<count {
-            decoder.kernels.pointee.decode_row(weights.embedding.matrix, tokens[row], residual[row: row])
+            weights.embedding.decodeRow(tokens[row], into: residual[row: row], decoder.kernels)
         }
         decoder.begin(rows: count, position: position)
         decoder.observation = observer.map { Observation($0, position: position) }

@@ -1,26 +1,28 @@
 import CForetokenKernels
+import ForetokenHardware
 import ForetokenWeights
 import Glibc
 
-/// Memory that each worker has for itself. One region serves everything, since no two uses overlap in
-/// time.
+/// Memory that each worker has for itself, on its own node, and its place among the workers. One region serves
+/// everything, since no two uses overlap in time.
 struct WorkerScratch {
-    let base: UnsafeMutablePointer<Float>
-    /// Floats of one worker.
-    let stride: Int
+    /// By worker.
+    let seats: UnsafePointer<WorkerSeat>
+    /// By worker: its memory.
+    let bases: UnsafePointer<UnsafeMutablePointer<Float>>
     /// Most rows of one wide product.
     let rows: Int
     /// Columns of one wide product's decoded block.
     let columns: Int
 
     @inline(__always)
-    func wide(_ worker: Int) -> WideScratch { WideScratch(base + worker * stride, rows: rows, columns: columns) }
+    func wide(_ worker: Int) -> WideScratch { WideScratch(bases[worker], rows: rows, columns: columns) }
 
     @inline(__always)
-    func attention(_ worker: Int) -> UnsafeMutablePointer<Float> { base + worker * stride }
+    func attention(_ worker: Int) -> UnsafeMutablePointer<Float> { bases[worker] }
 
     @inline(__always)
-    func router(_ worker: Int) -> UnsafeMutablePointer<Float> { base + worker * stride }
+    func router(_ worker: Int) -> UnsafeMutablePointer<Float> { bases[worker] }
 
     /// Columns of a wide product's decoded block: the widest input of any matrix, up to a fixed cut.
     static func columns(_ c: ModelConfiguration) -> Int {
@@ -38,6 +40,31 @@ struct WorkerScratch {
         let prompt = PromptAttentionScratch.floatCount(configuration, rows: rows)
         let wide = WideScratch.floatCount(rows: rows, columns: columns(configuration))
         return max(wide, absorbed, prompt, 2 * configuration.routedExpertCount)
+    }
+}
+
+/// The workers' scratch memory, each group's on its node.
+final class WorkerMemory {
+    /// By worker.
+    let bases: UnsafePointer<UnsafeMutablePointer<Float>>
+    private let arenas: [MemoryArena]
+    private let table: ScratchBuffer<UnsafeMutablePointer<Float>>
+
+    /// - Parameter floats: of one worker.
+    init(floats: Int, pool: WorkerPool, nodes: NodeLayout) throws {
+        let bytes = MemoryArena.footprint(byteCount: floats * MemoryLayout<Float>.stride)
+        table = try ScratchBuffer(count: pool.workerCount)
+        var next = table.pointer
+        arenas = try pool.groupSizes.enumerated().map { group, workers in
+            let node = nodes.groups[group % nodes.groups.count]
+            let arena = try nodes.arena(byteCount: workers * bytes, node: node)
+            for _ in 0..<workers {
+                next.initialize(to: arena.allocate(byteCount: bytes).assumingMemoryBound(to: Float.self))
+                next += 1
+            }
+            return arena
+        }
+        bases = UnsafePointer(table.pointer)
     }
 }
 

@@ -18,9 +18,14 @@ final class Workspace {
     let experts: ExpertAssignment
     let jobs: ScratchBuffer<ProductJob>
     let scratch: WorkerScratch
-    private let workerMemory: FloatBuffer
+    /// [slot][hidden] and [row][hidden] of a window: down projections that are made before they are summed.
+    let outputs, sharedOutput: FloatBuffer
+    /// Heads, and panels of output columns, by group.
+    let headCut, columnCut: CutTable
+    private let workerMemory: WorkerMemory
+    private let cuts: ScratchBuffer<Int32>
 
-    init(_ c: ModelConfiguration, workers: Int) throws {
+    init(_ c: ModelConfiguration, pool: WorkerPool, nodes: NodeLayout) throws {
         let rows = Self.chunkRows
         let narrow = Self.narrowRows
         let latentWidth = c.latentRank + c.ropeDimension
@@ -42,9 +47,26 @@ final class Workspace {
         joined = try FloatBuffer(rows: rows, columns: 2 * c.hiddenSize)
         experts = try ExpertAssignment(rows: rows, experts: c.routedExpertCount, perRow: c.expertsPerToken)
         jobs = try ScratchBuffer(count: c.routedExpertCount + 4)
-        workerMemory = try FloatBuffer(rows: workers, columns: WorkerScratch.floatCount(c, rows: rows))
+        let mayBeWhole = nodes.isCut
+        outputs = try FloatBuffer(rows: mayBeWhole ? narrow * c.expertsPerToken : 0, columns: c.hiddenSize)
+        sharedOutput = try FloatBuffer(rows: mayBeWhole ? narrow : 0, columns: c.hiddenSize)
+        workerMemory = try WorkerMemory(
+            floats: WorkerScratch.floatCount(c, rows: rows), pool: pool, nodes: nodes)
         scratch = WorkerScratch(
-            base: workerMemory.base, stride: workerMemory.stride, rows: rows, columns: WorkerScratch.columns(c))
+            seats: pool.seats, bases: workerMemory.bases, rows: rows, columns: WorkerScratch.columns(c))
+        let panelRows = Int(FORETOKEN_PANEL_ROWS)
+        let heads = nodes.headCut(c.headCount, width: c.queryDimension)
+        let columns = nodes.denseCut((c.hiddenSize + panelRows - 1) / panelRows)
+        let groups = nodes.groups.count
+        cuts = try ScratchBuffer(count: 2 * (groups + 1))
+        for (i, cut) in [heads, columns].enumerated() {
+            for (group, range) in cut.enumerated() {
+                cuts.pointer[i * (groups + 1) + group] = Int32(range.lowerBound)
+                cuts.pointer[i * (groups + 1) + group + 1] = Int32(range.upperBound)
+            }
+        }
+        headCut = CutTable(bounds: UnsafePointer(cuts.pointer), groups: groups)
+        columnCut = CutTable(bounds: UnsafePointer(cuts.pointer + groups + 1), groups: groups)
     }
 
     /// Bytes that a workspace, a verifier and `modules` MTP modules will take besides caches, for the fit check before
@@ -55,7 +77,8 @@ final class Workspace {
             + c.expertsPerToken * c.expertIntermediateSize + (c.queryRank ?? 0)
             + max(c.intermediateSize, c.sharedExpertCount * c.expertIntermediateSize)
             + c.routedExpertCount + c.latentRank + 2 * c.ropeDimension
-        let perNarrowRow = c.headCount * (2 * c.latentRank + c.ropeDimension)
+        let perNarrowRow =
+            c.headCount * (2 * c.latentRank + c.ropeDimension) + (c.expertsPerToken + 1) * c.hiddenSize
         // Hidden rows of the verifier, outputs of the draft head, and what waits at each module.
         let hiddenRows = chunkRows * (2 + modules) + narrowRows * (1 + 2 * modules)
         // Logits, the softmax and the sampler's three tables, for verifier and draft head.

@@ -1,5 +1,6 @@
 import CForetokenKernels
 import ForetokenHardware
+import ForetokenPlacement
 
 /// Packed weights of one MLA block. Shapes as [outputs, inputs]; `heads` matrices per table.
 public struct AttentionWeights: Sendable {
@@ -39,12 +40,8 @@ public struct MoEWeights: Sendable {
     public let router: Linear
     /// e_score_correction_bias [experts]
     public let bias: FloatVector
-    /// Per routed expert, in ascending id.
-    public let gate: MatrixTable
-    /// Per routed expert, in ascending id.
-    public let up: MatrixTable
-    /// Per routed expert, in ascending id.
-    public let down: MatrixTable
+    /// The routed experts and their copies.
+    public let experts: ExpertTable
     /// nil when the model has no shared expert.
     public let shared: MLPWeights?
 }
@@ -84,7 +81,7 @@ public struct MTPWeights: Sendable {
     /// [vocabulary, hidden]: the main head unless the module's own copy differs.
     public let head: Linear
     /// INT8 copy of `head`. Drafts come from it; it cannot change the output.
-    public let draftHead: DraftHead
+    public let draftHead: CutDraftHead
 }
 
 /// FP32 values in the model's arena.
@@ -93,25 +90,8 @@ public struct FloatVector: @unchecked Sendable {
     public let values: UnsafePointer<Float>
 }
 
-/// A packed matrix in the model's arena, by address: parallel phases refer to it and copy nothing.
-public struct Linear: @unchecked Sendable {
-    /// The matrix; valid as long as the model's weights.
-    public let matrix: UnsafePointer<PackedMatrix>
-}
-
-/// Equally shaped matrices in the model's arena.
-public struct MatrixTable: @unchecked Sendable {
-    /// First matrix.
-    public let matrices: UnsafePointer<PackedMatrix>
-    /// Number of matrices.
-    public let count: Int
-
-    /// Matrix `i`, unchecked.
-    public subscript(i: Int) -> Linear { Linear(matrix: matrices + i) }
-}
-
-/// Every weight of a checkpoint, packed once into one arena for the kernels. Nothing writes to it after `init`, hence
-/// its promise to be safe to share.
+/// Every weight of a checkpoint, packed once for the kernels, cut and placed for the machine's nodes. While steps run
+/// nothing writes to it, hence its promise to be safe to share; experts may be moved between steps.
 public final class ModelWeights: @unchecked Sendable {
     /// The checkpoint's shape.
     public let configuration: ModelConfiguration
@@ -127,11 +107,15 @@ public final class ModelWeights: @unchecked Sendable {
     public let modules: [MTPWeights]
     /// How the large matrices are kept.
     public let format: ResidentFormat
+    /// The nodes and groups that matrices are cut for.
+    public let nodes: NodeLayout
     /// Bytes of packed weights in memory, derived copies included.
     public let byteCount: Int
     /// Bytes of copies made for drafting, which the checkpoint does not hold.
     public let derivedByteCount: Int
-    private let arena: MemoryArena
+    /// Where the experts lie, and what can move them.
+    public let experts: ExpertStore
+    private let fixed: [MemoryArena]
 
     /// Reads and packs all weights of a validated layout on all threads.
     ///
@@ -139,32 +123,39 @@ public final class ModelWeights: @unchecked Sendable {
     ///   - checkpoint: the files.
     ///   - layout: its tensors, names, shapes and types already checked.
     ///   - format: how the large matrices are kept in memory.
+    ///   - nodes: the nodes and groups to cut for; the pool's groups are those.
+    ///   - placement: where routed experts lie, validated; nil cuts them like everything else.
     ///   - reservedBytes: memory the caller will need besides the weights; counted in the fit check.
     ///   - progress: told the fraction done, on the calling thread.
     /// - Throws: `CheckpointError` for unreadable, non-finite or badly scaled weights; `HardwareError` before
     ///   anything is read when weights and `reservedBytes` do not fit.
     public init(
         checkpoint: Checkpoint, layout: WeightLayout, pool: WorkerPool, format: ResidentFormat = .stored,
-        reservedBytes: Int = 0,
+        nodes: NodeLayout = .single, placement: PlacementPlan? = nil, reservedBytes: Int = 0,
         progress: @escaping @Sendable (Double) -> Void = { _ in }
     ) throws {
         let configuration = checkpoint.configuration
         let shared = try SharedCopies(checkpoint, layout)
-        var measure = PackingPlan(format: format)
-        _ = PackedModel(layout, configuration, shared, &measure)
+        let places = ExpertPlaces(placement, nodes)
+        var measure = PackingPlan(format: format, nodes: nodes)
+        _ = PackedModel(layout, configuration, shared, places, &measure)
         try MemoryBudget.read().check(
             needed: measure.byteCount + reservedBytes, for: "the weights, caches and scratch of \(checkpoint.label)")
-        let arena = try MemoryArena(byteCount: measure.byteCount)
-        var plan = PackingPlan(format: format, base: arena.allocate(byteCount: measure.byteCount))
-        let model = PackedModel(layout, configuration, shared, &plan)
+        fixed = try nodes.nodes.indices.map { try nodes.arena(byteCount: measure.byteCounts.fixed[$0], node: $0) }
+        experts = try ExpertStore(nodes, byteCounts: measure.byteCounts.experts)
+        let bases = WeightRegions(fixed: fixed.map(\.base), experts: experts.bases)
+        var plan = PackingPlan(format: format, nodes: nodes, bases: bases)
+        let model = PackedModel(layout, configuration, shared, places, &plan)
         let storedBytes = Double(max(1, plan.storedByteCount))
-        try Packer(checkpoint: checkpoint, tasks: plan.tasks) { progress(min(1, Double($0) / storedBytes)) }
-            .run(on: pool)
+        try Packer(checkpoint: checkpoint, tasks: plan.tasks, groups: nodes.groups.count, pool: pool) {
+            progress(min(1, Double($0) / storedBytes))
+        }.run()
         DraftHeads.build(model.draftHeads, on: pool)
         progress(1)
-        self.arena = arena
+        experts.adopt(model.expertTables)
         self.configuration = configuration
         self.format = format
+        self.nodes = nodes
         embedding = model.embedding
         layers = model.layers
         finalNorm = model.finalNorm
@@ -175,101 +166,15 @@ public final class ModelWeights: @unchecked Sendable {
     }
 }
 
-/// The model's structure over a plan: which stored weight becomes which packed matrix.
-private struct PackedModel {
-    let embedding: Linear
-    let layers: [LayerWeights]
-    let finalNorm: FloatVector
-    let head: Linear
-    private(set) var modules: [MTPWeights] = []
-    /// One copy a distinct head.
-    private(set) var draftHeads: [DraftHeadSource] = []
-
-    init(
-        _ layout: WeightLayout, _ configuration: ModelConfiguration, _ shared: SharedCopies, _ plan: inout PackingPlan
-    ) {
-        embedding = plan.linear(layout.embedding, as: .stored)
-        layers = layout.layers.map { plan.layer($0, configuration) }
-        finalNorm = plan.norm(layout.finalNorm)
-        head = layout.head == layout.embedding ? embedding : plan.linear(layout.head, as: plan.format.forHeads)
-        for (source, copies) in zip(layout.mtp, shared.modules) {
-            let moduleHead = copies.head.map { plan.linear($0, as: plan.format.forHeads) } ?? head
-            modules.append(
-                MTPWeights(
-                    embeddingNorm: plan.norm(source.embeddingNorm), hiddenNorm: plan.norm(source.hiddenNorm),
-                    projection: plan.linear(source.projection, as: plan.format.forHeads),
-                    block: plan.layer(source.block, configuration),
-                    headNorm: plan.norm(source.headNorm),
-                    embedding: copies.embedding.map { plan.linear($0, as: .stored) } ?? embedding, head: moduleHead,
-                    draftHead: draftHead(of: moduleHead, configuration, &plan)))
-        }
+extension NodeLayout {
+    /// Where memory lies that workers of all groups read alike.
+    package var sharedHome: MemoryHome {
+        let ids = groups.compactMap { nodes[$0].id }
+        return ids.count > 1 ? .interleaved(ids) : ids.first.map { .node($0) } ?? .anywhere
     }
 
-    private mutating func draftHead(
-        of head: Linear, _ configuration: ModelConfiguration, _ plan: inout PackingPlan
-    ) -> DraftHead {
-        if let known = draftHeads.first(where: { $0.head.matrix == head.matrix }) { return known.draftHead }
-        let copy = plan.draftHead(rows: configuration.vocabularySize, columns: configuration.hiddenSize)
-        draftHeads.append(DraftHeadSource(head: head, draftHead: copy))
-        return copy
-    }
-}
-
-extension PackingPlan {
-    fileprivate mutating func norm(_ tensor: TensorInfo) -> FloatVector { FloatVector(values: vector(tensor)) }
-
-    fileprivate mutating func linear(_ source: LinearSource) -> Linear { linear(source, as: format) }
-
-    fileprivate mutating func linear(_ source: LinearSource, as format: ResidentFormat) -> Linear {
-        Linear(matrix: table([matrix(source, as: format)]))
-    }
-
-    fileprivate mutating func mlp(_ source: MLPSource) -> MLPWeights {
-        MLPWeights(gate: linear(source.gate), up: linear(source.up), down: linear(source.down))
-    }
-
-    fileprivate mutating func tables(_ matrices: [PackedMatrix]) -> MatrixTable {
-        MatrixTable(matrices: table(matrices), count: matrices.count)
-    }
-
-    fileprivate mutating func layer(_ source: LayerSource, _ configuration: ModelConfiguration) -> LayerWeights {
-        LayerWeights(
-            attention: attention(source.attention, configuration),
-            feedForwardNorm: norm(source.feedForwardNorm), feedForward: feedForward(source.feedForward))
-    }
-
-    private mutating func attention(
-        _ source: AttentionSource, _ configuration: ModelConfiguration
-    ) -> AttentionWeights {
-        let nope = configuration.nopeDimension
-        let perHead = nope + configuration.valueDimension
-        var keyUp: [PackedMatrix] = []
-        var valueUp: [PackedMatrix] = []
-        for head in 0..<configuration.headCount {
-            let start = head * perHead
-            keyUp.append(transposed(source.latentUp, rows: start..<start + nope))
-            valueUp.append(matrix(source.latentUp, rows: start + nope..<start + perHead))
-        }
-        return AttentionWeights(
-            inputNorm: norm(source.inputNorm), queryDown: source.queryDown.map { linear($0) },
-            queryNorm: source.queryNorm.map { norm($0) }, queryUp: linear(source.query),
-            latentDown: linear(source.latentDown), latentNorm: norm(source.latentNorm),
-            keyUp: tables(keyUp), valueUp: tables(valueUp), output: linear(source.output))
-    }
-
-    private mutating func feedForward(_ source: FeedForwardSource) -> FeedForwardWeights {
-        switch source {
-        case .dense(let mlp):
-            return .dense(self.mlp(mlp))
-        case .moe(let router, let bias, let experts, let shared):
-            let gates = experts.map { matrix($0.gate, as: format) }
-            let ups = experts.map { matrix($0.up, as: format) }
-            let downs = experts.map { matrix($0.down, as: format) }
-            return .moe(
-                MoEWeights(
-                    router: linear(router, as: .stored), bias: norm(bias),
-                    gate: tables(gates), up: tables(ups), down: tables(downs),
-                    shared: shared.map { mlp($0) }))
-        }
+    /// Memory on a node; a minimal arena where nothing is to lie there.
+    package func arena(byteCount: Int, node: Int) throws -> MemoryArena {
+        try MemoryArena(byteCount: max(64, byteCount), home: nodes[node].id.map { .node($0) } ?? .anywhere)
     }
 }

@@ -5,12 +5,15 @@ public typealias PackedMatrix = foretoken_matrix
 
 extension PackedMatrix {
     /// Panels of 32 output rows.
+    @inlinable
     public var panelCount: Int { (Int(rows) + Int(FORETOKEN_PANEL_ROWS) - 1) / Int(FORETOKEN_PANEL_ROWS) }
 
     /// Bytes of one panel's weights, with an integer format's scales.
+    @inlinable
     public var panelBytes: Int { foretoken_panel_size(format, columns) }
 
     /// Bytes that one pass over the matrix reads, scales included.
+    @inlinable
     public var byteCount: Int { panelCount * (panelBytes + Int(groups) * Int(scale_lanes) * 4) }
 }
 

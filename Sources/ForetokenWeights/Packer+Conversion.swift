@@ -1,10 +1,12 @@
 import CForetokenKernels
 
 extension Packer {
-    /// Writes panels of a whole matrix in another format than the stored one, by way of the exact FP32 values of one panel
-    /// at a time: there is never a second copy of the weights. The panels' stored rows are in `scratch.weights`.
+    /// Writes panels of a matrix, whose row 0 is the stored row `firstRow`, in another format than the stored one, by way
+    /// of the exact FP32 values of one panel at a time: there is never a second copy of the weights. The panels' stored
+    /// rows are in `scratch.weights`.
     func convert(
-        _ source: LinearSource, into matrix: PackedMatrix, panels: Range<Int>, _ scratch: inout PackingScratch
+        _ source: LinearSource, into matrix: PackedMatrix, panels: Range<Int>, firstRow: Int,
+        _ scratch: inout PackingScratch
     ) throws {
         let lanes = Int(FORETOKEN_PANEL_ROWS)
         let columns = Int(matrix.columns)
@@ -26,9 +28,10 @@ extension Packer {
             foretoken_pack_panel(
                 UnsafeRawPointer(scratch.weights + (row - panels.lowerBound * lanes) * columns * size), columns,
                 Int32(min(lanes, Int(matrix.rows) - row)), matrix.columns, Int32(size), scratch.panel)
-            stored.scales = scales.map { UnsafePointer($0 + row / Int(FORETOKEN_SCALE_BLOCK) * grid.groups) }
-            kernels.pointee.decode_panels(&stored, 0, 1, 0, matrix.columns, scratch.values)
-            try checkRange(source.weight, scratch.values, count: columns * lanes, row: row)
+            let block = (firstRow + row) / Int(FORETOKEN_SCALE_BLOCK)
+            stored.scales = scales.map { UnsafePointer($0 + block * grid.groups) }
+            kernels.pointee.decode_panels(&stored, 0, 1, 0, matrix.columns, scratch.values, lanes)
+            try checkRange(source.weight, scratch.values, count: columns * lanes, row: firstRow + row)
             foretoken_quantise_panel(
                 matrix.format, scratch.values, matrix.columns,
                 UnsafeMutableRawPointer(mutating: matrix.panels + panel * matrix.panelBytes),

@@ -2,46 +2,68 @@ import CForetokenKernels
 import ForetokenHardware
 import Synchronization
 
-/// Runs a plan's tasks on all threads: reads each stored weight once, checks it, and writes it where the plan says.
+/// Runs a plan's tasks on all threads: reads each stored weight once, checks it, and writes it where the plan says. A
+/// worker takes tasks of its own group as long as there are any, then the others'.
 final class Packer: Sendable {
     let checkpoint: Checkpoint
-    private let tasks: [PackTask]
-    private let next = Atomic<Int>(0)
+    private let pool: WorkerPool
+    private let queues: [Queue]
     private let packedBytes = Atomic<Int>(0)
     private let failure = Mutex<(any Error)?>(nil)
     private let progress: @Sendable (Int) -> Void
 
+    /// Tasks of one group.
+    private final class Queue: Sendable {
+        private let tasks: [PackTask]
+        private let next = Atomic<Int>(0)
+
+        init(_ tasks: [PackTask]) { self.tasks = tasks }
+
+        func take() -> PackTask? {
+            let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
+            return index < tasks.count ? tasks[index] : nil
+        }
+
+        func close() { next.store(tasks.count, ordering: .relaxed) }
+    }
+
     /// - Parameter progress: told the stored bytes packed so far, always on the calling thread.
-    init(checkpoint: Checkpoint, tasks: [PackTask], progress: @escaping @Sendable (Int) -> Void) {
+    init(
+        checkpoint: Checkpoint, tasks: [PlacedTask], groups: Int, pool: WorkerPool,
+        progress: @escaping @Sendable (Int) -> Void
+    ) {
         self.checkpoint = checkpoint
-        self.tasks = tasks
+        self.pool = pool
+        queues = (0..<groups).map { group in Queue(tasks.filter { $0.group == group }.map(\.task)) }
         self.progress = progress
     }
 
-    func run(on pool: WorkerPool) throws {
+    func run() throws {
         let context = Unmanaged.passUnretained(self).toOpaque()
         withExtendedLifetime(self) {
             pool.run(
                 { context, worker, _ in
-                    Unmanaged<Packer>.fromOpaque(context!).takeUnretainedValue().work(reports: worker == 0)
+                    Unmanaged<Packer>.fromOpaque(context!).takeUnretainedValue().work(worker: Int(worker))
                 }, context)
         }
         if let error = failure.withLock({ $0 }) { throw error }
     }
 
-    private func work(reports: Bool) {
+    private func work(worker: Int) {
+        let group = Int(pool.seats[worker].group)
         var scratch = PackingScratch()
-        while true {
-            let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
-            guard index < tasks.count else { return }
-            do {
-                let bytes = try perform(tasks[index], &scratch)
-                packedBytes.wrappingAdd(bytes, ordering: .relaxed)
-                if reports { progress(packedBytes.load(ordering: .relaxed)) }
-            } catch {
-                failure.withLock { if $0 == nil { $0 = error } }
-                next.store(tasks.count, ordering: .relaxed)
-                return
+        for i in queues.indices {
+            let queue = queues[(group + i) % queues.count]
+            while let task = queue.take() {
+                do {
+                    let bytes = try perform(task, &scratch)
+                    packedBytes.wrappingAdd(bytes, ordering: .relaxed)
+                    if worker == 0 { progress(packedBytes.load(ordering: .relaxed)) }
+                } catch {
+                    failure.withLock { if $0 == nil { $0 = error } }
+                    for queue in queues { queue.close() }
+                    return
+                }
             }
         }
     }
@@ -68,7 +90,7 @@ final class Packer: Sendable {
         let count = min(panels.upperBound * lanes, Int(matrix.rows)) - first
         let bytes = try readRows(source.weight, first: firstRow + first, count: count, &scratch)
         guard matrix.format == PackedFormat(source.weight.type)?.raw else {
-            try convert(source, into: matrix, panels: panels, &scratch)
+            try convert(source, into: matrix, panels: panels, firstRow: firstRow, &scratch)
             return bytes
         }
         let size = source.weight.type.bits / 8

@@ -17,41 +17,89 @@ struct FloatDestination: @unchecked Sendable {
 
 extension PackedMatrix: @retroactive @unchecked Sendable {}
 
+/// A task and the group of workers that has its memory nearest.
+struct PlacedTask: Sendable {
+    let task: PackTask
+    let group: Int
+}
+
 /// Decides where every weight lies and what must be done to put it there. It is run twice over the same layout: first
 /// without memory, to learn how much is needed; then with it.
 struct PackingPlan {
-    private(set) var tasks: [PackTask] = []
-    private(set) var byteCount = 0
+    private(set) var tasks: [PlacedTask] = []
+    /// Bytes of each region.
+    private(set) var byteCounts: WeightRegions<Int>
     /// Bytes of the files that the tasks will read.
     private(set) var storedByteCount = 0
-    private let base: UnsafeMutableRawPointer?
+    /// Blocks of expert memory, in the order they were reserved.
+    private(set) var blocks: [ExpertBlock] = []
+    private let bases: WeightRegions<UnsafeMutableRawPointer>?
+    /// Where matrices are being reserved.
+    private var region: WeightRegion
 
     /// How layers' matrices are kept.
     let format: ResidentFormat
+    /// Nodes and groups.
+    let nodes: NodeLayout
 
-    init(format: ResidentFormat, base: UnsafeMutableRawPointer? = nil) {
+    init(format: ResidentFormat, nodes: NodeLayout, bases: WeightRegions<UnsafeMutableRawPointer>? = nil) {
         self.format = format
-        self.base = base
+        self.nodes = nodes
+        self.bases = bases
+        byteCounts = WeightRegions(repeating: 0, nodes: nodes.nodes.count)
+        region = .fixed(nodes.groups[0])
     }
+
+    /// Bytes of all regions.
+    var byteCount: Int { byteCounts.fixed.reduce(0, +) + byteCounts.experts.reduce(0, +) }
 
     /// Bytes of weights a task should pack: large enough to amortise a read, small enough to balance threads.
     private static let taskBytes = 2 << 20
 
     private mutating func add(_ task: PackTask) {
-        if base != nil { tasks.append(task) }
+        guard bases != nil else { return }
+        // A memory-only node is filled by the first group.
+        tasks.append(PlacedTask(task: task, group: nodes.groups.firstIndex(of: region.node) ?? 0))
     }
 
-    mutating func reserve(byteCount bytes: Int) -> UnsafeMutableRawPointer {
-        let offset = byteCount
-        byteCount += (bytes + 63) & ~63
+    private mutating func reserve(byteCount bytes: Int) -> UnsafeMutableRawPointer {
+        let offset = byteCounts[region]
+        byteCounts[region] += (bytes + 63) & ~63
         // While measuring, addresses only tell matrices apart: nothing reads or writes through them.
-        return base.map { $0 + offset } ?? UnsafeMutableRawPointer(bitPattern: 4096 + offset)!
+        return bases.map { $0[region] + offset }
+            ?? UnsafeMutableRawPointer(bitPattern: 4096 + offset + region.tag << 48)!
     }
 
-    /// Packs a whole matrix in the given format.
-    mutating func matrix(_ source: LinearSource, as format: ResidentFormat) -> PackedMatrix {
-        let stored = PackedFormat(source.weight.type) ?? .f32
-        return matrix(source, rows: 0..<source.rows, as: format.resident(stored))
+    /// Reserves whatever `body` does in another region.
+    mutating func inRegion<Result>(_ other: WeightRegion, _ body: (inout PackingPlan) -> Result) -> Result {
+        let before = region
+        region = other
+        defer { region = before }
+        return body(&self)
+    }
+
+    /// The same for expert weights, as one block that can be given back.
+    mutating func inBlock<Result>(node: Int, _ body: (inout PackingPlan) -> Result) -> Result {
+        let offset = byteCounts[.experts(node)]
+        let result = inRegion(.experts(node), body)
+        let count = byteCounts[.experts(node)] - offset
+        if let bases, count > 0 {
+            blocks.append(ExpertBlock(node: node, base: bases[.experts(node)] + offset, byteCount: count))
+        }
+        return result
+    }
+
+    /// Forgets the blocks reserved so far and returns them.
+    mutating func takeBlocks() -> [ExpertBlock] {
+        defer { blocks = [] }
+        return blocks
+    }
+
+    /// Packs panels `panels` of a matrix in the given format.
+    mutating func matrix(_ source: LinearSource, panels: Range<Int>, as format: ResidentFormat) -> PackedMatrix {
+        let lanes = Int(FORETOKEN_PANEL_ROWS)
+        let rows = panels.lowerBound * lanes..<min(panels.upperBound * lanes, source.rows)
+        return matrix(source, rows: rows, as: format.resident(PackedFormat(source.weight.type) ?? .f32))
     }
 
     /// Packs stored rows `rows` as they are stored.
@@ -96,8 +144,8 @@ struct PackingPlan {
         return UnsafePointer(floats)
     }
 
-    /// An INT8 copy of a head: the caller fills it once the head is packed.
-    mutating func draftHead(rows: Int, columns: Int) -> DraftHead {
+    /// An INT8 copy of panels of a head: the caller fills it once the head is packed.
+    mutating func draftHeadPart(rows: Int, columns: Int) -> DraftHead {
         var copy = DraftHead()
         copy.rows = Int32(rows)
         copy.columns = Int32(columns)
@@ -108,12 +156,12 @@ struct PackingPlan {
         return copy
     }
 
-    /// A table in the arena, so that parallel phases can hold a plain pointer to it.
-    mutating func table(_ matrices: [PackedMatrix]) -> UnsafePointer<PackedMatrix> {
-        let stride = MemoryLayout<PackedMatrix>.stride
-        let memory = reserve(byteCount: matrices.count * stride).assumingMemoryBound(to: PackedMatrix.self)
-        if base != nil { memory.initialize(from: matrices, count: matrices.count) }
-        return UnsafePointer(memory)
+    /// A table in the model's memory, so that parallel phases can hold a plain pointer to it.
+    mutating func table<Element: BitwiseCopyable>(_ elements: [Element]) -> UnsafeMutablePointer<Element> {
+        let stride = MemoryLayout<Element>.stride
+        let memory = reserve(byteCount: elements.count * stride).assumingMemoryBound(to: Element.self)
+        if bases != nil { memory.initialize(from: elements, count: elements.count) }
+        return memory
     }
 
     private mutating func reserveMatrix(

@@ -181,7 +181,7 @@ extension Table {
         let panels = (matrix.rows + 31) / 32
         let columns = Int(matrix.columns)
         var values = [Float](repeating: .nan, count: Int(panels) * 32 * columns)
-        kernels.decode_panels(&matrix, 0, panels, 0, matrix.columns, &values)
+        kernels.decode_panels(&matrix, 0, panels, 0, matrix.columns, &values, Int(panels) * 32)
         var row = [Float](repeating: .nan, count: columns)
         for i in 0..<matrix.rows {
             kernels.decode_row(&matrix, i, &row)

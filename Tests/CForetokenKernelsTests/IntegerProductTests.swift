@@ -127,7 +127,7 @@ private let columnCounts = [1, 7, 31, 33, 65, 127, 128, 129, 576, 2048, 2150]
                 let width = 32 * w.panels
                 var out = [Float](repeating: .nan, count: range.count * width)
                 table.kernels.decode_panels(
-                    &view, 0, Int32(w.panels), Int32(range.lowerBound), Int32(range.count), &out)
+                    &view, 0, Int32(w.panels), Int32(range.lowerBound), Int32(range.count), &out, width)
                 for (i, column) in range.enumerated() {
                     #expect(out[i * width..<i * width + rows].bits == (0..<rows).map { w.value($0, column) }.bits)
                     #expect(out[i * width + rows..<(i + 1) * width].allSatisfy { $0 == 0 })

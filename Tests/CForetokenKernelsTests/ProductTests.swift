@@ -142,7 +142,7 @@ private func scaleLanes(_ format: Format) -> [Int] { format == .fp8 ? [1, 32] : 
             for range in [0..<columns, columns / 3..<columns, 0..<(columns + 1) / 2] {
                 var out = [Float](repeating: .nan, count: range.count * 32 * w.panels)
                 table.kernels.decode_panels(
-                    &view, 0, Int32(w.panels), Int32(range.lowerBound), Int32(range.count), &out)
+                    &view, 0, Int32(w.panels), Int32(range.lowerBound), Int32(range.count), &out, 32 * w.panels)
                 for (i, column) in range.enumerated() {
                     let decoded = out[i * 32 * w.panels..<i * 32 * w.panels + rows]
                     #expect(decoded.bits == (0..<rows).map { values[$0 * columns + column] }.bits, "column \(column)")

@@ -88,8 +88,7 @@ static void decode_integers(const foretoken_matrix *w, int32_t panel, int32_t be
 }
 
 static void FT_ISA(decode_panels)(const foretoken_matrix *w, int32_t first, int32_t count, int32_t column,
-                                  int32_t columns, float *out) {
-    size_t stride = (size_t)count * PANEL;
+                                  int32_t columns, float *out, size_t stride) {
     for (int32_t p = 0; p < count; p++) {
         if (is_integer_format(w->format)) {
             decode_integers(w, first + p, column, column + columns, out + (size_t)p * PANEL, stride);

@@ -119,9 +119,9 @@ typedef struct foretoken_kernels {
                           foretoken_rows x, int32_t row_count, foretoken_rows y);
 
     /// FP32 values of panels [first, first + count), columns [column, column + columns), scales multiplied in:
-    /// out[columns][32 * count].
+    /// out[columns][32 * count], with `stride` floats from one column's values to the next.
     void (*decode_panels)(const foretoken_matrix *w, int32_t first, int32_t count, int32_t column, int32_t columns,
-                          float *out);
+                          float *out, size_t stride);
 
     /// FP32 values of matrix row `row`: out[columns].
     void (*decode_row)(const foretoken_matrix *w, int32_t row, float *out);

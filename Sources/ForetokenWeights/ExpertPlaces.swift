@@ -1,0 +1,67 @@
+import ForetokenPlacement
+
+/// Where the plan wants each expert, by index of the layout's nodes.
+struct ExpertPlaces {
+    private let layers: [Int: [ExpertPlacement]]
+    private let otherwise: ExpertPlacement
+
+    /// - Parameter plan: validated for this model and these nodes; nil places everything like dense weights.
+    init(_ plan: PlacementPlan?, _ nodes: NodeLayout) {
+        otherwise = ExpertPlacement(copies: [nodes.densePlacement])
+        guard let plan else {
+            layers = [:]
+            return
+        }
+        // Nodes without a number are those of a made-up layout, in the plan's order.
+        let index = plan.nodes.enumerated().map { i, id in nodes.nodes.firstIndex { $0.id == id } ?? i }
+        layers = plan.layers.mapValues { experts in
+            experts.map { expert in
+                ExpertPlacement(
+                    copies: expert.copies.map { parts in
+                        parts.map { ExpertPlacement.Part(node: index[$0.node], share: $0.share) }
+                    })
+            }
+        }
+    }
+
+    func placement(layer: Int, expert: Int) -> ExpertPlacement { layers[layer]?[expert] ?? otherwise }
+}
+
+/// How one copy of an expert is cut.
+struct ExpertCut {
+    /// Panels that one group reads.
+    struct Reader: Equatable {
+        let group: Int
+        let panels: Range<Int>
+    }
+
+    /// What lies on one node.
+    struct Piece {
+        let node: Int
+        let gateUp: [Reader]
+        let down: [Reader]
+    }
+
+    /// Pieces in ascending order of panels.
+    let pieces: [Piece]
+    /// Whether it is cut like the weights that every step reads.
+    let isEven: Bool
+
+    init(_ parts: [ExpertPlacement.Part], gateUpPanels: Int, downPanels: Int, _ nodes: NodeLayout) {
+        let gateUp = ExpertPlacement.cut(parts, panels: gateUpPanels)
+        let down = ExpertPlacement.cut(parts, panels: downPanels)
+        func readers(_ range: Range<Int>, _ node: Int) -> [Reader] {
+            nodes.readers(of: range, on: node).filter { !$0.panels.isEmpty }.map {
+                Reader(group: $0.group, panels: $0.panels)
+            }
+        }
+        pieces = parts.indices.map { i in
+            Piece(
+                node: parts[i].node, gateUp: readers(gateUp[i], parts[i].node),
+                down: readers(down[i], parts[i].node))
+        }
+        let even = nodes.denseCut(downPanels).enumerated().filter { !$0.element.isEmpty }
+            .map { Reader(group: $0.offset, panels: $0.element) }
+        isEven = pieces.flatMap(\.down) == even && parts.allSatisfy { nodes.nodes[$0.node].workers > 0 }
+    }
+}

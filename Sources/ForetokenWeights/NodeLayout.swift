@@ -1,0 +1,71 @@
+import CForetokenKernels
+import ForetokenPlacement
+
+/// The memory nodes that weights lie on and the groups of workers that read them: what matrices are cut for.
+public struct NodeLayout: Sendable, Equatable {
+    /// A memory node.
+    public struct Node: Sendable, Equatable {
+        /// The system's number; nil where memory may lie anywhere.
+        public var id: Int?
+        /// Workers that sit beside it; 0 for a memory-only node.
+        public var workers: Int
+        /// How long its bytes take to read, in sixteenths of a node's with workers.
+        public var slowness: Int
+
+        /// A node; see the fields.
+        public init(id: Int?, workers: Int, slowness: Int = 16) {
+            self.id = id
+            self.workers = workers
+            self.slowness = slowness
+        }
+    }
+
+    /// Nodes in the order that plans index them.
+    public let nodes: [Node]
+    /// By worker group: the index of its node.
+    public let groups: [Int]
+
+    /// - Precondition: at least one node has workers.
+    public init(nodes: [Node]) {
+        self.nodes = nodes
+        groups = nodes.indices.filter { nodes[$0].workers > 0 }
+        precondition(!groups.isEmpty, "some node needs workers")
+    }
+
+    /// One node, wherever the system puts its memory.
+    public static let single = NodeLayout(nodes: [Node(id: nil, workers: 1)])
+
+    /// Whether there is more than one node.
+    public var isCut: Bool { nodes.count > 1 }
+
+    /// How weights that every step reads are cut: over the nodes with workers, by their number.
+    public var densePlacement: [ExpertPlacement.Part] {
+        groups.map { ExpertPlacement.Part(node: $0, share: nodes[$0].workers) }
+    }
+
+    /// By group: its range of `count` things that every step needs.
+    public func denseCut(_ count: Int) -> [Range<Int>] { ExpertPlacement.cut(densePlacement, panels: count) }
+
+    /// By group: its attention heads. Heads go together until their query rows fill whole panels.
+    /// - Parameter width: query rows of one head.
+    public func headCut(_ heads: Int, width: Int) -> [Range<Int>] {
+        let unit = Self.headUnit(width)
+        return denseCut((heads + unit - 1) / unit).map {
+            min(heads, $0.lowerBound * unit)..<min(heads, $0.upperBound * unit)
+        }
+    }
+
+    /// Fewest heads whose query rows fill whole panels.
+    public static func headUnit(_ width: Int) -> Int {
+        let rows = Int(FORETOKEN_PANEL_ROWS)
+        return rows >> min(rows.trailingZeroBitCount, width.trailingZeroBitCount)
+    }
+
+    /// Who reads panels `range` of a matrix that lie on `node`: its own workers, or all groups together where it has none.
+    func readers(of range: Range<Int>, on node: Int) -> [(group: Int, panels: Range<Int>)] {
+        if let group = groups.firstIndex(of: node) { return [(group, range)] }
+        return denseCut(range.count).enumerated().map { group, part in
+            (group, range.lowerBound + part.lowerBound..<range.lowerBound + part.upperBound)
+        }
+    }
+}

@@ -1,0 +1,219 @@
+import CForetokenKernels
+import ForetokenPlacement
+
+/// The experts of one layer as they were packed.
+struct PackedExperts {
+    /// Decoder layer; MTP modules' blocks come after the main layers.
+    let layer: Int
+    let table: ExpertTable
+    /// By expert: where each lies.
+    let placements: [ExpertPlacement]
+    /// By expert: its memory.
+    let blocks: [[ExpertBlock]]
+}
+
+/// The model's structure over a plan: which stored weight becomes which packed matrix, and where.
+struct PackedModel {
+    let embedding: Linear
+    private(set) var layers: [LayerWeights] = []
+    let finalNorm: FloatVector
+    let head: Linear
+    private(set) var modules: [MTPWeights] = []
+    /// One copy a distinct head.
+    private(set) var draftHeads: [DraftHeadSource] = []
+    private(set) var expertTables: [PackedExperts] = []
+    private let configuration: ModelConfiguration
+    private let places: ExpertPlaces
+
+    init(
+        _ layout: WeightLayout, _ configuration: ModelConfiguration, _ shared: SharedCopies, _ places: ExpertPlaces,
+        _ plan: inout PackingPlan
+    ) {
+        self.configuration = configuration
+        self.places = places
+        let isTied = layout.head == layout.embedding
+        embedding = isTied ? plan.linear(layout.embedding, as: .stored) : plan.whole(layout.embedding, as: .stored)
+        finalNorm = plan.norm(layout.finalNorm)
+        head = isTied ? embedding : plan.linear(layout.head, as: plan.format.forHeads)
+        for (index, source) in layout.layers.enumerated() { layers.append(layer(source, index, &plan)) }
+        for (source, copies) in zip(layout.mtp, shared.modules) {
+            let moduleHead = copies.head.map { plan.linear($0, as: plan.format.forHeads) } ?? head
+            modules.append(
+                MTPWeights(
+                    embeddingNorm: plan.norm(source.embeddingNorm), hiddenNorm: plan.norm(source.hiddenNorm),
+                    projection: plan.linear(source.projection, as: plan.format.forHeads),
+                    block: layer(source.block, configuration.layerCount + modules.count, &plan),
+                    headNorm: plan.norm(source.headNorm),
+                    embedding: copies.embedding.map { plan.whole($0, as: .stored) } ?? embedding, head: moduleHead,
+                    draftHead: draftHead(of: moduleHead, &plan)))
+        }
+    }
+
+    private mutating func draftHead(of head: Linear, _ plan: inout PackingPlan) -> CutDraftHead {
+        if let known = draftHeads.first(where: { $0.head.parts == head.parts }) { return known.draftHead }
+        let copy = plan.draftHead(rows: configuration.vocabularySize, columns: configuration.hiddenSize)
+        draftHeads.append(DraftHeadSource(head: head, draftHead: copy))
+        return copy
+    }
+
+    private mutating func layer(_ source: LayerSource, _ index: Int, _ plan: inout PackingPlan) -> LayerWeights {
+        LayerWeights(
+            attention: plan.attention(source.attention, configuration),
+            feedForwardNorm: plan.norm(source.feedForwardNorm),
+            feedForward: feedForward(source.feedForward, index, &plan))
+    }
+
+    private mutating func feedForward(
+        _ source: FeedForwardSource, _ index: Int, _ plan: inout PackingPlan
+    ) -> FeedForwardWeights {
+        switch source {
+        case .dense(let mlp):
+            return .dense(plan.mlp(mlp))
+        case .moe(let router, let bias, let experts, let shared):
+            let placements = experts.indices.map { places.placement(layer: index, expert: $0) }
+            _ = plan.takeBlocks()
+            var blocks: [[ExpertBlock]] = []
+            var entries: [ExpertEntry] = []
+            for (source, placement) in zip(experts, placements) {
+                entries.append(plan.expert(source, placement))
+                blocks.append(plan.takeBlocks())
+            }
+            let table = ExpertTable(entries: plan.table(entries), count: entries.count)
+            expertTables.append(
+                PackedExperts(layer: index, table: table, placements: placements, blocks: blocks))
+            return .moe(
+                MoEWeights(
+                    router: plan.linear(router, as: .stored), bias: plan.norm(bias), experts: table,
+                    shared: shared.map { plan.mlp($0) }))
+        }
+    }
+}
+
+extension PackingPlan {
+    fileprivate mutating func norm(_ tensor: TensorInfo) -> FloatVector { FloatVector(values: vector(tensor)) }
+
+    /// A matrix that is not cut.
+    fileprivate mutating func whole(_ source: LinearSource, as format: ResidentFormat) -> Linear {
+        cut(source, into: [(0, 0..<Self.panels(source.rows))], as: format)
+    }
+
+    /// A matrix that every step reads, cut over the groups.
+    fileprivate mutating func linear(_ source: LinearSource, as format: ResidentFormat) -> Linear {
+        cut(source, into: Array(nodes.denseCut(Self.panels(source.rows)).enumerated().map { ($0, $1) }), as: format)
+    }
+
+    private mutating func linear(_ source: LinearSource) -> Linear { linear(source, as: format) }
+
+    /// - Parameter groups: each group's panels, ascending.
+    private mutating func cut(
+        _ source: LinearSource, into groups: [(group: Int, panels: Range<Int>)], as format: ResidentFormat
+    ) -> Linear {
+        let nodes = nodes
+        let parts = groups.filter { !$0.panels.isEmpty }.map { group, panels in
+            let node = nodes.groups[group]
+            return inRegion(.fixed(node)) {
+                MatrixPart(
+                    $0.matrix(source, panels: panels, as: format), firstPanel: panels.lowerBound, group: group,
+                    node: node, in: nodes)
+            }
+        }
+        return Linear(parts: UnsafePointer(table(parts)), partCount: parts.count)
+    }
+
+    static func panels(_ rows: Int) -> Int {
+        (rows + Int(FORETOKEN_PANEL_ROWS) - 1) / Int(FORETOKEN_PANEL_ROWS)
+    }
+
+    fileprivate mutating func mlp(_ source: MLPSource) -> MLPWeights {
+        MLPWeights(gate: linear(source.gate), up: linear(source.up), down: linear(source.down))
+    }
+
+    /// The copy of a head of that shape, cut like it.
+    fileprivate mutating func draftHead(rows: Int, columns: Int) -> CutDraftHead {
+        let lanes = Int(FORETOKEN_PANEL_ROWS)
+        let cuts = nodes.denseCut(Self.panels(rows)).enumerated().filter { !$0.element.isEmpty }
+        let parts = cuts.map { group, panels in
+            let count = min(panels.upperBound * lanes, rows) - panels.lowerBound * lanes
+            let copy = inRegion(.fixed(nodes.groups[group])) { $0.draftHeadPart(rows: count, columns: columns) }
+            return DraftHeadPart(head: copy, firstPanel: Int32(panels.lowerBound), group: Int32(group))
+        }
+        return CutDraftHead(parts: UnsafePointer(table(parts)), partCount: parts.count)
+    }
+
+    // MARK: Attention
+
+    fileprivate mutating func attention(
+        _ source: AttentionSource, _ configuration: ModelConfiguration
+    ) -> AttentionWeights {
+        let heads = nodes.headCut(configuration.headCount, width: configuration.queryDimension)
+        let queryPanels = heads.map {
+            Self.panels($0.lowerBound * configuration.queryDimension)
+                ..< Self.panels($0.upperBound * configuration.queryDimension)
+        }
+        let (keyUp, valueUp) = latentUp(source.latentUp, heads, configuration)
+        return AttentionWeights(
+            inputNorm: norm(source.inputNorm), queryDown: source.queryDown.map { linear($0) },
+            queryNorm: source.queryNorm.map { norm($0) },
+            queryUp: cut(source.query, into: queryPanels.enumerated().map { ($0, $1) }, as: format),
+            latentDown: linear(source.latentDown), latentNorm: norm(source.latentNorm), keyUp: keyUp,
+            valueUp: valueUp, output: linear(source.output))
+    }
+
+    /// The halves of kv_b_proj by head, each on the node of the group that has the head.
+    private mutating func latentUp(
+        _ source: LinearSource, _ heads: [Range<Int>], _ configuration: ModelConfiguration
+    ) -> (keyUp: MatrixTable, valueUp: MatrixTable) {
+        let nope = configuration.nopeDimension
+        let perHead = nope + configuration.valueDimension
+        var keyUp: [PackedMatrix] = []
+        var valueUp: [PackedMatrix] = []
+        for (group, range) in heads.enumerated() {
+            inRegion(.fixed(nodes.groups[group])) {
+                for head in range {
+                    let start = head * perHead
+                    keyUp.append($0.transposed(source, rows: start..<start + nope))
+                    valueUp.append($0.matrix(source, rows: start + nope..<start + perHead))
+                }
+            }
+        }
+        return (
+            MatrixTable(matrices: UnsafePointer(table(keyUp)), count: keyUp.count),
+            MatrixTable(matrices: UnsafePointer(table(valueUp)), count: valueUp.count)
+        )
+    }
+
+    // MARK: Experts
+
+    /// An expert's copies as they are placed.
+    fileprivate mutating func expert(_ source: MLPSource, _ placement: ExpertPlacement) -> ExpertEntry {
+        let copies = placement.copies.map { parts in
+            let cut = ExpertCut(
+                parts, gateUpPanels: Self.panels(source.gate.rows), downPanels: Self.panels(source.down.rows), nodes)
+            var (gate, up, down) = ([MatrixPart](), [MatrixPart](), [MatrixPart]())
+            for piece in cut.pieces {
+                inBlock(node: piece.node) {
+                    gate += $0.parts(source.gate, piece.gateUp, on: piece.node)
+                    up += $0.parts(source.up, piece.gateUp, on: piece.node)
+                    down += $0.parts(source.down, piece.down, on: piece.node)
+                }
+            }
+            return ExpertCopy(
+                gate: linear(gate), up: linear(up), down: linear(down), isCutEvenly: cut.isEven)
+        }
+        return ExpertEntry(copies: UnsafePointer(table(copies)), copyCount: copies.count)
+    }
+
+    private mutating func parts(
+        _ source: LinearSource, _ readers: [ExpertCut.Reader], on node: Int
+    ) -> [MatrixPart] {
+        readers.map {
+            MatrixPart(
+                matrix(source, panels: $0.panels, as: format), firstPanel: $0.panels.lowerBound, group: $0.group,
+                node: node, in: nodes)
+        }
+    }
+
+    private mutating func linear(_ parts: [MatrixPart]) -> Linear {
+        Linear(parts: UnsafePointer(table(parts)), partCount: parts.count)
+    }
+}
