@@ -145,11 +145,9 @@ extension PackingPlan {
     fileprivate mutating func attention(
         _ source: AttentionSource, _ configuration: ModelConfiguration
     ) -> AttentionWeights {
-        let heads = nodes.headCut(configuration.headCount, width: configuration.queryDimension)
-        let queryPanels = heads.map {
-            Self.panels($0.lowerBound * configuration.queryDimension)
-                ..< Self.panels($0.upperBound * configuration.queryDimension)
-        }
+        let width = configuration.queryDimension
+        let heads = nodes.headCut(configuration.headCount, width: width)
+        let queryPanels = heads.map { Self.panels($0.lowerBound * width)..<Self.panels($0.upperBound * width) }
         let (keyUp, valueUp) = latentUp(source.latentUp, heads, configuration)
         return AttentionWeights(
             inputNorm: norm(source.inputNorm), queryDown: source.queryDown.map { linear($0) },

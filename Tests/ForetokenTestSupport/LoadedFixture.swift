@@ -1,17 +1,47 @@
 import ForetokenHardware
 import ForetokenModel
+import ForetokenPlacement
 import ForetokenWeights
 
 extension Model {
     /// A model from a folder, on an unpinned pool.
+    /// - Parameters:
+    ///   - nodes: the nodes to cut weights for; workers are `threads` in equal groups, one a node with workers.
+    ///   - placement: where experts lie.
     public static func load(
         _ directory: String, threads: Int = 2, instructionSet: String? = nil,
-        format: ResidentFormat = .stored
+        format: ResidentFormat = .stored, nodes: NodeLayout = .single, placement: PlacementPlan? = nil
     ) throws -> Model {
         let checkpoint = try Checkpoint(directory: directory)
-        let pool = try WorkerPool(threads: threads)
+        let groups = min(threads, nodes.groups.count)
+        let sizes = (0..<groups).map { threads * ($0 + 1) / groups - threads * $0 / groups }
+        let pool = try WorkerPool(threads: threads, groupSizes: sizes)
         let weights = try ModelWeights(
-            checkpoint: checkpoint, layout: try WeightLayout(checkpoint), pool: pool, format: format)
+            checkpoint: checkpoint, layout: try WeightLayout(checkpoint), pool: pool, format: format, nodes: nodes,
+            placement: placement)
         return try Model(weights: weights, pool: pool, instructionSet: instructionSet)
+    }
+}
+
+extension NodeLayout {
+    /// Nodes that exist in name only, all in the machine's memory wherever it is.
+    /// - Parameter workers: by node; 0 makes one without CPUs.
+    public static func madeUp(_ workers: [Int]) -> NodeLayout {
+        NodeLayout(nodes: workers.map { Node(id: nil, workers: $0, slowness: $0 == 0 ? 48 : 16) })
+    }
+}
+
+extension PlacementPlan {
+    /// A plan for made-up nodes that places expert `e` of MoE layer `l` as `place(l, e)` says, in all main layers and MTP
+    /// modules.
+    public static func madeUp(
+        _ configuration: ModelConfiguration, nodes: Int, policy: String = "test",
+        _ place: (_ layer: Int, _ expert: Int) -> ExpertPlacement
+    ) -> PlacementPlan {
+        var layers: [Int: [ExpertPlacement]] = [:]
+        for layer in configuration.denseLayerCount..<configuration.layerCount + configuration.mtpModuleCount {
+            layers[layer] = (0..<configuration.routedExpertCount).map { place(layer, $0) }
+        }
+        return PlacementPlan(policy: policy, model: "", machine: "", nodes: Array(0..<nodes), layers: layers)
     }
 }

@@ -78,8 +78,9 @@ struct ResidentFormatTests {
                 Issue.record("layer 1 has experts")
                 return
             }
-            check(moe.down[7], model.values("model.layers.1.mlp.experts.7.down_proj.weight"), isExact: isExact)
-            check(moe.gate[0], model.values("model.layers.1.mlp.experts.0.gate_proj.weight"), isExact: isExact)
+            let (first, last) = (moe.experts[0].copies[0], moe.experts[7].copies[0])
+            check(last.down, model.values("model.layers.1.mlp.experts.7.down_proj.weight"), isExact: isExact)
+            check(first.gate, model.values("model.layers.1.mlp.experts.0.gate_proj.weight"), isExact: isExact)
             check(weights.head, model.values("lm_head.weight"), isExact: isExact || format == .fp8)
             // These stay as they are in every format.
             check(moe.router, model.values("model.layers.1.mlp.gate.weight"), isExact: true)
