@@ -140,12 +140,13 @@ public final class ModelWeights: @unchecked Sendable {
     ///   - layout: its tensors, names, shapes and types already checked.
     ///   - format: how the large matrices are kept in memory.
     ///   - reservedBytes: memory the caller will need besides the weights; counted in the fit check.
+    ///   - pageCache: what becomes of the file pages that are read on the way.
     ///   - progress: told the fraction done, on the calling thread.
     /// - Throws: `CheckpointError` for unreadable, non-finite or badly scaled weights; `HardwareError` before
     ///   anything is read when weights and `reservedBytes` do not fit.
     public init(
         checkpoint: Checkpoint, layout: WeightLayout, pool: WorkerPool, format: ResidentFormat = .stored,
-        reservedBytes: Int = 0,
+        reservedBytes: Int = 0, pageCache: PageCacheUse = .keep,
         progress: @escaping @Sendable (Double) -> Void = { _ in }
     ) throws {
         let configuration = checkpoint.configuration
@@ -158,8 +159,9 @@ public final class ModelWeights: @unchecked Sendable {
         var plan = PackingPlan(format: format, base: arena.allocate(byteCount: measure.byteCount))
         let model = PackedModel(layout, configuration, shared, &plan)
         let storedBytes = Double(max(1, plan.storedByteCount))
-        try Packer(checkpoint: checkpoint, tasks: plan.tasks) { progress(min(1, Double($0) / storedBytes)) }
-            .run(on: pool)
+        try Packer(checkpoint: checkpoint, tasks: plan.tasks, pageCache: pageCache) {
+            progress(min(1, Double($0) / storedBytes))
+        }.run(on: pool)
         DraftHeads.build(model.draftHeads, on: pool)
         progress(1)
         self.arena = arena

@@ -9,16 +9,26 @@ final class Packer: Sendable {
     private let next = Atomic<Int>(0)
     private let packedBytes = Atomic<Int>(0)
     private let failure = Mutex<(any Error)?>(nil)
+    private let pageCache: PageCacheUse
     private let progress: @Sendable (Int) -> Void
 
-    /// - Parameter progress: told the stored bytes packed so far, always on the calling thread.
-    init(checkpoint: Checkpoint, tasks: [PackTask], progress: @escaping @Sendable (Int) -> Void) {
+    /// - Parameters:
+    ///   - pageCache: what becomes of file pages that were read.
+    ///   - progress: told the stored bytes packed so far, always on the calling thread.
+    init(
+        checkpoint: Checkpoint, tasks: [PackTask], pageCache: PageCacheUse = .keep,
+        progress: @escaping @Sendable (Int) -> Void
+    ) {
         self.checkpoint = checkpoint
         self.tasks = tasks
+        self.pageCache = pageCache
         self.progress = progress
     }
 
     func run(on pool: WorkerPool) throws {
+        // Before: what earlier runs left takes room on the nodes. After: pages between two pieces stay behind.
+        if pageCache == .drop { checkpoint.dropPageCache() }
+        defer { if pageCache == .drop { checkpoint.dropPageCache() } }
         let context = Unmanaged.passUnretained(self).toOpaque()
         withExtendedLifetime(self) {
             pool.run(
@@ -160,6 +170,7 @@ final class Packer: Sendable {
         scratch.reserve(weightBytes: count * rowBytes)
         let bytes = UnsafeMutableRawBufferPointer(start: scratch.weights, count: count * rowBytes)
         try checkpoint.read(tensor, fromByte: first * rowBytes, into: bytes)
+        if pageCache == .drop { checkpoint.dropPageCache(tensor, first * rowBytes..<first * rowBytes + bytes.count) }
         try checkFinite(tensor, count: count * columns, at: first, &scratch)
         return bytes.count
     }

@@ -108,6 +108,7 @@ struct OpenModel {
     ///   - besides: bytes that the caller will need for other things.
     ///   - format: how large matrices are kept; nil for what the options say.
     func load(context: Int, copies: Int = 1, besides: Int = 0, format: ResidentFormat? = nil) throws -> Model {
+        let nodeCount = try Topology.read().nodes.count
         let pool = try WorkerPool.make(threads: options.threads)
         try Interrupts.install()
         let total = checkpoint.tensors.values.reduce(0) { $0 + $1.range.count }
@@ -117,7 +118,8 @@ struct OpenModel {
             reservedBytes: besides + copies
                 * Model.workingBytes(
                     configuration, modules: layout.mtp.count, context: context, cacheType: options.cacheType,
-                    workers: pool.workerCount)
+                    workers: pool.workerCount),
+            pageCache: nodeCount > 1 ? .drop : .keep
         ) { fraction in
             // There is nothing yet that would need to be saved or reported.
             if Interrupts.requested {
