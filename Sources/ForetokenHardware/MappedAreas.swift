@@ -63,7 +63,9 @@ struct MappedAreas: Equatable {
                 let (key, value) = (word[..<equals], Int(word[word.index(after: equals)...]))
                 if key == "kernelpagesize_kB" {
                     pageBytes = value.flatMap { (1...1 << 30).contains($0) ? $0 << 10 : nil }
-                } else if key.first == "N", let node = Int(key.dropFirst()), let value { pages[node] = value }
+                } else if key.first == "N", let node = Int(key.dropFirst()), let value {
+                    pages[node] = value
+                }
             }
             guard !pages.isEmpty else { continue }
             guard let pageBytes, pages.allSatisfy({ $0.key >= 0 && (0...Int.max / pageBytes).contains($0.value) })

@@ -3,7 +3,7 @@ import Testing
 
 @Suite struct NodeBudgetTests {
     private func budget(replacing files: [String: String?] = [:]) throws -> NodeMemoryBudget {
-        let machine = ["proc/meminfo": "MemTotal: 99 kB\nMemFree: 9 kB\nMemAvailable: 50 kB\n"]
+        let machine: [String: String?] = ["proc/meminfo": "MemTotal: 99 kB\nMemFree: 9 kB\nMemAvailable: 50 kB\n"]
         let tree = try FixtureTree("two-nodes-smt", replacing: machine.merging(files) { $1 })
         return try NodeMemoryBudget.read(
             nodes: [1, 0], root: tree.sys, proc: tree.proc, groups: "\(tree.sys)/fs/cgroup")
