@@ -65,8 +65,8 @@ extension MemoryArena {
         case ENOSPC:
             throw HardwareError(
                 .memory,
-                "pages went elsewhere than to \(home), which could not be bound (\(policy)): \(progress); "
-                    + "either it is full or has no CPUs; free memory there or give it less in the plan")
+                "\(home) is full, or no thread there touched the pages, which could not be bound to it: \(progress) "
+                    + "before pages went elsewhere; free memory there or give it less in the plan")
         case ENOMEM:
             throw HardwareError(
                 .memory, "the machine is out of memory: \(progress) on \(home); free memory or use a smaller model")
