@@ -48,7 +48,7 @@ public struct MemoryBudget: Sendable, Equatable {
     }
 
     /// "12.3 GiB (13207024435 bytes)".
-    private static func format(_ bytes: Int) -> String {
+    static func format(_ bytes: Int) -> String {
         let units = ["KiB", "MiB", "GiB", "TiB", "PiB"]
         guard bytes >= 1024 else { return "\(bytes) bytes" }
         var size = Double(bytes) / 1024

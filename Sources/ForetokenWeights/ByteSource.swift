@@ -45,6 +45,14 @@ enum ByteSource: Sendable {
     }
 }
 
+/// What becomes of a file's pages in the kernel's cache once its weights are copied.
+public enum PageCacheUse: Sendable {
+    /// They stay and make the next start quicker: right where memory is one node.
+    case keep
+    /// They are dropped, those of earlier runs as well: page cache would fill nodes that weights are meant for.
+    case drop
+}
+
 /// Bytes that live as long as the process and that nobody writes: the embedded model.
 struct EmbeddedBytes: @unchecked Sendable {
     let buffer: UnsafeRawBufferPointer

@@ -92,6 +92,15 @@ public final class Checkpoint: Sendable {
     /// Tells the kernel that a tensor's pages in the page cache are no longer needed.
     public func dropPageCache(_ tensor: TensorInfo) { sources[tensor.file].dropPageCache(tensor.range) }
 
+    /// The same for bytes of a tensor, counted from its first one. Only whole pages inside are dropped.
+    func dropPageCache(_ tensor: TensorInfo, _ bytes: Range<Int>) {
+        let start = tensor.range.lowerBound
+        sources[tensor.file].dropPageCache(start + bytes.lowerBound..<start + bytes.upperBound)
+    }
+
+    /// The same for all files.
+    func dropPageCache() { for source in sources { source.dropPageCache(0..<source.count) } }
+
     /// The whole of a small file such as tokenizer.json; nil when there is none.
     public func file(named name: String) throws -> [UInt8]? { try folder.read(name) }
 }

@@ -6,7 +6,7 @@ import Glibc
 final class ExpertHeap {
     private let nodes: NodeLayout
     private let node: Int
-    private var arenas: [MemoryArena]
+    private(set) var arenas: [MemoryArena]
     private var free: [ExpertBlock] = []
 
     /// Bytes in blocks handed out.
@@ -26,32 +26,53 @@ final class ExpertHeap {
     /// - Throws: `HardwareError` when the node has no room.
     func allocate(byteCount: Int) throws -> ExpertBlock {
         let bytes = MemoryArena.footprint(byteCount: byteCount)
+        let block = try reuse(bytes) ?? extend(bytes)
         usedByteCount += bytes
+        return block
+    }
+
+    /// The smallest free block that is large enough, its rest left free.
+    private func reuse(_ bytes: Int) throws -> ExpertBlock? {
         let fits = free.indices.filter { free[$0].byteCount >= bytes }
-        if let index = fits.min(by: { free[$0].byteCount < free[$1].byteCount }) {
-            let found = free.remove(at: index)
-            if found.byteCount > bytes {
-                free.append(
-                    ExpertBlock(node: node, base: found.base + bytes, byteCount: found.byteCount - bytes))
-            }
-            return ExpertBlock(node: node, base: found.base, byteCount: bytes)
+        guard let index = fits.min(by: { free[$0].byteCount < free[$1].byteCount }) else { return nil }
+        let found = free[index]
+        let block = ExpertBlock(node: node, base: found.base, byteCount: bytes)
+        if let arena = arenas.first(where: { $0.contains(block.base) }), nodes.isReal {
+            let pages = wholePages(block)
+            if !pages.isEmpty { try arena.populate(pages.lowerBound - arena.base..<pages.upperBound - arena.base) }
         }
-        do {
-            arenas.append(try nodes.arena(byteCount: bytes, node: node))
-        } catch {
-            usedByteCount -= bytes
-            throw error
+        free.remove(at: index)
+        if found.byteCount > bytes {
+            free.append(ExpertBlock(node: node, base: found.base + bytes, byteCount: found.byteCount - bytes))
         }
-        return ExpertBlock(node: node, base: arenas[arenas.count - 1].base, byteCount: bytes)
+        return block
+    }
+
+    private func extend(_ bytes: Int) throws -> ExpertBlock {
+        let arena = try nodes.arena(byteCount: bytes, node: node)
+        if nodes.isReal { try arena.populate() }
+        arenas.append(arena)
+        return ExpertBlock(node: node, base: arena.base, byteCount: bytes)
+    }
+
+    private func wholePages(_ block: ExpertBlock) -> Range<UnsafeMutableRawPointer> {
+        let (page, start) = (MemoryArena.pageBytes, Int(bitPattern: block.base))
+        let first = (start + page - 1) / page * page - start
+        let end = (start + block.byteCount) / page * page - start
+        return block.base + first..<block.base + max(first, end)
     }
 
     /// Gives a block back, whose contents are lost.
     func release(_ block: ExpertBlock) {
         usedByteCount -= block.byteCount
-        let page = UInt(sysconf(Int32(_SC_PAGESIZE)))
-        let first = (UInt(bitPattern: block.base) + page - 1) / page * page
-        let end = (UInt(bitPattern: block.base) + UInt(block.byteCount)) / page * page
-        if first < end { madvise(UnsafeMutableRawPointer(bitPattern: first), Int(end - first), MADV_DONTNEED) }
+        let pages = wholePages(block)
+        if !pages.isEmpty { madvise(pages.lowerBound, pages.upperBound - pages.lowerBound, MADV_DONTNEED) }
         free.append(block)
+    }
+}
+
+extension MemoryArena {
+    fileprivate func contains(_ address: UnsafeMutableRawPointer) -> Bool {
+        address >= base && address < base + capacity
     }
 }

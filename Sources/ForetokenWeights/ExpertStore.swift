@@ -24,6 +24,24 @@ public final class ExpertStore {
 
     var bases: [UnsafeMutableRawPointer] { heaps.map(\.base) }
 
+    var arenas: [MemoryArena] { heaps.flatMap(\.arenas) }
+
+    /// The memory of all experts, neighbouring blocks together.
+    var regions: [PageCensus.Region] {
+        let blocks = layers.values.flatMap { $0.blocks.flatMap { $0 } }.sorted { $0.base < $1.base }
+        var regions: [PageCensus.Region] = []
+        for block in blocks {
+            var (base, byteCount) = (UnsafeRawPointer(block.base), block.byteCount)
+            let home = nodes.home(block.node)
+            if let last = regions.last, last.base + last.byteCount == base, last.home == home {
+                (base, byteCount) = (last.base, last.byteCount + byteCount)
+                regions.removeLast()
+            }
+            regions.append(PageCensus.Region(base: base, byteCount: byteCount, home: home))
+        }
+        return regions
+    }
+
     func adopt(_ packed: [PackedExperts]) {
         for experts in packed {
             layers[experts.layer] = Layer(

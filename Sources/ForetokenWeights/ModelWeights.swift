@@ -116,6 +116,7 @@ public final class ModelWeights: @unchecked Sendable {
     /// Where the experts lie, and what can move them.
     public let experts: ExpertStore
     private let fixed: [MemoryArena]
+    private let fixedByteCounts: [Int]
 
     /// Reads and packs all weights of a validated layout on all threads.
     ///
@@ -139,17 +140,20 @@ public final class ModelWeights: @unchecked Sendable {
         let places = ExpertPlaces(placement, nodes)
         var measure = PackingPlan(format: format, nodes: nodes)
         _ = PackedModel(layout, configuration, shared, places, &measure)
-        try MemoryBudget.read().check(
-            needed: measure.byteCount + reservedBytes, for: "the weights, caches and scratch of \(checkpoint.label)")
+        try nodes.check(
+            measure.byteCounts, besides: reservedBytes, for: "the weights, caches and scratch of \(checkpoint.label)")
+        fixedByteCounts = measure.byteCounts.fixed
         fixed = try nodes.nodes.indices.map { try nodes.arena(byteCount: measure.byteCounts.fixed[$0], node: $0) }
         experts = try ExpertStore(nodes, byteCounts: measure.byteCounts.experts)
+        if nodes.isReal { try Population(fixed + experts.arenas, nodes, pool).run() }
         let bases = WeightRegions(fixed: fixed.map(\.base), experts: experts.bases)
         var plan = PackingPlan(format: format, nodes: nodes, bases: bases)
         let model = PackedModel(layout, configuration, shared, places, &plan)
         let storedBytes = Double(max(1, plan.storedByteCount))
-        try Packer(checkpoint: checkpoint, tasks: plan.tasks, groups: nodes.groups.count, pool: pool) {
-            progress(min(1, Double($0) / storedBytes))
-        }.run()
+        try Packer(
+            checkpoint: checkpoint, tasks: plan.tasks, groups: nodes.groups.count, pool: pool,
+            pageCache: nodes.isReal ? .drop : .keep
+        ) { progress(min(1, Double($0) / storedBytes)) }.run()
         DraftHeads.build(model.draftHeads, on: pool)
         progress(1)
         experts.adopt(model.expertTables)
@@ -164,17 +168,12 @@ public final class ModelWeights: @unchecked Sendable {
         byteCount = measure.byteCount
         derivedByteCount = model.draftHeads.reduce(0) { $0 + $1.draftHead.byteCount }
     }
-}
 
-extension NodeLayout {
-    /// Where memory lies that workers of all groups read alike.
-    package var sharedHome: MemoryHome {
-        let ids = groups.compactMap { nodes[$0].id }
-        return ids.count > 1 ? .interleaved(ids) : ids.first.map { .node($0) } ?? .anywhere
-    }
-
-    /// Memory on a node; a minimal arena where nothing is to lie there.
-    package func arena(byteCount: Int, node: Int) throws -> MemoryArena {
-        try MemoryArena(byteCount: max(64, byteCount), home: nodes[node].id.map { .node($0) } ?? .anywhere)
+    /// Asks the system where the weights really lie.
+    /// - Throws: `HardwareError` when the system answers what cannot be understood.
+    public func census() throws -> PageCensus {
+        let regions = fixed.indices.map { (fixed[$0], fixedByteCounts[$0]) }.filter { $0.1 > 0 }
+            .map { PageCensus.Region(base: $0.base, byteCount: $1, home: $0.home) }
+        return try PageCensus.take(of: regions + experts.regions, policy: nodes.policy)
     }
 }

@@ -1,4 +1,5 @@
 import CForetokenKernels
+import ForetokenHardware
 import ForetokenPlacement
 
 /// The memory nodes that weights lie on and the groups of workers that read them: what matrices are cut for.
@@ -25,9 +26,13 @@ public struct NodeLayout: Sendable, Equatable {
     /// By worker group: the index of its node.
     public let groups: [Int]
 
+    /// What the system lets this process do about memory.
+    public let policy: MemoryPolicySupport
+
     /// - Precondition: at least one node has workers.
-    public init(nodes: [Node]) {
+    public init(nodes: [Node], policy: MemoryPolicySupport = .untried) {
         self.nodes = nodes
+        self.policy = policy
         groups = nodes.indices.filter { nodes[$0].workers > 0 }
         precondition(!groups.isEmpty, "some node needs workers")
     }
@@ -37,6 +42,9 @@ public struct NodeLayout: Sendable, Equatable {
 
     /// Whether there is more than one node.
     public var isCut: Bool { nodes.count > 1 }
+
+    /// Whether memory is to lie on nodes of the machine, and not just anywhere.
+    public var isReal: Bool { isCut && nodes.allSatisfy { $0.id != nil } }
 
     /// How weights that every step reads are cut: over the nodes with workers, by their number.
     public var densePlacement: [ExpertPlacement.Part] {
@@ -67,5 +75,21 @@ public struct NodeLayout: Sendable, Equatable {
         return denseCut(range.count).enumerated().map { group, part in
             (group, range.lowerBound + part.lowerBound..<range.lowerBound + part.upperBound)
         }
+    }
+
+    // MARK: Memory
+
+    /// Where memory lies that belongs to a node.
+    func home(_ node: Int) -> MemoryHome { nodes[node].id.map { .node($0) } ?? .anywhere }
+
+    /// Where memory lies that workers of all groups read alike.
+    package var sharedHome: MemoryHome {
+        let ids = groups.compactMap { nodes[$0].id }
+        return ids.count > 1 ? .interleaved(ids) : ids.first.map { .node($0) } ?? .anywhere
+    }
+
+    /// Memory on a node; a minimal arena where nothing is to lie there.
+    package func arena(byteCount: Int, node: Int) throws -> MemoryArena {
+        try MemoryArena(byteCount: max(MemoryArena.alignment, byteCount), home: home(node), policy: policy)
     }
 }

@@ -10,6 +10,7 @@ final class Packer: Sendable {
     private let queues: [Queue]
     private let packedBytes = Atomic<Int>(0)
     private let failure = Mutex<(any Error)?>(nil)
+    private let pageCache: PageCacheUse
     private let progress: @Sendable (Int) -> Void
 
     /// Tasks of one group.
@@ -27,18 +28,25 @@ final class Packer: Sendable {
         func close() { next.store(tasks.count, ordering: .relaxed) }
     }
 
-    /// - Parameter progress: told the stored bytes packed so far, always on the calling thread.
+    /// - Parameters:
+    ///   - groups: groups of workers that tasks are meant for.
+    ///   - pageCache: what becomes of file pages that were read.
+    ///   - progress: told the stored bytes packed so far, always on the calling thread.
     init(
-        checkpoint: Checkpoint, tasks: [PlacedTask], groups: Int, pool: WorkerPool,
+        checkpoint: Checkpoint, tasks: [PlacedTask], groups: Int, pool: WorkerPool, pageCache: PageCacheUse,
         progress: @escaping @Sendable (Int) -> Void
     ) {
         self.checkpoint = checkpoint
         self.pool = pool
+        self.pageCache = pageCache
         queues = (0..<groups).map { group in Queue(tasks.filter { $0.group == group }.map(\.task)) }
         self.progress = progress
     }
 
     func run() throws {
+        // Before: what earlier runs left takes room on the nodes. After: pages between two pieces stay behind.
+        if pageCache == .drop { checkpoint.dropPageCache() }
+        defer { if pageCache == .drop { checkpoint.dropPageCache() } }
         let context = Unmanaged.passUnretained(self).toOpaque()
         withExtendedLifetime(self) {
             pool.run(
@@ -182,6 +190,7 @@ final class Packer: Sendable {
         scratch.reserve(weightBytes: count * rowBytes)
         let bytes = UnsafeMutableRawBufferPointer(start: scratch.weights, count: count * rowBytes)
         try checkpoint.read(tensor, fromByte: first * rowBytes, into: bytes)
+        if pageCache == .drop { checkpoint.dropPageCache(tensor, first * rowBytes..<first * rowBytes + bytes.count) }
         try checkFinite(tensor, count: count * columns, at: first, &scratch)
         return bytes.count
     }

@@ -108,16 +108,16 @@ struct OpenModel {
     ///   - besides: bytes that the caller will need for other things.
     ///   - format: how large matrices are kept; nil for what the options say.
     func load(context: Int, copies: Int = 1, besides: Int = 0, format: ResidentFormat? = nil) throws -> Model {
-        let pool = try WorkerPool.make(threads: options.threads)
+        let crew = try Crew.make(threads: options.threads)
         try Interrupts.install()
         let total = checkpoint.tensors.values.reduce(0) { $0 + $1.range.count }
         let bar = ProgressBar("loading", delayNanoseconds: 300_000_000, terminal: Console.terminal)
         let weights = try ModelWeights(
-            checkpoint: checkpoint, layout: layout, pool: pool, format: format ?? options.weights,
-            reservedBytes: besides + copies
+            checkpoint: checkpoint, layout: layout, pool: crew.pool, format: format ?? options.weights,
+            nodes: crew.nodes, reservedBytes: besides + copies
                 * Model.workingBytes(
                     configuration, modules: layout.mtp.count, context: context, cacheType: options.cacheType,
-                    workers: pool.workerCount)
+                    workers: crew.pool.workerCount)
         ) { fraction in
             // There is nothing yet that would need to be saved or reported.
             if Interrupts.requested {
@@ -131,7 +131,7 @@ struct OpenModel {
             }
         }
         bar.clear()
-        return try Model(weights: weights, pool: pool, instructionSet: instructionSet)
+        return try Model(weights: weights, pool: crew.pool, instructionSet: instructionSet)
     }
 
     /// A generator for contexts of that size.

@@ -111,7 +111,7 @@ struct Prove: ParsableCommand {
     }
 
     private func prove(_ weights: ModelWeights, _ settings: ProofSettings, label: String) throws -> ProveReport {
-        let prover = Prover(weights: weights, settings: settings) { try WorkerPool.make(threads: $0, warns: false) }
+        let prover = Prover(weights: weights, settings: settings) { try Crew.make(threads: $0, warns: false).pool }
         Console.note(
             "\(Format.grouped(prover.plannedRuns)) runs of at most \(Format.grouped(prover.plannedSteps)) steps in all on "
                 + "\(label); \(settings.threads) thread\(settings.threads == 1 ? "" : "s"), \(settings.instructionSet)")

@@ -1,22 +1,60 @@
 import ForetokenHardware
+import ForetokenWeights
 
-extension WorkerPool {
-    /// Workers on the machine as far as this process may use it: one for each physical core, each pinned to its own.
+/// The workers on the machine as far as this process may use it, and the nodes that weights are cut for.
+struct Crew {
+    let pool: WorkerPool
+    let nodes: NodeLayout
+
+    /// Workers for each physical core or as many as asked for, spread over the nodes, each pinned to its own CPU.
     /// - Parameter warns: whether to say when they are not pinned.
-    static func make(threads: Int?, warns: Bool = true) throws -> WorkerPool {
+    static func make(threads: Int?, warns: Bool = true) throws -> Crew {
         let topology = try Topology.read()
-        let cores = topology.workerCPUs
-        let count = threads ?? cores.count
-        // Second hardware threads of a core come only after every core has work.
-        let cpus = cores + topology.cpus.filter { !cores.contains($0) }
-        if count > cpus.count {
+        // Before anything is pinned.
+        let policy = MemoryPolicySupport.probe()
+        let count = threads ?? topology.cores.count
+        if count > topology.cpus.count {
             if warns {
-                Console.warning("\(count) threads share \(cpus.count) CPUs and are not pinned; expect them to be slow")
+                Console.warning(
+                    "\(count) threads share \(topology.cpus.count) CPUs and are not pinned; expect them to be slow")
             }
-            return try WorkerPool(threads: count)
+            return Crew(pool: try WorkerPool(threads: count), nodes: .single)
         }
-        let pool = try WorkerPool(threads: count, cpus: Array(cpus.prefix(count)))
+        let workers = topology.spread(count)
+        let cpus = zip(topology.nodes.indices, workers).flatMap { topology.cpus(node: $0, count: $1) }
+        let pool = try WorkerPool(threads: count, cpus: cpus, groupSizes: workers.filter { $0 > 0 })
         if warns && !pool.isPinned { Console.warning("the system refused to pin threads to CPUs; expect uneven speed") }
-        return pool
+        guard topology.nodes.count > 1 else { return Crew(pool: pool, nodes: .single) }
+        if warns && !policy.canBind { Console.warning("\(policy)") }
+        let nodes = zip(topology.nodes, workers).map { NodeLayout.Node(id: $0.id, workers: $1) }
+        return Crew(pool: pool, nodes: NodeLayout(nodes: nodes, policy: policy))
+    }
+}
+
+extension Topology {
+    /// By node: its part of so many workers. Cores come first, in equal shares of each node's; second hardware threads only
+    /// after every core has work.
+    func spread(_ count: Int) -> [Int] {
+        let cores = nodes.indices.map { workerCPUs(node: $0).count }
+        let onCores = Self.divide(min(count, cores.reduce(0, +)), among: cores)
+        let siblings = zip(nodes, cores).map { $0.cpus.count - $1 }
+        return zip(onCores, Self.divide(count - onCores.reduce(0, +), among: siblings)).map { $0 + $1 }
+    }
+
+    /// Divides `count` in proportion to `sizes`, none getting more than its size; what rounding leaves over goes one by one
+    /// to those that are shortest of their share.
+    private static func divide(_ count: Int, among sizes: [Int]) -> [Int] {
+        let total = sizes.reduce(0, +)
+        guard total > 0 else { return sizes }
+        var parts = sizes.map { $0 * count / total }
+        let byNeed = sizes.indices.sorted { (sizes[$0] * count % total, $1) > (sizes[$1] * count % total, $0) }
+        for index in byNeed.prefix(count - parts.reduce(0, +)) { parts[index] += 1 }
+        return parts
+    }
+
+    /// The first `count` CPUs of a node to be given work.
+    func cpus(node: Int, count: Int) -> [Int] {
+        let cores = workerCPUs(node: node)
+        return Array((cores + nodes[node].cpus.filter { !cores.contains($0) }).prefix(count))
     }
 }

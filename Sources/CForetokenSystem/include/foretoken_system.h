@@ -55,16 +55,26 @@ int foretoken_affinity_get(int32_t *cpus, int32_t *count);
 
 // Memory policy -------------------------------------------------------------------------------------------------------
 
-/// Whether memory policy calls work here, tried on one page: 0; ENOSYS without NUMA in the kernel; EPERM where a
-/// container's seccomp filter denies them.
-int foretoken_numa_available(void);
+/// Tries each kind of call once and writes 0 or the errno value of its denial: ENOSYS without NUMA in the kernel, EPERM
+/// where a container's seccomp filter forbids it. `bind` is mbind, `thread` set_mempolicy, `locate` move_pages.
+void foretoken_memory_policy_probe(int32_t *bind_error, int32_t *thread_error, int32_t *locate_error);
 
-/// Pages of [address, address + bytes) touched from now on come from `node`, or from the nearest node with room when it
-/// is full. (Strict binding would end in the OOM killer instead.) `address` is page-aligned.
-int foretoken_memory_bind_preferred(void *address, size_t bytes, int32_t node);
+/// Pages of [address, address + bytes) touched from now on come from nodes[0] when `count` is 1, page by page in turn
+/// from all of them otherwise; from the nearest node with room when these are full. (Strict binding would end in the OOM
+/// killer instead.) `address` is page-aligned. EINVAL: a number out of range, a node without memory, or outside the
+/// process's cpuset.
+int foretoken_memory_bind(void *address, size_t bytes, const int32_t *nodes, int32_t count);
 
-/// The node of each of `count` pages, or a negative errno value for a page that has none (-ENOENT: never touched).
-int foretoken_page_nodes(void *const *pages, size_t count, int32_t *nodes);
+/// The node of the page at address + i · stride for each i below `count`, or a negative errno value where there is no
+/// page. The memory is readable. A page of unknown place is touched and asked about again a few times, since the kernel
+/// loses sight of pages that migrate.
+int foretoken_page_nodes(const void *address, size_t count, size_t stride, int32_t *nodes);
+
+/// Makes the pages of fresh memory real, 4 MiB at a time, and checks after each piece that it lies on the `count` nodes;
+/// a `count` of 0 checks nothing. Both ends are page-aligned. `placed` is the number of bytes that are in place. On
+/// failure the piece that failed is given back. ENOSPC: the nodes are full, or, for memory that is not bound, the calling
+/// thread is on another node. ENOMEM: no memory anywhere. EPERM, ENOSYS: asking where pages lie is denied.
+int foretoken_memory_populate(void *address, size_t bytes, const int32_t *nodes, int32_t count, size_t *placed);
 
 // Interrupts ----------------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,118 @@
+// Places memory as the engine does and says where it lies. Exit codes: 0 all of it at home, 1 refused, 2 usage, 4 not
+// all of it at home.
+import ForetokenHardware
+import Glibc
+
+let usage = """
+    memory-check policy                  what the system allows
+    memory-check place MIB NODE…         one arena on a node, or interleaved over several
+    memory-check touch MIB               an arena for each node with CPUs, made real by a thread that runs there
+    memory-check fit NODE=MIB…           whether a plan fits
+    memory-check cached FILE             KiB of the file in the page cache
+    """
+
+func complain(_ text: String) { _ = write(STDERR_FILENO, "\(text)\n", text.utf8.count + 1) }
+
+func wrongUsage() -> Never {
+    complain(usage)
+    exit(2)
+}
+
+func mebibytes(_ word: String) -> Int {
+    guard let count = Int(word), (1...1 << 30).contains(count) else { wrongUsage() }
+    return count << 20
+}
+
+/// Prints where the regions lie; the process's exit code says whether all of it is right.
+func report(_ regions: [PageCensus.Region], _ policy: MemoryPolicySupport, bound: Bool) throws -> Int32 {
+    let census = try PageCensus.take(of: regions, policy: policy)
+    let nodes = census.nodes.map { "node \($0.id): \($0.onTargetBytes >> 20) of \($0.intendedBytes >> 20) MiB" }
+    print(
+        "bound \(bound), share \(census.share), \(nodes.joined(separator: ", ")), huge "
+            + "\((census.hugePageBytes ?? 0) >> 20) MiB, \(census.method)")
+    return census.share == 1 ? 0 : 4
+}
+
+func place(_ bytes: Int, _ nodes: [Int], _ policy: MemoryPolicySupport) throws -> Int32 {
+    let home: MemoryHome = nodes.count == 1 ? .node(nodes[0]) : .interleaved(nodes)
+    let arena = try MemoryArena(byteCount: bytes, home: home, policy: policy)
+    try arena.populate()
+    _ = arena.allocate(byteCount: arena.capacity)
+    return try report([arena.region], policy, bound: arena.isBound)
+}
+
+/// One worker's arena and what became of it.
+final class Touch {
+    let arena: MemoryArena
+    var error: (any Error)?
+
+    init(_ arena: MemoryArena) { self.arena = arena }
+
+    func populate() {
+        do { try arena.populate() } catch { self.error = error }
+    }
+}
+
+/// What a pool run is told.
+final class Touches {
+    let all: [Touch]
+
+    init(_ all: [Touch]) { self.all = all }
+}
+
+func touch(_ bytes: Int, _ policy: MemoryPolicySupport) throws -> Int32 {
+    let topology = try Topology.read()
+    let withCPUs = topology.nodes.indices.filter { !topology.workerCPUs(node: $0).isEmpty }
+    let touches = Touches(
+        try withCPUs.map {
+            Touch(try MemoryArena(byteCount: bytes, home: .node(topology.nodes[$0].id), policy: policy))
+        })
+    let pool = try WorkerPool(threads: withCPUs.count, cpus: withCPUs.map { topology.workerCPUs(node: $0)[0] })
+    pool.run(
+        { context, worker, _ in
+            Unmanaged<Touches>.fromOpaque(context!).takeUnretainedValue().all[Int(worker)].populate()
+        }, Unmanaged.passUnretained(touches).toOpaque())
+    for touch in touches.all {
+        if let error = touch.error { throw error }
+        _ = touch.arena.allocate(byteCount: touch.arena.capacity)
+    }
+    return try report(touches.all.map(\.arena.region), policy, bound: touches.all.allSatisfy(\.arena.isBound))
+}
+
+func fit(_ words: [String]) throws {
+    var wanted: [Int: Int] = [:]
+    for word in words {
+        let parts = word.split(separator: "=")
+        guard parts.count == 2, let node = Int(parts[0]) else { wrongUsage() }
+        wanted[node] = mebibytes(String(parts[1]))
+    }
+    let nodes = try Topology.read().nodes.map(\.id)
+    try NodeMemoryBudget.read(nodes: nodes).check(wanted: wanted, for: "the weights")
+}
+
+func cachedBytes(_ path: String) -> Int {
+    let file = open(path, O_RDONLY)
+    let bytes = Int(lseek(file, 0, SEEK_END))
+    guard bytes > 0, let map = mmap(nil, bytes, PROT_READ, MAP_SHARED, file, 0), map != MAP_FAILED else {
+        wrongUsage()
+    }
+    var pages = [UInt8](repeating: 0, count: (bytes + MemoryArena.pageBytes - 1) / MemoryArena.pageBytes)
+    mincore(map, bytes, &pages)
+    return pages.reduce(0) { $0 + Int($1 & 1) } * MemoryArena.pageBytes
+}
+
+let words = Array(CommandLine.arguments.dropFirst())
+let policy = MemoryPolicySupport.probe()
+do {
+    switch (words.first, words.count) {
+    case ("policy", 1): print(policy)
+    case ("place", 3...): exit(try place(mebibytes(words[1]), words[2...].compactMap { Int($0) }, policy))
+    case ("touch", 2): exit(try touch(mebibytes(words[1]), policy))
+    case ("fit", 2...): try fit(Array(words[1...]))
+    case ("cached", 2): print(cachedBytes(words[1]) >> 10)
+    default: wrongUsage()
+    }
+} catch {
+    complain("error: \(error)")
+    exit(1)
+}
