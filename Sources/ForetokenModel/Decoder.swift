@@ -17,12 +17,12 @@ final class Decoder {
     /// What steps of a window's size read from each node.
     let traffic: TrafficMeter
 
-    init(configuration: ModelConfiguration, kernels: KernelTable, pool: WorkerPool, nodes: NodeLayout) throws {
-        self.configuration = configuration
+    init(weights: ModelWeights, kernels: KernelTable, pool: WorkerPool) throws {
+        configuration = weights.configuration
         self.kernels = kernels
         self.pool = pool
-        traffic = try TrafficMeter(nodes)
-        space = try Workspace(configuration, pool: pool, nodes: nodes)
+        traffic = try TrafficMeter(weights)
+        space = try Workspace(configuration, pool: pool, nodes: weights.nodes)
         rotation = Rotation(configuration)
         sigma = configuration.attentionScale
     }

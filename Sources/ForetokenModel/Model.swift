@@ -55,9 +55,11 @@ public final class Model {
         self.weights = weights
         self.pool = pool
         self.instructionSet = String(cString: kernels.pointee.name)
-        decoder = try Decoder(
-            configuration: weights.configuration, kernels: kernels, pool: pool, nodes: weights.nodes)
+        decoder = try Decoder(weights: weights, kernels: kernels, pool: pool)
     }
+
+    /// By node: what verify steps have read from it so far, over all verifiers and draft heads.
+    public var traffic: [NodeTraffic] { decoder.traffic.reading(pool) }
 
     /// Bytes of caches and scratch for a context, weights not counted.
     public static func workingBytes(

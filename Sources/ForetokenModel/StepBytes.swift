@@ -9,7 +9,7 @@ extension Model {
 
     /// Bytes of weights that a step of any number of rows reads once: all but the routed experts.
     package var denseBytesPerStep: Int {
-        weights.layers.reduce(Self.bytes(weights.head)) { $0 + Self.denseBytes($1) }
+        weights.denseBytesPerStep.reduce(0, +)
     }
 
     /// By main layer: bytes of one routed expert; 0 in dense layers.
@@ -50,24 +50,7 @@ extension Model {
         return 2 * elements
     }
 
-    private static func denseBytes(_ layer: LayerWeights) -> Int {
-        let attention = layer.attention
-        let matrices = [attention.queryDown, attention.queryUp, attention.latentDown, attention.output]
-            .reduce(0) { $0 + ($1.map(bytes) ?? 0) }
-        let factors = bytes(attention.keyUp) + bytes(attention.valueUp)
-        switch layer.feedForward {
-        case .dense(let mlp): return matrices + factors + bytes(mlp)
-        case .moe(let moe): return matrices + factors + bytes(moe.router) + (moe.shared.map(bytes) ?? 0)
-        }
-    }
-
     private static func bytes(_ linear: Linear) -> Int { linear.byteCount }
-
-    private static func bytes(_ table: MatrixTable) -> Int {
-        table.count == 0 ? 0 : table.count * table.matrices.pointee.byteCount
-    }
-
-    private static func bytes(_ mlp: MLPWeights) -> Int { bytes(mlp.gate) + bytes(mlp.up) + bytes(mlp.down) }
 
     private static func elements(_ linear: Linear) -> Double { Double(linear.rows) * Double(linear.columns) }
 

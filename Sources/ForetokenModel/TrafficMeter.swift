@@ -1,26 +1,50 @@
 import ForetokenHardware
 import ForetokenWeights
 
-/// Counts the bytes of routed experts that verify steps read from each node, and how many of them came from another node
-/// than the reader's.
+/// What verify steps read from one node, and what its workers waited for.
+public struct NodeTraffic: Sendable, Equatable {
+    /// The system's number; nil where weights were not put on a node.
+    public let node: Int?
+    /// Workers on the node; 0 for a memory-only one.
+    public let workers: Int
+    /// Bytes of weights that verify steps have read from it: dense ones, and routed experts in use.
+    public internal(set) var readBytes = 0
+    /// Bytes of these that workers of other nodes have read.
+    public internal(set) var remoteBytes = 0
+    /// Nanoseconds that its workers have waited for the slowest node, prompts and drafts included.
+    public internal(set) var waitNanoseconds: Int64 = 0
+
+    /// What has come since an earlier reading.
+    public static func - (later: NodeTraffic, earlier: NodeTraffic) -> NodeTraffic {
+        var difference = later
+        difference.readBytes -= earlier.readBytes
+        difference.remoteBytes -= earlier.remoteBytes
+        difference.waitNanoseconds -= earlier.waitNanoseconds
+        return difference
+    }
+}
+
+/// Counts the weights that verify steps read from each node. Chunks of prompts are not counted: they are bound by
+/// arithmetic.
 final class TrafficMeter {
     private let nodes: NodeLayout
-    private let read: ScratchBuffer<Int>
-    private let remote: ScratchBuffer<Int>
+    /// By node: expert bytes read, and those of them read from another node.
+    private let read, remote: ScratchBuffer<Int>
+    /// By node: bytes of dense weights that one step reads.
+    private let densePerStep: [Int]
+    private var steps = 0
 
-    init(_ nodes: NodeLayout) throws {
-        self.nodes = nodes
+    init(_ weights: ModelWeights) throws {
+        nodes = weights.nodes
         read = try ScratchBuffer(count: nodes.nodes.count)
         remote = try ScratchBuffer(count: nodes.nodes.count)
+        densePerStep = weights.denseBytesPerStep
     }
 
-    /// By node: bytes read.
-    var readBytes: [Int] { Array(read.elements) }
+    /// Counts a verify step's dense weights.
+    func countStep() { steps += 1 }
 
-    /// By node: bytes of it that workers of other nodes read.
-    var remoteBytes: [Int] { Array(remote.elements) }
-
-    /// Counts what the copies chosen for one step are going to read.
+    /// Counts what the copies chosen for one layer of a step are going to read.
     func count(_ assignment: ExpertAssignment) {
         guard nodes.isCut else { return }
         for i in 0..<assignment.activeCount {
@@ -37,6 +61,19 @@ final class TrafficMeter {
             let bytes = part.matrix.byteCount
             read.pointer[Int(part.node)] += bytes
             if nodes.groups[Int(part.group)] != Int(part.node) { remote.pointer[Int(part.node)] += bytes }
+        }
+    }
+
+    /// All figures so far.
+    func reading(_ pool: WorkerPool) -> [NodeTraffic] {
+        let waits = pool.groupWaits
+        return nodes.nodes.enumerated().map { index, node in
+            var traffic = NodeTraffic(node: node.id, workers: node.workers)
+            traffic.readBytes = read.pointer[index] + steps * densePerStep[index]
+            traffic.remoteBytes = remote.pointer[index]
+            let group = nodes.groups.firstIndex(of: index)
+            traffic.waitNanoseconds = group.flatMap { waits.indices.contains($0) ? waits[$0] : nil } ?? 0
+            return traffic
         }
     }
 }

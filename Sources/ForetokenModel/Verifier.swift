@@ -45,6 +45,7 @@ public final class Verifier {
             weights.embedding.decodeRow(tokens[row], into: residual[row: row], decoder.kernels)
         }
         decoder.begin(rows: count, position: position)
+        if count <= Self.windowRows { decoder.traffic.countStep() }
         decoder.observation = observer.map { Observation($0, position: position) }
         decoder.show(.embedding, residual, width: weights.configuration.hiddenSize, rows: count)
         for (index, layer) in weights.layers.enumerated() {

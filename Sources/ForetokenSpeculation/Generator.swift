@@ -75,6 +75,8 @@ public struct GenerationResult: Sendable {
     public let policy: PolicyReport?
     /// How long it took.
     public let timings: Timings
+    /// By node: what the rounds read from it, and what its workers waited for.
+    public let traffic: [NodeTraffic]
 }
 
 /// A request that the generator cannot serve.
@@ -163,10 +165,11 @@ public final class Generator {
         let seen = verifier.position
         prefill(request.prompt, &run, observe)
         let promptCount = verifier.position - seen
+        let traffic = model.traffic
         while run.reason == nil { round(&run, observe) }
         experience = run.policy.experience
         if let failure = run.failure { throw failure }
-        return result(run, promptCount: promptCount, started: started)
+        return result(run, promptCount: promptCount, started: started, traffic: traffic)
     }
 
     /// The state of one generation.
@@ -362,7 +365,9 @@ public final class Generator {
         if run.reason == nil && tokenCount >= run.end { run.reason = .length }
     }
 
-    private func result(_ run: Run, promptCount: Int, started: Int64) -> GenerationResult {
+    private func result(
+        _ run: Run, promptCount: Int, started: Int64, traffic before: [NodeTraffic]
+    ) -> GenerationResult {
         let ended = MonotonicClock.now
         var timings = Timings()
         timings.promptCount = promptCount
@@ -372,6 +377,7 @@ public final class Generator {
         let generated = UnsafeBufferPointer(start: tokens + run.firstGenerated, count: timings.predictedCount)
         return GenerationResult(
             tokens: Array(generated), logProbabilities: run.record?.entries ?? [], reason: run.reason ?? .length,
-            telemetry: run.telemetry, policy: run.policy.report, timings: timings)
+            telemetry: run.telemetry, policy: run.policy.report, timings: timings,
+            traffic: zip(model.traffic, before).map { $0 - $1 })
     }
 }

@@ -10,7 +10,7 @@ public struct MatrixPart: BitwiseCopyable, Sendable {
     public let group: Int16
     /// Index of the node that holds it.
     public let node: Int16
-    /// `NodeLayout.Node.slowness` of that node.
+    /// How long its bytes take to read, in sixteenths of the fastest node's.
     public let slowness: Int32
 
     init(_ matrix: PackedMatrix, firstPanel: Int, group: Int, node: Int, in nodes: NodeLayout) {
@@ -18,7 +18,7 @@ public struct MatrixPart: BitwiseCopyable, Sendable {
         self.firstPanel = Int32(firstPanel)
         self.group = Int16(group)
         self.node = Int16(node)
-        slowness = Int32(nodes.nodes[node].slowness)
+        slowness = Int32(nodes.slowness(node))
     }
 
     /// Panel of the whole matrix at which the part ends.

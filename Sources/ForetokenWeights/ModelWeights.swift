@@ -176,4 +176,32 @@ public final class ModelWeights: @unchecked Sendable {
             .map { PageCensus.Region(base: $0.base, byteCount: $1, home: $0.home) }
         return try PageCensus.take(of: regions + experts.regions, policy: nodes.policy)
     }
+
+    /// By node of the layout: bytes of weights outside the routed experts that one verify step reads.
+    package var denseBytesPerStep: [Int] {
+        var bytes = [Int](repeating: 0, count: nodes.nodes.count)
+        func add(_ linear: Linear?) {
+            guard let linear else { return }
+            for i in 0..<linear.partCount { bytes[Int(linear.parts[i].node)] += linear.parts[i].matrix.byteCount }
+        }
+        func add(_ mlp: MLPWeights) { for linear in [mlp.gate, mlp.up, mlp.down] { add(linear) } }
+        let heads = nodes.headCut(configuration.headCount, width: configuration.queryDimension)
+        for layer in layers {
+            let attention = layer.attention
+            for linear in [attention.queryDown, attention.queryUp, attention.latentDown, attention.output] { add(linear) }
+            for (group, range) in heads.enumerated() {
+                for table in [attention.keyUp, attention.valueUp] {
+                    for head in range { bytes[nodes.groups[group]] += table.matrices[head].byteCount }
+                }
+            }
+            switch layer.feedForward {
+            case .dense(let mlp): add(mlp)
+            case .moe(let moe):
+                add(moe.router)
+                if let shared = moe.shared { add(shared) }
+            }
+        }
+        add(head)
+        return bytes
+    }
 }

@@ -10,14 +10,14 @@ public struct NodeLayout: Sendable, Equatable {
         public var id: Int?
         /// Workers that sit beside it; 0 for a memory-only node.
         public var workers: Int
-        /// How long its bytes take to read, in sixteenths of a node's with workers.
-        public var slowness: Int
+        /// Bytes per second at which it is read while all nodes are read; only ratios matter.
+        public var bandwidth: Double
 
         /// A node; see the fields.
-        public init(id: Int?, workers: Int, slowness: Int = 16) {
+        public init(id: Int?, workers: Int, bandwidth: Double = 1e11) {
             self.id = id
             self.workers = workers
-            self.slowness = slowness
+            self.bandwidth = bandwidth
         }
     }
 
@@ -35,6 +35,12 @@ public struct NodeLayout: Sendable, Equatable {
         self.policy = policy
         groups = nodes.indices.filter { nodes[$0].workers > 0 }
         precondition(!groups.isEmpty, "some node needs workers")
+    }
+
+    /// How long bytes of a node take to read, in sixteenths of the fastest node's.
+    func slowness(_ node: Int) -> Int {
+        let fastest = nodes.reduce(0) { max($0, $1.bandwidth) }
+        return max(1, Int((16 * fastest / nodes[node].bandwidth).rounded()))
     }
 
     /// One node, wherever the system puts its memory.

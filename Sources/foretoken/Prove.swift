@@ -54,7 +54,7 @@ struct Prove: ParsableCommand {
         let open = try OpenModel(model)
         var settings = try settings(open, given)
         let weights = try load(open, &settings)
-        let report = try prove(weights, settings, label: open.checkpoint.label)
+        let report = try prove(open, weights, settings)
         if json {
             try StandardOutput.write(JSONOutput.line(report))
         } else {
@@ -110,8 +110,11 @@ struct Prove: ParsableCommand {
         return model.weights
     }
 
-    private func prove(_ weights: ModelWeights, _ settings: ProofSettings, label: String) throws -> ProveReport {
-        let prover = Prover(weights: weights, settings: settings) { try Crew.make(threads: $0, warns: false).pool }
+    private func prove(_ open: OpenModel, _ weights: ModelWeights, _ settings: ProofSettings) throws -> ProveReport {
+        let label = open.checkpoint.label
+        let prover = Prover(
+            weights: weights, settings: settings, loadPlaced: try placedLoader(open, weights, settings)
+        ) { try Crew.make(threads: $0, warns: false).pool }
         Console.note(
             "\(Format.grouped(prover.plannedRuns)) runs of at most \(Format.grouped(prover.plannedSteps)) steps in all on "
                 + "\(label); \(settings.threads) thread\(settings.threads == 1 ? "" : "s"), \(settings.instructionSet)")
@@ -127,5 +130,21 @@ struct Prove: ParsableCommand {
         bar.clear()
         return ProveReport(
             proof: proof, settings: settings, model: label, nanoseconds: MonotonicClock.now - started)
+    }
+
+    /// Weights that a quick proof still loads a second time.
+    private static let quickCopyBytes = 1 << 30
+
+    /// Loads the weights again, cut for made-up nodes; nil where that would take too much memory or time.
+    private func placedLoader(
+        _ open: OpenModel, _ weights: ModelWeights, _ settings: ProofSettings
+    ) throws -> ((NodeLayout) throws -> ModelWeights)? {
+        let room = try MemoryBudget.read().available
+        guard weights.byteCount < room / 2, !quick || weights.byteCount <= Self.quickCopyBytes else { return nil }
+        return { nodes in
+            let pool = try WorkerPool(threads: settings.threads)
+            return try ModelWeights(
+                checkpoint: open.checkpoint, layout: open.layout, pool: pool, format: weights.format, nodes: nodes)
+        }
     }
 }

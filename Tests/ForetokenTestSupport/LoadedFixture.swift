@@ -27,7 +27,7 @@ extension NodeLayout {
     /// Nodes that exist in name only, all in the machine's memory wherever it is.
     /// - Parameter workers: by node; 0 makes one without CPUs.
     public static func madeUp(_ workers: [Int]) -> NodeLayout {
-        NodeLayout(nodes: workers.map { Node(id: nil, workers: $0, slowness: $0 == 0 ? 48 : 16) })
+        NodeLayout(nodes: workers.map { Node(id: nil, workers: $0, bandwidth: $0 == 0 ? 3e10 : 1e11) })
     }
 }
 

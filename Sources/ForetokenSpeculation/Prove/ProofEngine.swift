@@ -5,13 +5,15 @@ import ForetokenWeights
 /// A model on a number of threads, with the caches that runs need; kept for as long as runs agree on it.
 final class ProofEngine {
     let threads: Int
+    let placement: ProofPlacement?
     let model: Model
     private let capacity: Int
     private let drawable: Int?
     private var verifier: (subject: ProofSubject, value: Verifier)?
 
-    init(model: Model, capacity: Int, drawable: Int?) {
+    init(model: Model, placement: ProofPlacement?, capacity: Int, drawable: Int?) {
         self.model = model
+        self.placement = placement
         threads = model.pool.workerCount
         self.capacity = capacity
         self.drawable = drawable

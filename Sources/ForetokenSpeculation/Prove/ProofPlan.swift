@@ -95,6 +95,8 @@ struct ProofCourse {
     var drafts = Drafts.own
     /// Forces the reference's continuation through steps of these widths in turn, instead of generating.
     var widths: [Int]?
+    /// Spreads the model over made-up nodes; nil leaves it where it is.
+    var placement: ProofPlacement?
 
     func steps(_ subject: ProofSubject) -> Int {
         guard let widths else { return subject.steps }
@@ -121,7 +123,7 @@ struct ProofPlan {
     private let settings: ProofSettings
     private let hasModules: Bool
 
-    init(_ settings: ProofSettings, hasModules: Bool) {
+    init(_ settings: ProofSettings, hasModules: Bool, triesPlacements: Bool) {
         self.settings = settings
         self.hasModules = hasModules
         addWidths()
@@ -140,6 +142,11 @@ struct ProofPlan {
             )
         }
         addThreads()
+        if triesPlacements {
+            addPlacements()
+        } else {
+            omissions.append("placements were left out: they need the weights a second time")
+        }
         addCacheTypes()
         addInstructionSets()
     }
@@ -279,6 +286,23 @@ struct ProofPlan {
             count += 1
         }
         return counts.sorted()
+    }
+
+    private mutating func addPlacements() {
+        let placements = settings.isQuick ? [.mixed] : ProofPlacement.allCases
+        let courses = placements.flatMap { placement in
+            var ways = [course(hasModules ? .fixed(3) : .off)]
+            if settings.maximumTokens > 1 { ways.append(widths(Self.mixed, "mixed widths")) }
+            return ways.map { way in
+                ProofCourse(
+                    name: "\(placement.rawValue), \(way.name)", threads: way.threads, draft: way.draft,
+                    widths: way.widths, placement: placement)
+            }
+        }
+        trials.append(
+            ProofTrial(
+                title: "experts \(placements.map(\.rawValue).joined(separator: ", ")) on made-up nodes",
+                cases: prompts.map { (subject($0), courses) }))
     }
 
     private mutating func addCacheTypes() {

@@ -12,9 +12,12 @@ public final class Prover {
     private let weights: ModelWeights
     private let settings: ProofSettings
     private let makePool: (Int) throws -> WorkerPool
+    private let loadPlaced: ((NodeLayout) throws -> ModelWeights)?
     private let plan: ProofPlan
     private let samplings: [ProofSampling]
     private var engine: ProofEngine?
+    /// The weights again, cut for made-up nodes.
+    private var placedWeights: ModelWeights?
     private var references: [ProofSubject: ProofOutcome] = [:]
     private var progress: (ProofProgress) -> Bool = { _ in true }
     private var title = ""
@@ -23,12 +26,17 @@ public final class Prover {
 
     /// - Parameters:
     ///   - settings: what to cover; there is a prompt, every prompt has a token, all ids are the model's.
+    ///   - loadPlaced: loads the same weights again, cut for other nodes; called once at most. nil leaves placements out.
     ///   - makePool: workers, given their number. One pool exists at a time.
-    public init(weights: ModelWeights, settings: ProofSettings, makePool: @escaping (Int) throws -> WorkerPool) {
+    public init(
+        weights: ModelWeights, settings: ProofSettings, loadPlaced: ((NodeLayout) throws -> ModelWeights)? = nil,
+        makePool: @escaping (Int) throws -> WorkerPool
+    ) {
         self.weights = weights
         self.settings = settings
         self.makePool = makePool
-        plan = ProofPlan(settings, hasModules: !weights.modules.isEmpty)
+        self.loadPlaced = loadPlaced
+        plan = ProofPlan(settings, hasModules: !weights.modules.isEmpty, triesPlacements: loadPlaced != nil)
         samplings = ProofSampling.all(seed: settings.seed)
     }
 
@@ -41,6 +49,7 @@ public final class Prover {
         (passedSteps, stepCount, references) = (0, 0, [:])
         defer {
             engine = nil
+            placedWeights = nil
             self.progress = { _ in true }
         }
         var proof = Proof()
@@ -99,15 +108,29 @@ public final class Prover {
         return outcome
     }
 
-    private func engine(_ threads: Int, _ instructionSet: String) throws -> ProofEngine {
-        if let engine, engine.threads == threads, engine.model.instructionSet == instructionSet { return engine }
+    private func engine(_ course: ProofCourse, _ subject: ProofSubject) throws -> ProofEngine {
+        let (threads, set, placement) = (course.threads, subject.instructionSet, course.placement)
+        if let engine, engine.threads == threads, engine.model.instructionSet == set, engine.placement == placement {
+            return engine
+        }
         // The old workers go before new ones are pinned.
         engine = nil
         let made = ProofEngine(
-            model: try Model(weights: weights, pool: makePool(threads), instructionSet: instructionSet),
-            capacity: settings.positions, drawable: settings.drawable)
+            model: try placement.map { try placed($0, threads, set) }
+                ?? Model(weights: weights, pool: makePool(threads), instructionSet: set),
+            placement: placement, capacity: settings.positions, drawable: settings.drawable)
         engine = made
         return made
+    }
+
+    /// The model on made-up nodes, its experts moved to where the placement wants them.
+    private func placed(_ placement: ProofPlacement, _ threads: Int, _ set: String) throws -> Model {
+        let placed = try placedWeights ?? loadPlaced?(ProofPlacement.nodes) ?? weights
+        placedWeights = placed
+        _ = try placed.experts.move(to: placement.plan(placed.configuration))
+        let sizes = threads > 1 ? [threads - threads / 2, threads / 2] : [1]
+        return try Model(
+            weights: placed, pool: try WorkerPool(threads: threads, groupSizes: sizes), instructionSet: set)
     }
 
     private func prompt(_ subject: ProofSubject) -> [Int32] {
@@ -131,7 +154,7 @@ public final class Prover {
         }
         let redraft = try redraft(course, subject)
         // After the references that had to be made first: they used the workers, too.
-        let generator = try engine(course.threads, subject.instructionSet).makeGenerator(subject.cacheType)
+        let generator = try engine(course, subject).makeGenerator(subject.cacheType)
         generator.observer = trace
         generator.redraft = redraft
         var outcome = ProofOutcome(context: [], positions: 0..<0, trace: trace)
@@ -201,7 +224,7 @@ public final class Prover {
         _ widths: [Int], _ course: ProofCourse, _ subject: ProofSubject, _ trace: StepTrace, _ planned: Int
     ) throws -> ProofOutcome {
         let text = try reference(subject).context
-        let verifier = try engine(course.threads, subject.instructionSet)
+        let verifier = try engine(course, subject)
             .prefilled(subject, text, observer: trace)
         defer { verifier.observer = nil }
         let end = text.count - 1

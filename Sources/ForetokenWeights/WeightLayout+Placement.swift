@@ -1,0 +1,69 @@
+import CForetokenKernels
+import ForetokenPlacement
+
+extension WeightLayout {
+    /// What a placement must know of this model; nil where it has no routed experts.
+    ///
+    /// - Parameters:
+    ///   - checkpoint: the files the layout is of.
+    ///   - format: how the large matrices will be kept.
+    ///   - besides: bytes of caches and scratch.
+    /// - Throws: `CheckpointError` when a file cannot be read.
+    public func placementModel(
+        _ checkpoint: Checkpoint, format: ResidentFormat, besides: Int
+    ) throws -> PlacementModel? {
+        let configuration = checkpoint.configuration
+        var moe: [(layer: Int, expert: MLPSource)] = []
+        for (index, layer) in (layers + mtp.map(\.block)).enumerated() {
+            if case .moe(_, _, let experts, _) = layer.feedForward { moe.append((index, experts[0])) }
+        }
+        guard let first = moe.first else { return nil }
+        var measure = PackingPlan(format: format, nodes: .single)
+        _ = PackedModel(self, configuration, try SharedCopies(checkpoint, self), ExpertPlaces(nil, .single), &measure)
+        return PlacementModel(
+            fingerprint: try checkpoint.routingFingerprint(self), layers: moe.map(\.layer),
+            expertCount: configuration.routedExpertCount, expertsPerToken: configuration.expertsPerToken,
+            gateUpBytes: first.expert.gate.residentBytes(format) + first.expert.up.residentBytes(format),
+            downBytes: first.expert.down.residentBytes(format),
+            gateUpPanels: PackingPlan.panels(first.expert.gate.rows),
+            downPanels: PackingPlan.panels(first.expert.down.rows),
+            denseBytesPerStep: layers.reduce(head.residentBytes(format.forHeads)) { $0 + $1.denseBytes(format) },
+            denseBytes: measure.byteCounts.fixed.reduce(besides, +))
+    }
+}
+
+extension LinearSource {
+    /// Bytes that one pass over the packed matrix reads.
+    fileprivate func residentBytes(_ format: ResidentFormat) -> Int {
+        let packed = format.resident(PackedFormat(weight.type) ?? .f32)
+        var matrix = PackedMatrix()
+        matrix.rows = Int32(rows)
+        matrix.columns = Int32(columns)
+        matrix.format = packed.raw
+        if packed == .fp8 {
+            matrix.groups = Int32(ScaleGrid(start: 0, count: columns).groups)
+            matrix.scale_lanes = scale == nil ? FORETOKEN_PANEL_ROWS : 1
+        }
+        return matrix.byteCount
+    }
+}
+
+extension LayerSource {
+    /// Bytes outside the routed experts that a step reads.
+    fileprivate func denseBytes(_ format: ResidentFormat) -> Int {
+        let attention =
+            [attention.queryDown, attention.query, attention.latentDown, attention.output]
+            .reduce(attention.latentUp.residentBytes(.stored)) { $0 + ($1?.residentBytes(format) ?? 0) }
+        switch feedForward {
+        case .dense(let mlp): return attention + mlp.residentBytes(format)
+        case .moe(let router, _, _, let shared):
+            return attention + router.residentBytes(.stored) + (shared?.residentBytes(format) ?? 0)
+        }
+    }
+}
+
+extension MLPSource {
+    fileprivate func residentBytes(_ format: ResidentFormat) -> Int {
+        gate.residentBytes(format) + up.residentBytes(format) + down.residentBytes(format)
+    }
+}
