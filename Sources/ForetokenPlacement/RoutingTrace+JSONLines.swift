@@ -1,5 +1,3 @@
-import FoundationEssentials
-
 extension RoutingTrace {
     /// A trace from text: one JSON object a line and row, `{"round":0,"row":0,"domain":"code","layers":[[3,7],[1,2]]}`.
     /// `layers` has a list of expert ids for each layer; layers without experts have empty ones in every row, and only the
@@ -26,37 +24,6 @@ extension RoutingTrace {
     }
 }
 
-/// One line.
-private struct TraceLine: Decodable {
-    let round: Int
-    let row: Int
-    let domain: String?
-    let layers: [[Int]]
-
-    init(_ bytes: ArraySlice<UInt8>) throws {
-        do {
-            self = try JSONDecoder().decode(TraceLine.self, from: Data(bytes))
-        } catch {
-            throw PlacementError(
-                "this is no row of a trace such as {\"round\":0,\"row\":0,\"domain\":\"code\",\"layers\":[[3,7],[1,2]]}: "
-                    + TraceLine.sentence(error))
-        }
-    }
-
-    private static func sentence(_ error: any Error) -> String {
-        func key(_ context: DecodingError.Context) -> String {
-            context.codingPath.map { $0.intValue.map { "[\($0)]" } ?? $0.stringValue }.joined()
-        }
-        return switch error as? DecodingError {
-        case .typeMismatch(let type, let context): "\(key(context)) is not of type \(type)"
-        case .valueNotFound(_, let context): "\(key(context)) is null"
-        case .keyNotFound(let missing, _): "the key \"\(missing.stringValue)\" is missing"
-        case .dataCorrupted(let context) where !context.codingPath.isEmpty: "\(key(context)) is no such number"
-        default: "it is not valid JSON, or a number is not a whole one"
-        }
-    }
-}
-
 /// Builds a trace line by line.
 private struct TraceLineReader {
     private let expertCount: Int?
@@ -72,7 +39,7 @@ private struct TraceLineReader {
     init(expertCount: Int?) { self.expertCount = expertCount }
 
     mutating func add(_ bytes: ArraySlice<UInt8>) throws {
-        let line = try TraceLine(bytes)
+        let line = try TraceLineScanner.read(bytes)
         guard line.round >= 0 && line.row >= 0 else {
             throw PlacementError("round \(line.round) and row \(line.row) must be 0 or more")
         }
@@ -97,36 +64,38 @@ private struct TraceLineReader {
 
     /// The first line says which layers there are, and how many experts a row has.
     private mutating func begin(_ line: TraceLine) throws {
-        listCount = line.layers.count
-        trace.layers = line.layers.indices.filter { !line.layers[$0].isEmpty }
+        listCount = line.counts.count
+        trace.layers = line.counts.indices.filter { line.counts[$0] > 0 }
         guard let first = trace.layers.first else { throw PlacementError("no layer has experts") }
-        trace.expertsPerToken = line.layers[first].count
+        trace.expertsPerToken = line.counts[first]
     }
 
     /// Checks the experts and takes them over.
     private mutating func check(_ line: TraceLine) throws {
-        guard line.layers.count == listCount else {
-            throw PlacementError("there are \(line.layers.count) layers, but \(listCount) in the lines before")
+        guard line.counts.count == listCount else {
+            throw PlacementError("there are \(line.counts.count) layers, but \(listCount) in the lines before")
         }
         let limit = expertCount ?? RoutingTraceHeader.mostExperts
-        var next = 0
-        for (layer, ids) in line.layers.enumerated() {
+        var (first, next) = (0, 0)
+        for (layer, count) in line.counts.enumerated() {
             let isRouted = next < trace.layers.count && trace.layers[next] == layer
             next += isRouted ? 1 : 0
-            guard ids.count == (isRouted ? trace.expertsPerToken : 0) else {
+            guard count == (isRouted ? trace.expertsPerToken : 0) else {
                 throw PlacementError(
-                    "layer \(layer) has \(ids.count) experts, expected \(isRouted ? trace.expertsPerToken : 0) as before"
-                )
+                    "layer \(layer) has \(count) experts, expected \(isRouted ? trace.expertsPerToken : 0) as before")
             }
-            let sorted = ids.sorted()
-            guard sorted.allSatisfy({ 0..<limit ~= $0 }) else {
-                throw PlacementError("layer \(layer): experts are 0...\(limit - 1), found \(ids)")
+            let ids = line.ids[first..<first + count].sorted()
+            first += count
+            for (index, id) in ids.enumerated() {
+                guard 0..<limit ~= id else {
+                    throw PlacementError("layer \(layer): experts are 0...\(limit - 1), found \(id)")
+                }
+                guard index == 0 || ids[index - 1] < id else {
+                    throw PlacementError("layer \(layer) names expert \(id) twice")
+                }
+                trace.experts.append(UInt16(id))
             }
-            guard zip(sorted, sorted.dropFirst()).allSatisfy({ $0 < $1 }) else {
-                throw PlacementError("layer \(layer) names an expert twice: \(ids)")
-            }
-            largest = max(largest, sorted.last ?? 0)
-            trace.experts += sorted.lazy.map { UInt16($0) }
+            largest = max(largest, ids.last ?? 0)
         }
     }
 
