@@ -28,7 +28,7 @@ public struct RoutingTraceHeader: Sendable, Equatable {
         try require(
             model.utf8.count <= Self.longestModel && model.utf8.allSatisfy { 0x21...0x7E ~= $0 },
             "such a model fingerprint; it takes at most \(Self.longestModel) visible ASCII characters")
-        try require(!layers.isEmpty, "no layers: the model has no routed experts")
+        try require(!layers.isEmpty, "no layers: this model has no routed experts")
         try require(layers.count <= Self.mostLayers, "\(layers.count) layers; at most \(Self.mostLayers) are possible")
         try require(
             zip(layers, layers.dropFirst()).allSatisfy { $0 < $1 } && 0 <= layers[0] && layers.last! <= 0xFFFF,
