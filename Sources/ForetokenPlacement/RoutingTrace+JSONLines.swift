@@ -102,6 +102,7 @@ private struct TraceLineReader {
     private mutating func index(_ label: String) throws -> Int {
         if let index = domains[label] { return index }
         try RoutingTrace.check(domain: label)
+        try RoutingTrace.check(domainCount: trace.domains.count + 1)
         domains[label] = trace.domains.count
         trace.domains.append(label)
         positions.append(0)

@@ -30,9 +30,7 @@ public struct RoutingTraceEncoder: Sendable {
     public mutating func index(ofDomain label: String) throws -> Int {
         if let index = domains.firstIndex(of: label) { return index }
         try RoutingTrace.check(domain: label)
-        guard domains.count < RoutingTraceRecord.mostDomains else {
-            throw PlacementError("a routing trace holds at most \(RoutingTraceRecord.mostDomains) domains")
-        }
+        try RoutingTrace.check(domainCount: domains.count + 1)
         domains.append(label)
         let start = open(RoutingTraceRecord.domainKind, count: label.utf8.count)
         bytes += label.utf8
@@ -112,8 +110,17 @@ private struct BitPacker {
 extension RoutingTrace {
     /// Longest label of a text, in bytes of UTF-8.
     public static let longestDomain = 255
+    /// Most labels of a trace.
+    public static let mostDomains = 1024
     /// The label that stands for all texts together.
     public static let allDomains = "all"
+
+    /// - Throws: `PlacementError` for more labels than a trace may have.
+    static func check(domainCount: Int) throws {
+        if domainCount > mostDomains {
+            throw PlacementError("a routing trace holds at most \(mostDomains) domains")
+        }
+    }
 
     /// - Throws: `PlacementError` for what cannot be a text's label.
     public static func check(domain label: String) throws {

@@ -13,6 +13,8 @@ public struct RoutingTraceHeader: Sendable, Equatable {
     static let version = 1
     static let mostLayers = 10_000
     static let mostExperts = 65_536
+    /// Experts of all layers together; statistics count each.
+    static let mostLayerExperts = 1 << 22
     static let longestModel = 64
     /// Far more than any model needs; keeps a record of the most rows below 2^31 bytes.
     static let mostRowBytes = 1 << 19
@@ -37,6 +39,9 @@ public struct RoutingTraceHeader: Sendable, Equatable {
             1...Self.mostExperts ~= expertCount, "\(expertCount) experts a layer; 1...\(Self.mostExperts) are possible")
         try require(
             1...expertCount ~= expertsPerToken, "\(expertsPerToken) experts a token of the \(expertCount) there are")
+        try require(
+            layers.count * expertCount <= Self.mostLayerExperts,
+            "\(layers.count * expertCount) experts in all layers; at most \(Self.mostLayerExperts) are possible")
         self.model = model
         self.layers = layers
         self.expertCount = expertCount

@@ -21,7 +21,6 @@ enum RoutingTraceRecord: Equatable {
     static let frameCount = 9
     /// A window's position, domain and number of rows.
     static let windowCount = 8
-    static let mostDomains = 65_536
 
     /// The checksum of the record at `start`: of kind, length and content.
     static func checksum(_ bytes: [UInt8], at start: Int, count: Int) -> UInt32 {
@@ -78,7 +77,7 @@ struct RoutingTraceWalker {
         }
         do { try RoutingTrace.check(domain: label) } catch { throw impossible("\(error)") }
         domainCount += 1
-        guard domainCount <= RoutingTraceRecord.mostDomains else { throw impossible("there are too many domains") }
+        guard domainCount <= RoutingTrace.mostDomains else { throw impossible("there are too many domains") }
         return .domain(label)
     }
 

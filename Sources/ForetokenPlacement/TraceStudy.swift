@@ -201,15 +201,14 @@ struct TraceStudy {
 
     func domain(_ index: Int) -> TraceStatistics.Domain {
         let windows = trace.windows.filter { $0.domain == index }
-        let own = Self.loads(trace, windows.lazy.flatMap(\.rows))
         var rows = TraceStatistics.RowCounts()
         for window in windows { for row in window.rows { rows.add(trace.kinds[row]) } }
-        let isEmpty = rows.all == 0
+        let own = windows.isEmpty ? [] : Self.loads(trace, windows.lazy.flatMap(\.rows))
         return TraceStatistics.Domain(
             domain: trace.domains[index], rows: rows, windows: windows.count,
             skew: TraceStatistics.Skew.mean(own.compactMap { TraceStatistics.Skew($0.counts) }),
-            distance: isEmpty ? nil : zip(own, loads).map { $0.variation(from: $1) }.mean,
-            distanceByChance: isEmpty ? nil : distanceByChance(rows.all))
+            distance: own.isEmpty ? nil : zip(own, loads).map { $0.variation(from: $1) }.mean,
+            distanceByChance: own.isEmpty ? nil : distanceByChance(rows.all))
     }
 
     /// The rows of a domain are among those it is compared with, which brings them nearer: against the other rows chance

@@ -20,7 +20,7 @@ final class RoutingFile: RoutingSink {
     /// - Throws: `InputError` for a file that is no trace, damaged, or of another model, `UsageError` for what is no
     ///   file, `OutputError` where it cannot be written or another process is at it.
     init(_ path: String, _ header: RoutingTraceHeader) throws {
-        try OutputFile.check(path)
+        try OutputFile.check(path, appending: true)
         // O_NONBLOCK: opening a pipe would wait for its reader.
         let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0o666)
         guard descriptor >= 0 else { throw Self.failure("open", path) }

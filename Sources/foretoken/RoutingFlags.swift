@@ -13,7 +13,7 @@ struct RoutingFlags: ParsableArguments {
     /// Finds out early that nothing could be recorded there.
     /// - Throws: as `OutputFile.check` does.
     func check() throws {
-        if let recordRouting { try OutputFile.check(recordRouting) }
+        if let recordRouting { try OutputFile.check(recordRouting, appending: true) }
     }
 
     /// Does work whose rows are recorded; however it ends, what was recorded is on the disk afterwards.

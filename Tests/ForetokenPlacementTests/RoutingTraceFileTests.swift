@@ -168,7 +168,8 @@ import Testing
         #expect(complaint(perToken: 5).contains("5 experts a token"))
         #expect(complaint(perToken: 0).contains("0 experts a token"))
         #expect(complaint(model: "two words").contains("fingerprint"))
-        #expect(complaint(layers: Array(0..<9_999), experts: 65_536, perToken: 100).contains("bytes"))
+        #expect(complaint(layers: Array(0..<64), experts: 65_536, perToken: 60_000).contains("bytes"))
+        #expect(complaint(layers: Array(0..<65), experts: 65_536).contains("experts in all layers"))
     }
 
     @Test func wholeRecordsThatCannotBeAreRefused() throws {
@@ -198,6 +199,14 @@ import Testing
         var encoder = RoutingTraceEncoder(try RoutingTrace.random(seed: 1).header())
         #expect(throws: PlacementError.self) { try encoder.index(ofDomain: label) }
         #expect(encoder.bytes.isEmpty && encoder.domains.isEmpty)
+    }
+
+    @Test func thereIsAnEndToDomains() throws {
+        var encoder = RoutingTraceEncoder(try RoutingTrace.random(seed: 1).header())
+        for index in 0..<RoutingTrace.mostDomains { #expect(try encoder.index(ofDomain: "domain \(index)") == index) }
+        #expect(throws: PlacementError.self) { try encoder.index(ofDomain: "one more") }
+        #expect(try encoder.index(ofDomain: "domain 7") == 7)
+        #expect(try RoutingTraceFile(encoder.header.bytes + encoder.bytes).trace.domains == encoder.domains)
     }
 
     @Test func aWindowOfTooManyRowsIsRefused() {
