@@ -75,6 +75,14 @@ public struct StepRows {
     public let firstPosition: Int
 }
 
+/// What became of a step's rows.
+public enum StepOutcome: Sendable, Equatable {
+    /// They were a prompt's, or a given text's.
+    case prompt
+    /// They were the newest token and the drafts behind it, the first so many of which were accepted.
+    case verified(accepted: Int)
+}
+
 /// Looks on while a verifier works: every operator of every row. For proofs and statistics; the pointers are valid
 /// during the call only, which comes from the thread that runs the step.
 public protocol StepObserver: AnyObject {
@@ -84,6 +92,13 @@ public protocol StepObserver: AnyObject {
     func saw(_ site: StepSite, _ rows: StepRows)
     /// Chosen experts [count][perRow], ascending in each row.
     func routed(layer: Int, experts: UnsafePointer<Int32>, perRow: Int, count: Int, firstPosition: Int)
+    /// What became of the last step's rows, once whoever ran the step knows. Does nothing by default.
+    func ended(_ outcome: StepOutcome)
+}
+
+extension StepObserver {
+    /// Does nothing.
+    public func ended(_ outcome: StepOutcome) {}
 }
 
 /// The observer of a step in progress, and where the step stands.

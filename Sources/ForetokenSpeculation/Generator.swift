@@ -240,6 +240,7 @@ public final class Generator {
             let chunkEnd = (start / Verifier.chunkRows + 1) * Verifier.chunkRows
             let count = min(chunkEnd, tokenCount) - start
             verifier.forward(tokens + start, count: count)
+            observer?.ended(.prompt)
             if verifier.position == tokenCount {
                 verifier.computeLogits(first: count - 1, count: 1, rule: run.sampler.parallelRule)
             }
@@ -285,6 +286,7 @@ public final class Generator {
             if draftHead.waitingRowCount > Self.waitingRows { draftHead.forgetAllButNewest(Self.waitingRows / 2) }
         }
         run.telemetry.record(drafted: length, accepted: accepted)
+        observer?.ended(.verified(accepted: accepted))
         let droppedHeld =
             accepted == length && emitted > length ? dropped.map { $0 == tokens[newest + 1 + length] } : nil
         run.policy.record(

@@ -63,6 +63,9 @@ public final class Scorer {
     private let kernels: UnsafePointer<foretoken_kernels>
     private let cacheType: CacheType
 
+    /// Looks on at every step that scores, once for each row of a window.
+    public var observer: (any StepObserver)?
+
     /// - Parameter context: longest window the model sees at once; longer texts slide by half of it.
     public init(model: Model, context: Int, cacheType: CacheType = .f32) {
         self.model = model
@@ -93,6 +96,7 @@ public final class Scorer {
             pass.score.mtp = MTPScore(modules: .init(repeating: .init(), count: draftHead.moduleCount))
             pass.mtpNats = .init(repeating: (0, 0), count: draftHead.moduleCount)
         }
+        verifier.observer = observer
         pass.score.windows.length = min(context, tokens.count)
         pass.score.windows.stride = Window.stride(context: context)
         let total = tokens.count * (mtpDepth > 0 ? 2 : 1)
@@ -100,6 +104,7 @@ public final class Scorer {
             pass.score.windows.count += 1
             run(tokens, window, verifier, draftHead, topCount: topCount, into: &pass) { progress($0, total) }
         }
+        verifier.observer = nil
         if mtpDepth > 0, pass.score.isComplete, let draftHead {
             pass.score.mtp!.recursive = chains(tokens, verifier, draftHead, depth: mtpDepth) {
                 progress(tokens.count + $0, total)
@@ -159,6 +164,7 @@ public final class Scorer {
                 let start = verifier.position
                 let count = min(Verifier.chunkRows, part.count - start)
                 verifier.forward(tokens + start, count: count)
+                observer?.ended(.prompt)
                 for first in stride(from: 0, to: count, by: Verifier.windowRows) {
                     let rows = min(Verifier.windowRows, count - first)
                     guard start + first + rows > window.firstNew else { continue }

@@ -12,6 +12,7 @@ struct Generate: ParsableCommand {
     @OptionGroup(title: "Sampling") var sampling: SamplingFlags
     @OptionGroup(title: "Log-probabilities") var logProbabilities: LogProbabilityFlags
     @OptionGroup(title: "Speculation") var draft: DraftFlags
+    @OptionGroup(title: "Routing") var labelled: LabelledRoutingFlags
     @OptionGroup(title: "Model") var model: ModelOptions
 
     @Flag(help: "Prints one JSON object instead of streaming text.")
@@ -24,6 +25,7 @@ struct Generate: ParsableCommand {
     }
 
     func run() throws {
+        try labelled.routing.check()
         if let inputFile = prompt.inputFile { return try answerAll(inputFile) }
         let wanted = try prompt.read()
         let open = try OpenModel(model)
@@ -31,17 +33,24 @@ struct Generate: ParsableCommand {
         try open.check(draft.draft)
         let settings = try settings(open)
         let context = try open.context(for: ids.count, and: length.maxTokens)
-        let generator = try open.makeGenerator(open.load(context: context), context: context, draft: draft.draft)
-        let answer = try generator.answer(ids, settings, tokenizer: open.tokenizer) { piece in
-            if !json { try StandardOutput.write(piece) }
+        try labelled.routing.record(open, domain: labelled.label) { recorder in
+            let generator = try open.makeGenerator(open.load(context: context), context: context, draft: draft.draft)
+            generator.observer = recorder
+            try show(
+                generator.answer(ids, settings, tokenizer: open.tokenizer) { piece in
+                    if !json { try StandardOutput.write(piece) }
+                }, limit: settings.maximumTokens, context: context, open)
         }
+    }
+
+    private func show(_ answer: Answer, limit: Int, context: Int, _ open: OpenModel) throws {
         if json {
             try StandardOutput.write(JSONOutput.line(AnswerReport(answer, model: open.checkpoint.label)))
         } else {
             try answer.finishLine()
-            if answer.result.reason == .length && answer.result.tokens.count < settings.maximumTokens {
-                let limit = open.configuration.maximumPositions
-                let advice = context < limit ? "--context makes room, up to \(limit)" : "this model has no more"
+            if answer.result.reason == .length && answer.result.tokens.count < limit {
+                let most = open.configuration.maximumPositions
+                let advice = context < most ? "--context makes room, up to \(most)" : "this model has no more"
                 Console.note("the text ends here because the context of \(context) tokens is full; \(advice)")
             }
             Console.write(Statistics.text(answer.result, on: Console.terminal))
@@ -84,13 +93,17 @@ struct Generate: ParsableCommand {
         guard
             let context = try jobs.map({ try open.context(for: $0.prompt.count, and: $0.settings.maximumTokens) }).max()
         else { return }
-        let generator = try open.makeGenerator(open.load(context: context), context: context, draft: draft.draft)
-        for job in jobs {
-            generator.clear()
-            let answer = try generator.answer(job.prompt, job.settings, tokenizer: open.tokenizer) { _ in }
-            try StandardOutput.write(
-                JSONOutput.line(AnswerReport(answer, model: open.checkpoint.label, id: job.id)))
-            if answer.wasInterrupted { throw Interrupted() }
+        try labelled.routing.record(open) { recorder in
+            let generator = try open.makeGenerator(open.load(context: context), context: context, draft: draft.draft)
+            generator.observer = recorder
+            for job in jobs {
+                generator.clear()
+                try recorder?.begin(domain: job.domain ?? labelled.label)
+                let answer = try generator.answer(job.prompt, job.settings, tokenizer: open.tokenizer) { _ in }
+                try StandardOutput.write(
+                    JSONOutput.line(AnswerReport(answer, model: open.checkpoint.label, id: job.id)))
+                if answer.wasInterrupted { throw Interrupted() }
+            }
         }
     }
 }

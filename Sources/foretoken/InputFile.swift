@@ -13,6 +13,12 @@ enum InputFile {
             throw InputError("cannot open \(path): \(reason)")
         }
         defer { if descriptor != STDIN_FILENO { close(descriptor) } }
+        return try bytes(of: descriptor, path)
+    }
+
+    /// What is left to read of an open file that messages call `path`.
+    /// - Throws: `InputError` when it cannot be read.
+    static func bytes(of descriptor: Int32, _ path: String) throws -> [UInt8] {
         var bytes: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 1 << 16)
         while true {

@@ -38,15 +38,16 @@ package enum OutputFile {
     }
 
     /// Finds out early that `write` would fail, before long work whose result it is to hold.
+    /// - Parameter appending: whether an existing file is to be added to, which its folder need not allow.
     /// - Throws: as `write` does.
-    package static func check(_ path: String) throws {
+    package static func check(_ path: String, appending: Bool = false) throws {
         let target = try resolved(path)
         var status = stat()
         let exists = stat(target, &status) == 0
         if exists && status.st_mode & S_IFMT == S_IFDIR { throw UsageError("\(path) is a folder; name a file") }
-        let isReplaced = !exists || status.st_mode & S_IFMT == S_IFREG
-        if exists && access(target, W_OK) != 0 { throw failure("replace", path) }
-        if isReplaced && access(folder(of: target), W_OK) != 0 { throw failure("create", path) }
+        let isCreated = !exists || (status.st_mode & S_IFMT == S_IFREG && !appending)
+        if exists && access(target, W_OK) != 0 { throw failure(appending ? "write" : "replace", path) }
+        if isCreated && access(folder(of: target), W_OK) != 0 { throw failure("create", path) }
     }
 
     /// The path to write at: where a symbolic link leads, and what is checked before anything is created.

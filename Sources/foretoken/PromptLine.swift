@@ -1,4 +1,5 @@
 import FoundationEssentials
+import ForetokenPlacement
 import ForetokenSpeculation
 import ForetokenTokenizer
 
@@ -10,11 +11,13 @@ struct PromptLine: Decodable {
     }
 
     enum CodingKeys: String, CodingKey, CaseIterable {
-        case id, prompt, prompt_tokens, messages, max_tokens, temperature, top_k, top_p, min_p, seed, stop
+        case id, domain, prompt, prompt_tokens, messages, max_tokens, temperature, top_k, top_p, min_p, seed, stop
         case repetition_penalty, presence_penalty, frequency_penalty, logit_bias, logprobs
     }
 
     let id: Identifier?
+    /// What kind of text it is, for --record-routing.
+    let domain: String?
     let prompt: String?
     let prompt_tokens: [Int]?
     let messages: [Message]?
@@ -46,13 +49,14 @@ struct PromptLine: Decodable {
         settings.sampling = try sampling(base.sampling)
         settings.logProbabilities = logprobs ?? base.logProbabilities
         settings.stopStrings = stop ?? base.stopStrings
+        if let domain { try RoutingTrace.check(domain: domain) }
         guard settings.maximumTokens >= 1 else { throw InputError("max_tokens must be at least 1") }
         guard !settings.stopStrings.contains("") else { throw InputError("a stop string must not be empty") }
         if let problem = LogProbabilityFlags.problem(settings.logProbabilities) { throw InputError(problem) }
         try open.check(settings.sampling)
         if !settings.stopStrings.isEmpty { _ = try open.requiredTokenizer() }
         let ids = try open.encode(try wanted(flags), thinking: flags.thinking)
-        return PromptJob(id: id, prompt: ids, settings: settings)
+        return PromptJob(id: id, domain: domain, prompt: ids, settings: settings)
     }
 
     private func sampling(_ base: SamplingOptions) throws -> SamplingOptions {
@@ -107,6 +111,7 @@ extension Prompt {
 /// A prompt ready to be answered.
 struct PromptJob {
     let id: Identifier?
+    let domain: String?
     let prompt: [Int32]
     let settings: AnswerSettings
 }

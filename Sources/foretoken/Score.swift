@@ -40,6 +40,7 @@ struct Score: ParsableCommand {
     @Flag(help: "Lists every token, its log-probability, and the token the model finds likeliest in its place.")
     var perToken = false
 
+    @OptionGroup(title: "Routing") var labelled: LabelledRoutingFlags
     @OptionGroup(title: "Model") var model: ModelOptions
 
     @Flag(help: "Prints one JSON object.")
@@ -63,6 +64,7 @@ struct Score: ParsableCommand {
     }
 
     func run() throws {
+        try labelled.routing.check()
         let given =
             try tokens.map { Prompt.tokens(try TokenList.parse($0, option: "--tokens")) }
             ?? .text(text ?? InputFile.text(textFile ?? "-"))
@@ -70,7 +72,12 @@ struct Score: ParsableCommand {
         let ids = try open.tokens(of: given, thinking: false)
         if ids.isEmpty { throw InputError("the text is empty: there is nothing to score") }
         try open.checkIDs(ids)
-        let score = try score(ids, open)
+        try labelled.routing.record(open, domain: labelled.label) { recorder in
+            try show(score(ids, open, recorder), ids, open)
+        }
+    }
+
+    private func show(_ score: ForetokenSpeculation.Score, _ ids: [Int32], _ open: OpenModel) throws {
         let scored = Array(ids.prefix(score.logProbabilities.count))
         let bitsPerByte = bitsPerByte(score, scored, open)
         if json {
@@ -88,7 +95,9 @@ struct Score: ParsableCommand {
         }
     }
 
-    private func score(_ ids: [Int32], _ open: OpenModel) throws -> ForetokenSpeculation.Score {
+    private func score(
+        _ ids: [Int32], _ open: OpenModel, _ recorder: RoutingRecorder?
+    ) throws -> ForetokenSpeculation.Score {
         let scoresMTP = mtp || mtpDepth > 0
         if scoresMTP && open.layout.mtp.isEmpty {
             throw InputError("\(open.checkpoint.label) has no MTP module, so there is nothing for --mtp to score")
@@ -100,6 +109,7 @@ struct Score: ParsableCommand {
                 "--mtp-depth needs the whole text in one window of \(context) tokens; this text has \(ids.count)")
         }
         let scorer = open.makeScorer(try open.load(context: context), context: context)
+        scorer.observer = recorder
         let bar = ProgressBar("scoring", delayNanoseconds: 1_000_000_000, terminal: Console.terminal)
         defer { bar.clear() }
         return try scorer.score(ids, topCount: top, mtp: scoresMTP, mtpDepth: mtpDepth) { done, total in

@@ -1,7 +1,9 @@
 import CForetokenAllocationProbe
 import ForetokenModel
+import ForetokenPlacement
 import ForetokenSpeculation
 import ForetokenTestSupport
+import ForetokenWeights
 import Testing
 
 /// Draft, verify and accept allocate nothing. One worker, so that the whole round runs on the counted thread.
@@ -49,4 +51,40 @@ struct AllocationTests {
         #expect(seen == 200)
         #expect(last == first, "\(last - first) allocations in 195 tokens")
     }
+    @Test(arguments: [DraftMode.off, .fixed(4), .auto]) func recordingAllocatesNothing(draft: DraftMode) throws {
+        let model = try Model.load(Fixtures.demoModel, threads: 1)
+        let configuration = model.configuration
+        let generator = try Generator(model: model, capacity: 1024)
+        let sink = ByteCount()
+        let recorder = RoutingRecorder(
+            try RoutingTraceHeader(
+                model: "", layers: (0..<configuration.layerCount).filter { configuration.isMoE(layer: $0) },
+                expertCount: configuration.routedExpertCount, expertsPerToken: configuration.expertsPerToken),
+            sink: sink)
+        try recorder.begin(domain: "code")
+        generator.observer = recorder
+        var request = GenerationRequest(prompt: prompt)
+        request.maximumTokens = 400
+        request.draft = draft
+        var seen = 0
+        var first: UInt64 = 0
+        var last: UInt64 = 0
+        _ = try generator.generate(request) { event in
+            guard case .token = event else { return .proceed }
+            seen += 1
+            if seen == 5 { first = foretoken_allocation_count() }
+            last = foretoken_allocation_count()
+            return .proceed
+        }
+        recorder.finish()
+        #expect(seen == 400 && recorder.rowCount >= 400 && sink.count > 400 * 12)
+        #expect(last == first, "\(last - first) allocations in 395 tokens")
+    }
+}
+
+/// Counts what it is given.
+private final class ByteCount: RoutingSink {
+    private(set) var count = 0
+
+    func write(_ records: UnsafeRawBufferPointer) { count += records.count }
 }

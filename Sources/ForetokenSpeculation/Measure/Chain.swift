@@ -111,6 +111,7 @@ final class ChainPass {
                 guard proceed() else { return false }
                 let rows = min(Verifier.windowRows, tokens.count - 1 - start)
                 verifier.forward(text + start, count: rows)
+                verifier.observer?.ended(.prompt)
                 verifier.computeLogits(first: 0, count: rows, rule: sampler.rule)
                 for row in 0..<rows { chains.append(try chain(text, start + row, row, sampler)) }
                 start += rows
@@ -129,6 +130,7 @@ final class ChainPass {
             let start = verifier.position
             let rows = min((start / Verifier.chunkRows + 1) * Verifier.chunkRows, count) - start
             verifier.forward(text + start, count: rows)
+            verifier.observer?.ended(.prompt)
             observe(0, count: rows, firstRow: start)
             draftHead.catchUp(text, known: count)
         }

@@ -55,6 +55,9 @@ public final class Measurer {
     private let draftHead: MTPHead
     private let pass: ChainPass
     private let drawable: Int
+    /// Records the rounds of the generated texts, and the rows of given ones, each text under its domain. What is run
+    /// again, for drafts behind every token or for times, is not recorded.
+    public var recorder: RoutingRecorder?
     /// By temperature.
     package private(set) var records: [[TextRecord]]
 
@@ -128,13 +131,17 @@ public final class Measurer {
         var tokens = text.tokens
         let promptCount = text.isGiven ? 1 : tokens.count
         let request = request(text, temperature)
+        try recorder?.begin(domain: text.domain)
         if !text.isGiven {
             generator.clear()
+            generator.observer = recorder
+            defer { generator.observer = nil }
             let result = try generator.generate(request) { _ in proceed() ? .proceed : .cancel }
             guard result.reason != .cancelled else { return nil }
             tokens += result.tokens
         }
-        verifier.observer = overlap
+        // A given text's rows are the same at every temperature.
+        verifier.observer = overlap.map { ObserverPair($0, text.isGiven ? recorder : nil) }
         defer { verifier.observer = nil }
         model.pool.startSpinning()
         guard

@@ -64,6 +64,7 @@ struct Measure: ParsableCommand {
             "Seconds for timing steps and racing draft modes, at each temperature; 0 for neither.", valueName: "s"))
     var seconds = 20.0
 
+    @OptionGroup(title: "Routing") var routing: RoutingFlags
     @OptionGroup(title: "Model") var model: ModelOptions
 
     @Option(help: ArgumentHelp("Also writes a page with charts, for a browser.", valueName: "f.html"))
@@ -84,8 +85,12 @@ struct Measure: ParsableCommand {
     }
 
     func run() throws {
+        try routing.check()
         if let report {
             try OutputFile.check(report)
+            if let trace = routing.recordRouting, report == trace || OutputFile.isSame(report, trace) {
+                throw UsageError("--report would overwrite what --record-routing writes to \(trace)")
+            }
             for input in text + (suite.map { [$0] } ?? []) where OutputFile.isSame(report, input) {
                 throw UsageError("--report would overwrite \(input), which is read")
             }
@@ -98,9 +103,16 @@ struct Measure: ParsableCommand {
         let texts = try source.texts(open)
         let longest = texts.map(\.tokens.count).max() ?? 0
         let context = try open.context(for: longest, and: text.isEmpty ? maxTokens : 0)
+        try routing.record(open) { try measure(texts, source, open, context: context, $0) }
+    }
+
+    private func measure(
+        _ texts: [MeasuredText], _ source: MeasureSource, _ open: OpenModel, context: Int, _ recorder: RoutingRecorder?
+    ) throws {
         let loaded = try open.load(context: context, copies: 2)
         let plan = plan(open)
         let measurer = try open.makeMeasurer(loaded, plan: plan, context: context)
+        measurer.recorder = recorder
         let bar = ProgressBar("measuring", delayNanoseconds: 300_000_000, terminal: Console.terminal)
         var measurement = try measurer.run(texts) { stage, fraction in
             bar.update(fraction) { _ in stage }

@@ -1,0 +1,244 @@
+/// A trace, counted once for all its statistics.
+struct TraceStudy {
+    let trace: RoutingTrace
+    /// By layer.
+    let loads: [ExpertLoads]
+    /// Rows of verify windows: how many windows there are of that width.
+    let verifyWidths: [Int: Int]
+    /// Rows that follow each other in a text, rejected drafts left out.
+    let texts: [[Int]]
+
+    init(_ trace: RoutingTrace) {
+        self.trace = trace
+        loads = Self.loads(trace, 0..<trace.rowCount)
+        verifyWidths = trace.windows.reduce(into: [:]) { widths, window in
+            if trace.kinds[window.rows.lowerBound] != .prompt { widths[window.rows.count, default: 0] += 1 }
+        }
+        texts = Self.texts(trace)
+    }
+
+    /// Loads of some rows, by layer.
+    private static func loads(_ trace: RoutingTrace, _ rows: some Sequence<Int>) -> [ExpertLoads] {
+        var loads = trace.layers.map { _ in ExpertLoads(counts: .init(repeating: 0, count: trace.expertCount)) }
+        for row in rows {
+            for layer in loads.indices {
+                loads[layer].rows += 1
+                for expert in trace.chosen(row: row, layer: layer) { loads[layer].counts[Int(expert)] += 1 }
+            }
+        }
+        return loads
+    }
+
+    /// A window goes on where the one before it, of the same domain, ended with its last accepted row.
+    private static func texts(_ trace: RoutingTrace) -> [[Int]] {
+        var texts: [[Int]] = []
+        var (domain, next) = (-1, -1)
+        for window in trace.windows {
+            let kept = window.rows.filter { trace.kinds[$0] != .rejected }
+            if window.domain == domain && window.position == next {
+                texts[texts.count - 1] += kept
+            } else {
+                texts.append(kept)
+            }
+            (domain, next) = (window.domain, window.position + kept.count)
+        }
+        return texts
+    }
+
+    // MARK: Layers
+
+    func layer(_ index: Int) -> TraceStatistics.Layer {
+        let half = trace.rowCount / 2
+        return TraceStatistics.Layer(
+            layer: trace.layers[index], load: loads[index].counts,
+            skew: TraceStatistics.Skew(loads[index].counts),
+            drift: half > 0 ? drift(index, half) : nil, pairs: pairs(index), reuse: reuse(index))
+    }
+
+    private func drift(_ layer: Int, _ half: Int) -> TraceStatistics.Drift {
+        let (first, second) = (load(layer, 0..<half), load(layer, half..<trace.rowCount))
+        return TraceStatistics.Drift(
+            variation: first.variation(from: second),
+            variationByChance: loads[layer].variationByChance(
+                first.rows, second.rows, perToken: trace.expertsPerToken),
+            rankCorrelation: first.rankCorrelation(with: second))
+    }
+
+    private func load(_ layer: Int, _ rows: Range<Int>) -> ExpertLoads {
+        var load = ExpertLoads(counts: .init(repeating: 0, count: trace.expertCount), rows: rows.count)
+        for row in rows { for expert in trace.chosen(row: row, layer: layer) { load.counts[Int(expert)] += 1 } }
+        return load
+    }
+
+    // MARK: Pairs
+
+    /// Pairs are looked for among this many of the most loaded experts: a table of all pairs must stay small.
+    private static let pairedExperts = 1024
+    private static let pairsPerLayer = 5
+
+    private func pairs(_ layer: Int) -> [TraceStatistics.Pair] {
+        let load = loads[layer].counts
+        let experts = load.indices.sorted { (load[$1], $0) < (load[$0], $1) }.prefix(Self.pairedExperts).sorted()
+        let together = pairCounts(layer, experts)
+        var (sum, possible) = (0, 0.0)
+        forEachPair(experts) { i, j in
+            sum += together[i * experts.count + j]
+            possible += Double(load[experts[i]]) * Double(load[experts[j]])
+        }
+        guard sum > 0 else { return [] }
+        // Scaled so that the expected pairs are as many as there are.
+        let scale = Double(sum) / possible
+        var strongest: [TraceStatistics.Pair] = []
+        forEachPair(experts) { i, j in
+            let count = together[i * experts.count + j]
+            guard count > 0 else { return }
+            let pair = TraceStatistics.Pair(
+                layer: trace.layers[layer], first: experts[i], second: experts[j], together: count,
+                expected: Double(load[experts[i]]) * Double(load[experts[j]]) * scale)
+            if strongest.count == Self.pairsPerLayer && pair.deviation <= strongest.last!.deviation { return }
+            let place = strongest.firstIndex { $0.deviation < pair.deviation } ?? strongest.count
+            strongest.insert(pair, at: place)
+            if strongest.count > Self.pairsPerLayer { strongest.removeLast() }
+        }
+        return strongest.filter { $0.deviation > 0 }
+    }
+
+    private func forEachPair(_ experts: [Int], _ body: (_ i: Int, _ j: Int) -> Void) {
+        for i in experts.indices { for j in i + 1..<max(i + 1, experts.count) { body(i, j) } }
+    }
+
+    /// [i][j]: rows that chose both `experts[i]` and `experts[j]`, i < j.
+    private func pairCounts(_ layer: Int, _ experts: [Int]) -> [Int] {
+        var places = [Int](repeating: -1, count: trace.expertCount)
+        for (place, expert) in experts.enumerated() { places[expert] = place }
+        var counts = [Int](repeating: 0, count: experts.count * experts.count)
+        var own: [Int] = []
+        for row in 0..<trace.rowCount {
+            own.removeAll(keepingCapacity: true)
+            for expert in trace.chosen(row: row, layer: layer) where places[Int(expert)] >= 0 {
+                own.append(places[Int(expert)])
+            }
+            for a in own.indices {
+                for b in a + 1..<max(a + 1, own.count) { counts[own[a] * experts.count + own[b]] += 1 }
+            }
+        }
+        return counts
+    }
+
+    // MARK: Overlap
+
+    /// Verify windows, rejected drafts included: all their rows are read for.
+    func windowOverlap() -> [TraceStatistics.Overlap] {
+        let windows = trace.windows.filter { trace.kinds[$0.rows.lowerBound] != .prompt }
+        var distinct: [Int: Int] = [:]
+        for layer in trace.layers.indices {
+            var seen = SeenExperts(trace.expertCount)
+            for window in windows {
+                seen.clear()
+                for row in window.rows { seen.insert(trace.chosen(row: row, layer: layer)) }
+                distinct[window.rows.count, default: 0] += seen.count
+            }
+        }
+        return distinct.keys.sorted().map { overlap(rows: $0, count: verifyWidths[$0]!, distinct: distinct[$0]!) }
+    }
+
+    func textOverlap() -> [TraceStatistics.Overlap] {
+        let widest = TraceStatistics.widestText
+        var distinct = [Int](repeating: 0, count: widest)
+        for layer in trace.layers.indices {
+            var seen = SeenExperts(trace.expertCount)
+            for text in texts {
+                for start in text.indices {
+                    seen.clear()
+                    for (width, row) in text[start...].prefix(widest).enumerated() {
+                        seen.insert(trace.chosen(row: row, layer: layer))
+                        distinct[width] += seen.count
+                    }
+                }
+            }
+        }
+        return (1...widest).compactMap { width in
+            let count = texts.reduce(0) { $0 + max(0, $1.count - width + 1) }
+            return count > 0 ? overlap(rows: width, count: count, distinct: distinct[width - 1]) : nil
+        }
+    }
+
+    /// - Parameter distinct: summed over all layers and windows.
+    private func overlap(rows: Int, count: Int, distinct: Int) -> TraceStatistics.Overlap {
+        TraceStatistics.Overlap(
+            rows: rows, count: count, distinct: Double(distinct) / Double(count * trace.layers.count),
+            withoutOverlap: Double(min(rows * trace.expertsPerToken, trace.expertCount)),
+            independent: loads.map { $0.distinct(width: rows) }.mean)
+    }
+
+    func reuse() -> TraceStatistics.Reuse? {
+        let count = texts.reduce(0) { $0 + max(0, $1.count - 1) }
+        guard count > 0 else { return nil }
+        let independent = loads.map { load in
+            load.counts.reduce(0) { $0 + Double($1) * Double($1) } / Double(load.rows) / Double(load.rows)
+        }
+        return TraceStatistics.Reuse(
+            count: count, share: trace.layers.indices.compactMap { reuse($0) }.mean,
+            independent: independent.mean / Double(trace.expertsPerToken))
+    }
+
+    private func reuse(_ layer: Int) -> Double? {
+        var (shared, count) = (0, 0)
+        var seen = SeenExperts(trace.expertCount)
+        for text in texts {
+            for (row, next) in zip(text, text.dropFirst()) {
+                seen.clear()
+                seen.insert(trace.chosen(row: row, layer: layer))
+                seen.insert(trace.chosen(row: next, layer: layer))
+                shared += 2 * trace.expertsPerToken - seen.count
+                count += 1
+            }
+        }
+        return count > 0 ? Double(shared) / Double(count * trace.expertsPerToken) : nil
+    }
+
+    // MARK: Domains
+
+    func domain(_ index: Int) -> TraceStatistics.Domain {
+        let windows = trace.windows.filter { $0.domain == index }
+        var rows = TraceStatistics.RowCounts()
+        for window in windows { for row in window.rows { rows.add(trace.kinds[row]) } }
+        let own = windows.isEmpty ? [] : Self.loads(trace, windows.lazy.flatMap(\.rows))
+        return TraceStatistics.Domain(
+            domain: trace.domains[index], rows: rows, windows: windows.count,
+            skew: TraceStatistics.Skew.mean(own.compactMap { TraceStatistics.Skew($0.counts) }),
+            distance: own.isEmpty ? nil : zip(own, loads).map { $0.variation(from: $1) }.mean,
+            distanceByChance: own.isEmpty ? nil : distanceByChance(rows.all))
+    }
+
+    /// The rows of a domain are among those it is compared with, which brings them nearer: against the other rows chance
+    /// makes a difference d, against all of them d times the others' share.
+    private func distanceByChance(_ rows: Int) -> Double {
+        let others = trace.rowCount - rows
+        guard others > 0 else { return 0 }
+        let share = Double(others) / Double(trace.rowCount)
+        return share
+            * loads.map { $0.variationByChance(rows, others, perToken: trace.expertsPerToken) }.mean
+    }
+}
+
+/// A set of experts that is quickly emptied.
+private struct SeenExperts {
+    private var stamps: [Int]
+    private var stamp = 1
+    private(set) var count = 0
+
+    init(_ experts: Int) { stamps = .init(repeating: 0, count: experts) }
+
+    mutating func clear() {
+        stamp += 1
+        count = 0
+    }
+
+    mutating func insert(_ experts: ArraySlice<UInt16>) {
+        for expert in experts where stamps[Int(expert)] != stamp {
+            stamps[Int(expert)] = stamp
+            count += 1
+        }
+    }
+}

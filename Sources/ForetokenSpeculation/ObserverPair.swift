@@ -1,0 +1,30 @@
+import ForetokenModel
+
+/// Two observers that look on together.
+final class ObserverPair: StepObserver {
+    private let first: any StepObserver
+    private let second: (any StepObserver)?
+
+    /// - Parameter second: nil leaves the first alone.
+    init(_ first: any StepObserver, _ second: (any StepObserver)?) {
+        self.first = first
+        self.second = second
+    }
+
+    var wantsValues: Bool { first.wantsValues || second?.wantsValues == true }
+
+    func saw(_ site: StepSite, _ rows: StepRows) {
+        if first.wantsValues { first.saw(site, rows) }
+        if let second, second.wantsValues { second.saw(site, rows) }
+    }
+
+    func routed(layer: Int, experts: UnsafePointer<Int32>, perRow: Int, count: Int, firstPosition: Int) {
+        first.routed(layer: layer, experts: experts, perRow: perRow, count: count, firstPosition: firstPosition)
+        second?.routed(layer: layer, experts: experts, perRow: perRow, count: count, firstPosition: firstPosition)
+    }
+
+    func ended(_ outcome: StepOutcome) {
+        first.ended(outcome)
+        second?.ended(outcome)
+    }
+}

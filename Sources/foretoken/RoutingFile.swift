@@ -1,0 +1,120 @@
+import ForetokenPlacement
+import ForetokenSpeculation
+import Glibc
+
+/// A routing trace that grows. Records are written whole and in order, and never over others: whatever happens, the file
+/// is a good trace up to the last of them.
+final class RoutingFile: RoutingSink {
+    /// What the trace is about.
+    let header: RoutingTraceHeader
+    /// Labels it had already.
+    let domains: [String]
+    private let path: String
+    private let descriptor: Int32
+    /// Size up to the last whole record.
+    private var size: Int
+    /// Why writing ended early.
+    private var failure: OutputError?
+
+    /// Opens a trace to append to it, or begins one. What a crash left of a last record is dropped.
+    /// - Throws: `InputError` for a file that is no trace, damaged, or of another model, `UsageError` for what is no
+    ///   file, `OutputError` where it cannot be written or another process is at it.
+    init(_ path: String, _ header: RoutingTraceHeader) throws {
+        try OutputFile.check(path, appending: true)
+        // O_NONBLOCK: opening a pipe would wait for its reader.
+        let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0o666)
+        guard descriptor >= 0 else { throw Self.failure("open", path) }
+        do {
+            try Self.claim(descriptor, path)
+            let bytes = try InputFile.bytes(of: descriptor, path)
+            (size, domains) = try Self.prepare(descriptor, path, bytes, header)
+        } catch {
+            Glibc.close(descriptor)
+            throw error
+        }
+        self.path = path
+        self.header = header
+        self.descriptor = descriptor
+    }
+
+    deinit { Glibc.close(descriptor) }
+
+    func write(_ records: UnsafeRawBufferPointer) {
+        guard failure == nil else { return }
+        var done = 0
+        while done < records.count {
+            let count = Glibc.write(descriptor, records.baseAddress! + done, records.count - done)
+            if count > 0 {
+                done += count
+            } else if count == 0 || errno != EINTR {
+                failure = Self.failure("write", path)
+                // Whole records stay; nothing more can be done for them.
+                _ = ftruncate(descriptor, size)
+                return
+            }
+        }
+        size += done
+    }
+
+    /// Brings everything to the disk.
+    /// - Throws: `OutputError` when some of it could not be written.
+    func close() throws {
+        if let failure { throw failure }
+        guard fsync(descriptor) == 0 else { throw Self.failure("write", path) }
+    }
+
+    /// Refuses what is no file, and a trace that another process adds to.
+    private static func claim(_ descriptor: Int32, _ path: String) throws {
+        var status = stat()
+        guard fstat(descriptor, &status) == 0 else { throw failure("examine", path) }
+        guard status.st_mode & S_IFMT == S_IFREG else {
+            throw UsageError("\(path) is no regular file; a routing trace needs one to be appended to")
+        }
+        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+            guard errno == EWOULDBLOCK else { throw failure("lock", path) }
+            throw OutputError(
+                description: "another process is recording into \(path); wait for it or name another file")
+        }
+    }
+
+    /// Brings the file into a state in which records can follow.
+    /// - Returns: its size then, and the domains it has.
+    private static func prepare(
+        _ descriptor: Int32, _ path: String, _ bytes: [UInt8], _ header: RoutingTraceHeader
+    ) throws -> (size: Int, domains: [String]) {
+        if header.isBegun(by: bytes) {
+            let start = header.bytes
+            guard ftruncate(descriptor, 0) == 0, lseek(descriptor, 0, SEEK_SET) == 0 else {
+                throw failure("write", path)
+            }
+            try writeAll(start, to: descriptor, as: path)
+            return (start.count, [])
+        }
+        let survey = try InputFile.named(path) { try RoutingTraceFile.Survey(bytes) }
+        guard survey.header == header else {
+            throw InputError(
+                "\(path) is the routing of another model (\(survey.header.summary)) than this one "
+                    + "(\(header.summary)); name another file")
+        }
+        if survey.droppedByteCount > 0 {
+            Console.note("the last \(survey.droppedByteCount) bytes of \(path) are no whole record and are dropped")
+        }
+        guard ftruncate(descriptor, survey.wholeByteCount) == 0,
+            lseek(descriptor, survey.wholeByteCount, SEEK_SET) == survey.wholeByteCount
+        else { throw failure("write", path) }
+        return (survey.wholeByteCount, survey.domains)
+    }
+
+    /// To be called before anything else can change errno.
+    private static func failure(_ verb: String, _ path: String) -> OutputError {
+        OutputError(description: "cannot \(verb) \(path): \(String(cString: strerror(errno)))")
+    }
+}
+
+extension RoutingTraceHeader {
+    /// The model in a few words.
+    fileprivate var summary: String {
+        "\(model.isEmpty ? "no fingerprint" : model): \(expertsPerToken) of \(expertCount) experts in "
+            + "\(count(layers.count, "layer"))"
+    }
+}

@@ -1,0 +1,208 @@
+import ForetokenPlacement
+import ForetokenTestSupport
+import Glibc
+import Testing
+
+extension EngineTests {
+    /// --record-routing and `place --show`, as their users call them.
+    @Suite struct Routing {
+        private let folder: TemporaryFolder
+        private var path: String { folder.path + "/trace" }
+
+        init() throws { folder = try TemporaryFolder() }
+
+        private func trace() throws -> RoutingTrace {
+            let file = try RoutingTraceFile(folder.read("trace"))
+            #expect(file.droppedByteCount == 0)
+            return file.trace
+        }
+
+        private func generate(_ arguments: String...) throws -> Generated {
+            let outcome = try Command(["generate", "--json", "--record-routing", path] + arguments).finish()
+            try #require(outcome.status == 0, "\(outcome.errors)")
+            return try outcome.json()
+        }
+
+        @Test func generationsAreAppended() throws {
+            let first = try generate(prompt, "--draft", "3", "--max-tokens", "40", "--domain", "code")
+            let before = try trace()
+            let speculation = first.speculation
+            #expect(before.domains == ["code"])
+            #expect(before.kinds.count { $0 == .prompt } == first.prompt_tokens.count)
+            #expect(before.kinds.count { $0 == .newest } == speculation.rounds)
+            #expect(before.kinds.count { $0 == .accepted } == speculation.accepted.reduce(0, +))
+            #expect(before.windows.count == speculation.rounds + 1)
+            let bytes = try folder.read("trace")
+            _ = try generate(prompt, "--draft", "off", "--max-tokens", "10", "--temperature", "0.8")
+            let after = try trace()
+            #expect(after.domains == ["code", "unlabelled"] && after.windows.count == before.windows.count + 10)
+            #expect(try folder.read("trace").starts(with: bytes))
+            #expect(try folder.names() == ["trace"])
+        }
+
+        @Test func recordingChangesNothingElse() throws {
+            let recorded = try Command.run(
+                "generate", prompt, "--draft", "2", "--max-tokens", "30", "--record-routing", path)
+            let plain = try Command.run("generate", prompt, "--draft", "2", "--max-tokens", "30")
+            #expect(recorded.output == plain.output && recorded.errors.contains("windows more"))
+        }
+
+        @Test func aTornEndIsDroppedAndSaid() throws {
+            _ = try generate(prompt, "--draft", "2", "--max-tokens", "20")
+            let whole = try trace()
+            let size = try folder.read("trace").count
+            try folder.truncate("trace", to: size - 3)
+            let shown = try Command.run("place", "--show", path)
+            #expect(shown.status == 0 && shown.errors.contains("no whole record"), "\(shown.errors)")
+            let outcome = try Command.run("generate", "a", "--max-tokens", "3", "--record-routing", path)
+            #expect(outcome.status == 0 && outcome.errors.contains("dropped"), "\(outcome.errors)")
+            #expect(try trace().windows.dropLast(3).map(\.rows) == whole.windows.dropLast().map(\.rows))
+            try folder.truncate("trace", to: 20)
+            #expect(try Command.run("generate", "a", "--max-tokens", "3", "--record-routing", path).status == 0)
+            #expect(try trace().windows.count == 3, "a torn header is begun anew")
+        }
+
+        @Test func anotherModelsTraceIsRefusedBeforeLoading() throws {
+            let other = try TemporaryFolder()
+            try TinyModel().write(to: other)
+            _ = try generate("a", "--max-tokens", "3")
+            let bytes = try folder.read("trace")
+            let refused = try Command.run(
+                "generate", "--model", other.path, "--prompt-tokens", "1,2,3", "--record-routing", path)
+            #expect(refused.status == 65 && refused.errors.contains("another model"), "\(refused.errors)")
+            #expect(refused.output.isEmpty)
+            #expect(try folder.read("trace") == bytes)
+            let own = other.path + "/own"
+            let recorded = try Command.run(
+                "score", "--model", other.path, "--tokens", "1,2,3", "--record-routing", own)
+            #expect(recorded.status == 0, "\(recorded.errors)")
+            let tiny = try RoutingTraceFile(other.read("own")).trace
+            #expect(tiny.layers == [1, 2] && tiny.kinds == [.prompt, .prompt, .prompt])
+        }
+
+        @Test func damageInTheMiddleIsRefused() throws {
+            _ = try generate(prompt, "--draft", "2", "--max-tokens", "20")
+            var bytes = try folder.read("trace")
+            bytes[bytes.count / 2] ^= 1
+            try folder.write(bytes, "trace")
+            for arguments in [["place", "--show", path], ["score", "a", "--record-routing", path]] {
+                let outcome = try Command(arguments).finish()
+                #expect(outcome.status == 65 && outcome.errors.contains("damaged at byte"), "\(outcome.errors)")
+            }
+            #expect(try folder.read("trace") == bytes)
+        }
+
+        @Test func pathsThatCannotBeAreRefused() throws {
+            try folder.write(Array("a text".utf8), "text")
+            for (name, status, message) in [
+                ("none/trace", 2, "does not exist"), ("", 2, "folder"), ("text", 65, "does not begin as"),
+            ] {
+                for command in [["generate", "a"], ["score", "a"], ["measure"]] {
+                    let outcome = try Command(command + ["--record-routing", folder.path + "/" + name]).finish()
+                    #expect(outcome.status == Int32(status), "\(command): \(outcome.errors)")
+                    #expect(outcome.errors.contains(message) && outcome.output.isEmpty, "\(outcome.errors)")
+                }
+            }
+            let device = try Command.run("score", "a", "--record-routing", "/dev/null")
+            #expect(device.status == 2 && device.errors.contains("regular file"))
+            let label = try Command.run("score", "a", "--domain", "code")
+            #expect(label.status == 2 && label.errors.contains("--record-routing"))
+            let taken = try Command.run("score", "a", "--domain", "all", "--record-routing", path)
+            #expect(taken.status == 2 && taken.errors.contains("taken"))
+            let report = try Command.run("measure", "--report", path, "--record-routing", path)
+            #expect(report.status == 2 && report.errors.contains("overwrite"))
+        }
+
+        @Test func twoRecordingsDoNotMix() throws {
+            let file = open(path, O_RDWR | O_CREAT, 0o600)
+            defer { close(file) }
+            try #require(flock(file, LOCK_EX) == 0)
+            let outcome = try Command.run("score", "a", "--record-routing", path)
+            #expect(outcome.status == 1 && outcome.errors.contains("another process"), "\(outcome.errors)")
+        }
+
+        @Test(arguments: [SIGINT, SIGKILL]) func whatWasRecordedStays(signal: Int32) throws {
+            let command = try Command([
+                "generate", prompt, "--max-tokens", "100000", "--context", "4096", "--ignore-eos",
+                "--record-routing", path,
+            ])
+            // A block is written once a second.
+            for _ in 0..<1500 where (try? folder.read("trace").count) ?? 0 < 1000 { usleep(20_000) }
+            command.signal(signal)
+            let outcome = try command.finish()
+            #expect(outcome.status == (signal == SIGINT ? 130 : 128 + SIGKILL))
+            let file = try RoutingTraceFile(folder.read("trace"))
+            #expect(file.trace.windows.count > 1 && file.trace.kinds.contains(.newest))
+            _ = try generate("a", "--max-tokens", "3")
+            #expect(try trace().windows.count == file.trace.windows.count + 3)
+        }
+
+        @Test func linesBringTheirDomains() throws {
+            let lines = """
+                {"prompt":"func a","domain":"code","max_tokens":4}
+                {"prompt":"Once","max_tokens":4}
+                {"prompt":"var b","domain":"code","max_tokens":4}
+                """
+            let outcome = try Command.run(
+                "generate", "--input-file", "-", "--record-routing", path, "--domain", "prose", "--draft", "off",
+                input: lines)
+            #expect(outcome.status == 0, "\(outcome.errors)")
+            let trace = try trace()
+            #expect(trace.domains == ["code", "prose"])
+            #expect(trace.windows.map(\.domain) == [0, 0, 0, 0, 1, 1, 1, 1, 0, 0, 0, 0])
+            let bad = try Command.run("generate", "--input-file", "-", input: #"{"prompt":"a","domain":"all"}"#)
+            #expect(bad.status == 65 && bad.errors.contains("line 1") && bad.errors.contains("taken"))
+        }
+
+        @Test func measuringRecordsItsDomains() throws {
+            let outcome = try Command.run(
+                "measure", "--prompts", "1", "--max-tokens", "16", "--seconds", "0", "--record-routing", path)
+            #expect(outcome.status == 0, "\(outcome.errors)")
+            #expect(try trace().domains == ["code", "tests", "prose"])
+        }
+
+        @Test func statisticsAreShown() throws {
+            let generated = try generate(prompt, "--draft", "2", "--max-tokens", "60", "--domain", "code")
+            struct Shown: Decodable {
+                struct Rows: Decodable {
+                    let all: Int
+                    let prompt: Int
+                    let accepted: Int
+                }
+                struct Layer: Decodable {
+                    let layer: Int
+                    let load: [Int]
+                }
+                let rows: Rows
+                let layers: [Layer]
+                let experts_per_token: Int
+            }
+            let shown = try Command.run("place", "--show", path, "--json").json(Shown.self)
+            #expect(shown.rows.prompt == generated.prompt_tokens.count)
+            #expect(shown.rows.accepted == generated.speculation.accepted.reduce(0, +))
+            for layer in shown.layers {
+                #expect(layer.load.reduce(0, +) == shown.rows.all * shown.experts_per_token)
+            }
+            let tables = try Command.run("place", "--show", path)
+            #expect(tables.status == 0)
+            for text in ["routing trace", "hottest/mean", "verify windows", "code", "by chance"] {
+                #expect(tables.output.contains(text), "\(text)")
+            }
+            #expect(!tables.output.contains("nan") && !tables.output.contains("inf"))
+        }
+
+        @Test func tracesAsTextAreShown() throws {
+            let text = """
+                {"round":0,"row":0,"domain":"code","layers":[[],[1,3]]}
+                {"round":0,"row":1,"domain":"code","layers":[[],[0,3]]}
+                """
+            let shown = try Command.run("place", "--show", "-", input: text)
+            #expect(shown.status == 0 && shown.output.contains("2 of 4 in 1 layer"), "\(shown.errors)")
+            let bad = try Command.run("place", "--show", "-", input: text + "\n{\"round\":1}")
+            #expect(bad.status == 65 && bad.errors.contains("line 3") && bad.output.isEmpty)
+            let missing = try Command.run("place", "--show", path)
+            #expect(missing.status == 2 && missing.errors.contains("does not exist"))
+            #expect(try Command.run("place").status == 2)
+        }
+    }
+}
