@@ -56,13 +56,12 @@ public struct CPUInfo: Sendable, Equatable {
         let folder = "\(root)/devices/system/cpu/cpu\(cpu)"
         let text = try SystemFile.text("\(proc)/cpuinfo") ?? ""
         let kilohertz = try SystemFile.integer("\(folder)/cpufreq/cpuinfo_max_freq")
-        let modes = try SystemFile.line("\(root)/kernel/mm/transparent_hugepage/enabled")
         return CPUInfo(
             model: model(text),
             megahertz: kilohertz.map { Double($0) / 1000 }
                 ?? SystemFile.field("cpu MHz", in: text).flatMap { Double($0) },
             caches: try CPUCache.read(cpu: folder),
-            hugePages: modes.flatMap(chosen),
+            hugePages: try SystemFile.choice("\(root)/kernel/mm/transparent_hugepage/enabled"),
             quota: try ControlGroup.cpuQuota(root: "\(root)/fs/cgroup", proc: proc))
     }
 
@@ -72,12 +71,5 @@ public struct CPUInfo: Sendable, Equatable {
             let part = SystemFile.field("CPU part", in: cpuinfo)
         else { return "unknown" }
         return "implementer \(implementer), part \(part)"
-    }
-
-    /// The bracketed one of "always [madvise] never".
-    private static func chosen(_ modes: String) -> String? {
-        modes.split(separator: " ").first { $0.hasPrefix("[") && $0.hasSuffix("]") }.map {
-            String($0.dropFirst().dropLast())
-        }
     }
 }

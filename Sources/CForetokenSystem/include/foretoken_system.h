@@ -79,4 +79,26 @@ int foretoken_ignore_broken_pipes(void);
 /// CLOCK_MONOTONIC in nanoseconds.
 int64_t foretoken_monotonic_nanoseconds(void);
 
+// Probes --------------------------------------------------------------------------------------------------------------
+
+/// For each call 0 where it works here, else an errno value: EPERM where a container's seccomp filter denies it, ENOSYS
+/// in kernels without NUMA.
+typedef struct foretoken_permissions {
+    int32_t mbind;
+    int32_t set_mempolicy;
+    int32_t get_mempolicy;
+    /// move_pages that only asks where pages lie.
+    int32_t page_nodes;
+    /// move_pages that moves them.
+    int32_t move_pages;
+    /// sched_setaffinity.
+    int32_t affinity;
+} foretoken_permissions;
+
+/// Tries every call, with `node` as the target where one is needed. Changes nothing that outlives it. ENOMEM.
+int foretoken_probe_permissions(int32_t node, foretoken_permissions *permissions);
+
+/// Bytes of address space the process may have (ulimit -v), UINT64_MAX without a limit.
+uint64_t foretoken_address_space_limit(void);
+
 #endif
