@@ -39,7 +39,8 @@ extension MachineSurvey {
         if !permissions.pin.isAllowed {
             advice.append(
                 MachineAdvice(
-                    .mend, "threads cannot be pinned: \(permissions.pin.name) is \(permissions.pin.outcome); "
+                    .mend,
+                    "threads cannot be pinned: \(permissions.pin.name) is \(permissions.pin.outcome); "
                         + "workers sleep between phases and speed is uneven",
                     remedy: "let the sandbox allow sched_setaffinity"))
         }
@@ -47,14 +48,16 @@ extension MachineSurvey {
         if hidden > 0 {
             advice.append(
                 MachineAdvice(
-                    .note, "this process may use \(topology.cpus.count) of \(onlineCPUs.count) CPUs "
+                    .note,
+                    "this process may use \(topology.cpus.count) of \(onlineCPUs.count) CPUs "
                         + "(\(NumberList.format(topology.cpus))); its affinity or cpuset leaves out the others"))
         }
         guard let quota = processor.quota, quota < Double(cores) else { return advice }
         let whole = max(1, Int(quota))
         return advice + [
             MachineAdvice(
-                .mend, "the control group grants \(FigureText.decimal(quota)) CPUs' worth of time to \(cores) cores: "
+                .mend,
+                "the control group grants \(FigureText.decimal(quota)) CPUs' worth of time to \(cores) cores: "
                     + "as many workers would be stopped together, in the middle of a step",
                 remedy: "use --threads \(whole), or raise the limit (docker --cpus, cpu.max)")
         ]
@@ -81,19 +84,22 @@ extension MachineSurvey {
         if places && !permissions.query.isAllowed {
             advice.append(
                 MachineAdvice(
-                    .note, "\(permissions.query.name) is \(permissions.query.outcome); "
+                    .note,
+                    "\(permissions.query.name) is \(permissions.query.outcome); "
                         + "where pages lie is read from /proc/self/numa_maps"))
         }
         if places && !permissions.move.isAllowed {
             advice.append(
                 MachineAdvice(
-                    .note, "\(permissions.move.name) is \(permissions.move.outcome); "
+                    .note,
+                    "\(permissions.move.name) is \(permissions.move.outcome); "
                         + "experts are moved by copying them"))
         }
         if places, let numaBalancing, numaBalancing != 0 {
             advice.append(
                 MachineAdvice(
-                    .note, "kernel.numa_balancing is \(numaBalancing): the kernel moves pages after their readers; "
+                    .note,
+                    "kernel.numa_balancing is \(numaBalancing): the kernel moves pages after their readers; "
                         + (denied.isEmpty
                             ? "memory that is bound is left alone" : "what is placed by first touch may wander"),
                     remedy: denied.isEmpty ? nil : "sysctl kernel.numa_balancing=0"))
@@ -110,7 +116,8 @@ extension MachineSurvey {
             if hugePages.defrag == "never" || hugePages.defrag == "defer" {
                 advice.append(
                     MachineAdvice(
-                        .mend, "transparent huge pages are on, but defrag is \(hugePages.defrag ?? ""): "
+                        .mend,
+                        "transparent huge pages are on, but defrag is \(hugePages.defrag ?? ""): "
                             + "loading takes only those that lie ready",
                         remedy: "echo madvise > /sys/kernel/mm/transparent_hugepage/defrag"))
             } else {
@@ -142,7 +149,8 @@ extension MachineSurvey {
         if let group = budget.groupAvailable, group < budget.systemAvailable {
             advice.append(
                 MachineAdvice(
-                    .note, "the control group leaves \(FigureText.bytes(group)) of the machine's "
+                    .note,
+                    "the control group leaves \(FigureText.bytes(group)) of the machine's "
                         + "\(FigureText.bytes(budget.systemAvailable)) available"))
         }
         if let addressSpaceLimit {
@@ -171,11 +179,13 @@ extension Topology {
             let node = nodes[index]
             advice.append(
                 MachineAdvice(
-                    .note, "node \(node.id) has memory and no usable CPUs: "
+                    .note,
+                    "node \(node.id) has memory and no usable CPUs: "
                         + "rarely needed experts can be tiered onto its \(FigureText.bytes(node.memoryTotal))"))
         }
         for node in cpuOnlyNodes {
-            let home = "the CPUs of node \(node.id) (\(NumberList.format(node.cpus))) read node \(nodes[node.nearest].id)"
+            let home =
+                "the CPUs of node \(node.id) (\(NumberList.format(node.cpus))) read node \(nodes[node.nearest].id)"
             advice.append(
                 node.isForbidden
                     ? MachineAdvice(

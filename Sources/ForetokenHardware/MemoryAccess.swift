@@ -18,6 +18,20 @@ public struct MemoryAccess: Sendable, Equatable {
     /// Nanoseconds; nil where the firmware says nothing.
     public let writeLatency: Int?
 
+    /// A description made by hand; see the fields.
+    public init(
+        node: Int, accessClass: Int, initiators: [Int], readBandwidth: Int? = nil, writeBandwidth: Int? = nil,
+        readLatency: Int? = nil, writeLatency: Int? = nil
+    ) {
+        self.node = node
+        self.accessClass = accessClass
+        self.initiators = initiators
+        self.readBandwidth = readBandwidth
+        self.writeBandwidth = writeBandwidth
+        self.readLatency = readLatency
+        self.writeLatency = writeLatency
+    }
+
     /// The descriptions of some nodes' memory; empty on machines without the table.
     ///
     /// - Parameters:

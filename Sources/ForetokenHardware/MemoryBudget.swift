@@ -49,6 +49,6 @@ public struct MemoryBudget: Sendable, Equatable {
 
     /// "12.3 GiB (13207024435 bytes)".
     private static func format(_ bytes: Int) -> String {
-        bytes < 1024 ? "\(bytes) bytes" : "\(FigureText.bytes(bytes)) (\(bytes) bytes)"
+        bytes < 1024 ? "\(bytes) bytes" : "\(FigureText.binaryBytes(bytes)) (\(bytes) bytes)"
     }
 }

@@ -127,7 +127,7 @@ struct TopologyFileCheck {
     let source: String
 
     /// Bytes of one node: from 1 MiB to 1 PiB.
-    private static let memory = 1 << 20 ... 1 << 50
+    private static let memory = 1 << 20...1 << 50
     /// 10^9 bytes a second: from a floppy disk to a rack of HBM.
     private static let bandwidth = 0.001...100_000.0
     /// Nanoseconds: from a register to a disk.
@@ -159,7 +159,8 @@ struct TopologyFileCheck {
             }
             for cpu in node.cpus {
                 guard (0..<Topology.cpuLimit).contains(cpu) else {
-                    throw failure("nodes[\(index)].cpus: expected numbers in 0...\(Topology.cpuLimit - 1), found \(cpu)")
+                    throw failure(
+                        "nodes[\(index)].cpus: expected numbers in 0...\(Topology.cpuLimit - 1), found \(cpu)")
                 }
                 if let other = owner.updateValue(node.id, forKey: cpu) {
                     throw failure("nodes[\(index)].cpus: CPU \(cpu) belongs to node \(other) already")

@@ -31,7 +31,7 @@ import Testing
         #expect(pool.total == 8 && pool.free == 8)
         #expect(survey.numaBalancing == 1)
         #expect(texts(survey, .good).contains("4 memory nodes, 4 with CPUs in 2 groups of short distance"))
-        #expect(texts(survey, .mend).contains("8.0 GiB are set aside in hugetlb pools"))
+        #expect(texts(survey, .mend).contains("8.6 GB are set aside in hugetlb pools"))
         #expect(texts(survey, .note).contains("numa_balancing is 1"))
     }
 
@@ -68,7 +68,8 @@ import Testing
         #expect(topology.cpuOnlyNodes.count == 1 && bare.id == 1 && bare.cpus == [2, 3])
         #expect(bare.nearest == 0 && !bare.isForbidden)
         #expect(topology.distanceTable.ids == [0, 1, 2] && topology.distanceTable.rows[1] == [21, 10, 21])
-        #expect(topology.cpuNodes.map(\.id) == [0, 1, 2] && topology.cpuNodes.map(\.cpus) == [[0, 1], [2, 3], [4, 5]])
+        #expect(
+            topology.cpuNodes.map(\.id) == [0, 1, 2] && topology.cpuNodes.map(\.cpus) == [[0, 1], [2, 3], [4, 5]])
         #expect(texts(survey, .mend).contains("node 1 has CPUs and no memory; the CPUs of node 1 (2-3) read node 0"))
     }
 
@@ -87,7 +88,7 @@ import Testing
         #expect(mend.contains("the memory of node 0 is forbidden"))
         #expect(mend.contains("3.0 CPUs' worth of time to 4 cores") && mend.contains("--threads 3"))
         #expect(texts(survey, .note).contains("may use 4 of 8 CPUs (2-5)"))
-        #expect(texts(survey, .note).contains("the control group leaves 6.5 GiB"))
+        #expect(texts(survey, .note).contains("the control group leaves 7.0 GB"))
         #expect(texts(survey, .note).contains("one memory node: nothing to place"))
     }
 
@@ -126,7 +127,7 @@ import Testing
         #expect(texts(survey, .mend).contains("defrag is never"))
         #expect(texts(survey, .note).contains("overcommit_memory is 2"))
         survey.addressSpaceLimit = 4 << 30
-        #expect(texts(survey, .mend).contains("ulimit -v allows 4.0 GiB"))
+        #expect(texts(survey, .mend).contains("ulimit -v allows 4.3 GB"))
         survey = try self.survey("one-node", replacing: ["sys/kernel/mm/transparent_hugepage/enabled": nil])
         #expect(texts(survey, .mend).contains("no transparent huge pages"))
     }
@@ -151,7 +152,8 @@ import Testing
         ("\(node)/node1/distance", "21 20 38"), ("\(node)/node1/distance", "21 10 9"),
         ("\(node)/node1/distance", "21 10"), ("\(node)/node1/distance", "21 10 thirty"),
         ("\(node)/node1/cpulist", "1-2"), ("\(node)/node1/meminfo", "Node 1 MemTotal: lots"),
-        ("sys/devices/system/cpu/cpu3/topology/physical_package_id", "all"), ("sys/devices/system/cpu/cpu1/topology/core_cpus_list", "1-2"),
+        ("sys/devices/system/cpu/cpu3/topology/physical_package_id", "all"),
+        ("sys/devices/system/cpu/cpu1/topology/core_cpus_list", "1-2"),
         ("proc/meminfo", "MemTotal: 1 kB\n"),
     ])
     func malformedFilesAreNamed(path: String, content: String) throws {

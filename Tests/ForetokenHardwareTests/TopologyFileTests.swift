@@ -94,7 +94,8 @@ import Testing
         ("[2, 3]", "[2, 2]", "nodes[2].cpus: CPU 2"), ("[2, 3]", "[8192]", "nodes[2].cpus"),
         ("[2, 3]", "\"2-3\"", "nodes[2].cpus"), ("64000000000", "64", "nodes[2].memory_bytes"),
         ("64000000000", "-1", "nodes[2].memory_bytes"), ("64000000000", "2e18", "nodes[2].memory_bytes"),
-        ("64000000000", "1e400", "machine.json"), ("\"memory_bytes\": 512000000000", "\"memory_bytes\": 0", "leave it out"),
+        ("64000000000", "1e400", "machine.json"),
+        ("\"memory_bytes\": 512000000000", "\"memory_bytes\": 0", "leave it out"),
         (", [38, 21, 10]]", "]", "distance: expected 3 rows"), ("[38, 21, 10]", "[38, 21]", "distance[2]: expected 3"),
         ("[38, 21, 10]", "[38, 21, 11]", "distance[2][2]: expected 10"),
         ("[38, 21, 10]", "[9, 21, 10]", "distance[2][0]"), ("[38, 21, 10]", "[256, 21, 10]", "distance[2][0]"),
@@ -170,16 +171,19 @@ import Testing
         let topology = try Topology.read(root: tree.sys, proc: tree.proc, restriction: .init())
         let plenty = MemoryBudget(systemAvailable: 1 << 40, groupAvailable: nil)
         #expect(topology.probeBytes(budget: plenty) == [256 << 20, 256 << 20, 256 << 20])
-        #expect(topology.probeBytes(budget: .init(systemAvailable: 1 << 40, groupAvailable: 240 << 20)) == [
-            20 << 20, 20 << 20, 20 << 20,
-        ])
+        #expect(
+            topology.probeBytes(budget: .init(systemAvailable: 1 << 40, groupAvailable: 240 << 20)) == [
+                20 << 20, 20 << 20, 20 << 20,
+            ])
         #expect(topology.probeBytes(budget: .init(systemAvailable: 24 << 20, groupAvailable: nil)) == [0, 0, 0])
         let large = try FixtureTree("two-sockets-snc2")
         let sockets = try Topology.read(root: large.sys, proc: large.proc, restriction: .init())
         #expect(sockets.probeBytes(budget: plenty) == Array(repeating: 4 * 105 << 20, count: 4))
         let full = try FixtureTree(
             "cxl-hmat",
-            replacing: ["sys/devices/system/node/node2/meminfo": "Node 2 MemTotal: 163840 kB\nNode 2 MemFree: 100000 kB\n"])
+            replacing: [
+                "sys/devices/system/node/node2/meminfo": "Node 2 MemTotal: 163840 kB\nNode 2 MemFree: 100000 kB\n"
+            ])
         let small = try Topology.read(root: full.sys, proc: full.proc, restriction: .init())
         #expect(small.probeBytes(budget: plenty)[2] == 24 << 20)
     }
