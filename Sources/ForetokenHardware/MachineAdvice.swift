@@ -164,9 +164,9 @@ extension MachineSurvey {
                 MachineAdvice(
                     .note, "vm.overcommit_memory is 2: every mapped byte counts against CommitLimit of /proc/meminfo"))
         }
+        let room = min(budget.available, addressSpaceLimit ?? .max)
         advice.append(
-            MachineAdvice(
-                .good, "weights, cache and scratch of up to \(FigureText.bytes(budget.available)) fit now"))
+            MachineAdvice(.good, "weights, cache and scratch of up to \(FigureText.bytes(room)) fit now"))
         return advice
     }
 }

@@ -12,20 +12,21 @@ package final class NumaProbe {
 
     private let topology: Topology
     private let pool: WorkerPool
+    private let roles: WorkerRoles
     /// By column; nil where no memory could be placed.
     private let buffers: [NodeBuffer?]
-    /// By row: workers on the node's own CPUs.
-    private let workers: [[Int]]
-    /// By column: the row whose CPUs read the memory-only node; nil for others.
-    private let readers: [Int?]
     private var result: NumaBandwidth
-    private var plans: [[ReadingPlan?]] = []
-    private var chases: [[ReadingChase?]] = []
+    /// [row][column].
+    private let plans: [[ReadingPlan?]]
+    private let chases: [[ReadingChase?]]
     private let together: ReadingPlan
+    /// nil without memory-only nodes.
     private let tiers: ReadingPlan?
 
     /// Readings of each quantity.
     package static let readings = 5
+    /// Readings that differ more than this were disturbed.
+    private static let calmSpread = 0.25
     /// Nanoseconds of one reading.
     private static let slice: ClosedRange<Int64> = 10_000_000...300_000_000
 
@@ -37,88 +38,45 @@ package final class NumaProbe {
     /// - Throws: `HardwareError` when threads or memory cannot be had.
     package init(topology: Topology, budget: MemoryBudget) throws {
         self.topology = topology
-        pool = try WorkerPool(threads: topology.cores.count, cpus: topology.workerCPUs)
-        let rows = topology.cpuNodes
-        let workers = rows.map { node in
-            topology.cores.indices.filter { node.cpus.contains(topology.cores[$0].cpus[0]) }
-        }
-        self.workers = workers
-        let bytes = topology.probeBytes(budget: budget)
-        let mapped = try topology.nodes.indices.map { column -> NodeBuffer? in
-            guard bytes[column] > 0 else { return nil }
-            let buffer = try NodeBuffer(node: topology.nodes[column].id, byteCount: bytes[column])
-            return buffer.isBound || !topology.nodes[column].ownCPUs.isEmpty ? buffer : nil
-        }
-        buffers = mapped
-        // The nearest node with workers touches a memory-only node's memory, and reads it later.
-        let nearest = topology.nodes.map { node in
-            rows.indices.min { topology.order(rows[$0].id, node.id) < topology.order(rows[$1].id, node.id) } ?? 0
-        }
-        readers = topology.nodes.indices.map { topology.nodes[$0].cpus.isEmpty ? nearest[$0] : nil }
-        let touch = try Self.plan(topology) { worker in
-            mapped.indices.filter { workers[nearest[$0]].contains(worker) }
-                .compactMap { Self.share(mapped[$0], $0, worker, of: workers[nearest[$0]]) }
-        }
-        touch.touch(on: pool)
-        let home = topology.nodes.indices.map { column in
-            topology.cores.indices.filter { topology.cores[$0].node == column }
-        }
-        let own = { (worker: Int) -> [ReadingSource] in
-            let column = topology.cores[worker].node
-            return Self.share(mapped[column], column, worker, of: home[column]).map { [$0] } ?? []
-        }
-        together = try Self.plan(topology, own)
-        let readers = readers
-        tiers =
-            readers.indices.contains { readers[$0] != nil && mapped[$0] != nil }
-            ? try Self.plan(topology) { worker in
-                own(worker)
-                    + readers.indices.filter { readers[$0].map { workers[$0].contains(worker) } ?? false }
-                    .compactMap { Self.share(mapped[$0], $0, worker, of: workers[nearest[$0]]) }
-            } : nil
+        let pool = try WorkerPool(threads: topology.cores.count, cpus: topology.workerCPUs)
+        let roles = WorkerRoles(topology)
+        let buffers = try Self.buffers(topology, budget)
+        self.pool = pool
+        self.roles = roles
+        self.buffers = buffers
+        try roles.plan { roles.touched(by: $0, buffers) }.touch(on: pool)
         result = NumaBandwidth(
-            fingerprint: topology.fingerprint, cpuNodes: rows.map(\.id), threads: workers.map(\.count),
-            memory: zip(topology.nodes, mapped).map { node, buffer in
+            fingerprint: topology.fingerprint, cpuNodes: topology.cpuNodes.map(\.id),
+            threads: roles.workers.map(\.count),
+            memory: zip(topology.nodes, buffers).map { node, buffer in
                 .init(
                     id: node.id, bufferBytes: buffer?.byteCount ?? 0,
                     placement: buffer.map { $0.isBound ? .bound : .firstTouch } ?? .none, share: buffer?.share())
             })
-        try preparePairs()
+        // One CPU sees one last-level cache; more than four times as much would take long to link.
+        let ringBytes = max(64 << 20, 4 * (topology.clusters.map(\.byteCount).max() ?? 0))
+        ReadingChase.prepare(
+            buffers.compactMap { buffer in buffer.map { ($0.base, min(ringBytes, $0.byteCount)) } }, on: pool)
+        plans = try roles.workers.map { row in
+            try buffers.enumerated().map { column, buffer in
+                try buffer.map { try roles.plan(roles.share($0, column, of: row)) }
+            }
+        }
+        chases = roles.workers.map { row in
+            buffers.map { buffer in buffer.map { ReadingChase(worker: row[0], ring: $0.base) } }
+        }
+        together = try roles.plan { roles.own(of: $0, buffers) }
+        let hasTiers = buffers.indices.contains { roles.readers[$0] != nil && buffers[$0] != nil }
+        tiers = hasTiers ? try roles.plan { roles.own(of: $0, buffers) + roles.tiers(of: $0, buffers) } : nil
         remark()
     }
 
-    /// Sources for every worker.
-    private static func plan(
-        _ topology: Topology, _ sources: (Int) throws -> [ReadingSource]
-    ) throws -> ReadingPlan {
-        try ReadingPlan(topology.cores.indices.map(sources))
-    }
-
-    /// The part of a buffer that one of some workers reads; nil without a buffer, or for a part of less than a page.
-    private static func share(
-        _ buffer: NodeBuffer?, _ column: Int, _ worker: Int, of workers: [Int]
-    ) -> ReadingSource? {
-        guard let buffer, let place = workers.firstIndex(of: worker) else { return nil }
-        let bytes = buffer.byteCount / workers.count / 4096 * 4096
-        guard bytes > 0 else { return nil }
-        return ReadingSource(base: buffer.base + place * bytes, byteCount: bytes, column: column)
-    }
-
-    private func preparePairs() throws {
-        plans = try workers.map { row in
-            try buffers.enumerated().map { column, buffer in
-                try buffer.map { buffer in
-                    try Self.plan(topology) { Self.share(buffer, column, $0, of: row).map { [$0] } ?? [] }
-                }
-            }
-        }
-        // One CPU sees one last-level cache; twice as much as four of it would take long to link.
-        let cache = topology.clusters.map(\.byteCount).max() ?? 0
-        let ringBytes = max(64 << 20, 4 * cache)
-        ReadingChase.prepare(
-            buffers.compactMap { buffer in buffer.map { ($0.base, min(ringBytes, $0.byteCount)) } }, on: pool)
-        chases = workers.map { row in
-            buffers.map { buffer in buffer.map { ReadingChase(worker: row[0], ring: $0.base) } }
+    /// Memory on every node that has room and can be reached: bound to it, or touched by CPUs of its own.
+    private static func buffers(_ topology: Topology, _ budget: MemoryBudget) throws -> [NodeBuffer?] {
+        try zip(topology.nodes, topology.probeBytes(budget: budget)).map { node, bytes in
+            guard bytes > 0 else { return nil }
+            let buffer = try NodeBuffer(node: node.id, byteCount: bytes)
+            return buffer.isBound || !node.ownCPUs.isEmpty ? buffer : nil
         }
     }
 
@@ -165,7 +123,7 @@ package final class NumaProbe {
     ///   - progress: told the share that is done; false stops.
     /// - Returns: what was measured; figures that no reading was made of are nil.
     package func run(seconds: Double, progress: (Double) -> Bool) -> NumaBandwidth {
-        let pairs = workers.indices.flatMap { row in
+        let pairs = roles.workers.indices.flatMap { row in
             buffers.indices.filter { buffers[$0] != nil }.map { (row, $0) }
         }
         let jobs =
@@ -181,6 +139,11 @@ package final class NumaProbe {
                 guard progress(Double(turn * jobs.count + index) / Double(count)) else { return result }
                 measure(job, slice)
             }
+        }
+        let figures = (result.read + result.latency + [result.together]).joined().compactMap { $0 }
+        if let spread = figures.map(\.spread).max(), spread > Self.calmSpread {
+            result.remarks.append(
+                "readings of one figure differ by up to \(Int(spread * 100)) %: something else was using the machine")
         }
         return result
     }
@@ -206,13 +169,13 @@ package final class NumaProbe {
         guard let tiers else { return }
         var weights: [Int: Double] = [:]
         for (column, node) in topology.nodes.enumerated() {
-            let row = readers[column] ?? result.cpuNodes.firstIndex(of: node.id)
+            let row = roles.readers[column] ?? result.cpuNodes.firstIndex(of: node.id)
             weights[column] = row.flatMap { result.read[$0][column]?.best }
         }
         tiers.weigh(weights)
         let speeds = tiers.measure(on: pool, nanoseconds: slice)
-        for (column, reader) in readers.enumerated() {
-            guard let reader, let speed = speeds[column], let core = workers[reader].first,
+        for (column, reader) in roles.readers.enumerated() {
+            guard let reader, let speed = speeds[column], let core = roles.workers[reader].first,
                 let own = speeds[topology.cores[core].node]
             else { continue }
             let memory = topology.nodes[column].id
@@ -239,9 +202,4 @@ extension NumaBandwidth.Figure? {
         self = .init(
             best: higherIsBetter ? high : low, worst: higherIsBetter ? low : high, readings: figure.readings + 1)
     }
-}
-
-extension Topology {
-    /// Nearness of one node to another, ties broken by number.
-    fileprivate func order(_ from: Int, _ to: Int) -> (Int, Int) { (distance(from: from, to: to) ?? .max, from) }
 }

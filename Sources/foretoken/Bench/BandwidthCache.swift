@@ -39,8 +39,15 @@ package struct BandwidthCache {
         if kept.fingerprint != topology.fingerprint {
             return "it is of machine \(kept.fingerprint), but this is \(topology.fingerprint)"
         }
+        if kept.memory.contains(where: { $0.placement != .bound }) && Self.canBind(topology) {
+            return "it was measured where memory could not be bound, and here it can"
+        }
         let isSame = kept.cpuNodes == topology.cpuNodes.map(\.id) && kept.memory.map(\.id) == topology.nodes.map(\.id)
         return isSame ? nil : "its nodes are not those of this machine"
+    }
+
+    private static func canBind(_ topology: Topology) -> Bool {
+        (try? PolicyPermissions.probe(node: topology.nodes[0].id))?.bind.isAllowed ?? false
     }
 
     /// Keeps a measurement. Not being able to is no reason to fail: it is said, and the next run measures again.

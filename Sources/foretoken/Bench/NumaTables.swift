@@ -17,13 +17,16 @@ struct NumaTables {
     /// Everything there is a figure of, with blank lines between the parts.
     var text: String {
         var parts = [
-            pairs("reads, GB/s", bandwidth.read, { Format.fixed($0 / 1e9, 1) }, note: isDescribed ? nil : readNote)
+            pairs(
+                "reads, GB/s", bandwidth.read, { Format.fixed($0 / 1e9, 1) }, threads: bandwidth.threads,
+                note: isDescribed ? nil : readNote)
         ]
         if bandwidth.latency.joined().contains(where: { $0 != nil }) {
             parts.append(
                 pairs(
                     "latency, ns", bandwidth.latency, { Format.fixed($0, 0) },
-                    note: isDescribed ? nil : "one thread, each read waits for the one before; best, and the spread"))
+                    threads: bandwidth.threads.map { _ in 1 },
+                    note: isDescribed ? nil : "each read waits for the one before; best, and the spread"))
         }
         if bandwidth.together.contains(where: { $0 != nil }) { parts.append(together) }
         if !bandwidth.remarks.isEmpty {
@@ -38,13 +41,14 @@ struct NumaTables {
     }
 
     private func pairs(
-        _ title: String, _ figures: [[NumaBandwidth.Figure?]], _ format: (Double) -> String, note: String?
+        _ title: String, _ figures: [[NumaBandwidth.Figure?]], _ format: (Double) -> String, threads: [Int],
+        note: String?
     ) -> String {
         var table = Table(
             [.init(title), .init("threads", .right)] + bandwidth.memory.map { .init("memory \($0.id)", .right) })
         for (row, node) in bandwidth.cpuNodes.enumerated() {
             table.add(
-                ["CPUs of node \(node)", "\(bandwidth.threads[row])"]
+                ["CPUs of node \(node)", "\(threads[row])"]
                     + figures[row].map { $0.map { shown($0, format) } ?? "–" })
         }
         return table.rendered(on: terminal) + (note.map { terminal.styled($0, .dim) + "\n" } ?? "")

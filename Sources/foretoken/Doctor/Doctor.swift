@@ -16,7 +16,7 @@ struct Doctor: ParsableCommand {
 
             --json prints an object with "source" ("this machine" or the file), "fingerprint", "nodes", "distance", \
             "cores", "advice" ([{"weight": "good|note|mend", "text", "remedy"}]) and "bandwidth" (as bench --numa --json \
-            has it; null before it was measured). Of this machine also "processor", "caches", "huge_pages", "limits", \
+            has it, once it was measured). What is unknown is left out. Of this machine also "processor", "caches", "huge_pages", "limits", \
             "policy", "numa_balancing" and "hmat".
             """)
 

@@ -1,11 +1,12 @@
 import ForetokenHardware
 import ForetokenModel
+import ForetokenReport
 
-/// What `doctor --json` prints, its keys spelt in snake_case; the tables are made from the same.
+/// What `doctor --json` prints, its keys spelt in snake_case; the tables are made from the same. What is nil is left out.
 package struct DoctorReport: Encodable {
     struct Processor: Encodable {
         let model: String
-        /// null where the system does not say.
+        /// nil where the system does not say.
         let megahertz: Double?
         /// Instruction set extensions of the processor.
         let features: [String]
@@ -64,12 +65,12 @@ package struct DoctorReport: Encodable {
         let usableCpus: [Int]
         let onlineNodes: [Int]
         let memoryNodes: [Int]
-        /// CPUs' worth of time; null without a limit.
+        /// CPUs' worth of time; nil without a limit.
         let cpuQuota: Double?
         let memoryAvailableBytes: Int
-        /// null without a limit.
+        /// nil without a limit.
         let groupAvailableBytes: Int?
-        /// null without a limit.
+        /// nil without a limit.
         let addressSpaceBytes: Int?
         let overcommit: Int?
     }
@@ -114,13 +115,13 @@ package struct DoctorReport: Encodable {
     var hmat: [Access]?
     /// What was measured here, or what the file says.
     var bandwidth: NumaBandwidth?
-    /// Whether the figures of `bandwidth` come from a file.
-    let isDescribed: Bool
     let advice: [Advice]
 
-    private init(_ topology: Topology, source: String, isDescribed: Bool, advice: [MachineAdvice]) {
+    /// Whether this is a file's machine instead of this one.
+    var isDescribed: Bool { processor == nil }
+
+    private init(_ topology: Topology, source: String, advice: [MachineAdvice]) {
         self.source = source
-        self.isDescribed = isDescribed
         fingerprint = topology.fingerprint
         nodes = Self.nodes(topology)
         distance = Distances(nodes: topology.distanceTable.ids, rows: topology.distanceTable.rows)
@@ -134,13 +135,13 @@ package struct DoctorReport: Encodable {
     /// This machine.
     /// - Parameter bandwidth: what was measured on it, if anything.
     package init(_ survey: MachineSurvey, bandwidth: NumaBandwidth?) {
-        var advice = survey.advice
+        var advice = survey.advice + (bandwidth?.advice ?? [])
         if bandwidth == nil && survey.topology.nodes.count > 1 {
             advice.append(
                 MachineAdvice(
                     .note, "bandwidths of the nodes have not been measured", remedy: "run foretoken bench --numa"))
         }
-        self.init(survey.topology, source: "this machine", isDescribed: false, advice: advice)
+        self.init(survey.topology, source: "this machine", advice: advice)
         self.bandwidth = bandwidth
         processor = Processor(
             model: survey.processor.model, megahertz: survey.processor.megahertz, features: survey.processor.features,
@@ -170,7 +171,7 @@ package struct DoctorReport: Encodable {
     /// A described machine.
     package init(_ file: TopologyFile, source: String) {
         let topology = file.topology
-        self.init(topology, source: source, isDescribed: true, advice: topology.advice)
+        self.init(topology, source: source, advice: topology.advice)
         bandwidth = NumaBandwidth(file)
     }
 
@@ -203,5 +204,17 @@ extension NumaBandwidth {
         if let latencies = file.latencyNanoseconds {
             latency = latencies.map { $0.map { .init(best: $0, worst: $0, readings: 1) } }
         }
+    }
+
+    /// What the measured bandwidth will give.
+    fileprivate var advice: [MachineAdvice] {
+        let sum = together.reduce(0) { $0 + ($1?.best ?? 0) }
+        guard sum > 0 else { return [] }
+        return [
+            MachineAdvice(
+                .good,
+                "memory is read at \(Format.short(sum / 1e9)) GB/s by all cores together: "
+                    + "each GB of weights that a step reads takes \(Format.short(1e12 / sum)) ms")
+        ]
     }
 }

@@ -43,7 +43,7 @@ package struct DoctorTables {
         for cache in report.caches where cache.kind != "Instruction" {
             let sharers = cache.cpus.count
             table.add(
-                "L\(cache.level) cache", Format.bytes(cache.bytes) + (sharers > 1 ? ", shared by \(sharers) CPUs" : ""))
+                "L\(cache.level) cache", cacheSize(cache.bytes) + (sharers > 1 ? ", shared by \(sharers) CPUs" : ""))
         }
         if let level = report.clusters.first?.level {
             table.add("last level", "\(report.clusters.count) × L\(level)")
@@ -135,6 +135,11 @@ package struct DoctorTables {
     private func gigabytes(_ megabytes: Int?) -> String { megabytes.map { Format.fixed(Double($0) / 1000, 1) } ?? "–" }
 
     private func number(_ value: Int?) -> String { value.map(String.init) ?? "–" }
+
+    /// In powers of two, as caches are built.
+    private func cacheSize(_ bytes: Int) -> String {
+        bytes < 1 << 20 ? "\(bytes >> 10) KiB" : "\(Format.short(Double(bytes) / 1_048_576)) MiB"
+    }
 
     /// Ranges, as the system writes sets.
     private func list(_ numbers: [Int]) -> String {
