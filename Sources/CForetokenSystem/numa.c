@@ -1,6 +1,5 @@
 // libnuma's policy calls only: its allocators bind strictly and print to standard error.
 #include <errno.h>
-#include <numa.h>
 #include <numaif.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -24,47 +23,6 @@ enum {
 
 /// The kernel reads one bit less than it is told.
 #define MASK_BITS (FORETOKEN_MAX_NODES + 1)
-
-// What is possible ----------------------------------------------------------------------------------------------------
-
-static int first_allowed_node(int32_t *node) {
-    unsigned long mask[MASK_WORDS + 1] = {0};
-    if (get_mempolicy(NULL, mask, MASK_BITS, NULL, MPOL_F_MEMS_ALLOWED)) return errno;
-    for (int32_t i = 0; i < FORETOKEN_MAX_NODES; i++) {
-        if (mask[i / WORD_BITS] >> (i % WORD_BITS) & 1) {
-            *node = i;
-            return 0;
-        }
-    }
-    return ENODEV;
-}
-
-/// Sets the thread's policy to what it is.
-static int keep_thread_policy(void) {
-    unsigned long mask[MASK_WORDS + 1] = {0};
-    int mode;
-    if (get_mempolicy(&mode, mask, MASK_BITS, NULL, 0)) return errno;
-    return set_mempolicy(mode, mode == MPOL_DEFAULT ? NULL : mask, mode == MPOL_DEFAULT ? 0 : MASK_BITS) ? errno : 0;
-}
-
-void foretoken_memory_policy_probe(int32_t *bind_error, int32_t *thread_error, int32_t *locate_error) {
-    *bind_error = *thread_error = *locate_error = ENOSYS;
-    if (numa_available() < 0 && errno != EPERM) return;
-    // Filters often let the question pass and deny the change, so the change is what is tried.
-    *thread_error = keep_thread_policy();
-    size_t bytes = (size_t)sysconf(_SC_PAGESIZE);
-    void *page = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (page == MAP_FAILED) {
-        *bind_error = *locate_error = errno;
-        return;
-    }
-    int32_t node = 0;
-    *bind_error = first_allowed_node(&node);
-    if (!*bind_error) *bind_error = foretoken_memory_bind(page, bytes, &node, 1);
-    *(volatile char *)page = 1;
-    *locate_error = move_pages(0, 1, &page, NULL, &node, 0) < 0 ? errno : 0;
-    munmap(page, bytes);
-}
 
 // Binding -------------------------------------------------------------------------------------------------------------
 

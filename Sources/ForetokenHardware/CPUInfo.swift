@@ -37,6 +37,8 @@ public struct CPUInfo: Sendable, Equatable {
     public let model: String
     /// Highest frequency in MHz, or the present one where that is all the system says; nil where it says neither.
     public let megahertz: Double?
+    /// Instruction set extensions that matter to arithmetic on weights, in the system's spelling and order.
+    public let features: [String]
     /// Caches of CPU `cpu`, as the system lists them.
     public let caches: [CPUCache]
     /// The mode of transparent huge pages: "always", "madvise" or "never"; nil in kernels without them.
@@ -56,13 +58,13 @@ public struct CPUInfo: Sendable, Equatable {
         let folder = "\(root)/devices/system/cpu/cpu\(cpu)"
         let text = try SystemFile.text("\(proc)/cpuinfo") ?? ""
         let kilohertz = try SystemFile.integer("\(folder)/cpufreq/cpuinfo_max_freq")
-        let modes = try SystemFile.line("\(root)/kernel/mm/transparent_hugepage/enabled")
         return CPUInfo(
             model: model(text),
             megahertz: kilohertz.map { Double($0) / 1000 }
                 ?? SystemFile.field("cpu MHz", in: text).flatMap { Double($0) },
+            features: features(text),
             caches: try CPUCache.read(cpu: folder),
-            hugePages: modes.flatMap(chosen),
+            hugePages: try SystemFile.choice("\(root)/kernel/mm/transparent_hugepage/enabled"),
             quota: try ControlGroup.cpuQuota(root: "\(root)/fs/cgroup", proc: proc))
     }
 
@@ -74,10 +76,14 @@ public struct CPUInfo: Sendable, Equatable {
         return "implementer \(implementer), part \(part)"
     }
 
-    /// The bracketed one of "always [madvise] never".
-    private static func chosen(_ modes: String) -> String? {
-        modes.split(separator: " ").first { $0.hasPrefix("[") && $0.hasSuffix("]") }.map {
-            String($0.dropFirst().dropLast())
-        }
+    private static let knownFeatures: Set<Substring> = [
+        "avx", "avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512vl", "avx512_vnni", "avx512_bf16", "avx512_fp16",
+        "avx_vnni", "avx_vnni_int8", "amx_tile", "amx_int8", "amx_bf16", "amx_fp16",
+        "asimd", "asimdhp", "asimddp", "i8mm", "bf16", "sve", "sve2", "svei8mm", "svebf16",
+    ]
+
+    private static func features(_ cpuinfo: String) -> [String] {
+        let flags = SystemFile.field("flags", in: cpuinfo) ?? SystemFile.field("Features", in: cpuinfo) ?? ""
+        return flags.split(separator: " ").filter(knownFeatures.contains).map(String.init)
     }
 }

@@ -27,4 +27,17 @@ public struct HardwareError: Error, Equatable, CustomStringConvertible {
     static func system(_ what: String, errno code: Int32) -> HardwareError {
         HardwareError(.system, "\(what): \(String(cString: strerror(code))) (errno \(code))")
     }
+
+    /// The name of an errno value that memory and thread calls give, or its number.
+    static func symbol(_ code: Int32) -> String {
+        switch code {
+        case EPERM: "EPERM"
+        case ENOSYS: "ENOSYS"
+        case EINVAL: "EINVAL"
+        case ENODEV: "ENODEV"
+        case EACCES: "EACCES"
+        case ENOMEM: "ENOMEM"
+        default: "errno \(code)"
+        }
+    }
 }

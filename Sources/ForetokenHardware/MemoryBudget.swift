@@ -49,14 +49,6 @@ public struct MemoryBudget: Sendable, Equatable {
 
     /// "12.3 GiB (13207024435 bytes)".
     static func format(_ bytes: Int) -> String {
-        let units = ["KiB", "MiB", "GiB", "TiB", "PiB"]
-        guard bytes >= 1024 else { return "\(bytes) bytes" }
-        var size = Double(bytes) / 1024
-        var unit = 0
-        while size >= 1024, unit < units.count - 1 {
-            size /= 1024
-            unit += 1
-        }
-        return "\((size * 10).rounded() / 10) \(units[unit]) (\(bytes) bytes)"
+        bytes < 1024 ? "\(bytes) bytes" : "\(FigureText.binaryBytes(bytes)) (\(bytes) bytes)"
     }
 }

@@ -1,4 +1,3 @@
-import CForetokenSystem
 import Glibc
 
 /// Which memory policy calls the system lets this process make. Containers deny some or all of them.
@@ -22,12 +21,16 @@ public struct MemoryPolicySupport: Sendable, Equatable {
         self.locateError = locateError
     }
 
-    /// Tries each call once, on one page.
-    public static func probe() -> MemoryPolicySupport {
-        var (bind, thread, locate): (Int32, Int32, Int32) = (0, 0, 0)
-        foretoken_memory_policy_probe(&bind, &thread, &locate)
-        return MemoryPolicySupport(bindError: bind, threadError: thread, locateError: locate)
+    /// What a probe of all calls says of these.
+    public init(_ permissions: PolicyPermissions) {
+        self.init(
+            bindError: permissions.bind.error, threadError: permissions.setPolicy.error,
+            locateError: permissions.query.error)
     }
+
+    /// Tries each call once, on one page.
+    /// - Throws: `HardwareError` when there is no memory to try on.
+    public static func probe() throws -> MemoryPolicySupport { MemoryPolicySupport(try .probe()) }
 
     /// Whether memory can be bound to nodes. Otherwise it lies where the thread runs that touches it first.
     public var canBind: Bool { bindError == 0 }

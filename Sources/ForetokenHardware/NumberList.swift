@@ -1,5 +1,5 @@
 /// The kernel's way to write sets of CPUs and nodes: ascending numbers and ranges, "0-3,8-11".
-enum NumberList {
+package enum NumberList {
     /// The numbers of a list; an empty text is an empty set.
     ///
     /// - Throws: `HardwareError` naming `source` for anything else than ascending numbers in 0..<limit.
@@ -23,7 +23,7 @@ enum NumberList {
     }
 
     /// The shortest list of ascending numbers.
-    static func format(_ numbers: [Int]) -> String {
+    package static func format(_ numbers: [Int]) -> String {
         var ranges: [ClosedRange<Int>] = []
         for number in numbers {
             if let last = ranges.last, last.upperBound + 1 == number {

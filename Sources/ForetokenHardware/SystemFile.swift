@@ -43,6 +43,19 @@ enum SystemFile {
         return number
     }
 
+    /// The word in brackets of a line like "always [madvise] never", or nil when there is no file.
+    static func choice(_ path: String) throws -> String? {
+        guard let line = try line(path) else { return nil }
+        let chosen = line.split(separator: " ").filter { $0.hasPrefix("[") && $0.hasSuffix("]") && $0.count > 2 }
+        guard chosen.count == 1 else {
+            throw HardwareError(
+                .file,
+                "\(path): expected words with the chosen one in brackets, as in always [madvise] never, "
+                    + "found \"\(line.prefix(80))\"")
+        }
+        return String(chosen[0].dropFirst().dropLast())
+    }
+
     /// A list like 0-3,8-11 of numbers below `limit`, or nil when there is no file.
     static func list(_ path: String, below limit: Int) throws -> [Int]? {
         try text(path).map { try NumberList.parse($0, below: limit, source: path) }

@@ -10,6 +10,8 @@ public struct Topology: Sendable, Equatable {
         public let id: Int
         /// Usable CPUs, ascending; CPUs of a node without usable memory are counted to the nearest node that has some.
         public let cpus: [Int]
+        /// Those of `cpus` that belong to a node without usable memory.
+        public let attachedCPUs: [Int]
         /// Bytes of memory.
         public let memoryTotal: Int
         /// Bytes that nobody uses.
@@ -18,6 +20,29 @@ public struct Topology: Sendable, Equatable {
         public let memoryAvailable: Int
         /// Distance to every node of `Topology.nodes`, in that order: 10 is local, larger is slower (ACPI SLIT).
         public let distances: [Int]
+
+        /// The node's own CPUs, ascending.
+        public var ownCPUs: [Int] { cpus.filter { !attachedCPUs.contains($0) } }
+    }
+
+    /// A node without memory that this process may use, but with CPUs that it may.
+    public struct CPUOnlyNode: Sendable, Equatable {
+        /// The system's number.
+        public let id: Int
+        /// Its usable CPUs, ascending; never empty.
+        public let cpus: [Int]
+        /// Index into `Topology.nodes` of the nearest node, to which its CPUs are counted.
+        public let nearest: Int
+        /// Whether it has memory that is forbidden to the process; false where its memory banks are empty.
+        public let isForbidden: Bool
+    }
+
+    /// Distances between all nodes that have usable memory or usable CPUs.
+    public struct DistanceTable: Sendable, Equatable {
+        /// The system's numbers, ascending.
+        public let ids: [Int]
+        /// [from][to], in the order of `ids`: 10 is local, larger is slower (ACPI SLIT).
+        public let rows: [[Int]]
     }
 
     /// A physical core.
@@ -76,6 +101,10 @@ public struct Topology: Sendable, Equatable {
 
     /// Nodes with memory the process may use, ascending by number; never empty.
     public let nodes: [Node]
+    /// Nodes whose CPUs are counted to others, ascending by number.
+    public let cpuOnlyNodes: [CPUOnlyNode]
+    /// Distances between `nodes` and `cpuOnlyNodes` together.
+    public let distanceTable: DistanceTable
     /// Cores, by node and then by first CPU; never empty.
     public let cores: [Core]
     /// Last-level caches by first CPU; empty where the system does not describe them.
@@ -90,6 +119,21 @@ public struct Topology: Sendable, Equatable {
 
     /// The same for the node at an index of `nodes`; empty for memory-only nodes.
     public func workerCPUs(node: Int) -> [Int] { cores.filter { $0.node == node }.map(\.cpus[0]) }
+
+    /// The CPUs of every node that has usable ones, by the system's number of the node: those of `cpuOnlyNodes` as well,
+    /// each with its own.
+    public var cpuNodes: [(id: Int, cpus: [Int])] {
+        (nodes.map { ($0.id, $0.ownCPUs) } + cpuOnlyNodes.map { ($0.id, $0.cpus) })
+            .filter { !$0.1.isEmpty }.sorted { $0.0 < $1.0 }
+    }
+
+    /// Distance between two nodes by the system's numbers; nil for numbers that `distanceTable` lacks.
+    public func distance(from: Int, to: Int) -> Int? {
+        guard let row = distanceTable.ids.firstIndex(of: from), let column = distanceTable.ids.firstIndex(of: to) else {
+            return nil
+        }
+        return distanceTable.rows[row][column]
+    }
 
     /// Reads the machine's description.
     ///

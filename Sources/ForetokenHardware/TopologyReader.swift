@@ -15,9 +15,10 @@ struct TopologyReader {
     }
 
     func read() throws -> Topology {
-        let nodes = try usableNodes(rawNodes())
+        let raw = try rawNodes()
+        let split = try split(raw)
         let nodeOfCPU = Dictionary(
-            uniqueKeysWithValues: nodes.enumerated().flatMap { index, node in node.cpus.map { ($0, index) } })
+            uniqueKeysWithValues: split.nodes.enumerated().flatMap { index, node in node.cpus.map { ($0, index) } })
         guard !nodeOfCPU.isEmpty else {
             throw HardwareError(
                 .file,
@@ -28,11 +29,21 @@ struct TopologyReader {
             try SystemFile.list("\(folder(cpu))/topology/core_cpus_list", below: Topology.cpuLimit)
                 ?? SystemFile.list("\(folder(cpu))/topology/thread_siblings_list", below: Topology.cpuLimit) ?? [cpu]
         }
+        let described = Set(split.nodes.map(\.id) + split.cpuOnly.map(\.id))
+        let columns = raw.indices.filter { described.contains(raw[$0].id) }
         return Topology(
-            nodes: nodes,
+            nodes: split.nodes, cpuOnlyNodes: split.cpuOnly,
+            distanceTable: .init(
+                ids: columns.map { raw[$0].id }, rows: columns.map { row in columns.map { raw[row].distances[$0] } }),
             cores: try cores.map { siblings in
+                guard let node = nodeOfCPU[siblings[0]], siblings.allSatisfy({ nodeOfCPU[$0] == node }) else {
+                    throw HardwareError(
+                        .file,
+                        "\(folder(siblings[0])): its core is said to be CPUs \(NumberList.format(siblings)), "
+                            + "which belong to different nodes")
+                }
                 let package = try SystemFile.integer("\(folder(siblings[0]))/topology/physical_package_id")
-                return Topology.Core(cpus: siblings, node: nodeOfCPU[siblings[0]] ?? 0, package: package ?? 0)
+                return Topology.Core(cpus: siblings, node: node, package: package ?? 0)
             }.sorted { ($0.node, $0.cpus[0]) < ($1.node, $1.cpus[0]) },
             clusters: try clusters(of: cpus))
     }
@@ -46,8 +57,12 @@ struct TopologyReader {
             return [try kernelWithoutNodes()]
         }
         let withMemory = try SystemFile.list("\(system)/node/has_memory", below: Topology.nodeLimit).map { Set($0) }
+        if let withMemory, let stray = withMemory.subtracting(online).min() {
+            throw HardwareError(
+                .file, "\(system)/node/has_memory: names node \(stray), which \(system)/node/online does not")
+        }
         var owner: [Int: Int] = [:]
-        return try online.map { id in
+        let nodes = try online.map { id in
             let folder = "\(system)/node/node\(id)"
             guard let cpus = try SystemFile.list("\(folder)/cpulist", below: Topology.cpuLimit),
                 let meminfo = try SystemFile.text("\(folder)/meminfo")
@@ -63,6 +78,20 @@ struct TopologyReader {
             return RawNode(
                 id: id, cpus: cpus, memory: memory, hasMemory: withMemory?.contains(id) ?? (memory.total > 0),
                 distances: try distances(folder, from: id, to: online))
+        }
+        return try wholeMachine(nodes)
+    }
+
+    /// A single node's memory is the machine's. Hot-plugged memory may be missing from the node's own figures, and only
+    /// the machine's have the kernel's estimate of what can be had.
+    private func wholeMachine(_ nodes: [RawNode]) throws -> [RawNode] {
+        let path = "\(proc)/meminfo"
+        guard nodes.filter(\.hasMemory).count == 1, let text = try SystemFile.text(path) else { return nodes }
+        let memory = try MemoryFigures(text, source: path)
+        return nodes.map { node in
+            var node = node
+            if node.hasMemory { node.memory = memory }
+            return node
         }
     }
 
@@ -84,15 +113,19 @@ struct TopologyReader {
         // Without the file: the kernel's own defaults, LOCAL_DISTANCE and REMOTE_DISTANCE.
         guard let line = try SystemFile.line("\(folder)/distance") else { return online.map { $0 == id ? 10 : 20 } }
         let distances = line.split(separator: " ").compactMap { Int($0) }
-        guard distances.count == online.count, distances.allSatisfy({ (1...255).contains($0) }) else {
+        guard distances.count == online.count, distances.allSatisfy({ (10...255).contains($0) }),
+            zip(online, distances).allSatisfy({ $0 != id || $1 == 10 })
+        else {
             throw HardwareError(
-                .file, "\(folder)/distance: expected \(online.count) numbers in 1...255, found \"\(line.prefix(80))\"")
+                .file,
+                "\(folder)/distance: expected \(online.count) numbers in 10...255, 10 for node \(id) itself, "
+                    + "found \"\(line.prefix(80))\"")
         }
         return distances
     }
 
-    /// Nodes whose memory may be used, with the CPUs that may.
-    private func usableNodes(_ raw: [RawNode]) throws -> [Topology.Node] {
+    /// Nodes whose memory may be used with the CPUs that may, and those of which only CPUs may be used.
+    private func split(_ raw: [RawNode]) throws -> (nodes: [Topology.Node], cpuOnly: [Topology.CPUOnlyNode]) {
         let allowedNodes = restriction.memoryNodes.map { Set($0) }
         let allowedCPUs = restriction.cpus.map { Set($0) }
         let kept = raw.indices.filter { raw[$0].hasMemory && allowedNodes?.contains(raw[$0].id) ?? true }
@@ -100,20 +133,22 @@ struct TopologyReader {
             throw HardwareError(
                 .file, "\(system)/node names no memory that this process may use (\(restriction)); check its cpuset")
         }
-        var cpus = [[Int]](repeating: [], count: raw.count)
-        for (index, node) in raw.enumerated() {
-            let usable = node.cpus.filter { allowedCPUs?.contains($0) ?? true }
-            let home =
-                kept.contains(index)
-                ? index : kept.min { (node.distances[$0], $0) < (node.distances[$1], $1) } ?? kept[0]
-            cpus[home] += usable
+        let usable = raw.map { $0.cpus.filter { allowedCPUs?.contains($0) ?? true } }
+        let cpuOnly = raw.indices.filter { !kept.contains($0) && !usable[$0].isEmpty }.map { index in
+            let distances = raw[index].distances
+            return Topology.CPUOnlyNode(
+                id: raw[index].id, cpus: usable[index],
+                nearest: kept.indices.min { (distances[kept[$0]], $0) < (distances[kept[$1]], $1) } ?? 0,
+                isForbidden: raw[index].hasMemory)
         }
-        return kept.map { index in
-            Topology.Node(
-                id: raw[index].id, cpus: cpus[index].sorted(), memoryTotal: raw[index].memory.total,
-                memoryFree: raw[index].memory.free, memoryAvailable: raw[index].memory.available,
-                distances: kept.map { raw[index].distances[$0] })
+        let nodes = kept.enumerated().map { place, index in
+            let attached = cpuOnly.filter { $0.nearest == place }.flatMap(\.cpus).sorted()
+            return Topology.Node(
+                id: raw[index].id, cpus: (usable[index] + attached).sorted(), attachedCPUs: attached,
+                memoryTotal: raw[index].memory.total, memoryFree: raw[index].memory.free,
+                memoryAvailable: raw[index].memory.available, distances: kept.map { raw[index].distances[$0] })
         }
+        return (nodes, cpuOnly)
     }
 
     // MARK: Cores and caches

@@ -188,7 +188,8 @@ public final class ModelWeights: @unchecked Sendable {
         let heads = nodes.headCut(configuration.headCount, width: configuration.queryDimension)
         for layer in layers {
             let attention = layer.attention
-            for linear in [attention.queryDown, attention.queryUp, attention.latentDown, attention.output] { add(linear) }
+            add(attention.queryDown)
+            for linear in [attention.queryUp, attention.latentDown, attention.output] { add(linear) }
             for (group, range) in heads.enumerated() {
                 for table in [attention.keyUp, attention.valueUp] {
                     for head in range { bytes[nodes.groups[group]] += table.matrices[head].byteCount }

@@ -114,7 +114,8 @@ struct OpenModel {
         let bar = ProgressBar("loading", delayNanoseconds: 300_000_000, terminal: Console.terminal)
         let weights = try ModelWeights(
             checkpoint: checkpoint, layout: layout, pool: crew.pool, format: format ?? options.weights,
-            nodes: crew.nodes, reservedBytes: besides + copies
+            nodes: crew.nodes,
+            reservedBytes: besides + copies
                 * Model.workingBytes(
                     configuration, modules: layout.mtp.count, context: context, cacheType: options.cacheType,
                     workers: crew.pool.workerCount)

@@ -41,6 +41,11 @@ struct ModelOptions: ParsableArguments {
         if let context, context < 1 { throw ValidationError("--context must be at least 1, not \(context)") }
     }
 
+    /// Whether any option was given.
+    var isChosen: Bool {
+        model != nil || threads != nil || isa != nil || context != nil || cacheType != .f32 || weights != .stored
+    }
+
     /// The folder to open; nil for the embedded model.
     var directory: String? { model ?? environment("FORETOKEN_MODEL") }
 

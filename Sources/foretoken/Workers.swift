@@ -11,7 +11,7 @@ struct Crew {
     static func make(threads: Int?, warns: Bool = true) throws -> Crew {
         let topology = try Topology.read()
         // Before anything is pinned.
-        let policy = MemoryPolicySupport.probe()
+        let policy = try MemoryPolicySupport.probe()
         let count = threads ?? topology.cores.count
         if count > topology.cpus.count {
             if warns {

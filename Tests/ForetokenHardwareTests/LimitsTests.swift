@@ -72,6 +72,7 @@ import Testing
         let cpu = try CPUInfo.read(root: tree.sys, proc: tree.proc)
         #expect(cpu.model == "Example 9000 2-Core Processor")
         #expect(cpu.megahertz == 3700)
+        #expect(cpu.features == ["fma", "avx2", "avx512_vnni"])
         #expect(cpu.caches.map(\.level) == [1, 2, 3])
         #expect(cpu.caches.map(\.byteCount) == [32 << 10, 1 << 20, 32 << 20])
         #expect(cpu.caches.map(\.cpus) == [[0], [0], [0, 1]])

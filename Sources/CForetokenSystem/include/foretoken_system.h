@@ -55,10 +55,6 @@ int foretoken_affinity_get(int32_t *cpus, int32_t *count);
 
 // Memory policy -------------------------------------------------------------------------------------------------------
 
-/// Tries each kind of call once and writes 0 or the errno value of its denial: ENOSYS without NUMA in the kernel, EPERM
-/// where a container's seccomp filter forbids it. `bind` is mbind, `thread` set_mempolicy, `locate` move_pages.
-void foretoken_memory_policy_probe(int32_t *bind_error, int32_t *thread_error, int32_t *locate_error);
-
 /// Pages of [address, address + bytes) touched from now on come from nodes[0] when `count` is 1, page by page in turn
 /// from all of them otherwise; from the nearest node with room when these are full. (Strict binding would end in the OOM
 /// killer instead.) `address` is page-aligned. EINVAL: a number out of range, a node without memory, or outside the
@@ -94,5 +90,28 @@ int foretoken_ignore_broken_pipes(void);
 
 /// CLOCK_MONOTONIC in nanoseconds.
 int64_t foretoken_monotonic_nanoseconds(void);
+
+// Probes --------------------------------------------------------------------------------------------------------------
+
+/// For each call 0 where it works here, else an errno value: EPERM where a container's seccomp filter denies it, ENOSYS
+/// in kernels without NUMA.
+typedef struct foretoken_permissions {
+    int32_t mbind;
+    int32_t set_mempolicy;
+    int32_t get_mempolicy;
+    /// move_pages that only asks where pages lie.
+    int32_t page_nodes;
+    /// move_pages that moves them.
+    int32_t move_pages;
+    /// sched_setaffinity.
+    int32_t affinity;
+} foretoken_permissions;
+
+/// Tries every call, with the first allowed node as the target where one is needed. Changes nothing that outlives it.
+/// ENOMEM.
+int foretoken_probe_permissions(foretoken_permissions *permissions);
+
+/// Bytes of address space the process may have (ulimit -v), UINT64_MAX without a limit.
+uint64_t foretoken_address_space_limit(void);
 
 #endif

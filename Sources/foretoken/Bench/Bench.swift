@@ -16,6 +16,13 @@ struct Bench: ParsableCommand {
             is made in memory at true dimensions, and the speed of the whole is projected. All measurements take turns, so \
             that noise hits all alike; figures are medians. Interrupted, it reports what it has measured so far; \
             --perplexity comes first and is all or nothing.
+
+            With --numa the machine's memory nodes are measured instead of a model: how fast the CPUs of each node read \
+            the memory of each, by themselves and all nodes at once. The figures are kept for plans, in \
+            $XDG_CACHE_HOME/foretoken or ~/.cache/foretoken, and shown again until --fresh. --json then prints \
+            "fingerprint", "cpu_nodes", "threads", "memory", "read" and "latency" ([CPU node][memory node], each null or \
+            {"best", "worst", "readings"} in bytes a second or nanoseconds), "together" (by memory node), "tiers" \
+            (memory-only nodes and their readers), "remarks" and "cached".
             """)
 
     @Option(
@@ -40,12 +47,28 @@ struct Bench: ParsableCommand {
     @Flag(help: "Also loads the model in every resident format (--weights) and scores the suite's text with it.")
     var perplexity = false
 
+    @Flag(help: "Measures bandwidth and latency between the machine's memory nodes instead.")
+    var numa = false
+
+    @Flag(help: "With --numa: measures anew instead of showing the figures of an earlier run.")
+    var fresh = false
+
+    @Option(help: ArgumentHelp("With --numa: writes a description of this machine for --topology.", valueName: "file"))
+    var topologyOut: String?
+
     @OptionGroup(title: "Model") var model: ModelOptions
 
     @Flag(help: "Prints one JSON object.")
     var json = false
 
     func validate() throws {
+        if numa {
+            guard shape == nil, layers == nil, !withoutMTP, !perplexity, !model.isChosen else {
+                throw ValidationError("--numa measures the machine: it takes no model, --shape or --perplexity")
+            }
+        } else if fresh || topologyOut != nil {
+            throw ValidationError("--fresh and --topology-out need --numa")
+        }
         guard seconds.isFinite, seconds > 0 else {
             throw ValidationError("--seconds must be more than 0, not \(seconds)")
         }
@@ -58,6 +81,9 @@ struct Bench: ParsableCommand {
     }
 
     func run() throws {
+        guard !numa else {
+            return try NumaBench(seconds: seconds, isFresh: fresh, topologyOut: topologyOut, json: json).run()
+        }
         let shape = try shape.map(Self.shape)
         let open = try OpenModel(model, checkpoint: shape.map(made))
         var plan = BenchPlan()

@@ -102,7 +102,7 @@ func cachedBytes(_ path: String) -> Int {
 }
 
 let words = Array(CommandLine.arguments.dropFirst())
-let policy = MemoryPolicySupport.probe()
+let policy = try MemoryPolicySupport.probe()
 do {
     switch (words.first, words.count) {
     case ("policy", 1): print(policy)

@@ -1,0 +1,72 @@
+import ForetokenHardware
+import FoundationEssentials
+import Glibc
+
+/// Measured bandwidths of this machine's nodes, kept from one run to the next: one file for each fingerprint.
+package struct BandwidthCache {
+    /// Where the files lie.
+    package let folder: String
+
+    /// Files in that folder.
+    package init(folder: String) { self.folder = folder }
+
+    /// In $XDG_CACHE_HOME/foretoken, or ~/.cache/foretoken; nil where neither variable names an absolute path.
+    static var standard: BandwidthCache? {
+        let base = environment("XDG_CACHE_HOME") ?? environment("HOME").map { $0 + "/.cache" }
+        return base.flatMap { $0.hasPrefix("/") ? BandwidthCache(folder: $0 + "/foretoken") : nil }
+    }
+
+    /// The file of the machine with that fingerprint.
+    package func path(_ fingerprint: String) -> String { "\(folder)/numa-\(fingerprint).json" }
+
+    /// What was measured on the machine; nil when there is nothing, or, with a note, when it cannot be used.
+    package func read(for topology: Topology) -> NumaBandwidth? {
+        let path = path(topology.fingerprint)
+        guard access(path, F_OK) == 0 else { return nil }
+        do {
+            let kept = try JSONDecoder().decode(NumaBandwidth.self, from: Data(InputFile.bytes(path)))
+            if let fault = fault(of: kept, topology) { throw InputError(fault) }
+            return kept
+        } catch {
+            let reason = error is DecodingError ? "it is damaged" : "\(error)"
+            Console.note("ignoring \(path): \(reason); bench --numa --fresh measures anew")
+            return nil
+        }
+    }
+
+    private func fault(of kept: NumaBandwidth, _ topology: Topology) -> String? {
+        if let fault = kept.fault { return fault }
+        if kept.fingerprint != topology.fingerprint {
+            return "it is of machine \(kept.fingerprint), but this is \(topology.fingerprint)"
+        }
+        if kept.memory.contains(where: { $0.placement != .bound }) && Self.canBind(topology) {
+            return "it was measured where memory could not be bound, and here it can"
+        }
+        let isSame = kept.cpuNodes == topology.cpuNodes.map(\.id) && kept.memory.map(\.id) == topology.nodes.map(\.id)
+        return isSame ? nil : "its nodes are not those of this machine"
+    }
+
+    private static func canBind(_ topology: Topology) -> Bool {
+        (try? PolicyPermissions.probe())?.bind.isAllowed ?? false
+    }
+
+    /// Keeps a measurement. Not being able to is no reason to fail: it is said, and the next run measures again.
+    package func write(_ bandwidth: NumaBandwidth) {
+        do {
+            try createFolder()
+            try OutputFile.write(JSONOutput.line(bandwidth), to: path(bandwidth.fingerprint))
+        } catch {
+            Console.warning("the measurement could not be kept: \(error)")
+        }
+    }
+
+    private func createFolder() throws {
+        var made = ""
+        for name in folder.split(separator: "/") {
+            made += "/\(name)"
+            guard mkdir(made, 0o755) == 0 || errno == EEXIST || access(made, F_OK) == 0 else {
+                throw OutputError(description: "cannot create \(made): \(String(cString: strerror(errno)))")
+            }
+        }
+    }
+}

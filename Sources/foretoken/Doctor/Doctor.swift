@@ -1,0 +1,53 @@
+import ArgumentParser
+import ForetokenHardware
+import ForetokenModel
+import ForetokenReport
+import Glibc
+
+/// Shows the machine as this engine sees it, and what to mend.
+struct Doctor: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Shows the machine as this engine sees it: what it will give, and what to mend.",
+        discussion: """
+            With --topology a described machine is shown instead of this one. The file is a JSON object: \
+            {"nodes": [{"id", "cpus": […], "memory_bytes"}], "distance": [[…]], "read_gbps": [[CPU node × memory node]]}; \
+            "latency_ns" (of the same shape as read_gbps) and "cores" (lists of the CPUs of one core) may be added. \
+            `foretoken bench --numa --topology-out FILE` writes one of this machine.
+
+            --json prints an object with "source" ("this machine" or the file), "fingerprint", "nodes", "distance", \
+            "cores", "advice" ([{"weight": "good|note|mend", "text", "remedy"}]) and "bandwidth" (as bench --numa --json \
+            has it, once it was measured). What is unknown is left out. Of this machine also "processor", "caches", "huge_pages", "limits", \
+            "policy", "numa_balancing" and "hmat".
+            """)
+
+    @Flag(help: "Prints one JSON object.")
+    var json = false
+
+    @OptionGroup var described: TopologyOption
+
+    func run() throws {
+        let report: DoctorReport
+        if let file = try described.file() {
+            report = DoctorReport(file, source: described.topology ?? "")
+        } else {
+            let survey = try MachineSurvey.read()
+            report = DoctorReport(survey, bandwidth: BandwidthCache.standard?.read(for: survey.topology))
+        }
+        try StandardOutput.write(
+            json
+                ? JSONOutput.line(report, snakeCase: true)
+                : Array(DoctorTables(report, Terminal(descriptor: STDOUT_FILENO)).text.utf8))
+    }
+}
+
+/// A machine that one does not have.
+struct TopologyOption: ParsableArguments {
+    @Option(help: ArgumentHelp("Takes the machine that a JSON file describes instead of this one.", valueName: "file"))
+    var topology: String?
+
+    /// The described machine; nil when none was named.
+    /// - Throws: `UsageError` where there is no such file, `TopologyFileError` for one that cannot be used.
+    func file() throws -> TopologyFile? {
+        try topology.map { try TopologyFile(json: InputFile.bytes($0), source: $0) }
+    }
+}

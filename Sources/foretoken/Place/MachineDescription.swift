@@ -1,0 +1,141 @@
+import ForetokenHardware
+import ForetokenPlacement
+import ForetokenReport
+
+/// A machine as placements see it, and where its figures come from.
+package struct MachineDescription {
+    /// Where the bandwidths come from; they are never mixed.
+    package enum Source: String {
+        /// Measured on this machine.
+        case measured
+        /// A topology file.
+        case file
+        /// The firmware's table (HMAT).
+        case firmware
+        /// Nobody has said: stated defaults.
+        case assumed
+    }
+
+    /// What a piece of work costs besides reading, in seconds; nil takes the default.
+    package struct Costs {
+        /// One expert's part on one node, in one phase. Default: 2.5 µs, a large expert's part at 200 GB/s being 100 µs.
+        package var piece: Double?
+        /// One meeting of all workers. Default: 2 µs on one node, and half a microsecond for each more with workers.
+        package var barrier: Double?
+
+        /// Costs that were measured, if any.
+        package init(piece: Double? = nil, barrier: Double? = nil) {
+            self.piece = piece
+            self.barrier = barrier
+        }
+    }
+
+    /// What placements are made for.
+    package let machine: PlacementMachine
+    /// Where its bandwidths come from.
+    package let source: Source
+    /// What a reader of a plan must know about them; nil for figures measured here.
+    package let remark: String?
+
+    /// Bytes a second that are assumed of a node with CPUs: eight channels of DDR4-2400, of which two thirds arrive.
+    package static let assumedBandwidth = 100e9
+    /// Bytes a second that are assumed of a memory-only node: one CXL link of eight PCIe 5.0 lanes.
+    package static let assumedTierBandwidth = 25e9
+
+    /// Bytes of a node that are left to the system: 2 % of its memory, but 1 GiB at most.
+    package static func margin(memoryTotal: Int) -> Int { min(memoryTotal / 50, 1 << 30) }
+
+    /// This machine: nodes hold what is free and reclaimable less a margin, and all of them together what the process's
+    /// control groups leave.
+    ///
+    /// - Parameters:
+    ///   - topology: the machine.
+    ///   - budget: memory that can be had now.
+    ///   - bandwidth: what was measured on it, if anything.
+    ///   - firmware: what its firmware says, if anything.
+    ///   - costs: measured costs, if any.
+    package init(
+        _ topology: Topology, budget: MemoryBudget, bandwidth: NumaBandwidth?, firmware: [MemoryAccess] = [],
+        costs: Costs = .init()
+    ) {
+        let room = topology.nodes.map { max(0, $0.memoryAvailable - Self.margin(memoryTotal: $0.memoryTotal)) }
+        let total = room.reduce(0, +)
+        let scale = total > budget.available ? Double(budget.available) / Double(total) : 1
+        let capacities = room.map { scale < 1 ? Int(Double($0) * scale) : $0 }
+        if let speeds = bandwidth.flatMap({ Self.measured($0, topology) }) {
+            self.init(topology, capacities, speeds, .measured, costs, nil)
+        } else if let speeds = Self.promised(firmware, topology) {
+            self.init(
+                topology, capacities, speeds, .firmware, costs,
+                "bandwidths are the firmware's promises (HMAT), not measurements; bench --numa measures")
+        } else {
+            self.init(
+                topology, capacities, Self.assumed(topology), .assumed, costs,
+                "bandwidths are assumed: \(Self.assumptions); bench --numa measures")
+        }
+    }
+
+    /// A described machine, with all its memory free but for the margin.
+    package init(_ file: TopologyFile, costs: Costs = .init()) {
+        let topology = file.topology
+        let speeds = topology.nodes.enumerated().map { column, node in
+            // A node's own CPUs read it; others' do where it has none.
+            let own = file.cpuNodes.firstIndex(of: node.id)
+            return 1e9 * (own.map { file.readGBps[$0][column] } ?? file.readGBps.map { $0[column] }.max() ?? 0)
+        }
+        self.init(
+            topology, topology.nodes.map { $0.memoryTotal - Self.margin(memoryTotal: $0.memoryTotal) }, speeds, .file,
+            costs, "bandwidths are a file's, each node read alone; all nodes at once may read less")
+    }
+
+    private init(
+        _ topology: Topology, _ capacities: [Int], _ bandwidths: [Double], _ source: Source, _ costs: Costs,
+        _ remark: String?
+    ) {
+        let nodes = topology.nodes.indices.map { index in
+            PlacementMachine.Node(
+                id: topology.nodes[index].id, workers: topology.workerCPUs(node: index).count,
+                capacity: capacities[index], bandwidth: bandwidths[index])
+        }
+        let groups = nodes.filter { $0.workers > 0 }.count
+        machine = PlacementMachine(
+            fingerprint: topology.fingerprint, nodes: nodes, pieceSeconds: costs.piece ?? 2.5e-6,
+            barrierSeconds: costs.barrier ?? 2e-6 + 0.5e-6 * Double(groups - 1), isMeasured: source == .measured)
+        self.source = source
+        self.remark = remark
+    }
+
+    // MARK: Bandwidths by node; nil where one is missing
+
+    /// All nodes at once; memory-only ones while their readers also read their own memory.
+    private static func measured(_ bandwidth: NumaBandwidth, _ topology: Topology) -> [Double]? {
+        guard bandwidth.fingerprint == topology.fingerprint, bandwidth.fault == nil else { return nil }
+        return whole(
+            bandwidth.memory.indices.map { column in
+                let tier = bandwidth.tiers.first { $0.memory == bandwidth.memory[column].id }
+                return bandwidth.together[column]?.best ?? tier?.read.best
+            }, topology)
+    }
+
+    private static func promised(_ firmware: [MemoryAccess], _ topology: Topology) -> [Double]? {
+        whole(
+            topology.nodes.map { node in
+                firmware.filter { $0.node == node.id }.sorted { $0.accessClass > $1.accessClass }
+                    .compactMap(\.readBandwidth).first.map { Double($0) * 1e6 }
+            }, topology)
+    }
+
+    private static func whole(_ speeds: [Double?], _ topology: Topology) -> [Double]? {
+        let known = speeds.compactMap { $0 }
+        return known.count == topology.nodes.count ? known : nil
+    }
+
+    private static func assumed(_ topology: Topology) -> [Double] {
+        topology.nodes.map { $0.cpus.isEmpty ? assumedTierBandwidth : assumedBandwidth }
+    }
+
+    private static var assumptions: String {
+        "\(Format.fixed(assumedBandwidth / 1e9, 0)) GB/s for a node with CPUs, "
+            + "\(Format.fixed(assumedTierBandwidth / 1e9, 0)) GB/s for memory alone"
+    }
+}
