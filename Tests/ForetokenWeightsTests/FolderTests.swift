@@ -1,6 +1,29 @@
+import ForetokenHardware
 import ForetokenTestSupport
 import ForetokenWeights
+import Glibc
 import Testing
+
+/// A file's part in the kernel's cache.
+private struct PageCache {
+    let residentPages: Int
+    let isMemoryFileSystem: Bool
+
+    /// Asks about a file that reached the disk: pages that are still to be written cannot be dropped.
+    init(_ path: String) throws {
+        let file = open(path, O_RDONLY)
+        defer { close(file) }
+        var system = statfs()
+        try #require(file >= 0 && fsync(file) == 0 && fstatfs(file, &system) == 0)
+        isMemoryFileSystem = system.f_type == 0x0102_1994
+        let bytes = Int(lseek(file, 0, SEEK_END))
+        let map = try #require(mmap(nil, bytes, PROT_READ, MAP_SHARED, file, 0))
+        defer { munmap(map, bytes) }
+        var pages = [UInt8](repeating: 0, count: bytes / Int(sysconf(Int32(_SC_PAGESIZE))) + 1)
+        try #require(mincore(map, bytes, &pages) == 0)
+        residentPages = pages.count { $0 & 1 == 1 }
+    }
+}
 
 @Suite struct FolderTests {
     private let model = TinyModel(TinyGeometry { $0.layers = 2 })
@@ -31,6 +54,18 @@ import Testing
             checkpoint.dropPageCache(tensor)
         }
         #expect(checkpoint.warnings.isEmpty)
+    }
+
+    @Test(arguments: [PageCacheUse.keep, .drop]) func packingKeepsOrDropsThePageCache(use: PageCacheUse) throws {
+        let folder = try write()
+        let path = folder.path + "/model.safetensors"
+        let before = try PageCache(path)
+        if before.isMemoryFileSystem { try Test.cancel("the temporary folder is a file system in memory") }
+        let checkpoint = try Checkpoint(directory: folder.path)
+        let pool = try WorkerPool(threads: 2)
+        _ = try ModelWeights(checkpoint: checkpoint, layout: WeightLayout(checkpoint), pool: pool, pageCache: use)
+        let after = try PageCache(path).residentPages
+        #expect(use == .keep ? after == before.residentPages && after > 0 : after == 0)
     }
 
     @Test func readsSmallFiles() throws {
