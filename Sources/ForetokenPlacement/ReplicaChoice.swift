@@ -47,7 +47,9 @@ public enum ReplicaChoice {
             var hasMoved = false
             for place in 0..<choices {
                 let index = Int(order[place])
-                if repair(index, active[index], costs: costs, nodeSeconds: nodeSeconds, chosen: chosen) { hasMoved = true }
+                if repair(index, active[index], costs: costs, nodeSeconds: nodeSeconds, chosen: chosen) {
+                    hasMoved = true
+                }
             }
             if !hasMoved { break }
         }

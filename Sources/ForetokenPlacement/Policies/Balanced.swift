@@ -6,7 +6,8 @@ extension PlacementProblem {
         guard let slots = equalSlots() else { return missingSlots }
         let slowness = relativeSlowness
         let homes = statistics.rows.indices.map { layer in
-            ExpertPacking.pack(statistics.rows[layer].map(Float.init), slots: slots.counts[layer], slowness: slowness).bin
+            ExpertPacking.pack(statistics.rows[layer].map(Float.init), slots: slots.counts[layer], slowness: slowness)
+                .bin
                 .map(Int32.init)
         }
         return whole(homes, policy: .balanced)
@@ -47,7 +48,7 @@ public enum ExpertPacking {
     }
 
     /// EPLB's balanced packing: equal numbers of items in each of `bins` bins.
-    static func pack(_ loads: [Float], bins: Int) -> (bin: [Int], rank: [Int]) {
+    package static func pack(_ loads: [Float], bins: Int) -> (bin: [Int], rank: [Int]) {
         let each = loads.count / bins
         if each == 1 { return (Array(loads.indices), loads.map { _ in 0 }) }
         return pack(

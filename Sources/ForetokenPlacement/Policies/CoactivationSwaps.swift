@@ -3,7 +3,7 @@
 /// Kernighan–Lin swaps on Σ over nodes of E[load²] · slowness: the mean square of what one step finds on a node. Its
 /// optimum is load in proportion to bandwidth and no pair of friends on one node; it needs only how often each pair is read
 /// together, and a swap is judged in constant time.
-struct CoactivationSwaps {
+package struct CoactivationSwaps {
     /// Sweeps over all experts before giving up; a handful is the rule.
     private static let sweepLimit = 60
 
@@ -13,7 +13,7 @@ struct CoactivationSwaps {
     private let coactivation: [Float]
 
     /// A matrix of `count` rows.
-    init(coactivation: [Float], count: Int) {
+    package init(coactivation: [Float], count: Int) {
         self.coactivation = coactivation
         self.count = count
     }
@@ -21,11 +21,12 @@ struct CoactivationSwaps {
     /// Only some of the experts, in the order given.
     func selecting(_ members: [Int]) -> CoactivationSwaps {
         CoactivationSwaps(
-            coactivation: members.flatMap { row in members.map { coactivation[row * count + $0] } }, count: members.count)
+            coactivation: members.flatMap { row in members.map { coactivation[row * count + $0] } },
+            count: members.count)
     }
 
     /// Σ over nodes of the sum over windows of load² · slowness.
-    func surrogate(_ homes: [Int32], slowness: [Float]) -> Double {
+    package func surrogate(_ homes: [Int32], slowness: [Float]) -> Double {
         var sum = 0.0
         for first in 0..<count {
             for second in 0..<count where homes[first] == homes[second] {
@@ -36,7 +37,7 @@ struct CoactivationSwaps {
     }
 
     /// Swaps experts between nodes as long as that lowers the surrogate; numbers of experts on a node stay.
-    func improve(_ homes: inout [Int32], slowness: [Float]) {
+    package func improve(_ homes: inout [Int32], slowness: [Float]) {
         let nodes = slowness.count
         let mates = UnsafeMutableBufferPointer.filled(Float(0), count: nodes * count)
         let own = UnsafeMutableBufferPointer.filled(Float(0), count: count)
@@ -48,7 +49,8 @@ struct CoactivationSwaps {
             homes.withUnsafeMutableBufferPointer { homes in
                 slowness.withUnsafeBufferPointer { slowness in
                     var state = State(
-                        count: count, coactivation: coactivation, slowness: slowness, homes: homes, mates: mates, own: own)
+                        count: count, coactivation: coactivation, slowness: slowness, homes: homes, mates: mates,
+                        own: own)
                     state.countMates()
                     for _ in 0..<Self.sweepLimit where !state.sweep() { break }
                 }

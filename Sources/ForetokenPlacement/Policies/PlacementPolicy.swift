@@ -97,6 +97,7 @@ extension PlacementPolicy: CustomStringConvertible, LosslessStringConvertible, E
         percent == percent.rounded() ? String(Int(percent)) : String(percent)
     }
 
+    /// As its name.
     public func encode(to encoder: any Encoder) throws {
         var container = encoder.singleValueContainer()
         try container.encode(description)

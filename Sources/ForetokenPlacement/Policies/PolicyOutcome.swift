@@ -35,6 +35,7 @@ public struct Shortfall: Sendable, Hashable, Encodable, CustomStringConvertible 
         self.missingBytes = missingBytes
     }
 
+    /// Where and how much.
     public var description: String {
         (node.map { "node \($0) is" } ?? "all nodes together are") + " \(missingBytes) bytes short"
     }

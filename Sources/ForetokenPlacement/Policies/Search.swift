@@ -102,8 +102,10 @@ struct WholeSearch {
 
     private func changeOfMoving(_ expert: Int, from home: Int, to node: Int) -> Float {
         readers[expert].reduce(0) { sum, reader in
-            sum + change(in: reader.window, at: home, -seconds(reader.factor, on: home), at: node,
-                seconds(reader.factor, on: node))
+            sum
+                + change(
+                    in: reader.window, at: home, -seconds(reader.factor, on: home), at: node,
+                    seconds(reader.factor, on: node))
         }
     }
 

@@ -1,4 +1,7 @@
 extension PlacementProblem {
+    /// Windows that are enough to tell one set of shares from another.
+    private static let judgingWindows = 2000
+
     /// Every expert with a share of its own on the slower nodes, the hotter the smaller; both parts cut over the nodes of
     /// their tier by bandwidth. Tiers are split wherever bandwidths leap; the split that is best on the training windows is
     /// taken.
@@ -6,6 +9,7 @@ extension PlacementProblem {
         let splits = tierSplits
         guard !splits.isEmpty else { return .notApplicable("all nodes are about equally fast") }
         var best: (seconds: Double, outcome: PolicyOutcome)? = nil
+        let judges = statistics.windows.thinned(to: Self.judgingWindows)
         var refusal = PolicyOutcome.notApplicable("no tier can hold its share")
         for split in splits {
             guard let tiers = TierCuts(split, problem: self) else {
@@ -21,7 +25,7 @@ extension PlacementProblem {
                     refusal = outcome
                     continue
                 }
-                let time = PlanTime(plan, problem: self, windows: statistics.windows).seconds
+                let time = PlanTime(plan, problem: self, windows: judges).seconds
                 if time < best?.seconds ?? .infinity { best = (time, outcome) }
             }
         }
@@ -46,8 +50,6 @@ struct TierCuts {
     let placements: [ExpertPlacement]
     /// Bandwidth of the faster tier over that of the slower.
     let speedRatio: Double
-    /// Bytes per second of both tiers, and of the slower one.
-    let slowBandwidth: Double
     /// Slowness of both tiers as super-nodes, the faster one 1.
     var slowness: [Float] { [1, Float(speedRatio)] }
     /// Experts, counted in shares, that must and that may lie on the slower tier.
@@ -64,7 +66,9 @@ struct TierCuts {
             return zip(nodes, weights).map { Double(free[$0]) * sum / Double($1) }.min()! / Double(model.expertBytes)
         }
         // Parts by bandwidth; by room where that is too little.
-        var cuts = (CutShares.integers(split.fast.map { speeds[$0] }), CutShares.integers(split.slow.map { speeds[$0] }))
+        var cuts = (
+            CutShares.integers(split.fast.map { speeds[$0] }), CutShares.integers(split.slow.map { speeds[$0] })
+        )
         if capacity(split.fast, cuts.0) + capacity(split.slow, cuts.1) < total {
             cuts.0 = CutShares.integers(split.fast.map { Double(max(free[$0], 1)) })
             cuts.1 = CutShares.integers(split.slow.map { Double(max(free[$0], 1)) })
@@ -82,8 +86,7 @@ struct TierCuts {
             return .shares(weights.map { $0 / common })
         }
         bytes = placements.map { model.bytes(of: $0, nodes: problem.nodeCount) }
-        slowBandwidth = split.slow.reduce(0) { $0 + speeds[$1] }
-        speedRatio = split.fast.reduce(0) { $0 + speeds[$1] } / slowBandwidth
+        speedRatio = split.fast.reduce(0) { $0 + speeds[$1] } / split.slow.reduce(0) { $0 + speeds[$1] }
         self.steps = steps
     }
 
@@ -93,7 +96,8 @@ struct TierCuts {
         var whole = scaled.map { $0.map { Int($0.rounded(.down)) } }
         let count = shares.first?.count ?? 0
         let remainders = scaled.joined().map { $0 - $0.rounded(.down) }
-        let target = max(remainders.reduce(0, +), bounds.lowerBound * Double(steps) - Double(whole.joined().reduce(0, +)))
+        let target = max(
+            remainders.reduce(0, +), bounds.lowerBound * Double(steps) - Double(whole.joined().reduce(0, +)))
         let order = remainders.indices.sorted { (remainders[$0], $1) > (remainders[$1], $0) }
         for place in order.prefix(Int(target.rounded(.up))) where whole[place / count][place % count] < steps {
             whole[place / count][place % count] += 1

@@ -2,9 +2,11 @@
 /// bounds on all shares together, a convex problem, by projected subgradients from several starts.
 struct TieredShares {
     /// Steps from every start.
-    private static let iterations = 400
-    /// Expert uses that one step looks at; windows of longer traces take turns.
-    private static let usesPerStep = 400_000
+    private static let iterations = 200
+    /// Expert uses that one step looks at; stretches of longer traces take turns.
+    private static let usesPerStep = 200_000
+    /// Halvings that find a projection's shift to 1/65536.
+    private static let bisections = 16
 
     private let tiers: TierCuts
     private let statistics: RoutingStatistics
@@ -44,7 +46,8 @@ struct TieredShares {
     private func spreadOverTiers() -> [[Float]] {
         let slow = Int((tiers.bounds.lowerBound / Double(layers)).rounded(.up))
         return (0..<layers).map { layer in
-            statistics.spreadHomes(layer: layer, slots: [experts - slow, slow], slowness: tiers.slowness).map(Float.init)
+            statistics.spreadHomes(layer: layer, slots: [experts - slow, slow], slowness: tiers.slowness).map(
+                Float.init)
         }
     }
 
@@ -56,28 +59,35 @@ struct TieredShares {
 
     /// Moves shares into 0…1 and all by one amount, so that their sum is within bounds: the nearest such point.
     private func projected(_ shares: [Float]) -> [Float] {
-        func sum(_ shift: Float) -> Double { shares.reduce(0) { $0 + Double(min(1, max(0, $1 + shift))) } }
-        var (low, high): (Float, Float) = (0, 0)
-        if sum(0) < tiers.bounds.lowerBound {
-            high = 1 - (shares.min() ?? 0)
-        } else if sum(0) > tiers.bounds.upperBound {
-            low = -(shares.max() ?? 0)
+        shares.withUnsafeBufferPointer { shares in
+            // A layer's sum is exact enough in FP32, that of all layers is not.
+            func sum(_ shift: Float) -> Double {
+                stride(from: 0, to: shares.count, by: experts).reduce(0) { total, first in
+                    var sum: Float = 0
+                    for place in first..<first + experts { sum += min(1, max(0, shares[place] + shift)) }
+                    return total + Double(sum)
+                }
+            }
+            let unshifted = sum(0)
+            if tiers.bounds.contains(unshifted) { return shares.map { min(1, max(0, $0)) } }
+            let isShort = unshifted < tiers.bounds.lowerBound
+            let target = isShort ? tiers.bounds.lowerBound : tiers.bounds.upperBound
+            var (low, high): (Float, Float) = isShort ? (0, 1 - shares.min()!) : (-shares.max()!, 0)
+            for _ in 0..<Self.bisections {
+                let middle = (low + high) / 2
+                if sum(middle) < target { low = middle } else { high = middle }
+            }
+            return shares.map { min(1, max(0, $0 + high)) }
         }
-        let target = high > 0 ? tiers.bounds.lowerBound : tiers.bounds.upperBound
-        for _ in 0..<24 where low < high {
-            let middle = (low + high) / 2
-            if sum(middle) < target { low = middle } else { high = middle }
-        }
-        return shares.map { min(1, max(0, $0 + high)) }
     }
 
     /// Projected subgradient steps of falling length; the mean of the last half.
     private func descended(_ start: [Float]) -> [Float] {
-        let stride = max(1, statistics.windows.layers.reduce(0) { $0 + $1.uses.count } / Self.usesPerStep)
+        let turns = max(1, statistics.windows.layers.reduce(0) { $0 + $1.uses.count } / Self.usesPerStep)
         var shares = start
         var mean = [Float](repeating: 0, count: start.count)
         for iteration in 0..<Self.iterations {
-            let slope = subgradient(at: shares, first: iteration % stride, stride: stride)
+            let slope = subgradient(at: shares, turn: iteration % turns, turns: turns)
             let steepest = slope.reduce(0) { max($0, abs($1)) }
             guard steepest > 0 else { break }
             let length = 0.2 / (1 + Float(iteration) / 20) / steepest
@@ -90,37 +100,45 @@ struct TieredShares {
         return mean.map { $0 / Float(Self.iterations - Self.iterations / 2) }
     }
 
-    /// Every `stride`-th window's slope: more on the slower tier where the faster one is done last, and less elsewhere.
-    private func subgradient(at shares: [Float], first: Int, stride: Int) -> [Float] {
+    /// The slope over one of `turns` stretches of windows: more on the slower tier where the faster one is done last, and
+    /// less elsewhere.
+    private func subgradient(at shares: [Float], turn: Int, turns: Int) -> [Float] {
         var slope = [Float](repeating: 0, count: shares.count)
-        let ratio = Float(tiers.speedRatio)
-        let lastCost = costs.count - 1
         slope.withUnsafeMutableBufferPointer { slope in
             shares.withUnsafeBufferPointer { shares in
-                costs.withUnsafeBufferPointer { costs in
-                    for (layer, windows) in statistics.windows.layers.enumerated() {
-                        let slope = UnsafeMutableBufferPointer(rebasing: slope[layer * experts..<(layer + 1) * experts])
-                        let shares = UnsafeBufferPointer(rebasing: shares[layer * experts..<(layer + 1) * experts])
-                        windows.uses.withUnsafeBufferPointer { uses in
-                            for window in Swift.stride(from: first, to: windows.starts.count - 1, by: stride) {
-                                let range = Int(windows.starts[window])..<Int(windows.starts[window + 1])
-                                var (all, slow): (Float, Float) = (0, 0)
-                                for use in range {
-                                    let cost = costs[min(Int(uses[use].rows) - 1, lastCost)]
-                                    all += cost
-                                    slow += cost * shares[Int(uses[use].expert)]
-                                }
-                                let change: Float = slow * ratio > all - slow ? ratio : -1
-                                for use in range {
-                                    let cost = costs[min(Int(uses[use].rows) - 1, lastCost)]
-                                    slope[Int(uses[use].expert)] += change * cost
-                                }
-                            }
-                        }
-                    }
+                for (layer, windows) in statistics.windows.layers.enumerated() {
+                    let (places, count) = (layer * experts..<(layer + 1) * experts, windows.starts.count - 1)
+                    addSlope(
+                        of: windows, in: count * turn / turns..<count * (turn + 1) / turns,
+                        at: UnsafeBufferPointer(rebasing: shares[places]),
+                        to: UnsafeMutableBufferPointer(rebasing: slope[places]))
                 }
             }
         }
         return slope
+    }
+
+    private func addSlope(
+        of windows: VerifyWindows.Layer, in range: Range<Int>, at shares: UnsafeBufferPointer<Float>,
+        to slope: UnsafeMutableBufferPointer<Float>
+    ) {
+        let (ratio, lastCost) = (Float(tiers.speedRatio), costs.count - 1)
+        windows.uses.withUnsafeBufferPointer { uses in
+            costs.withUnsafeBufferPointer { costs in
+                for window in range {
+                    let range = Int(windows.starts[window])..<Int(windows.starts[window + 1])
+                    var (all, slow): (Float, Float) = (0, 0)
+                    for use in range {
+                        let cost = costs[min(Int(uses[use].rows) - 1, lastCost)]
+                        all += cost
+                        slow += cost * shares[Int(uses[use].expert)]
+                    }
+                    let change: Float = slow * ratio > all - slow ? ratio : -1
+                    for use in range {
+                        slope[Int(uses[use].expert)] += change * costs[min(Int(uses[use].rows) - 1, lastCost)]
+                    }
+                }
+            }
+        }
     }
 }

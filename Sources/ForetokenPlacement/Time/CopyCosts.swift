@@ -26,6 +26,8 @@ public final class CopyCosts: @unchecked Sendable {
     public let expertCount: Int
     /// Whether some expert has more than one copy.
     public let hasChoices: Bool
+    /// Whether all experts are placed alike, so that a window's times follow from its rows alone.
+    let isUniform: Bool
     /// By expert, and an end: its first copy.
     let copyStarts: UnsafeMutableBufferPointer<Int32>
     /// By copy, and an end: its first part.
@@ -47,6 +49,7 @@ public final class CopyCosts: @unchecked Sendable {
         nodeCount = machine.nodes.count
         expertCount = experts.count
         hasChoices = experts.contains { $0.copies.count > 1 }
+        isUniform = !hasChoices && experts.allSatisfy { $0 == experts[0] }
         self.copyStarts = .copying(copyStarts)
         self.partStarts = .copying(partStarts)
         self.parts = .copying(parts)
@@ -63,6 +66,7 @@ public final class CopyCosts: @unchecked Sendable {
         nodeCount = wholes.nodeCount
         expertCount = holders.count
         hasChoices = holders.contains { $0.count > 1 }
+        isUniform = false
         partStarts = .copying((0...Int32(parts.count)).map { $0 })
         self.copyStarts = .copying(copyStarts)
         self.parts = .copying(parts)
@@ -107,9 +111,22 @@ public final class CopyCosts: @unchecked Sendable {
     @inline(always)
     func parts(of copy: Int) -> Range<Int> { Int(partStarts[copy])..<Int(partStarts[copy + 1]) }
 
+    /// Adds the work of experts that are all placed alike.
+    @inline(always)
+    func addUniform(
+        _ active: UnsafeBufferPointer<ExpertUse>, to nodeSeconds: UnsafeMutableBufferPointer<PhaseSeconds>
+    ) {
+        let factor = active.reduce(0) { $0 + rowFactor($1.rows) }
+        for part in parts(of: 0) {
+            let part = parts[part]
+            nodeSeconds[part.node] += factor * part.reading + Double(active.count) * part.fixed
+        }
+    }
+
     /// Adds a copy's work to its nodes, or takes it off again.
     @inline(always)
-    func add(_ copy: Int, rowFactor: Double, sign: Double = 1, to nodeSeconds: UnsafeMutableBufferPointer<PhaseSeconds>) {
+    func add(_ copy: Int, rowFactor: Double, sign: Double = 1, to nodeSeconds: UnsafeMutableBufferPointer<PhaseSeconds>)
+    {
         for part in parts(of: copy) {
             let part = parts[part]
             nodeSeconds[part.node] += sign * (rowFactor * part.reading + part.fixed)

@@ -11,43 +11,55 @@ public struct LayerTime: Sendable, Equatable {
 
     /// Replays windows against a layer's placements.
     public init(_ windows: VerifyWindows.Layer, costs: CopyCosts) {
-        let widest = zip(windows.starts, windows.starts.dropFirst()).map { Int($1 - $0) }.max() ?? 0
         let count = windows.starts.count - 1
         var total = 0.0
-        let nodeSeconds = UnsafeMutableBufferPointer.filled(PhaseSeconds.zero, count: costs.nodeCount)
         let busy = UnsafeMutableBufferPointer.filled(PhaseSeconds.zero, count: costs.nodeCount)
+        defer { busy.deallocate() }
+        Self.replay(windows, costs: costs) { nodeSeconds in
+            var slowest = PhaseSeconds.zero
+            for node in 0..<nodeSeconds.count {
+                slowest = pointwiseMax(slowest, nodeSeconds[node])
+                busy[node] += nodeSeconds[node]
+            }
+            total += slowest.total
+        }
+        let scale = 1 / Double(max(count, 1))
+        seconds = total * scale
+        self.busy = busy.map { $0.total * scale }
+    }
+
+    /// Calls `body` with each window's seconds by node.
+    @inline(always)
+    private static func replay(
+        _ windows: VerifyWindows.Layer, costs: CopyCosts, body: (UnsafeMutableBufferPointer<PhaseSeconds>) -> Void
+    ) {
+        let widest = zip(windows.starts, windows.starts.dropFirst()).map { Int($1 - $0) }.max() ?? 0
+        let nodeSeconds = UnsafeMutableBufferPointer.filled(PhaseSeconds.zero, count: costs.nodeCount)
         let scratch = UnsafeMutableBufferPointer.filled(Int32(0), count: 2 * widest)
         defer {
             nodeSeconds.deallocate()
-            busy.deallocate()
             scratch.deallocate()
         }
         let chosen = UnsafeMutableBufferPointer(rebasing: scratch[..<widest])
         let order = UnsafeMutableBufferPointer(rebasing: scratch[widest...])
         windows.uses.withUnsafeBufferPointer { uses in
-            for window in 0..<count {
+            for window in 0..<windows.starts.count - 1 {
                 let range = Int(windows.starts[window])..<Int(windows.starts[window + 1])
                 let active = UnsafeBufferPointer(rebasing: uses[range])
                 nodeSeconds.update(repeating: .zero)
                 if costs.hasChoices {
                     ReplicaChoice.choose(active, costs: costs, nodeSeconds: nodeSeconds, chosen: chosen, order: order)
+                } else if costs.isUniform {
+                    costs.addUniform(active, to: nodeSeconds)
                 } else {
                     for use in active {
                         let copy = Int(costs.copyStarts[Int(use.expert)])
                         costs.add(copy, rowFactor: costs.rowFactor(use.rows), to: nodeSeconds)
                     }
                 }
-                var slowest = PhaseSeconds.zero
-                for node in 0..<costs.nodeCount {
-                    slowest = pointwiseMax(slowest, nodeSeconds[node])
-                    busy[node] += nodeSeconds[node]
-                }
-                total += slowest.total
+                body(nodeSeconds)
             }
         }
-        let scale = 1 / Double(max(count, 1))
-        seconds = total * scale
-        self.busy = busy.map { $0.total * scale }
     }
 }
 

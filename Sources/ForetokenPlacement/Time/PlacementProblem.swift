@@ -21,7 +21,8 @@ public struct PlacementProblem: Sendable {
         }
         if let unknown = layers.first(where: { !model.layers.contains($0) }) {
             throw PlacementError(
-                "layer \(unknown) has no routed experts in model \(model.fingerprint); record the trace with this model")
+                "layer \(unknown) has no routed experts in model \(model.fingerprint); record the trace with this model"
+            )
         }
         self.model = model
         self.machine = machine

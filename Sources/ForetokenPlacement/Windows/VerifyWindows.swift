@@ -68,6 +68,14 @@ public struct VerifyWindows: Sendable, Equatable {
         self.tokens = tokens
     }
 
+    /// Evenly chosen windows, at most so many; none of what is counted over all of them.
+    func thinned(to limit: Int) -> VerifyWindows {
+        var kept = self
+        kept.layers = layers.map { $0.thinned(to: limit) }
+        kept.count = min(count, limit)
+        return kept
+    }
+
     /// No windows at all: what policies get that need no trace.
     public static func none(layers: [Int], expertCount: Int) -> VerifyWindows {
         VerifyWindows(
