@@ -33,11 +33,13 @@ public struct PlacementMachine: Sendable, Equatable, Codable {
     public var rowCost: [Double]
     /// Whether the figures were measured here; false for those of a description.
     public var isMeasured: Bool
+    /// How far nodes are from each other as the firmware tells it [node][node], 10 for a node itself; nil where unknown.
+    public var distances: [[Int]]?
 
     /// A machine; see the fields.
     public init(
         fingerprint: String, nodes: [Node], pieceSeconds: Double, barrierSeconds: Double, rowCost: [Double] = [1],
-        isMeasured: Bool = false
+        isMeasured: Bool = false, distances: [[Int]]? = nil
     ) {
         self.fingerprint = fingerprint
         self.nodes = nodes
@@ -45,5 +47,6 @@ public struct PlacementMachine: Sendable, Equatable, Codable {
         self.barrierSeconds = barrierSeconds
         self.rowCost = rowCost
         self.isMeasured = isMeasured
+        self.distances = distances
     }
 }

@@ -1,0 +1,109 @@
+/// Chooses at run time which copy of each expert a step reads. Planner and engine both choose here, so plans are judged by
+/// what will be done.
+public enum ReplicaChoice {
+    /// Passes over experts with several copies that may still move one to a less loaded node.
+    private static let repairPasses = 4
+
+    /// Chooses a copy for each expert of a window so that the busiest node is done early.
+    ///
+    /// Experts with one copy come first, then those with the fewest copies, among them those that serve most rows, each to
+    /// the copy that is finished first; then up to four passes move single experts to copies that finish earlier. Ties go
+    /// to the lower index, so equal input gives equal choices. Allocates nothing.
+    /// - Parameters:
+    ///   - active: the window's experts, ids below `costs.expertCount`.
+    ///   - costs: what the layer's copies cost.
+    ///   - nodeSeconds: by node, what it has to do already (zero, as a rule); the chosen work is added.
+    ///   - chosen: by entry of `active`, receives the index of the chosen copy in `ExpertPlacement.copies`.
+    ///   - order: scratch of at least as many entries as `active`.
+    public static func choose(
+        _ active: UnsafeBufferPointer<ExpertUse>, costs: CopyCosts,
+        nodeSeconds: UnsafeMutableBufferPointer<PhaseSeconds>, chosen: UnsafeMutableBufferPointer<Int32>,
+        order: UnsafeMutableBufferPointer<Int32>
+    ) {
+        var choices = 0
+        for (index, use) in active.enumerated() {
+            let copies = costs.copies(of: use.expert)
+            chosen[index] = 0
+            if copies.count == 1 {
+                costs.add(copies.lowerBound, rowFactor: costs.rowFactor(use.rows), to: nodeSeconds)
+            } else {
+                insert(index, into: order, count: choices, active: active, costs: costs)
+                choices += 1
+            }
+        }
+        for place in 0..<choices {
+            let index = Int(order[place])
+            let factor = costs.rowFactor(active[index].rows)
+            let copies = costs.copies(of: active[index].expert)
+            var best = (copy: copies.lowerBound, finish: Double.infinity)
+            for copy in copies {
+                let finish = finish(of: copy, rowFactor: factor, costs: costs, nodeSeconds: nodeSeconds)
+                if finish < best.finish { best = (copy, finish) }
+            }
+            costs.add(best.copy, rowFactor: factor, to: nodeSeconds)
+            chosen[index] = Int32(best.copy - copies.lowerBound)
+        }
+        for _ in 0..<repairPasses {
+            var hasMoved = false
+            for place in 0..<choices {
+                let index = Int(order[place])
+                if repair(index, active[index], costs: costs, nodeSeconds: nodeSeconds, chosen: chosen) {
+                    hasMoved = true
+                }
+            }
+            if !hasMoved { break }
+        }
+    }
+
+    /// Insertion by copies, then by rows descending, then by index.
+    @inline(always)
+    private static func insert(
+        _ index: Int, into order: UnsafeMutableBufferPointer<Int32>, count: Int,
+        active: UnsafeBufferPointer<ExpertUse>, costs: CopyCosts
+    ) {
+        let (copies, rows) = (costs.copies(of: active[index].expert).count, active[index].rows)
+        var place = count
+        while place > 0 {
+            let before = active[Int(order[place - 1])]
+            let others = costs.copies(of: before.expert).count
+            guard others > copies || (others == copies && before.rows < rows) else { break }
+            order[place] = order[place - 1]
+            place -= 1
+        }
+        order[place] = Int32(index)
+    }
+
+    /// When the last part of a copy would be done.
+    @inline(always)
+    private static func finish(
+        of copy: Int, rowFactor: Double, costs: CopyCosts, nodeSeconds: UnsafeMutableBufferPointer<PhaseSeconds>
+    ) -> Double {
+        var latest = 0.0
+        for part in costs.parts(of: copy) {
+            let part = costs.parts[part]
+            latest = max(latest, (nodeSeconds[part.node] + rowFactor * part.reading + part.fixed).total)
+        }
+        return latest
+    }
+
+    /// Moves one expert to a copy that finishes clearly earlier; false where there is none.
+    @inline(always)
+    private static func repair(
+        _ index: Int, _ use: ExpertUse, costs: CopyCosts, nodeSeconds: UnsafeMutableBufferPointer<PhaseSeconds>,
+        chosen: UnsafeMutableBufferPointer<Int32>
+    ) -> Bool {
+        let (factor, copies) = (costs.rowFactor(use.rows), costs.copies(of: use.expert))
+        let current = copies.lowerBound + Int(chosen[index])
+        costs.add(current, rowFactor: factor, sign: -1, to: nodeSeconds)
+        // Taking work off and putting it back rounds: only more than that is a gain.
+        let now = finish(of: current, rowFactor: factor, costs: costs, nodeSeconds: nodeSeconds)
+        var best = (copy: current, finish: now * (1 - 1e-9))
+        for copy in copies where copy != current {
+            let finish = finish(of: copy, rowFactor: factor, costs: costs, nodeSeconds: nodeSeconds)
+            if finish < best.finish { best = (copy, finish) }
+        }
+        costs.add(best.copy, rowFactor: factor, to: nodeSeconds)
+        chosen[index] = Int32(best.copy - copies.lowerBound)
+        return best.copy != current
+    }
+}
