@@ -1,5 +1,6 @@
 import CForetokenKernels
 import ForetokenHardware
+import ForetokenPlacement
 import ForetokenWeights
 
 /// Which rows of a step go to which expert. Slots are (expert, row) pairs in ascending order of both.
@@ -17,15 +18,23 @@ final class ExpertAssignment {
     /// Per row: chosen experts, ascending, and their weights [row][chosen].
     let chosen: ScratchBuffer<Int32>
     let weights: ScratchBuffer<Float>
+    /// For choosing among copies, by active expert and by node.
+    private let uses: ScratchBuffer<ExpertUse>
+    private let chosenCopy, choiceOrder: ScratchBuffer<Int32>
+    private let nodeSeconds: ScratchBuffer<PhaseSeconds>
     private let cursor: ScratchBuffer<Int32>
     private let experts: Int
     private let perRow: Int
 
-    init(rows: Int, experts: Int, perRow: Int) throws {
+    init(rows: Int, experts: Int, perRow: Int, nodes: Int) throws {
         self.experts = experts
         self.perRow = perRow
         active = try ScratchBuffer(count: experts)
         copies = try ScratchBuffer(count: experts)
+        uses = try ScratchBuffer(count: experts)
+        chosenCopy = try ScratchBuffer(count: experts)
+        choiceOrder = try ScratchBuffer(count: experts)
+        nodeSeconds = try ScratchBuffer(count: nodes)
         firstSlot = try ScratchBuffer(count: experts + 1)
         cursor = try ScratchBuffer(count: experts)
         slotRow = try ScratchBuffer(count: rows * perRow)
@@ -72,9 +81,22 @@ extension ExpertAssignment {
     /// Whether every copy in use is cut like the weights that every step reads.
     var areCutEvenly: Bool { (0..<activeCount).allSatisfy { copies.pointer[$0].isCutEvenly } }
 
-    /// Chooses the copy of every active expert that this step reads.
+    /// Chooses the copy of every active expert that this step reads: that on the least loaded node.
     func chooseCopies(_ table: ExpertTable) {
-        for i in 0..<activeCount { copies.pointer[i] = table[Int(active.pointer[i])].copies[0] }
+        guard let costs = table.replicas.costs else {
+            for i in 0..<activeCount { copies.pointer[i] = table[Int(active.pointer[i])].copies[0] }
+            return
+        }
+        for i in 0..<activeCount {
+            uses.pointer[i] = ExpertUse(expert: UInt16(active.pointer[i]), rows: UInt16(slots(i).count))
+        }
+        nodeSeconds.elements.update(repeating: .zero)
+        ReplicaChoice.choose(
+            UnsafeBufferPointer(start: uses.pointer, count: activeCount), costs: costs,
+            nodeSeconds: nodeSeconds.elements, chosen: chosenCopy.elements, order: choiceOrder.elements)
+        for i in 0..<activeCount {
+            copies.pointer[i] = table[Int(active.pointer[i])].copies[Int(chosenCopy.pointer[i])]
+        }
     }
 }
 

@@ -45,7 +45,8 @@ final class Workspace {
         cosines = try FloatBuffer(rows: rows, columns: c.ropeDimension / 2)
         sines = try FloatBuffer(rows: rows, columns: c.ropeDimension / 2)
         joined = try FloatBuffer(rows: rows, columns: 2 * c.hiddenSize)
-        experts = try ExpertAssignment(rows: rows, experts: c.routedExpertCount, perRow: c.expertsPerToken)
+        experts = try ExpertAssignment(
+            rows: rows, experts: c.routedExpertCount, perRow: c.expertsPerToken, nodes: nodes.nodes.count)
         jobs = try ScratchBuffer(count: c.routedExpertCount + 4)
         let mayBeWhole = nodes.isCut
         outputs = try FloatBuffer(rows: mayBeWhole ? narrow * c.expertsPerToken : 0, columns: c.hiddenSize)

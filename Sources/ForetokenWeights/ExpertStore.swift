@@ -66,11 +66,21 @@ public final class ExpertStore {
         var copied = 0
         for index in layers.keys.sorted() {
             guard let count = layers[index]?.placements.count else { continue }
+            defer { updateCosts(of: index) }
             for expert in 0..<count {
                 copied += try move(expert, of: index, to: places.placement(layer: index, expert: expert))
             }
         }
         return copied
+    }
+
+    private func updateCosts(of index: Int) {
+        guard let layer = layers[index] else { return }
+        let copy = layer.table[0].copies[0]
+        let shape = ExpertShape(
+            gateUpPanels: copy.gate.panelCount, downPanels: copy.down.panelCount,
+            gateUpBytes: copy.gate.byteCount + copy.up.byteCount, downBytes: copy.down.byteCount)
+        layer.table.replicas.update(layer.placements, shape, nodes)
     }
 
     /// Moves one expert. Returns the bytes copied.

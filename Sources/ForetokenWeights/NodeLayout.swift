@@ -26,12 +26,15 @@ public struct NodeLayout: Sendable, Equatable {
     /// By worker group: the index of its node.
     public let groups: [Int]
 
+    /// Seconds that one expert's part on one node costs in one phase besides reading it.
+    public let pieceSeconds: Double
     /// What the system lets this process do about memory.
     public let policy: MemoryPolicySupport
 
     /// - Precondition: at least one node has workers.
-    public init(nodes: [Node], policy: MemoryPolicySupport = .untried) {
+    public init(nodes: [Node], pieceSeconds: Double = 2.5e-6, policy: MemoryPolicySupport = .untried) {
         self.nodes = nodes
+        self.pieceSeconds = pieceSeconds
         self.policy = policy
         groups = nodes.indices.filter { nodes[$0].workers > 0 }
         precondition(!groups.isEmpty, "some node needs workers")

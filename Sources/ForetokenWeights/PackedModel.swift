@@ -78,7 +78,9 @@ struct PackedModel {
                 entries.append(plan.expert(source, placement))
                 blocks.append(plan.takeBlocks())
             }
-            let table = ExpertTable(entries: plan.table(entries), count: entries.count)
+            let table = ExpertTable(
+                entries: plan.table(entries), count: entries.count,
+                replicas: ReplicaCosts(placements, ExpertShape(experts[0], plan.format), plan.nodes))
             expertTables.append(
                 PackedExperts(layer: index, table: table, placements: placements, blocks: blocks))
             return .moe(

@@ -20,15 +20,23 @@ extension WeightLayout {
         guard let first = moe.first else { return nil }
         var measure = PackingPlan(format: format, nodes: .single)
         _ = PackedModel(self, configuration, try SharedCopies(checkpoint, self), ExpertPlaces(nil, .single), &measure)
+        let shape = ExpertShape(first.expert, format)
         return PlacementModel(
             fingerprint: try checkpoint.routingFingerprint(self), layers: moe.map(\.layer),
             expertCount: configuration.routedExpertCount, expertsPerToken: configuration.expertsPerToken,
-            gateUpBytes: first.expert.gate.residentBytes(format) + first.expert.up.residentBytes(format),
-            downBytes: first.expert.down.residentBytes(format),
-            gateUpPanels: PackingPlan.panels(first.expert.gate.rows),
-            downPanels: PackingPlan.panels(first.expert.down.rows),
+            gateUpBytes: shape.gateUpBytes, downBytes: shape.downBytes, gateUpPanels: shape.gateUpPanels,
+            downPanels: shape.downPanels,
             denseBytesPerStep: layers.reduce(head.residentBytes(format.forHeads)) { $0 + $1.denseBytes(format) },
             denseBytes: measure.byteCounts.fixed.reduce(besides, +))
+    }
+}
+
+extension ExpertShape {
+    init(_ source: MLPSource, _ format: ResidentFormat) {
+        self.init(
+            gateUpPanels: PackingPlan.panels(source.gate.rows), downPanels: PackingPlan.panels(source.down.rows),
+            gateUpBytes: source.gate.residentBytes(format) + source.up.residentBytes(format),
+            downBytes: source.down.residentBytes(format))
     }
 }
 

@@ -1,5 +1,5 @@
 /// An expert that a window reads in one layer, and how many of the window's rows it serves.
-public struct ExpertUse: Sendable, Equatable {
+public struct ExpertUse: Sendable, Equatable, BitwiseCopyable {
     /// Its id.
     public var expert: UInt16
     /// Rows of the window that chose it, 1 or more.
