@@ -100,7 +100,7 @@ import Testing
         #expect(output.advice.contains { $0.remedy?.contains("memory channels") == true })
 
         let text = try described(Self.tiered).output
-        for part in ["memory only", "CPUs only, counted to node 0", "64.0 GB", "150.0", "distance", "! node 1"] {
+        for part in ["memory only", "CPUs only, counted to node 0", "64.0 GB", "150", "30.0", "distance", "! node 1"] {
             #expect(text.contains(part), "\(part) is missing:\n\(text)")
         }
     }

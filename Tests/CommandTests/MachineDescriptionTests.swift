@@ -82,6 +82,15 @@ import foretoken
         #expect(some.source == .assumed, "figures of different kinds are not mixed")
     }
 
+    @Test func memoryThatCannotBeReachedIsLeftOut() throws {
+        let topology = try file.get().topology
+        var bandwidth = measured(topology)
+        bandwidth.tiers = []
+        let machine = MachineDescription(topology, budget: budget, bandwidth: bandwidth, canBind: false).machine
+        #expect(machine.nodes.map(\.id) == [0, 1] && machine.nodes.map(\.bandwidth) == [170e9, 150e9])
+        #expect(machine.fingerprint == topology.fingerprint && machine.isMeasured)
+    }
+
     @Test func controlGroupsLimitTheSum() throws {
         let topology = try file.get().topology
         let limit = 100_000_000_000

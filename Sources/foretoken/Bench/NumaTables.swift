@@ -18,7 +18,7 @@ struct NumaTables {
     var text: String {
         var parts = [
             pairs(
-                "reads, GB/s", bandwidth.read, { Format.fixed($0 / 1e9, 1) }, threads: bandwidth.threads,
+                "reads, GB/s", bandwidth.read, { Format.short($0 / 1e9) }, threads: bandwidth.threads,
                 note: isDescribed ? nil : readNote)
         ]
         if bandwidth.latency.joined().contains(where: { $0 != nil }) {
@@ -61,7 +61,7 @@ struct NumaTables {
             table.add("node \(memory.id) by its own CPUs", gigabytes(figure), "all nodes read their own memory")
         }
         let sum = bandwidth.together.reduce(0) { $0 + ($1?.best ?? 0) }
-        if bandwidth.together.count > 1 { table.add("together", Format.fixed(sum / 1e9, 1)) }
+        if bandwidth.together.count > 1 { table.add("together", Format.short(sum / 1e9)) }
         for tier in bandwidth.tiers {
             table.add(
                 "node \(tier.memory) by CPUs of node \(tier.reader)", gigabytes(tier.read),
@@ -72,7 +72,7 @@ struct NumaTables {
             + "\n"
     }
 
-    private func gigabytes(_ figure: NumaBandwidth.Figure) -> String { shown(figure) { Format.fixed($0 / 1e9, 1) } }
+    private func gigabytes(_ figure: NumaBandwidth.Figure) -> String { shown(figure) { Format.short($0 / 1e9) } }
 
     private func shown(_ figure: NumaBandwidth.Figure, _ format: (Double) -> String) -> String {
         figure.readings > 1 ? "\(format(figure.best)) (\(Format.fixed(figure.spread * 100, 0)) %)" : format(figure.best)

@@ -15,9 +15,9 @@ struct Doctor: ParsableCommand {
             `foretoken bench --numa --topology-out FILE` writes one of this machine.
 
             --json prints an object with "source" ("this machine" or the file), "fingerprint", "nodes", "distance", \
-            "cores", "advice" ([{"weight": "good|note|mend", "text", "remedy"}]) and "bandwidth" (as bench --numa --json \
-            has it, once it was measured). What is unknown is left out. Of this machine also "processor", "caches", "huge_pages", "limits", \
-            "policy", "numa_balancing" and "hmat".
+            "cores", "clusters", "advice" ([{"weight": "good|note|mend", "text", "remedy"}]) and, once it was measured or \
+            when a file says it, "bandwidth" (as bench --numa --json has it). Of this machine it also has "processor", \
+            "caches", "huge_pages", "limits", "policy", "numa_balancing" and "hmat". What is unknown is left out.
             """)
 
     @Flag(help: "Prints one JSON object.")

@@ -53,25 +53,33 @@ package struct MachineDescription {
     ///   - budget: memory that can be had now.
     ///   - bandwidth: what was measured on it, if anything.
     ///   - firmware: what its firmware says, if anything.
+    ///   - canBind: whether memory can be bound to nodes (`PolicyPermissions.bind`). Otherwise memory-only nodes cannot
+    ///     be reached and are left out.
     ///   - costs: measured costs, if any.
     package init(
         _ topology: Topology, budget: MemoryBudget, bandwidth: NumaBandwidth?, firmware: [MemoryAccess] = [],
-        costs: Costs = .init()
+        canBind: Bool = true, costs: Costs = .init()
     ) {
-        let room = topology.nodes.map { max(0, $0.memoryAvailable - Self.margin(memoryTotal: $0.memoryTotal)) }
+        let reachable = topology.nodes.indices.filter { canBind || !topology.nodes[$0].cpus.isEmpty }
+        let room = reachable.map { index in
+            max(0, topology.nodes[index].memoryAvailable - Self.margin(memoryTotal: topology.nodes[index].memoryTotal))
+        }
         let total = room.reduce(0, +)
         let scale = total > budget.available ? Double(budget.available) / Double(total) : 1
         let capacities = room.map { scale < 1 ? Int(Double($0) * scale) : $0 }
-        if let speeds = bandwidth.flatMap({ Self.measured($0, topology) }) {
-            self.init(topology, capacities, speeds, .measured, costs, nil)
-        } else if let speeds = Self.promised(firmware, topology) {
-            self.init(
-                topology, capacities, speeds, .firmware, costs,
+        func description(_ speeds: [Double], _ source: Source, _ remark: String?) -> MachineDescription {
+            MachineDescription(topology, reachable, capacities, speeds, source, costs, remark)
+        }
+        if let speeds = bandwidth.flatMap({ Self.measured($0, topology, reachable) }) {
+            self = description(speeds, .measured, nil)
+        } else if let speeds = Self.promised(firmware, topology, reachable) {
+            self = description(
+                speeds, .firmware,
                 "bandwidths are the firmware's promises (HMAT), not measurements; bench --numa measures")
         } else {
-            self.init(
-                topology, capacities, Self.assumed(topology), .assumed, costs,
-                "bandwidths are assumed: \(Self.assumptions); bench --numa measures")
+            self = description(
+                reachable.map { topology.nodes[$0].cpus.isEmpty ? Self.assumedTierBandwidth : Self.assumedBandwidth },
+                .assumed, "bandwidths are assumed: \(Self.assumptions); bench --numa measures")
         }
     }
 
@@ -83,19 +91,24 @@ package struct MachineDescription {
             let own = file.cpuNodes.firstIndex(of: node.id)
             return 1e9 * (own.map { file.readGBps[$0][column] } ?? file.readGBps.map { $0[column] }.max() ?? 0)
         }
+        let capacities = topology.nodes.map { $0.memoryTotal - Self.margin(memoryTotal: $0.memoryTotal) }
         self.init(
-            topology, topology.nodes.map { $0.memoryTotal - Self.margin(memoryTotal: $0.memoryTotal) }, speeds, .file,
-            costs, "bandwidths are a file's, each node read alone; all nodes at once may read less")
+            topology, Array(topology.nodes.indices), capacities, speeds, .file, costs,
+            "bandwidths are a file's, each node read alone; all nodes at once may read less")
     }
 
+    /// - Parameters:
+    ///   - indices: of the nodes that count.
+    ///   - capacities: bytes of each of these.
+    ///   - bandwidths: bytes a second of each of these.
     private init(
-        _ topology: Topology, _ capacities: [Int], _ bandwidths: [Double], _ source: Source, _ costs: Costs,
-        _ remark: String?
+        _ topology: Topology, _ indices: [Int], _ capacities: [Int], _ bandwidths: [Double], _ source: Source,
+        _ costs: Costs, _ remark: String?
     ) {
-        let nodes = topology.nodes.indices.map { index in
+        let nodes = indices.enumerated().map { place, index in
             PlacementMachine.Node(
                 id: topology.nodes[index].id, workers: topology.workerCPUs(node: index).count,
-                capacity: capacities[index], bandwidth: bandwidths[index])
+                capacity: capacities[place], bandwidth: bandwidths[place])
         }
         let groups = nodes.filter { $0.workers > 0 }.count
         machine = PlacementMachine(
@@ -105,33 +118,31 @@ package struct MachineDescription {
         self.remark = remark
     }
 
-    // MARK: Bandwidths by node; nil where one is missing
+    // MARK: Bandwidths of some nodes; nil where one is missing
 
     /// All nodes at once; memory-only ones while their readers also read their own memory.
-    private static func measured(_ bandwidth: NumaBandwidth, _ topology: Topology) -> [Double]? {
-        guard bandwidth.fingerprint == topology.fingerprint, bandwidth.fault == nil else { return nil }
+    private static func measured(_ bandwidth: NumaBandwidth, _ topology: Topology, _ indices: [Int]) -> [Double]? {
+        guard bandwidth.fingerprint == topology.fingerprint, bandwidth.fault == nil,
+            bandwidth.memory.map(\.id) == topology.nodes.map(\.id)
+        else { return nil }
         return whole(
-            bandwidth.memory.indices.map { column in
-                let tier = bandwidth.tiers.first { $0.memory == bandwidth.memory[column].id }
-                return bandwidth.together[column]?.best ?? tier?.read.best
-            }, topology)
+            indices.map { index in
+                let tier = bandwidth.tiers.first { $0.memory == topology.nodes[index].id }
+                return bandwidth.together[index]?.best ?? tier?.read.best
+            })
     }
 
-    private static func promised(_ firmware: [MemoryAccess], _ topology: Topology) -> [Double]? {
+    private static func promised(_ firmware: [MemoryAccess], _ topology: Topology, _ indices: [Int]) -> [Double]? {
         whole(
-            topology.nodes.map { node in
-                firmware.filter { $0.node == node.id }.sorted { $0.accessClass > $1.accessClass }
+            indices.map { index in
+                firmware.filter { $0.node == topology.nodes[index].id }.sorted { $0.accessClass > $1.accessClass }
                     .compactMap(\.readBandwidth).first.map { Double($0) * 1e6 }
-            }, topology)
+            })
     }
 
-    private static func whole(_ speeds: [Double?], _ topology: Topology) -> [Double]? {
+    private static func whole(_ speeds: [Double?]) -> [Double]? {
         let known = speeds.compactMap { $0 }
-        return known.count == topology.nodes.count ? known : nil
-    }
-
-    private static func assumed(_ topology: Topology) -> [Double] {
-        topology.nodes.map { $0.cpus.isEmpty ? assumedTierBandwidth : assumedBandwidth }
+        return known.count == speeds.count ? known : nil
     }
 
     private static var assumptions: String {
