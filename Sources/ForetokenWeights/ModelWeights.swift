@@ -115,6 +115,8 @@ public final class ModelWeights: @unchecked Sendable {
     public let derivedByteCount: Int
     /// Where the experts lie, and what can move them.
     public let experts: ExpertStore
+    /// Name of the policy that placed the experts while they were loaded; nil without a plan.
+    public let placementPolicy: String?
     private let fixed: [MemoryArena]
     private let fixedByteCounts: [Int]
 
@@ -160,6 +162,7 @@ public final class ModelWeights: @unchecked Sendable {
         self.configuration = configuration
         self.format = format
         self.nodes = nodes
+        placementPolicy = placement?.policy
         embedding = model.embedding
         layers = model.layers
         finalNorm = model.finalNorm

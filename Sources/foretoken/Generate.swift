@@ -34,18 +34,23 @@ struct Generate: ParsableCommand {
         let settings = try settings(open)
         let context = try open.context(for: ids.count, and: length.maxTokens)
         try labelled.routing.record(open, domain: labelled.label) { recorder in
-            let generator = try open.makeGenerator(open.load(context: context), context: context, draft: draft.draft)
+            let model = try open.load(context: context)
+            let placement = try PlacementStatus.read(model)
+            let generator = try open.makeGenerator(model, context: context, draft: draft.draft)
             generator.observer = recorder
-            try show(
-                generator.answer(ids, settings, tokenizer: open.tokenizer) { piece in
-                    if !json { try StandardOutput.write(piece) }
-                }, limit: settings.maximumTokens, context: context, open)
+            let answer = try generator.answer(ids, settings, tokenizer: open.tokenizer) { piece in
+                if !json { try StandardOutput.write(piece) }
+            }
+            try show(answer, placement, limit: settings.maximumTokens, context: context, open)
         }
     }
 
-    private func show(_ answer: Answer, limit: Int, context: Int, _ open: OpenModel) throws {
+    private func show(
+        _ answer: Answer, _ placement: PlacementStatus?, limit: Int, context: Int, _ open: OpenModel
+    ) throws {
         if json {
-            try StandardOutput.write(JSONOutput.line(AnswerReport(answer, model: open.checkpoint.label)))
+            let report = AnswerReport(answer, model: open.checkpoint.label, placement: placement)
+            try StandardOutput.write(JSONOutput.line(report))
         } else {
             try answer.finishLine()
             if answer.result.reason == .length && answer.result.tokens.count < limit {
@@ -54,6 +59,10 @@ struct Generate: ParsableCommand {
                 Console.note("the text ends here because the context of \(context) tokens is full; \(advice)")
             }
             Console.write(Statistics.text(answer.result, on: Console.terminal))
+            if let placement {
+                let rounds = answer.result.telemetry.rounds
+                Console.write(placement.table(answer.result.traffic, rounds: rounds, on: Console.terminal))
+            }
         }
         if answer.wasInterrupted { throw Interrupted() }
     }
@@ -94,14 +103,16 @@ struct Generate: ParsableCommand {
             let context = try jobs.map({ try open.context(for: $0.prompt.count, and: $0.settings.maximumTokens) }).max()
         else { return }
         try labelled.routing.record(open) { recorder in
-            let generator = try open.makeGenerator(open.load(context: context), context: context, draft: draft.draft)
+            let model = try open.load(context: context)
+            let placement = try PlacementStatus.read(model)
+            let generator = try open.makeGenerator(model, context: context, draft: draft.draft)
             generator.observer = recorder
             for job in jobs {
                 generator.clear()
                 try recorder?.begin(domain: job.domain ?? labelled.label)
                 let answer = try generator.answer(job.prompt, job.settings, tokenizer: open.tokenizer) { _ in }
-                try StandardOutput.write(
-                    JSONOutput.line(AnswerReport(answer, model: open.checkpoint.label, id: job.id)))
+                let report = AnswerReport(answer, model: open.checkpoint.label, placement: placement, id: job.id)
+                try StandardOutput.write(JSONOutput.line(report))
                 if answer.wasInterrupted { throw Interrupted() }
             }
         }

@@ -121,8 +121,10 @@ struct AnswerReport: Encodable {
     let logprobs: [LogProbabilities]?
     let timings: TimingFigures
     let speculation: SpeculationFigures
+    /// There only on machines with several memory nodes.
+    let placement: PlacementFigures?
 
-    init(_ answer: Answer, model: String, id: Identifier? = nil) {
+    init(_ answer: Answer, model: String, placement: PlacementStatus? = nil, id: Identifier? = nil) {
         let timings = answer.result.timings
         let telemetry = answer.result.telemetry
         self.id = id
@@ -145,5 +147,6 @@ struct AnswerReport: Encodable {
         speculation = SpeculationFigures(
             rounds: telemetry.rounds, drafted: telemetry.drafted, accepted: telemetry.accepted,
             tokens_per_round: telemetry.tokensPerRound, policy: answer.result.policy.map(PolicyFigures.init))
+        self.placement = placement.map { PlacementFigures($0, answer.result.traffic) }
     }
 }

@@ -109,16 +109,21 @@ struct OpenModel {
     ///   - format: how large matrices are kept; nil for what the options say.
     func load(context: Int, copies: Int = 1, besides: Int = 0, format: ResidentFormat? = nil) throws -> Model {
         let crew = try Crew.make(threads: options.threads)
+        let format = format ?? options.weights
+        let working =
+            besides + copies
+            * Model.workingBytes(
+                configuration, modules: layout.mtp.count, context: context, cacheType: options.cacheType,
+                workers: crew.pool.workerCount)
+        let plan = try options.plan.map {
+            try PlanInput.read($0, for: self, on: crew.machine, format: format, besides: working)
+        }
         try Interrupts.install()
         let total = checkpoint.tensors.values.reduce(0) { $0 + $1.range.count }
         let bar = ProgressBar("loading", delayNanoseconds: 300_000_000, terminal: Console.terminal)
         let weights = try ModelWeights(
-            checkpoint: checkpoint, layout: layout, pool: crew.pool, format: format ?? options.weights,
-            nodes: crew.nodes,
-            reservedBytes: besides + copies
-                * Model.workingBytes(
-                    configuration, modules: layout.mtp.count, context: context, cacheType: options.cacheType,
-                    workers: crew.pool.workerCount)
+            checkpoint: checkpoint, layout: layout, pool: crew.pool, format: format, nodes: crew.nodes,
+            placement: plan, reservedBytes: working
         ) { fraction in
             // There is nothing yet that would need to be saved or reported.
             if Interrupts.requested {

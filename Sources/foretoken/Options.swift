@@ -32,6 +32,12 @@ struct ModelOptions: ParsableArguments {
             "Context size in tokens (default: what the task needs); score slides over longer texts.", valueName: "n"))
     var context: Int?
 
+    @Option(
+        help: ArgumentHelp(
+            "Placement of the experts on memory nodes, made by place or tune (default: cut over all nodes).",
+            valueName: "f"))
+    var plan: String?
+
     static let maximumThreads = 1024
 
     func validate() throws {

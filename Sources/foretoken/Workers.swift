@@ -1,10 +1,13 @@
 import ForetokenHardware
+import ForetokenPlacement
 import ForetokenWeights
 
 /// The workers on the machine as far as this process may use it, and the nodes that weights are cut for.
 struct Crew {
     let pool: WorkerPool
     let nodes: NodeLayout
+    /// The machine as plans see it.
+    let machine: PlacementMachine
 
     /// Workers for each physical core or as many as asked for, spread over the nodes, each pinned to its own CPU.
     /// - Parameter warns: whether to say when they are not pinned.
@@ -12,22 +15,37 @@ struct Crew {
         let topology = try Topology.read()
         // Before anything is pinned.
         let policy = try MemoryPolicySupport.probe()
+        let machine = try MachineDescription.here(topology).machine
         let count = threads ?? topology.cores.count
         if count > topology.cpus.count {
             if warns {
                 Console.warning(
                     "\(count) threads share \(topology.cpus.count) CPUs and are not pinned; expect them to be slow")
             }
-            return Crew(pool: try WorkerPool(threads: count), nodes: .single)
+            return Crew(pool: try WorkerPool(threads: count), nodes: .single, machine: machine)
         }
         let workers = topology.spread(count)
         let cpus = zip(topology.nodes.indices, workers).flatMap { topology.cpus(node: $0, count: $1) }
         let pool = try WorkerPool(threads: count, cpus: cpus, groupSizes: workers.filter { $0 > 0 })
         if warns && !pool.isPinned { Console.warning("the system refused to pin threads to CPUs; expect uneven speed") }
-        guard topology.nodes.count > 1 else { return Crew(pool: pool, nodes: .single) }
+        guard topology.nodes.count > 1 else { return Crew(pool: pool, nodes: .single, machine: machine) }
         if warns && !policy.canBind { Console.warning("\(policy)") }
-        let nodes = zip(topology.nodes, workers).map { NodeLayout.Node(id: $0.id, workers: $1) }
-        return Crew(pool: pool, nodes: NodeLayout(nodes: nodes, policy: policy))
+        let nodes = zip(machine.nodes, workers).map {
+            NodeLayout.Node(id: $0.id, workers: $1, bandwidth: $0.bandwidth)
+        }
+        return Crew(
+            pool: pool, nodes: NodeLayout(nodes: nodes, pieceSeconds: machine.pieceSeconds, policy: policy),
+            machine: machine)
+    }
+}
+
+extension MachineDescription {
+    /// This machine, by what was measured on it or by what its firmware says.
+    static func here(_ topology: Topology) throws -> MachineDescription {
+        MachineDescription(
+            topology, budget: try MemoryBudget.read(),
+            bandwidth: topology.nodes.count > 1 ? BandwidthCache.standard?.read(for: topology) : nil,
+            firmware: try MemoryAccess.read(nodes: topology.nodes.map(\.id)))
     }
 }
 

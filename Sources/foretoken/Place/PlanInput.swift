@@ -1,0 +1,24 @@
+import ForetokenHardware
+import ForetokenPlacement
+import ForetokenWeights
+
+/// A placement plan that `--plan` names.
+enum PlanInput {
+    /// Reads a plan and refuses one for another model or machine, or one that does not fit.
+    ///
+    /// - Parameters:
+    ///   - besides: bytes of caches and scratch.
+    ///   - format: how the large matrices will be kept.
+    /// - Throws: `PlacementError` for damaged or unfit plans.
+    static func read(
+        _ path: String, for open: OpenModel, on machine: PlacementMachine, format: ResidentFormat, besides: Int
+    ) throws -> PlacementPlan {
+        let plan = try PlacementPlanFile.decode(try InputFile.bytes(path), name: path)
+        guard let model = try open.layout.placementModel(open.checkpoint, format: format, besides: besides) else {
+            throw InputError(
+                "\(open.checkpoint.label) has no routed experts, so \(path) places nothing; leave --plan out")
+        }
+        try plan.validate(for: model, on: machine)
+        return plan
+    }
+}
