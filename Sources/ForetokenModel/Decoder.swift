@@ -235,15 +235,16 @@ final class Decoder {
         runJobs(assignment.activeCount + (shared == nil ? 0 : 1))
     }
 
-    private func combine(_ experts: MoEWeights, _ rows: Int) {
+    private func combine(_ experts: MoEWeights, _ rows: Int, withShared: Bool = true) {
         let assignment = space.experts
-        let shared = experts.shared.map {
+        let sharedExpert = withShared ? experts.shared : nil
+        let shared = sharedExpert.map {
             ProductJob(
                 $0.down, input: space.shared.rows, output: space.mixed.rows, rowCount: rows, adds: true)
         }
         // A chunk's products are bound by arithmetic, so that there it matters little where the weights lie.
         let isMade = rows <= Workspace.narrowRows && !assignment.areCutEvenly
-        if isMade { makeOutputs(experts.shared?.down, rows) }
+        if isMade { makeOutputs(sharedExpert?.down, rows) }
         pool.run(
             ExpertOutputPhase(
                 kernels: kernels, activeCount: assignment.activeCount,
@@ -272,5 +273,14 @@ final class Decoder {
                 shared, input: space.shared.rows, output: space.sharedOutput.rows, rowCount: rows)
         }
         runJobs(assignment.activeCount + (shared == nil ? 0 : 1))
+    }
+
+    /// The routed experts alone, `rows` normalised rows all to the same ones, for measurements.
+    func runExperts(_ experts: MoEWeights, rows: Int, chosen: [Int32]) {
+        let assignment = space.experts
+        assignment.assign(chosen, rows: rows)
+        assignment.chooseCopies(experts.experts)
+        activate(space.normed.rows, rows, beside: nil)
+        combine(experts, rows, withShared: false)
     }
 }

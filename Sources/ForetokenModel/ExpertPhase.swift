@@ -43,6 +43,20 @@ final class ExpertAssignment {
         weights = try ScratchBuffer(count: rows * perRow)
     }
 
+    /// Sends all rows to the same experts, ascending, with weight 1.
+    func assign(_ experts: [Int32], rows: Int) {
+        activeCount = experts.count
+        for (i, expert) in experts.enumerated() {
+            active.pointer[i] = expert
+            firstSlot.pointer[i] = Int32(i * rows)
+            for row in 0..<rows {
+                slotRow.pointer[i * rows + row] = Int32(row)
+                slotWeight.pointer[i * rows + row] = 1
+            }
+        }
+        firstSlot.pointer[experts.count] = Int32(experts.count * rows)
+    }
+
     /// Groups the rows by expert, from `chosen` and `weights`.
     func group(rows: Int) {
         let cursor = self.cursor.pointer

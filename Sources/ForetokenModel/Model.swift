@@ -43,7 +43,7 @@ public final class Model {
     public let pool: WorkerPool
     /// Name of the kernels' instruction set.
     public let instructionSet: String
-    private let decoder: Decoder
+    let decoder: Decoder
 
     /// The checkpoint's shape.
     public var configuration: ModelConfiguration { weights.configuration }
