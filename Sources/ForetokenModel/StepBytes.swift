@@ -12,6 +12,14 @@ extension Model {
         weights.denseBytesPerStep.reduce(0, +)
     }
 
+    /// Bytes of all shared experts, which steps read beside the routed ones.
+    package var sharedExpertBytes: Int {
+        weights.layers.reduce(0) { sum, layer in
+            guard case .moe(let moe) = layer.feedForward, let shared = moe.shared else { return sum }
+            return sum + Self.bytes(shared.gate) + Self.bytes(shared.up) + Self.bytes(shared.down)
+        }
+    }
+
     /// By main layer: bytes of one routed expert; 0 in dense layers.
     package var expertBytes: [Int] {
         weights.layers.map { layer in

@@ -19,8 +19,8 @@ struct Foretoken: ParsableCommand {
             """,
         version: "0.1.0",
         subcommands: [
-            Generate.self, Chat.self, Score.self, Measure.self, Prove.self, Bench.self, Place.self, Inspect.self,
-            Convert.self, Doctor.self,
+            Generate.self, Chat.self, Score.self, Measure.self, Prove.self, Bench.self, Place.self, Tune.self,
+            Inspect.self, Convert.self, Doctor.self,
         ])
 
     /// Replaces the argument parser's own entry point, whose exit codes are others.

@@ -28,25 +28,8 @@ struct MeasureSource {
             lines = []
             return
         }
-        let file = flags.suite
-        name = file.map { String($0.split(separator: "/").last ?? "-") } ?? "built-in suite"
-        let label = file ?? name
-        var ignored: Set<String> = []
-        lines = try InputFile.lines(of: file.map { try InputFile.bytes($0) } ?? Checkpoint.demoSuite).compactMap {
-            number, bytes in
-            if bytes.allSatisfy({ $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") }) { return nil }
-            do {
-                let (line, unknownKeys) = try SuiteLine.parse(bytes)
-                for key in unknownKeys where ignored.insert(key).inserted {
-                    Console.warning(
-                        "\(label), line \(number): the key \"\(key)\" means nothing to measure and is ignored")
-                }
-                return (line, number)
-            } catch {
-                throw LineError(number: number, file: label, cause: error)
-            }
-        }
-        if lines.isEmpty { throw InputError("\(label) holds no prompt") }
+        name = flags.suite.map { String($0.split(separator: "/").last ?? "-") } ?? "built-in suite"
+        lines = try SuiteLine.read(flags.suite)
     }
 
     private static func repeated(_ names: [String]) -> String? {
@@ -122,6 +105,30 @@ struct SuiteLine: Decodable {
         if line.domain == "" { throw InputError("\"domain\" is empty; leave it out or give it a name") }
         if line.domain == "all" { throw InputError("the domain \"all\" is taken: it stands for all domains together") }
         return (line, keys.filter { CodingKeys(rawValue: $0) == nil }.sorted())
+    }
+
+    /// The lines of a suite with their numbers; nil for the built-in one.
+    /// - Throws: `UsageError` for a missing file, `InputError` and `LineError` for what is in it.
+    static func read(_ file: String?) throws -> [(line: SuiteLine, number: Int)] {
+        let label = file ?? "built-in suite"
+        let bytes = try file.map { try InputFile.bytes($0) } ?? Checkpoint.demoSuite
+        var ignored: Set<String> = []
+        var lines: [(line: SuiteLine, number: Int)] = []
+        for (number, bytes) in InputFile.lines(of: bytes)
+        where !bytes.allSatisfy({ $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") }) {
+            do {
+                let (line, unknownKeys) = try parse(bytes)
+                for key in unknownKeys where ignored.insert(key).inserted {
+                    Console.warning(
+                        "\(label), line \(number): the key \"\(key)\" means nothing to measure and is ignored")
+                }
+                lines.append((line, number))
+            } catch {
+                throw LineError(number: number, file: label, cause: error)
+            }
+        }
+        if lines.isEmpty { throw InputError("\(label) holds no prompt") }
+        return lines
     }
 
     /// The prompt in the user's form. Messages always take the chat format.

@@ -1,0 +1,55 @@
+import ForetokenHardware
+import ForetokenModel
+import ForetokenWeights
+
+/// Runs recorded rounds again, window by window, and takes their time: the same work under every placement.
+final class StepReplay {
+    private let model: Model
+    private let verifier: Verifier
+    private let texts: [TuneRecording.Text]
+    private let clock: StepClock
+
+    init(_ model: Model, _ verifier: Verifier, _ recording: TuneRecording) {
+        self.model = model
+        self.verifier = verifier
+        texts = recording.texts.filter { !$0.windows.isEmpty }
+        clock = StepClock(denseLayers: model.configuration.denseLayerCount)
+    }
+
+    /// One pass over all texts; nil when interrupted.
+    func run(goesOn: () -> Bool) -> StepSeconds? {
+        var (total, experts, steps): (Int64, Double, Int) = (0, 0, 0)
+        model.pool.startSpinning()
+        defer {
+            model.pool.stopSpinning()
+            verifier.observer = nil
+        }
+        for text in texts {
+            guard goesOn() else { return nil }
+            text.tokens.withUnsafeBufferPointer { tokens in
+                verifier.observer = nil
+                verifier.truncate(to: 0)
+                for start in stride(from: 0, to: text.promptCount, by: Verifier.chunkRows) {
+                    let rows = min(Verifier.chunkRows, text.promptCount - start)
+                    verifier.forward(tokens.baseAddress! + start, count: rows)
+                }
+                verifier.observer = clock
+                for window in text.windows {
+                    // Drafts that were rejected have no place in the text; what stands there is as good.
+                    let rows = min(window.rows, text.tokens.count - window.position)
+                    verifier.jump(to: window.position)
+                    clock.start()
+                    let start = MonotonicClock.now
+                    verifier.forward(tokens.baseAddress! + window.position, count: rows)
+                    verifier.computeLogits(first: 0, count: rows)
+                    total += MonotonicClock.now - start
+                    experts +=
+                        clock.nanoseconds(.expertsUp, in: .moe) + clock.nanoseconds(.expertsDown, in: .moe)
+                    steps += 1
+                }
+            }
+        }
+        let scale = 1e-9 / Double(max(1, steps))
+        return StepSeconds(step: Double(total) * scale, experts: experts * scale)
+    }
+}

@@ -1,0 +1,175 @@
+import ForetokenHardware
+import ForetokenModel
+import ForetokenPlacement
+import ForetokenWeights
+
+/// Finds the placement that is fastest here: records what the router does with the user's texts, measures what experts
+/// cost, plans, and runs the recorded rounds under the most promising plans.
+public final class Tuner {
+    /// How to go about it.
+    public struct Settings: Sendable {
+        /// Tokens to generate for each text.
+        public var tokensPerText = 96
+        /// How the texts are generated.
+        public var draft = DraftMode.auto
+        /// Element type of the latent cache.
+        public var cacheType = CacheType.f32
+        /// Ids from here on are never drawn.
+        public var drawable: Int?
+        /// Seconds for measuring what experts cost.
+        public var probeSeconds = 2.0
+        /// Passes over the recorded rounds for each candidate.
+        public var passes = 3
+        /// Plans to try for real, the plan without statistics included.
+        public var candidates = 4
+
+        /// The defaults.
+        public init() {}
+    }
+
+    /// A plan that was tried.
+    public struct Candidate: Sendable {
+        /// Its place among the report's results.
+        public let result: Int
+        /// Predicted mean step, and experts with barriers and the shared expert.
+        public let predicted: StepSeconds
+        /// Medians over the passes; nil where interrupted before the first.
+        public internal(set) var measured: StepSeconds?
+        /// Why it could not be tried; nil where it could.
+        public internal(set) var problem: String?
+    }
+
+    /// What came of it.
+    public struct Outcome: Sendable {
+        /// The recorded trace.
+        public let trace: RoutingTrace
+        /// The same as a file.
+        public let traceFile: [UInt8]
+        /// The machine with measured costs.
+        public let machine: PlacementMachine
+        /// Every policy's prediction.
+        public let report: PlanReport
+        /// Plans that were run, in the order of prediction; on one node the only one.
+        public internal(set) var candidates: [Candidate]
+        /// Index of the fastest in `candidates`; nil where none was measured.
+        public internal(set) var fastest: Int?
+    }
+
+    /// What is going on.
+    public enum Stage: String, Sendable {
+        case recording = "recording what the router does"
+        case probing = "measuring what experts cost"
+        case planning = "planning"
+        case trying = "running the recorded rounds"
+    }
+
+    private let model: Model
+    private let settings: Settings
+    private let context: Int
+
+    /// - Parameter context: positions for the longest text and its answer.
+    public init(model: Model, context: Int, settings: Settings) {
+        self.model = model
+        self.context = context
+        self.settings = settings
+    }
+
+    /// Does it all.
+    ///
+    /// - Parameters:
+    ///   - description: the model as placements see it.
+    ///   - machine: the machine, costs not yet measured.
+    ///   - header: of traces of this model.
+    ///   - progress: told stage and fraction; ends the work by returning false.
+    /// - Returns: nil when ended before there was a plan.
+    /// - Throws: for texts that do not fit, traces too short to plan from, or memory that cannot be had.
+    public func tune(
+        _ texts: [TuneText], description: PlacementModel, machine: PlacementMachine, header: RoutingTraceHeader,
+        progress: (Stage, Double) -> Bool
+    ) throws -> Outcome? {
+        let generator = try Generator(
+            model: model, capacity: context, cacheType: settings.cacheType, drafting: settings.draft != .off,
+            drawable: settings.drawable)
+        let recorder = TuneRecorder(
+            generator: generator, header: header, draft: settings.draft, tokensPerText: settings.tokensPerText)
+        let recording = try recorder.record(texts) { progress(.recording, Double($0) / Double($1)) }
+        guard progress(.probing, 0), let probe = PlacementProbe(model: model) else { return nil }
+        let costs = probe.measure(seconds: settings.probeSeconds)
+        let measured = machine.with(costs)
+        guard progress(.planning, 0) else { return nil }
+        let verifier = try model.makeVerifier(context: context, cacheType: settings.cacheType)
+        let replay = StepReplay(model, verifier, recording)
+        // The first pass warms up.
+        guard replay.run(goesOn: { progress(.planning, 0) }) != nil,
+            let present = replay.run(goesOn: { progress(.planning, 0) })
+        else { return nil }
+        let shared = Double(model.sharedExpertBytes) / costs.bandwidth
+        var planner = try Planner(
+            model: description, machine: measured, halves: try WindowHalves(of: recording.trace))
+        let elsewhere = present.step - present.experts + shared
+        planner.otherSeconds = max(0, elsewhere - planner.problem.denseSeconds)
+        let report = planner.plan(isTimeUp: { !progress(.planning, 0.5) })
+        var outcome = Outcome(
+            trace: recording.trace, traceFile: recording.file, machine: measured, report: report,
+            candidates: candidates(report, shared: shared), fastest: nil)
+        try run(&outcome, replay, progress)
+        return outcome
+    }
+
+    /// The plans worth trying: the chosen one, the one that needs no statistics, then by predicted time.
+    private func candidates(_ report: PlanReport, shared: Double) -> [Candidate] {
+        let scored = report.results.indices.filter { report.results[$0].score != nil }
+        let plain = scored.first { report.results[$0].policy == .sliced(pieces: nil) }
+        let byTime = scored.sorted {
+            (report.results[$0].score?.stepSeconds ?? 0) < (report.results[$1].score?.stepSeconds ?? 0)
+        }
+        var chosen: [Int] = []
+        for index in [report.chosen, plain].compactMap({ $0 }) + byTime
+        where !chosen.contains(index) && chosen.count < settings.candidates {
+            chosen.append(index)
+        }
+        return chosen.compactMap { index in
+            report.results[index].score.map { score in
+                Candidate(
+                    result: index,
+                    predicted: StepSeconds(step: score.stepSeconds, experts: score.placementSeconds + shared))
+            }
+        }
+    }
+
+    /// Moves the experts from plan to plan, as often as there are passes, and runs the recorded rounds under each.
+    private func run(_ outcome: inout Outcome, _ replay: StepReplay, _ progress: (Stage, Double) -> Bool) throws {
+        let count = outcome.candidates.count
+        var times = [[StepSeconds]](repeating: [], count: count)
+        passes: for pass in 0..<settings.passes {
+            for index in 0..<count {
+                let done = Double(pass * count + index) / Double(settings.passes * count)
+                guard outcome.candidates[index].problem == nil,
+                    let plan = outcome.report.results[outcome.candidates[index].result].plan
+                else { continue }
+                do {
+                    _ = try model.weights.experts.move(to: plan)
+                } catch let error as HardwareError where error.kind == .memory {
+                    outcome.candidates[index].problem = error.description
+                    continue
+                }
+                guard let seconds = replay.run(goesOn: { progress(.trying, done) }) else { break passes }
+                times[index].append(seconds)
+            }
+        }
+        for index in 0..<count where !times[index].isEmpty {
+            let sorted = times[index].sorted { $0.step < $1.step }
+            outcome.candidates[index].measured = sorted[sorted.count / 2]
+        }
+        outcome.fastest = fastest(outcome)
+    }
+
+    /// The simplest of the measured plans that are within the planner's tolerance of the fastest.
+    private func fastest(_ outcome: Outcome) -> Int? {
+        let times = outcome.candidates.map { $0.measured?.step ?? .infinity }
+        guard let best = times.min(), best.isFinite else { return nil }
+        let limit = best * (1 + outcome.report.tolerance)
+        return outcome.candidates.indices.filter { times[$0] <= limit }
+            .min { outcome.candidates[$0].result < outcome.candidates[$1].result }
+    }
+}

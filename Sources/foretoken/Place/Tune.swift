@@ -1,0 +1,130 @@
+import ArgumentParser
+import ForetokenHardware
+import ForetokenModel
+import ForetokenPlacement
+import ForetokenReport
+import ForetokenSpeculation
+import ForetokenTokenizer
+import ForetokenWeights
+import Glibc
+
+/// Finds and writes the placement that is fastest on this machine.
+struct Tune: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Finds the fastest placement of the experts on this machine's memory nodes.",
+        discussion: """
+            Records what the router does while texts are generated, measures what reading experts costs here, plans, and \
+            runs the recorded rounds again under the most promising plans. Moving experts never changes a token. On a \
+            machine with one node there is nothing to place; --topology FILE then plans for a machine that is described, \
+            with this machine's measured costs.
+            """)
+
+    @Option(
+        help: ArgumentHelp(
+            "JSON lines with \"prompt\" and \"domain\" to generate from (default: the built-in suite).", valueName: "f")
+    )
+    var suite: String?
+
+    @Option(help: ArgumentHelp("Where the fastest plan is to be written.", valueName: "f"))
+    var out: String?
+
+    @Option(help: ArgumentHelp("Keeps the recorded routing in a trace file.", valueName: "f"))
+    var recordRouting: String?
+
+    @Option(help: ArgumentHelp("Also plans for the machine that this file describes.", valueName: "f"))
+    var topology: String?
+
+    @Option(parsing: .unconditional, help: ArgumentHelp("Tokens to generate for each text.", valueName: "n"))
+    var maxTokens = 96
+
+    @Option(
+        parsing: .unconditional, help: ArgumentHelp("Passes over the recorded rounds for each plan.", valueName: "n"))
+    var passes = 3
+
+    @Option(parsing: .unconditional, help: ArgumentHelp("Plans to try for real.", valueName: "n"))
+    var candidates = 4
+
+    @OptionGroup(title: "Speculation") var draft: DraftFlags
+    @OptionGroup(title: "Model") var model: ModelOptions
+
+    @Flag(help: "Prints one JSON object.")
+    var json = false
+
+    func validate() throws {
+        if maxTokens < 2 { throw ValidationError("--max-tokens must be at least 2, not \(maxTokens)") }
+        if !(1...100).contains(passes) { throw ValidationError("--passes must be 1...100, not \(passes)") }
+        if !(1...16).contains(candidates) { throw ValidationError("--candidates must be 1...16, not \(candidates)") }
+        if model.plan != nil { throw ValidationError("tune tries plans itself; leave --plan out") }
+    }
+
+    func run() throws {
+        for path in [out, recordRouting].compactMap({ $0 }) { try OutputFile.check(path) }
+        // Before anything is pinned: a pinned thread sees one CPU only.
+        let here = try MachineDescription.here(Topology.read())
+        let other = try topology.map { MachineDescription(try TopologyFile(json: InputFile.bytes($0), source: $0)) }
+        let open = try OpenModel(model)
+        try open.check(draft.draft)
+        let header = try open.routingHeader()
+        let texts = try texts(open)
+        let context = try open.context(for: texts.map(\.prompt.count).max() ?? 1, and: maxTokens)
+        let loaded = try open.load(context: context, copies: 2)
+        guard
+            let description = try open.layout.placementModel(
+                open.checkpoint, format: loaded.weights.format, besides: 0)
+        else { throw InputError("\(open.checkpoint.label) has no routed experts: there is nothing to place") }
+        var settings = Tuner.Settings()
+        (settings.tokensPerText, settings.draft, settings.cacheType) = (maxTokens, draft.draft, model.cacheType)
+        (settings.passes, settings.candidates) = (passes, candidates)
+        settings.drawable = open.tokenizer?.vocabularyCount
+        let bar = ProgressBar("tuning", delayNanoseconds: 300_000_000, terminal: Console.terminal)
+        let tuner = Tuner(model: loaded, context: context, settings: settings)
+        let outcome = try tuner.tune(texts, description: description, machine: here.machine, header: header) {
+            stage, fraction in
+            bar.update(fraction) { _ in stage.rawValue }
+            return !Interrupts.requested
+        }
+        bar.clear()
+        guard let outcome else { throw Interrupted() }
+        try write(outcome)
+        let elsewhere = try other.map { try plan(for: $0, description, outcome) }
+        let report = TuneReport(outcome, machine: here, elsewhere: elsewhere, model: open.checkpoint.label, out: out)
+        try StandardOutput.write(
+            json
+                ? JSONOutput.line(report, snakeCase: true)
+                : Array(TuneTables(report, Terminal(descriptor: STDOUT_FILENO)).text.utf8))
+        if outcome.fastest == nil { throw Interrupted() }
+    }
+
+    private func texts(_ open: OpenModel) throws -> [TuneText] {
+        try SuiteLine.read(suite).map { line, number in
+            do {
+                let prompt = try line.wanted(.raw)
+                let ids = try open.encode(prompt, thinking: false)
+                try open.check(ids)
+                return TuneText(domain: line.domain ?? "prompts", prompt: ids)
+            } catch {
+                throw LineError(number: number, file: suite ?? "built-in suite", cause: error)
+            }
+        }
+    }
+
+    private func write(_ outcome: Tuner.Outcome) throws {
+        if let recordRouting { try OutputFile.write(outcome.traceFile, to: recordRouting) }
+        guard let out, let fastest = outcome.fastest,
+            let plan = outcome.report.results[outcome.candidates[fastest].result].plan
+        else { return }
+        try OutputFile.write(PlacementPlanFile.encode(plan), to: out)
+    }
+
+    /// The planning table for a described machine, with the costs that were measured here.
+    private func plan(
+        for other: MachineDescription, _ description: PlacementModel, _ outcome: Tuner.Outcome
+    ) throws -> PlanReport {
+        var machine = other.machine
+        machine.pieceSeconds = outcome.machine.pieceSeconds
+        machine.rowCost = outcome.machine.rowCost
+        let planner = try Planner(model: description, machine: machine, halves: try WindowHalves(of: outcome.trace))
+        let end = MonotonicClock.now + 20_000_000_000
+        return planner.plan(isTimeUp: { MonotonicClock.now > end || Interrupts.requested })
+    }
+}

@@ -1,0 +1,129 @@
+import ForetokenPlacement
+import ForetokenReport
+import ForetokenSpeculation
+
+/// What `tune` found, as JSON has it.
+struct TuneReport: Encodable {
+    struct Candidate: Encodable {
+        let policy: String
+        let predictedStepMs: Double
+        let measuredStepMs: Double?
+        let predictedExpertsMs: Double
+        let measuredExpertsMs: Double?
+        let problem: String?
+        let isFastest: Bool
+    }
+
+    struct Costs: Encodable {
+        let gbps: Double
+        let pieceUs: Double
+        let barrierUs: Double
+        let rowCost: [Double]
+    }
+
+    let model: String
+    let nodes: Int
+    let rows: Int
+    let windows: Int
+    let costs: Costs
+    /// Where the bandwidths of the nodes come from.
+    let bandwidthSource: String
+    let remark: String?
+    let candidates: [Candidate]
+    let report: PlanReport
+    /// For the described machine.
+    let elsewhere: PlanReport?
+    /// Where the plan was written.
+    let plan: String?
+
+    init(
+        _ outcome: Tuner.Outcome, machine: MachineDescription, elsewhere: PlanReport?, model: String, out: String?
+    ) {
+        self.model = model
+        nodes = outcome.machine.nodes.count
+        rows = outcome.trace.rowCount
+        windows = outcome.trace.windows.count
+        let readers = outcome.machine.nodes.filter { $0.workers > 0 }
+        costs = Costs(
+            gbps: readers.reduce(0) { $0 + $1.bandwidth } / 1e9, pieceUs: outcome.machine.pieceSeconds * 1e6,
+            barrierUs: outcome.machine.barrierSeconds * 1e6, rowCost: outcome.machine.rowCost)
+        bandwidthSource = machine.source.rawValue
+        remark = outcome.machine.nodes.count > 1 ? machine.remark : nil
+        candidates = outcome.candidates.enumerated().map { index, candidate in
+            Candidate(
+                policy: "\(outcome.report.results[candidate.result].policy)",
+                predictedStepMs: candidate.predicted.step * 1e3,
+                measuredStepMs: candidate.measured.map { $0.step * 1e3 },
+                predictedExpertsMs: candidate.predicted.experts * 1e3,
+                measuredExpertsMs: candidate.measured.map { $0.experts * 1e3 }, problem: candidate.problem,
+                isFastest: index == outcome.fastest)
+        }
+        report = outcome.report
+        self.elsewhere = elsewhere
+        plan = outcome.fastest == nil ? nil : out
+    }
+}
+
+/// What `tune` found, as people read it.
+struct TuneTables {
+    private let report: TuneReport
+    private let terminal: Terminal
+
+    init(_ report: TuneReport, _ terminal: Terminal) {
+        self.report = report
+        self.terminal = terminal
+    }
+
+    var text: String {
+        var blocks = [costs, candidates]
+        if report.nodes == 1 { blocks.append("one node: nothing to place") }
+        if let remark = report.remark { blocks.append(remark) }
+        if let elsewhere = report.elsewhere { blocks.append(planned(elsewhere)) }
+        if let plan = report.plan { blocks.append("plan written to \(plan)") }
+        return blocks.joined(separator: "\n\n") + "\n"
+    }
+
+    private var costs: String {
+        let rows = report.costs.rowCost.map { Format.fixed($0, 2) }.joined(separator: " ")
+        return """
+            \(report.model): \(Format.grouped(report.rows)) rows in \(Format.grouped(report.windows)) windows recorded
+            measured: experts are read at \(Format.fixed(report.costs.gbps, 1)) GB/s, a piece costs \
+            \(Format.fixed(report.costs.pieceUs, 2)) µs, a meeting of all workers \
+            \(Format.fixed(report.costs.barrierUs, 2)) µs; an expert for 1…\(report.costs.rowCost.count) rows: \(rows)
+            """
+    }
+
+    private var candidates: String {
+        var table = Table([
+            .init("policy"), .init("step predicted", .right), .init("measured", .right), .init("off", .right),
+            .init("experts predicted", .right), .init("measured", .right), .init(""),
+        ])
+        for candidate in report.candidates {
+            let ratio = candidate.measuredStepMs.map { candidate.predictedStepMs / $0 - 1 }
+            table.add(
+                candidate.policy, milliseconds(candidate.predictedStepMs), milliseconds(candidate.measuredStepMs),
+                ratio.map { ($0 < 0 ? "−" : "+") + Format.percent(abs($0)) } ?? "",
+                milliseconds(candidate.predictedExpertsMs), milliseconds(candidate.measuredExpertsMs),
+                candidate.problem ?? (candidate.isFastest ? "← fastest" : ""))
+        }
+        return table.rendered(on: terminal)
+    }
+
+    private func milliseconds(_ value: Double?) -> String { value.map { Format.fixed($0, 3) + " ms" } ?? "" }
+
+    /// The predictions for a described machine.
+    private func planned(_ report: PlanReport) -> String {
+        var table = Table([
+            .init("policy"), .init("step, predicted", .right), .init("tok/s, predicted", .right),
+            .init("over the bound", .right), .init(""),
+        ])
+        for (index, result) in report.results.enumerated() {
+            table.add(
+                "\(result.policy)", milliseconds(result.score.map { $0.stepSeconds * 1e3 }),
+                result.score.map { Format.short($0.tokensPerSecond) } ?? "",
+                result.score.map { Format.fixed($0.ratioToBound, 2) } ?? "",
+                result.reason ?? (index == report.chosen ? "← chosen" : ""))
+        }
+        return "the machine of --topology, weights and meetings alone:\n" + table.rendered(on: terminal)
+    }
+}
