@@ -53,6 +53,13 @@ public enum GenerationEvent: Sendable {
 }
 
 extension GenerationError {
+    static func placement(_ policy: String) -> GenerationError {
+        GenerationError(
+            description:
+                "placement \(policy) changed a token, which it never may: this is a fault of foretoken or of the memory "
+                + "it runs in; please report it with the output of foretoken prove and doctor")
+    }
+
     static func overflow(position: Int) -> GenerationError {
         GenerationError(
             description:

@@ -147,7 +147,10 @@ public final class ModelWeights: @unchecked Sendable {
         fixedByteCounts = measure.byteCounts.fixed
         fixed = try nodes.nodes.indices.map { try nodes.arena(byteCount: measure.byteCounts.fixed[$0], node: $0) }
         experts = try ExpertStore(nodes, byteCounts: measure.byteCounts.experts)
-        if nodes.isReal { try Population(fixed + experts.arenas, nodes, pool).run() }
+        if nodes.isReal {
+            let sized = zip(fixed + experts.arenas, measure.byteCounts.fixed + measure.byteCounts.experts)
+            try Population(sized.filter { $1 > 0 }.map(\.0), nodes, pool).run()
+        }
         let bases = WeightRegions(fixed: fixed.map(\.base), experts: experts.bases)
         var plan = PackingPlan(format: format, nodes: nodes, bases: bases)
         let model = PackedModel(layout, configuration, shared, places, &plan)

@@ -16,9 +16,17 @@ final class StepReplay {
         clock = StepClock(denseLayers: model.configuration.denseLayerCount)
     }
 
+    /// What one pass over all texts gave.
+    struct Pass {
+        let seconds: StepSeconds
+        /// The verifier's token for every row.
+        let tokens: [Int32]
+    }
+
     /// One pass over all texts; nil when interrupted.
-    func run(goesOn: () -> Bool) -> StepSeconds? {
+    func run(goesOn: () -> Bool) -> Pass? {
         var (total, experts, steps): (Int64, Double, Int) = (0, 0, 0)
+        var drawn: [Int32] = []
         model.pool.startSpinning()
         defer {
             model.pool.stopSpinning()
@@ -46,10 +54,11 @@ final class StepReplay {
                     experts +=
                         clock.nanoseconds(.expertsUp, in: .moe) + clock.nanoseconds(.expertsDown, in: .moe)
                     steps += 1
+                    for row in 0..<rows { drawn.append(verifier.drawn(row: row)) }
                 }
             }
         }
         let scale = 1e-9 / Double(max(1, steps))
-        return StepSeconds(step: Double(total) * scale, experts: experts * scale)
+        return Pass(seconds: StepSeconds(step: Double(total) * scale, experts: experts * scale), tokens: drawn)
     }
 }

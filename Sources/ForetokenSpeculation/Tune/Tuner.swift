@@ -106,13 +106,13 @@ public final class Tuner {
         let shared = Double(model.sharedExpertBytes) / costs.bandwidth
         var planner = try Planner(
             model: description, machine: measured, halves: try WindowHalves(of: recording.trace))
-        let elsewhere = present.step - present.experts + shared
+        let elsewhere = present.seconds.step - present.seconds.experts + shared
         planner.otherSeconds = max(0, elsewhere - planner.problem.denseSeconds)
         let report = planner.plan(isTimeUp: { !progress(.planning, 0.5) })
         var outcome = Outcome(
             trace: recording.trace, traceFile: recording.file, machine: measured, report: report,
             candidates: candidates(report, shared: shared), fastest: nil)
-        try run(&outcome, replay, progress)
+        try run(&outcome, replay, expected: present.tokens, progress)
         return outcome
     }
 
@@ -138,7 +138,10 @@ public final class Tuner {
     }
 
     /// Moves the experts from plan to plan, as often as there are passes, and runs the recorded rounds under each.
-    private func run(_ outcome: inout Outcome, _ replay: StepReplay, _ progress: (Stage, Double) -> Bool) throws {
+    /// - Throws: `GenerationError` should a placement change a token.
+    private func run(
+        _ outcome: inout Outcome, _ replay: StepReplay, expected: [Int32], _ progress: (Stage, Double) -> Bool
+    ) throws {
         let count = outcome.candidates.count
         var times = [[StepSeconds]](repeating: [], count: count)
         passes: for pass in 0..<settings.passes {
@@ -153,8 +156,9 @@ public final class Tuner {
                     outcome.candidates[index].problem = error.description
                     continue
                 }
-                guard let seconds = replay.run(goesOn: { progress(.trying, done) }) else { break passes }
-                times[index].append(seconds)
+                guard let made = replay.run(goesOn: { progress(.trying, done) }) else { break passes }
+                guard made.tokens == expected else { throw GenerationError.placement(plan.policy) }
+                times[index].append(made.seconds)
             }
         }
         for index in 0..<count where !times[index].isEmpty {
