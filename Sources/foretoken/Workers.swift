@@ -52,7 +52,7 @@ extension MachineDescription {
 extension Topology {
     /// By node: its part of so many workers. Cores come first, in equal shares of each node's; second hardware threads only
     /// after every core has work.
-    func spread(_ count: Int) -> [Int] {
+    package func spread(_ count: Int) -> [Int] {
         let cores = nodes.indices.map { workerCPUs(node: $0).count }
         let onCores = Self.divide(min(count, cores.reduce(0, +)), among: cores)
         let siblings = zip(nodes, cores).map { $0.cpus.count - $1 }
@@ -71,7 +71,7 @@ extension Topology {
     }
 
     /// The first `count` CPUs of a node to be given work.
-    func cpus(node: Int, count: Int) -> [Int] {
+    package func cpus(node: Int, count: Int) -> [Int] {
         let cores = workerCPUs(node: node)
         return Array((cores + nodes[node].cpus.filter { !cores.contains($0) }).prefix(count))
     }

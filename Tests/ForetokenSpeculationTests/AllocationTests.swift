@@ -51,6 +51,31 @@ struct AllocationTests {
         #expect(seen == 200)
         #expect(last == first, "\(last - first) allocations in 195 tokens")
     }
+
+    @Test("Nor do they where copies are chosen and outputs summed apart")
+    func roundsOnNodesAllocateNothing() throws {
+        let single = try Model.load(Fixtures.demoModel, threads: 1)
+        let plan = PlacementPlan.madeUp(single.configuration, nodes: 3) { layer, expert in
+            expert % 2 == 0 ? .mirrored([0, 1]) : .shares([1 + layer % 3, 2, 1])
+        }
+        let model = try Model.load(Fixtures.demoModel, threads: 1, nodes: .madeUp([1, 1, 0]), placement: plan)
+        let generator = try Generator(model: model, capacity: 512)
+        var request = GenerationRequest(prompt: prompt)
+        request.maximumTokens = 100
+        request.draft = .fixed(3)
+        var (seen, first, last): (Int, UInt64, UInt64) = (0, 0, 0)
+        let result = try generator.generate(request) { event in
+            guard case .token = event else { return .proceed }
+            seen += 1
+            if seen == 5 { first = foretoken_allocation_count() }
+            last = foretoken_allocation_count()
+            return .proceed
+        }
+        #expect(last == first, "\(last - first) allocations")
+        #expect(result.traffic.count == 3 && result.traffic.allSatisfy { $0.readBytes > 0 })
+        #expect(result.traffic[2].remoteBytes > 0, "nobody sits beside the third node")
+    }
+
     @Test(arguments: [DraftMode.off, .fixed(4), .auto]) func recordingAllocatesNothing(draft: DraftMode) throws {
         let model = try Model.load(Fixtures.demoModel, threads: 1)
         let configuration = model.configuration

@@ -24,16 +24,24 @@ struct ProverTests {
 
     private func pool(_ threads: Int) throws -> WorkerPool { try WorkerPool(threads: threads) }
 
-    private func load(_ geometry: TinyGeometry) throws -> Model {
+    private func load(_ geometry: TinyGeometry) throws -> Model { try loadTwice(geometry).model }
+
+    /// A model, and how to load its weights again, cut for other nodes.
+    private func loadTwice(
+        _ geometry: TinyGeometry
+    ) throws -> (model: Model, placed: (NodeLayout) throws -> ModelWeights) {
         let folder = try TemporaryFolder()
         try TinyModel(geometry).write(to: folder)
-        return try Model.load(folder.path)
+        return (
+            try Model.load(folder.path), { try Model.load(folder.path, nodes: $0).weights }
+        )
     }
 
     @Test(arguments: [0, 1, 2])
     func everyWayIsTheSameOnModelsWithModules(modules: Int) throws {
-        let model = try load(TinyGeometry { $0.mtpModules = modules })
-        let prover = Prover(weights: model.weights, settings: settings(model), makePool: pool)
+        let (model, placed) = try loadTwice(TinyGeometry { $0.mtpModules = modules })
+        let prover = Prover(
+            weights: model.weights, settings: settings(model), loadPlaced: placed, makePool: pool)
         var fractions: [Double] = []
         let proof = try prover.prove { progress in
             fractions.append(progress.fraction)
@@ -45,6 +53,7 @@ struct ProverTests {
         #expect(proof.stepCount <= prover.plannedSteps)
         #expect(fractions.allSatisfy { (0...1).contains($0) } && fractions == fractions.sorted())
         #expect(proof.omissions.isEmpty == (modules > 0))
+        #expect(proof.ways.contains { $0.title.hasPrefix("experts mixed") })
         // A random module's guesses hold by chance alone; planted ones always do.
         let planted = proof.ways.first { $0.title.hasPrefix("planted") }
         #expect((planted != nil) == (modules > 0))
@@ -130,5 +139,18 @@ struct ProverTests {
         let proof = try Prover(weights: model.weights, settings: settings, makePool: pool).prove()
         #expect(proof.divergence == nil)
         #expect(!proof.ways.isEmpty)
+    }
+
+    @Test("Other weights on the made-up nodes are found")
+    func otherWeightsAreFound() throws {
+        let (model, _) = try loadTwice(TinyGeometry())
+        let folder = try TemporaryFolder()
+        try TinyModel(TinyGeometry(), seed: 2).write(to: folder)
+        let proof = try Prover(
+            weights: model.weights, settings: settings(model),
+            loadPlaced: { try Model.load(folder.path, nodes: $0).weights }, makePool: pool
+        ).prove()
+        let divergence = try #require(proof.divergence)
+        #expect(divergence.way.hasPrefix("experts mixed"))
     }
 }

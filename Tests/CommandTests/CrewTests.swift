@@ -1,0 +1,37 @@
+import ForetokenHardware
+import Testing
+import foretoken
+
+@Suite struct CrewTests {
+    /// Six CPUs on one node, two on another, and memory alone on a third.
+    private func topology() throws -> Topology {
+        let text = """
+            {"nodes":[{"id":0,"cpus":[0,1,2,3,4,5],"memory_bytes":1000000000},
+                      {"id":1,"cpus":[6,7],"memory_bytes":1000000000},
+                      {"id":2,"cpus":[],"memory_bytes":1000000000}],
+             "distance":[[10,21,28],[21,10,38],[28,38,10]],"read_gbps":[[100,40,20],[40,100,20]]}
+            """
+        return try TopologyFile(json: Array(text.utf8), source: "test").topology
+    }
+
+    @Test(
+        "Workers are spread over nodes in proportion to their cores",
+        arguments: [(1, [1, 0, 0]), (2, [1, 1, 0]), (4, [3, 1, 0]), (7, [5, 2, 0]), (8, [6, 2, 0])])
+    func spread(count: Int, expected: [Int]) throws {
+        let topology = try topology()
+        #expect(topology.spread(count) == expected)
+        let cpus = topology.nodes.indices.flatMap { topology.cpus(node: $0, count: expected[$0]) }
+        #expect(Set(cpus).count == count)
+        for (index, workers) in expected.enumerated() {
+            #expect(Set(topology.cpus(node: index, count: workers)).isSubset(of: Set(topology.nodes[index].cpus)))
+        }
+    }
+
+    @Test func thisMachineHasWorkForEveryCount() throws {
+        let topology = try Topology.read()
+        for count in 1...topology.cpus.count {
+            #expect(topology.spread(count).reduce(0, +) == count)
+            #expect(topology.spread(count).count == topology.nodes.count)
+        }
+    }
+}
