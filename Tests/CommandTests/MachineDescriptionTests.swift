@@ -42,7 +42,8 @@ import foretoken
             machine.nodes.map(\.capacity) == [128_000_000_000 - 1 << 30, 39_200_000_000, 512_000_000_000 - 1 << 30])
         #expect(try machine.fingerprint == file.get().topology.fingerprint)
         #expect(description.source == .file && !machine.isMeasured && description.remark != nil)
-        #expect(machine.pieceSeconds == 2.5e-6 && machine.barrierSeconds == 2.5e-6 && machine.rowCost == [1])
+        #expect(machine.pieceSeconds == 2.5e-6 && machine.rowCost == [1])
+        #expect(abs(machine.barrierSeconds - 2.5e-6) < 1e-12, "2 µs, and half a one for the second node with workers")
     }
 
     @Test func measurementsComeFirst() throws {
