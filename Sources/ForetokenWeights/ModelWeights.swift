@@ -129,12 +129,14 @@ public final class ModelWeights: @unchecked Sendable {
     ///   - nodes: the nodes and groups to cut for; the pool's groups are those.
     ///   - placement: where routed experts lie, validated; nil cuts them like everything else.
     ///   - reservedBytes: memory the caller will need besides the weights; counted in the fit check.
+    ///   - pageCache: what becomes of the file pages that are read on the way; nil drops them where there are several nodes.
     ///   - progress: told the fraction done, on the calling thread.
     /// - Throws: `CheckpointError` for unreadable, non-finite or badly scaled weights; `HardwareError` before
     ///   anything is read when weights and `reservedBytes` do not fit.
     public init(
         checkpoint: Checkpoint, layout: WeightLayout, pool: WorkerPool, format: ResidentFormat = .stored,
         nodes: NodeLayout = .single, placement: PlacementPlan? = nil, reservedBytes: Int = 0,
+        pageCache: PageCacheUse? = nil,
         progress: @escaping @Sendable (Double) -> Void = { _ in }
     ) throws {
         let configuration = checkpoint.configuration
@@ -157,7 +159,7 @@ public final class ModelWeights: @unchecked Sendable {
         let storedBytes = Double(max(1, plan.storedByteCount))
         try Packer(
             checkpoint: checkpoint, tasks: plan.tasks, groups: nodes.groups.count, pool: pool,
-            pageCache: nodes.isReal ? .drop : .keep
+            pageCache: pageCache ?? (nodes.isReal ? .drop : .keep)
         ) { progress(min(1, Double($0) / storedBytes)) }.run()
         DraftHeads.build(model.draftHeads, on: pool)
         progress(1)

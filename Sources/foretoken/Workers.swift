@@ -15,7 +15,7 @@ struct Crew {
         let topology = try Topology.read()
         // Before anything is pinned.
         let policy = try MemoryPolicySupport.probe()
-        let machine = try MachineDescription.here(topology).machine
+        let machine = try MachineDescription.here(topology, policy).machine
         let count = threads ?? topology.cores.count
         if count > topology.cpus.count {
             if warns {
@@ -30,8 +30,11 @@ struct Crew {
         if warns && !pool.isPinned { Console.warning("the system refused to pin threads to CPUs; expect uneven speed") }
         guard topology.nodes.count > 1 else { return Crew(pool: pool, nodes: .single, machine: machine) }
         if warns && !policy.canBind { Console.warning("\(policy)") }
-        let nodes = zip(machine.nodes, workers).map {
-            NodeLayout.Node(id: $0.id, workers: $1, bandwidth: $0.bandwidth)
+        // Nodes that cannot be reached are no part of the machine.
+        let nodes = machine.nodes.map { node in
+            let index = topology.nodes.firstIndex { $0.id == node.id }
+            return NodeLayout.Node(
+                id: node.id, workers: index.map { workers[$0] } ?? 0, bandwidth: node.bandwidth)
         }
         return Crew(
             pool: pool, nodes: NodeLayout(nodes: nodes, pieceSeconds: machine.pieceSeconds, policy: policy),
@@ -41,11 +44,11 @@ struct Crew {
 
 extension MachineDescription {
     /// This machine, by what was measured on it or by what its firmware says.
-    static func here(_ topology: Topology) throws -> MachineDescription {
+    static func here(_ topology: Topology, _ policy: MemoryPolicySupport) throws -> MachineDescription {
         MachineDescription(
             topology, budget: try MemoryBudget.read(),
             bandwidth: topology.nodes.count > 1 ? BandwidthCache.standard?.read(for: topology) : nil,
-            firmware: try MemoryAccess.read(nodes: topology.nodes.map(\.id)))
+            firmware: try MemoryAccess.read(nodes: topology.nodes.map(\.id)), canBind: policy.canBind)
     }
 }
 

@@ -55,7 +55,8 @@ struct TunerTests {
         // The trace has the rounds of all texts, and can be read again.
         #expect(try RoutingTraceFile(found.traceFile).trace == found.trace)
         #expect(found.trace.windows.count { found.trace.kinds[$0.rows.lowerBound] == .newest } > prompts.count)
-        let last = try #require(found.report.results[found.candidates.last?.result ?? 0].plan)
+        let result = try #require(found.candidates.last).result
+        let last = try #require(found.report.results[result].plan)
         #expect(model.weights.experts.placements[1] == last.layers[1])
     }
 
@@ -70,7 +71,8 @@ struct TunerTests {
         for stage in [Tuner.Stage.probing, .planning] {
             #expect(try tune(workers: Self.workers) { now, _ in now != stage }.1 == nil)
         }
-        let late = try #require(try tune(workers: Self.workers) { now, _ in now != .trying }.1)
+        let ended = try tune(workers: Self.workers) { now, _ in now != .trying }.1
+        let late = try #require(ended)
         #expect(late.fastest == nil && late.candidates.allSatisfy { $0.measured == nil })
     }
 }

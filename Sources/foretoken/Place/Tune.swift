@@ -60,7 +60,7 @@ struct Tune: ParsableCommand {
     func run() throws {
         for path in [out, recordRouting].compactMap({ $0 }) { try OutputFile.check(path) }
         // Before anything is pinned: a pinned thread sees one CPU only.
-        let here = try MachineDescription.here(Topology.read())
+        let here = try MachineDescription.here(Topology.read(), .probe())
         let other = try topology.map { MachineDescription(try TopologyFile(json: InputFile.bytes($0), source: $0)) }
         let open = try OpenModel(model)
         try open.check(draft.draft)
