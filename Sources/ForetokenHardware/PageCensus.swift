@@ -75,9 +75,12 @@ public struct PageCensus: Sendable, Equatable {
 
     /// Asks where every page of the regions lies.
     ///
+    /// Memory that could not be bound is counted by mappings. NUMA balancing hides its pages from move_pages, and touching
+    /// them to find out would move them to the thread that asks.
+    ///
     /// - Parameters:
     ///   - regions: memory that is mapped and readable. Pages of unknown place are touched.
-    ///   - policy: tells whether move_pages may be asked; numa_maps is read otherwise.
+    ///   - policy: whether the memory could be bound and move_pages may be asked; numa_maps is read otherwise.
     ///   - pageLimit: the most pages to ask about; of more, every n-th stands for n.
     ///   - proc: where procfs is mounted.
     /// - Throws: `HardwareError` when the system answers what cannot be understood.
@@ -88,7 +91,7 @@ public struct PageCensus: Sendable, Equatable {
         let areas = try MappedAreas.read(proc: proc)
         var census = PageCensus(method: .unknown)
         for region in counted { census.intend(region) }
-        if policy.canLocate {
+        if policy.canLocate && (policy.canBind || areas == nil) {
             var found = census
             let error = found.askPages(counted, limit: max(1, pageLimit))
             if error == 0 { census = found }

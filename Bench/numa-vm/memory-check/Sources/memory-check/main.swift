@@ -7,6 +7,7 @@ let usage = """
     memory-check policy                  what the system allows
     memory-check place MIB NODE…         one arena on a node, or interleaved over several
     memory-check touch MIB               an arena for each node with CPUs, made real by a thread that runs there
+    memory-check linger MIB SECONDS      the same without binding, asked about after a while
     memory-check fit NODE=MIB…           whether a plan fits
     memory-check cached FILE             KiB of the file in the page cache
     """
@@ -56,22 +57,32 @@ final class Touch {
 /// What a pool run is told.
 final class Touches {
     let all: [Touch]
+    /// Nanoseconds of other work after populating: the kernel scans the memory of threads that are busy.
+    let busyTime: Int64
 
-    init(_ all: [Touch]) { self.all = all }
+    init(_ all: [Touch], busyTime: Int64) {
+        self.all = all
+        self.busyTime = busyTime
+    }
+
+    func work(_ worker: Int) {
+        all[worker].populate()
+        let end = MonotonicClock.now + busyTime
+        while MonotonicClock.now < end {}
+    }
 }
 
-func touch(_ bytes: Int, _ policy: MemoryPolicySupport) throws -> Int32 {
+func touch(_ bytes: Int, _ policy: MemoryPolicySupport, seconds: Int64 = 0) throws -> Int32 {
     let topology = try Topology.read()
     let withCPUs = topology.nodes.indices.filter { !topology.workerCPUs(node: $0).isEmpty }
     let touches = Touches(
         try withCPUs.map {
             Touch(try MemoryArena(byteCount: bytes, home: .node(topology.nodes[$0].id), policy: policy))
-        })
+        }, busyTime: seconds * 1_000_000_000)
     let pool = try WorkerPool(threads: withCPUs.count, cpus: withCPUs.map { topology.workerCPUs(node: $0)[0] })
     pool.run(
-        { context, worker, _ in
-            Unmanaged<Touches>.fromOpaque(context!).takeUnretainedValue().all[Int(worker)].populate()
-        }, Unmanaged.passUnretained(touches).toOpaque())
+        { context, worker, _ in Unmanaged<Touches>.fromOpaque(context!).takeUnretainedValue().work(Int(worker)) },
+        Unmanaged.passUnretained(touches).toOpaque())
     for touch in touches.all {
         if let error = touch.error { throw error }
         _ = touch.arena.allocate(byteCount: touch.arena.capacity)
@@ -108,6 +119,10 @@ do {
     case ("policy", 1): print(policy)
     case ("place", 3...): exit(try place(mebibytes(words[1]), words[2...].compactMap { Int($0) }, policy))
     case ("touch", 2): exit(try touch(mebibytes(words[1]), policy))
+    case ("linger", 3):
+        guard let seconds = Int64(words[2]), (0...60).contains(seconds) else { wrongUsage() }
+        let unbound = MemoryPolicySupport(bindError: EPERM, threadError: 0, locateError: policy.locateError)
+        exit(try touch(mebibytes(words[1]), unbound, seconds: seconds))
     case ("fit", 2...): try fit(Array(words[1...]))
     case ("cached", 2): print(cachedBytes(words[1]) >> 10)
     default: wrongUsage()
