@@ -116,9 +116,13 @@ struct TierCuts {
         let coldest = loads.indices.sorted { (loads[$0], $0) < (loads[$1], $1) }
         for place in coldest {
             let (layer, expert) = (place / count, place % count)
+            var direction = 0
             while let full = spare.indices.first(where: { spare[$0] < 0 }) {
-                let (before, after) = (steps[layer][expert], steps[layer][expert] + (slow.contains(full) ? -1 : 1))
-                guard placements.indices.contains(after) else { break }
+                let change = slow.contains(full) ? -1 : 1
+                let (before, after) = (steps[layer][expert], steps[layer][expert] + change)
+                // Back and forth would be without end where both tiers are full.
+                guard placements.indices.contains(after), direction != -change else { break }
+                direction = change
                 for node in spare.indices { spare[node] += bytes[before][node] - bytes[after][node] }
                 steps[layer][expert] = after
             }
