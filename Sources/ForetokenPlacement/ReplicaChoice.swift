@@ -48,13 +48,24 @@ public enum ReplicaChoice {
         for _ in 0..<repairPasses {
             var hasMoved = false
             for index in open where repair(Int(index), active, costs, nodeSeconds, chosen) { hasMoved = true }
-            if !hasMoved {
+            if !hasMoved, !isNearlyEven(nodeSeconds) {
                 for index in open where hasMoved == false {
                     hasMoved = repairChain(Int(index), open, active, costs, nodeSeconds, chosen)
                 }
             }
             if !hasMoved { break }
         }
+    }
+
+    /// Whether no choice could end more than one percent earlier.
+    @inline(always)
+    private static func isNearlyEven(_ nodeSeconds: UnsafeMutableBufferPointer<PhaseSeconds>) -> Bool {
+        var (latest, sum) = (0.0, 0.0)
+        for node in nodeSeconds.indices {
+            latest = max(latest, nodeSeconds[node].total)
+            sum += nodeSeconds[node].total
+        }
+        return latest * Double(nodeSeconds.count) <= sum * 1.01
     }
 
     /// Insertion by copies, then by rows descending, then by index.
@@ -118,7 +129,9 @@ public enum ReplicaChoice {
     ) -> Bool {
         let (factor, copies) = (costs.rowFactor(active[index].rows), costs.copies(of: active[index].expert))
         let current = copies.lowerBound + Int(chosen[index])
-        let limit = nodeSeconds.reduce(0) { max($0, $1.total) } * (1 - 1e-9)
+        var limit = 0.0
+        for node in nodeSeconds.indices { limit = max(limit, nodeSeconds[node].total) }
+        limit *= 1 - 1e-9
         guard finish(of: current, rowFactor: 0, costs: costs, nodeSeconds: nodeSeconds) >= limit else { return false }
         costs.add(current, rowFactor: factor, sign: -1, to: nodeSeconds)
         for copy in copies where copy != current {

@@ -13,9 +13,11 @@ extension PlacementProblem {
         var refusal = PolicyOutcome.notApplicable("no tier can hold its share")
         for split in splits {
             guard let tiers = TierCuts(split, problem: self) else {
-                refusal = .doesNotFit([
-                    Shortfall(node: nil, missingBytes: expertTotal * model.expertBytes - freeBytes.reduce(0, +))
-                ])
+                let missing = expertTotal * model.expertBytes - freeBytes.reduce(0, +)
+                refusal =
+                    missing > 0
+                    ? .doesNotFit([Shortfall(node: nil, missingBytes: missing)])
+                    : .notApplicable("nodes of one tier differ too much in room for one cut of it")
                 continue
             }
             for shares in TieredShares(tiers, problem: self, statistics: statistics).candidates() {

@@ -19,7 +19,7 @@ extension PlacementProblem {
         var fractions = [Double](repeating: 0, count: nodeCount)
         for weights in stages { CutShares.fill(&fractions, by: weights, caps: caps) }
         guard fractions.reduce(0, +) > 1 - 1e-9 else {
-            return .doesNotFit([Shortfall(node: nil, missingBytes: Int(total) - freeBytes.reduce(0, +))])
+            return .doesNotFit([Shortfall(node: nil, missingBytes: max(1, Int(total) - freeBytes.reduce(0, +)))])
         }
         let shares = fitted(CutShares.integers(fractions))
         return outcome(everywhere: .shares(shares), policy: policy)
