@@ -90,7 +90,7 @@ struct EventSimulation {
                 case .reading(let node, let bytes):
                     let left = bytes - passed * rates[index]
                     workers[index].activity = .reading(node: node, bytes: left)
-                    if left <= bytes * 1e-9 { next(&workers[index], &queues, now) }
+                    if left < 0.5 { next(&workers[index], &queues, now) }
                 }
             }
         }

@@ -50,7 +50,7 @@ import Testing
                 let costs = CopyCosts(placements, model: model, machine: machine)
                 var thinned = VerifyWindows.Layer()
                 var simulated = 0.0
-                for window in stride(from: 0, to: windows.count, by: 20) {
+                for window in stride(from: 0, to: windows.count, by: 40) {
                     let active = Array(windows.layers[index][window])
                     thinned.uses += active
                     thinned.starts.append(Int32(thinned.uses.count))

@@ -1,6 +1,6 @@
 extension PlacementProblem {
     /// Windows of a layer that are enough to rank copies by.
-    private static let replicaWindows = 2000
+    private static let replicaWindows = 1000
 
     /// The spread policy with copies of some experts on further nodes: one copy after the other where it shortens recorded
     /// steps most, the copy to read being chosen in each step.

@@ -31,31 +31,31 @@ struct WholeSearch {
 
     private let nodes: Int
     /// By node: seconds of reading an expert for one row, and what it costs besides.
-    private let reading: [Float]
-    private let fixed: [Float]
+    private let reading: [Double]
+    private let fixed: [Double]
     /// By expert: windows that read it, and what more rows cost.
-    private let readers: [[(window: Int, factor: Float)]]
+    private let readers: [[(window: Int, factor: Double)]]
     /// [window][node] seconds.
-    private var load: [Float]
+    private var load: [Double]
     /// By window: seconds of the busiest node.
-    private var slowest: [Float]
+    private var slowest: [Double]
     /// By window: the candidate's row factor while one is judged, else 0.
-    private var marked: [Float]
+    private var marked: [Double]
 
     /// A layer with its experts at home; expert n of `wholes` tells the costs of node n.
     init(_ windows: VerifyWindows.Layer, homes: [Int32], wholes: CopyCosts) {
         self.homes = homes
         nodes = wholes.nodeCount
-        reading = wholes.parts.map { Float($0.reading.total) }
-        fixed = wholes.parts.map { Float($0.fixed.total) }
+        reading = wholes.parts.map(\.reading.total)
+        fixed = wholes.parts.map(\.fixed.total)
         let count = windows.starts.count - 1
-        var readers = [[(window: Int, factor: Float)]](repeating: [], count: homes.count)
-        load = [Float](repeating: 0, count: count * nodes)
-        slowest = [Float](repeating: 0, count: count)
-        marked = [Float](repeating: 0, count: count)
+        var readers = [[(window: Int, factor: Double)]](repeating: [], count: homes.count)
+        load = [Double](repeating: 0, count: count * nodes)
+        slowest = [Double](repeating: 0, count: count)
+        marked = [Double](repeating: 0, count: count)
         for window in 0..<count {
             for use in windows[window] {
-                let (factor, home) = (Float(wholes.rowFactor(use.rows)), Int(homes[Int(use.expert)]))
+                let (factor, home) = (wholes.rowFactor(use.rows), Int(homes[Int(use.expert)]))
                 readers[Int(use.expert)].append((window, factor))
                 load[window * nodes + home] += factor * reading[home] + fixed[home]
             }
@@ -65,7 +65,7 @@ struct WholeSearch {
     }
 
     /// Sum over windows of the busiest node's seconds.
-    var seconds: Double { slowest.reduce(0) { $0 + Double($1) } }
+    var seconds: Double { slowest.reduce(0) { $0 + $1 } }
 
     /// Gives every expert its best move or swap; false where none was better.
     /// - Parameter room: by node, experts that still fit; moves take from it and give back.
@@ -74,7 +74,7 @@ struct WholeSearch {
         for expert in homes.indices {
             if isTimeUp() { return hasImproved }
             let home = Int(homes[expert])
-            var best = (partner: -1, node: -1, change: -1e-5 * Float(reading[home]))
+            var best = (partner: -1, node: -1, change: -1e-6 * reading[home])
             for reader in readers[expert] { marked[reader.window] = reader.factor }
             for node in 0..<nodes where node != home && room[node] > 0 {
                 let change = changeOfMoving(expert, from: home, to: node)
@@ -98,9 +98,9 @@ struct WholeSearch {
         return hasImproved
     }
 
-    private func seconds(_ factor: Float, on node: Int) -> Float { factor * reading[node] + fixed[node] }
+    private func seconds(_ factor: Double, on node: Int) -> Double { factor * reading[node] + fixed[node] }
 
-    private func changeOfMoving(_ expert: Int, from home: Int, to node: Int) -> Float {
+    private func changeOfMoving(_ expert: Int, from home: Int, to node: Int) -> Double {
         readers[expert].reduce(0) { sum, reader in
             sum
                 + change(
@@ -109,7 +109,7 @@ struct WholeSearch {
         }
     }
 
-    private func changeOfSwapping(_ expert: Int, _ other: Int) -> Float {
+    private func changeOfSwapping(_ expert: Int, _ other: Int) -> Double {
         let (home, there) = (Int(homes[expert]), Int(homes[other]))
         var sum = changeOfMoving(expert, from: home, to: there)
         for reader in readers[other] {
@@ -128,9 +128,9 @@ struct WholeSearch {
     }
 
     /// Change of a window's time when two nodes' loads change.
-    private func change(in window: Int, at one: Int, _ first: Float, at other: Int, _ second: Float) -> Float {
+    private func change(in window: Int, at one: Int, _ first: Double, at other: Int, _ second: Double) -> Double {
         load.withUnsafeBufferPointer { load in
-            var latest: Float = 0
+            var latest: Double = 0
             for node in 0..<nodes {
                 let added = node == one ? first : node == other ? second : 0
                 latest = max(latest, load[window * nodes + node] + added)

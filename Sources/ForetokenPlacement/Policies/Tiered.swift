@@ -13,9 +13,11 @@ extension PlacementProblem {
         var refusal = PolicyOutcome.notApplicable("no tier can hold its share")
         for split in splits {
             guard let tiers = TierCuts(split, problem: self) else {
-                refusal = .doesNotFit([
-                    Shortfall(node: nil, missingBytes: expertTotal * model.expertBytes - freeBytes.reduce(0, +))
-                ])
+                let missing = expertTotal * model.expertBytes - freeBytes.reduce(0, +)
+                refusal =
+                    missing > 0
+                    ? .doesNotFit([Shortfall(node: nil, missingBytes: missing)])
+                    : .notApplicable("nodes of one tier differ too much in room for one cut of it")
                 continue
             }
             for shares in TieredShares(tiers, problem: self, statistics: statistics).candidates() {
@@ -66,28 +68,36 @@ struct TierCuts {
             return zip(nodes, weights).map { Double(free[$0]) * sum / Double($1) }.min()! / Double(model.expertBytes)
         }
         // Parts by bandwidth; by room where that is too little.
-        var cuts = (
-            CutShares.integers(split.fast.map { speeds[$0] }), CutShares.integers(split.slow.map { speeds[$0] })
-        )
-        if capacity(split.fast, cuts.0) + capacity(split.slow, cuts.1) < total {
-            cuts.0 = CutShares.integers(split.fast.map { Double(max(free[$0], 1)) })
-            cuts.1 = CutShares.integers(split.slow.map { Double(max(free[$0], 1)) })
+        var cuts = Self.cuts(split, by: speeds)
+        if capacity(split.fast, cuts.fast) + capacity(split.slow, cuts.slow) < total {
+            cuts = Self.cuts(split, by: free.map { Double(max($0, 1)) })
         }
-        let (fast, slow) = (capacity(split.fast, cuts.0), capacity(split.slow, cuts.1))
+        let (fast, slow) = (capacity(split.fast, cuts.fast), capacity(split.slow, cuts.slow))
         guard fast + slow >= total else { return nil }
         bounds = max(0, total - fast)...max(min(slow, total), max(0, total - fast))
         let steps = min(16, model.gateUpPanels, model.downPanels)
-        let sums = (cuts.0.reduce(0, +), cuts.1.reduce(0, +))
+        let sums = (cuts.fast.reduce(0, +), cuts.slow.reduce(0, +))
         placements = (0...steps).map { step in
             var weights = [Int](repeating: 0, count: problem.nodeCount)
-            for (node, weight) in zip(split.fast, cuts.0) { weights[node] = weight * (steps - step) * sums.1 }
-            for (node, weight) in zip(split.slow, cuts.1) { weights[node] = weight * step * sums.0 }
+            for (node, weight) in zip(split.fast, cuts.fast) { weights[node] = weight * (steps - step) * sums.1 }
+            for (node, weight) in zip(split.slow, cuts.slow) { weights[node] = weight * step * sums.0 }
             let common = max(1, weights.reduce(0, greatestCommonDivisor))
             return .shares(weights.map { $0 / common })
         }
         bytes = placements.map { model.bytes(of: $0, nodes: problem.nodeCount) }
         speedRatio = split.fast.reduce(0) { $0 + speeds[$1] } / split.slow.reduce(0) { $0 + speeds[$1] }
         self.steps = steps
+    }
+
+    /// Both tiers' shares in proportion to some values by node. Coarse, because the products of both tiers' shares are what
+    /// plans hold.
+    private static func cuts(
+        _ split: (fast: [Int], slow: [Int]), by values: [Double]
+    ) -> (fast: [Int], slow: [Int]) {
+        (
+            CutShares.integers(split.fast.map { values[$0] }, denominator: 64),
+            CutShares.integers(split.slow.map { values[$0] }, denominator: 64)
+        )
     }
 
     /// Whole steps by layer and expert, together as many as the shares, the largest remainders rounded up.
@@ -116,9 +126,13 @@ struct TierCuts {
         let coldest = loads.indices.sorted { (loads[$0], $0) < (loads[$1], $1) }
         for place in coldest {
             let (layer, expert) = (place / count, place % count)
+            var direction = 0
             while let full = spare.indices.first(where: { spare[$0] < 0 }) {
-                let (before, after) = (steps[layer][expert], steps[layer][expert] + (slow.contains(full) ? -1 : 1))
-                guard placements.indices.contains(after) else { break }
+                let change = slow.contains(full) ? -1 : 1
+                let (before, after) = (steps[layer][expert], steps[layer][expert] + change)
+                // Back and forth would be without end where both tiers are full.
+                guard placements.indices.contains(after), direction != -change else { break }
+                direction = change
                 for node in spare.indices { spare[node] += bytes[before][node] - bytes[after][node] }
                 steps[layer][expert] = after
             }

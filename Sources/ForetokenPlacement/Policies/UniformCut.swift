@@ -19,7 +19,7 @@ extension PlacementProblem {
         var fractions = [Double](repeating: 0, count: nodeCount)
         for weights in stages { CutShares.fill(&fractions, by: weights, caps: caps) }
         guard fractions.reduce(0, +) > 1 - 1e-9 else {
-            return .doesNotFit([Shortfall(node: nil, missingBytes: Int(total) - freeBytes.reduce(0, +))])
+            return .doesNotFit([Shortfall(node: nil, missingBytes: max(1, Int(total) - freeBytes.reduce(0, +)))])
         }
         let shares = fitted(CutShares.integers(fractions))
         return outcome(everywhere: .shares(shares), policy: policy)
@@ -65,7 +65,7 @@ enum CutShares {
     }
 
     /// Integers in about the same proportions: 1 each where values differ by less than 2 %, 0 for 0.
-    static func integers(_ values: [Double]) -> [Int] {
+    static func integers(_ values: [Double], denominator: Int = denominator) -> [Int] {
         let (sum, positive) = (values.reduce(0, +), values.filter { $0 > 0 })
         guard let least = positive.min(), let most = positive.max() else { return values.map { _ in 0 } }
         if most <= 1.02 * least { return values.map { $0 > 0 ? 1 : 0 } }

@@ -111,6 +111,15 @@ public final class CopyCosts: @unchecked Sendable {
     @inline(always)
     func parts(of copy: Int) -> Range<Int> { Int(partStarts[copy])..<Int(partStarts[copy + 1]) }
 
+    /// Whether two copies have parts on one node.
+    @inline(always)
+    func meet(_ one: Int, _ other: Int) -> Bool {
+        for first in parts(of: one) {
+            for second in parts(of: other) where parts[first].node == parts[second].node { return true }
+        }
+        return false
+    }
+
     /// Adds the work of experts that are all placed alike.
     @inline(always)
     func addUniform(
