@@ -68,7 +68,9 @@ extension Topology {
         let total = sizes.reduce(0, +)
         guard total > 0 else { return sizes }
         var parts = sizes.map { $0 * count / total }
-        let byNeed = sizes.indices.sorted { (sizes[$0] * count % total, $1) > (sizes[$1] * count % total, $0) }
+        let rest = sizes.map { $0 * count % total }
+        // Of equal needs that of the node with fewer workers comes first.
+        let byNeed = sizes.indices.sorted { (rest[$0], parts[$1], $1) > (rest[$1], parts[$0], $0) }
         for index in byNeed.prefix(count - parts.reduce(0, +)) { parts[index] += 1 }
         return parts
     }
