@@ -41,11 +41,12 @@ struct Crew {
 
 extension MachineDescription {
     /// This machine, by what was measured on it or by what its firmware says.
-    static func here(_ topology: Topology) throws -> MachineDescription {
+    static func here(_ topology: Topology, costs: Costs = .init()) throws -> MachineDescription {
         MachineDescription(
             topology, budget: try MemoryBudget.read(),
             bandwidth: topology.nodes.count > 1 ? BandwidthCache.standard?.read(for: topology) : nil,
-            firmware: try MemoryAccess.read(nodes: topology.nodes.map(\.id)))
+            firmware: try MemoryAccess.read(nodes: topology.nodes.map(\.id)),
+            costs: costs)
     }
 }
 
