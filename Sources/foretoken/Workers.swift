@@ -44,11 +44,13 @@ struct Crew {
 
 extension MachineDescription {
     /// This machine, by what was measured on it or by what its firmware says.
-    static func here(_ topology: Topology, _ policy: MemoryPolicySupport) throws -> MachineDescription {
+    static func here(
+        _ topology: Topology, _ policy: MemoryPolicySupport, costs: Costs = .init()
+    ) throws -> MachineDescription {
         MachineDescription(
             topology, budget: try MemoryBudget.read(),
             bandwidth: topology.nodes.count > 1 ? BandwidthCache.standard?.read(for: topology) : nil,
-            firmware: try MemoryAccess.read(nodes: topology.nodes.map(\.id)), canBind: policy.canBind)
+            firmware: try MemoryAccess.read(nodes: topology.nodes.map(\.id)), canBind: policy.canBind, costs: costs)
     }
 }
 

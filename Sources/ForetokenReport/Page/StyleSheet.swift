@@ -49,6 +49,7 @@ let styleSheet: StaticString = """
     .legend li { display: flex; align-items: center; gap: 7px; min-width: 0; overflow-wrap: anywhere; }
     .swatch { flex: none; overflow: visible; }
     .plot { display: block; width: 100%; max-width: 560px; height: auto; margin-top: 8px; overflow: visible; }
+    .plot.broad { max-width: 1072px; }
     .plot text { font-size: 13px; fill: var(--soft); }
     .plot .axis { font-size: 12.5px; }
     .plot .label, .plot .value { font-variant-numeric: tabular-nums; }

@@ -84,7 +84,7 @@ struct Bench: ParsableCommand {
         guard !numa else {
             return try NumaBench(seconds: seconds, isFresh: fresh, topologyOut: topologyOut, json: json).run()
         }
-        let shape = try shape.map(Self.shape)
+        let shape = try shape.map { try SyntheticShape(argument: $0) }
         let open = try OpenModel(model, checkpoint: shape.map(made))
         var plan = BenchPlan()
         plan.seconds = seconds
@@ -116,11 +116,6 @@ struct Bench: ParsableCommand {
         if report.isPartial { throw Interrupted() }
     }
 
-    private static func shape(_ argument: String) throws -> SyntheticShape {
-        guard argument.contains("/") || argument.hasSuffix(".json") else { return try SyntheticShape(named: argument) }
-        return try SyntheticShape(name: argument, json: InputFile.bytes(argument), file: argument)
-    }
-
     private func made(_ shape: SyntheticShape) throws -> Checkpoint {
         try Checkpoint(
             synthetic: shape.part(moeLayers: layers ?? 1, mtp: !withoutMTP), label: "\(shape.name) (synthetic)")
@@ -133,6 +128,17 @@ struct Bench: ParsableCommand {
             if (layers ?? 1) > 1 { Console.note("fewer --layers take less memory") }
             if !open.layout.mtp.isEmpty { Console.note("--no-mtp leaves out the module, a whole MoE layer") }
             throw error
+        }
+    }
+}
+
+extension SyntheticShape {
+    /// The shape that a command line names: by its name, or by the path of a config.json.
+    init(argument: String) throws {
+        if argument.contains("/") || argument.hasSuffix(".json") {
+            try self.init(name: argument, json: InputFile.bytes(argument), file: argument)
+        } else {
+            try self.init(named: argument)
         }
     }
 }

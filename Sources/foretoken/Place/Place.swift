@@ -1,38 +1,251 @@
 import ArgumentParser
+import ForetokenHardware
 import ForetokenPlacement
 import ForetokenReport
+import ForetokenWeights
 import Glibc
 
 /// Where experts should lie, by what their router does.
 struct Place: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Shows what the router of a model does with its experts.",
+        abstract: "Plans where experts should lie, and shows what each policy would give.",
         discussion: """
-            --record-routing makes traces. In their text form they have one JSON object a line and row: \
+            Takes a routing trace (--record-routing of generate, score and measure makes them) and this machine, or one \
+            that --topology describes (see doctor --help). Every policy's plan is made from one half of the trace and \
+            judged by the other; of all plans within 1 % of the best the simplest is chosen. All times are predictions \
+            from bytes, bandwidths, pieces and barriers.
+
+            In their text form traces have one JSON object a line and row: \
             {"round":0,"row":0,"domain":"code","layers":[[3,7],[1,2]]}; lines of equal round form a window.
+
+            --format eplb writes {"phy2log", "log2phy", "logcnt"} of DeepSeek's EPLB interface, nodes being its devices: \
+            for balanced (the default there) and replicas=R what EPLB itself makes of the whole trace's loads, for \
+            round-robin, contiguous, spread and search the plan.
             """)
 
     @Option(
         help: ArgumentHelp(
-            "Shows the statistics of a routing trace, recorded or in its text form; - is standard input.",
+            "Only shows the statistics of a routing trace, recorded or in its text form; - is standard input.",
             valueName: "f"))
-    var show: String
+    var show: String?
+
+    @Option(
+        parsing: .unconditionalSingleValue,
+        help: ArgumentHelp(
+            "Routing trace to plan from; may be repeated, - is standard input.", valueName: "f"))
+    var trace: [String] = []
+
+    @Option(
+        parsing: .unconditionalSingleValue,
+        help: ArgumentHelp("Routing trace in its text form; may be repeated.", valueName: "f.jsonl"))
+    var traceJsonl: [String] = []
+
+    @OptionGroup(title: "Model") var model: PlacedModelOptions
+    @OptionGroup(title: "Machine") var described: TopologyOption
+    @OptionGroup(title: "Machine") var costs: PlacementCostFlags
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "Takes this policy's plan: \(PolicyChoice.names) (default: auto).", valueName: "name"),
+        transform: PolicyChoice.parse)
+    var policy: PolicyChoice?
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "Rows of the windows that prompts are cut into where verify windows are few (default: 2).",
+            valueName: "n"))
+    var window: Int?
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Seconds that the policy search may take (default: 20).", valueName: "s"))
+    var searchSeconds: Double?
+
+    @Option(help: ArgumentHelp("Writes the plan, for --plan.", valueName: "f"))
+    var out: String?
+
+    @Option(help: ArgumentHelp("What --out writes (default: plan).", valueName: "plan|eplb"))
+    var format: PlanFormat?
+
+    @Option(help: ArgumentHelp("Also writes a page with charts, for a browser.", valueName: "f.html"))
+    var report: String?
 
     @Flag(help: "Prints one JSON object.")
     var json = false
 
-    func run() throws {
-        let input = try TraceInput(show)
-        if input.droppedByteCount > 0 {
-            Console.note(
-                "the last \(input.droppedByteCount) bytes of \(show) are no whole record: a crash cut them off, or the "
-                    + "recording goes on; everything before them is shown")
+    func validate() throws {
+        let traces = trace + traceJsonl
+        if show != nil {
+            guard traces.isEmpty, !isPlanning else {
+                throw ValidationError("--show looks at a trace and plans nothing: it takes no other option but --json")
+            }
+            return
         }
-        let statistics = TraceStatistics(input.trace)
-        if json {
-            try StandardOutput.write(JSONOutput.line(statistics, snakeCase: true))
-        } else {
-            try StandardOutput.write(TraceTables(statistics).text(on: Terminal(descriptor: STDOUT_FILENO)))
+        guard !traces.isEmpty else {
+            throw ValidationError(
+                "give a routing trace to plan from (--trace or --trace-jsonl), or one to look at (--show)")
+        }
+        if traces.count(where: { $0 == "-" }) > 1 { throw ValidationError("standard input can be one trace only") }
+        if let window, !(1...1024).contains(window) {
+            throw ValidationError("--window must be 1...1024, not \(window)")
+        }
+        if let searchSeconds, !(searchSeconds >= 0 && searchSeconds <= 86_400) {
+            throw ValidationError("--search-seconds must be 0...86400, not \(searchSeconds)")
+        }
+        if format != nil && out == nil { throw ValidationError("--format says what --out writes; give --out too") }
+        if format == .eplb, let asked, !asked.keepsExpertsWhole {
+            throw ValidationError(
+                "\(asked) cuts experts, but EPLB's arrays hold whole ones; use --policy balanced, replicas=R, spread, "
+                    + "search, round-robin or contiguous")
+        }
+    }
+
+    /// Whether anything was given that only plans need.
+    private var isPlanning: Bool {
+        model.isChosen || described.topology != nil || costs.isChosen || policy != nil || window != nil
+            || searchSeconds != nil || out != nil || format != nil || report != nil
+    }
+
+    /// The policy whose plan is taken; nil for the planner's choice.
+    private var asked: PlacementPolicy? {
+        switch policy {
+        case .fixed(let asked): asked
+        case nil where format == .eplb: .balanced
+        case .auto, nil: nil
+        }
+    }
+
+    func run() throws {
+        if let show { return try Self.show(show, json: json) }
+        try checkOutputs()
+        let machine = try describedMachine()
+        let placed = try PlacedModel(model, on: machine.machine)
+        let routing = try TraceInput.joined(trace, texts: traceJsonl, for: placed)
+        let planner = try Planner(
+            model: placed.bound(to: routing), machine: machine.machine,
+            halves: WindowHalves(of: routing, width: window ?? 2))
+        let study = study(planner, routing, placed, machine)
+        try StandardOutput.write(
+            json
+                ? JSONOutput.line(study, snakeCase: true)
+                : Array(PlaceTables(study, Terminal(descriptor: STDOUT_FILENO)).text.utf8))
+        try write(study, routing)
+        if study.taken == nil {
+            let verdict = PlacementVerdict(study)
+            throw InputError("\(verdict.headline): \(verdict.reason.filter { $0 != "`" })")
+        }
+    }
+
+    private static func show(_ path: String, json: Bool) throws {
+        let statistics = TraceStatistics(try TraceInput(path).trace)
+        try StandardOutput.write(
+            json
+                ? JSONOutput.line(statistics, snakeCase: true)
+                : Array(TraceTables(statistics).text(on: Terminal(descriptor: STDOUT_FILENO)).utf8))
+    }
+
+    /// Finds out early what could not be written, or would overwrite what is read.
+    private func checkOutputs() throws {
+        let inputs = trace + traceJsonl + [described.topology].compactMap { $0 }
+        for (option, path) in [("--out", out), ("--report", report)] {
+            guard let path else { continue }
+            try OutputFile.check(path)
+            for input in inputs where input != "-" && OutputFile.isSame(path, input) {
+                throw UsageError("\(option) would overwrite \(input), which is read")
+            }
+        }
+        if let out, let report, out == report || OutputFile.isSame(out, report) {
+            throw UsageError("--out and --report name the same file")
+        }
+    }
+
+    private func describedMachine() throws -> MachineDescription {
+        guard let file = try described.file() else {
+            return try MachineDescription.here(Topology.read(), .probe(), costs: costs.costs)
+        }
+        return MachineDescription(file, costs: costs.costs)
+    }
+
+    private func study(
+        _ planner: Planner, _ routing: RoutingTrace, _ placed: PlacedModel, _ machine: MachineDescription
+    ) -> PlacementStudy {
+        let usual = planner.policies
+        let policies = asked.map { usual.contains($0) ? usual : usual + [$0] } ?? usual
+        let deadline = MonotonicClock.now + Int64((searchSeconds ?? 20) * 1e9)
+        let report = planner.plan(policies) { MonotonicClock.now > deadline }
+        let statistics = TraceStatistics(routing)
+        return PlacementStudy(
+            subject: .init(
+                placed.placement, label: placed.label, isShape: placed.isShape, weights: model.weights.rawValue,
+                context: placed.context, traces: trace + traceJsonl),
+            machine: .init(
+                machine, name: described.topology ?? "this machine", hasGivenCosts: costs.areComplete),
+            report: report, trace: statistics,
+            coactivation: statistics.pairs.first.flatMap { CoactivationMap(routing, layer: $0.layer, limit: 32) },
+            asked: asked)
+    }
+
+    private func write(_ study: PlacementStudy, _ routing: RoutingTrace) throws {
+        if let out, let plan = study.taken?.result.plan {
+            let bytes =
+                format == .eplb
+                ? try JSONOutput.line(study.replicaMaps(plan))
+                : try PlacementPlanFile.encode(plan)
+            try OutputFile.write(bytes, to: out)
+            Console.note("the \(format == .eplb ? "EPLB arrays are" : "plan is") in \(out)")
+        }
+        if let report {
+            try OutputFile.write(Array(PlacePage(study).html.utf8), to: report)
+            Console.note("the report is in \(report)")
+        }
+    }
+}
+
+/// What work costs besides reading, where somebody measured it.
+struct PlacementCostFlags: ParsableArguments {
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "Microseconds that one expert's part on one node costs besides reading it (default: 2.5).", valueName: "x"))
+    var pieceUs: Double?
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "Microseconds of one meeting of all workers (default: 2, and 0.5 for each further node).", valueName: "x"))
+    var barrierUs: Double?
+
+    func validate() throws {
+        for (option, value) in [("--piece-us", pieceUs), ("--barrier-us", barrierUs)] {
+            if let value, !(value >= 0 && value <= 1e6) {
+                throw ValidationError("\(option) must be 0...1000000, not \(value)")
+            }
+        }
+    }
+
+    var isChosen: Bool { pieceUs != nil || barrierUs != nil }
+    var areComplete: Bool { pieceUs != nil && barrierUs != nil }
+
+    var costs: MachineDescription.Costs {
+        .init(piece: pieceUs.map { $0 * 1e-6 }, barrier: barrierUs.map { $0 * 1e-6 })
+    }
+}
+
+extension PlacementStudy {
+    /// The plan as EPLB's arrays, or what EPLB itself makes of the trace's loads where the policy is EPLB's.
+    func replicaMaps(_ plan: PlacementPlan) throws -> ReplicaMaps {
+        let (devices, experts) = (report.nodes.count, subject.experts)
+        let loads = trace.layers.map { $0.load.map(Double.init) }
+        switch selected?.policy {
+        case .balanced:
+            return try ReplicaMaps(balancing: loads, copies: experts, groups: 1, nodes: 1, devices: devices)
+        case .replicas(let percent):
+            let copies = (Double(experts) * (1 + percent / 100) / Double(devices)).rounded(.up)
+            return try ReplicaMaps(
+                balancing: loads, copies: Int(copies) * devices, groups: 1, nodes: 1, devices: devices)
+        default: return try ReplicaMaps(plan, layers: report.layers, experts: experts)
         }
     }
 }

@@ -2,20 +2,50 @@ import ForetokenPlacement
 
 /// A routing trace that the user names.
 struct TraceInput {
-    let trace: RoutingTrace
+    private(set) var trace: RoutingTrace
     /// Bytes at its end that were no whole record.
     let droppedByteCount: Int
 
     /// Reads a trace as it was recorded, or in its text form.
+    /// - Parameters:
+    ///   - isText: whether it must be in its text form; nil looks at how it begins.
+    ///   - expertCount: routed experts a layer, for the text form, which does not say; nil takes the largest id.
     /// - Throws: `UsageError` when there is no such file, `InputError` when it is no good trace.
-    init(_ path: String) throws {
+    init(_ path: String, isText: Bool? = nil, expertCount: Int? = nil) throws {
         let bytes = try InputFile.bytes(path)
-        let isText = bytes.first { ![0x20, 0x09, 0x0A, 0x0D].contains($0) } == UInt8(ascii: "{")
+        let isText = isText ?? (bytes.first { ![0x20, 0x09, 0x0A, 0x0D].contains($0) } == UInt8(ascii: "{"))
         (trace, droppedByteCount) = try InputFile.named(path) {
-            if isText { return (try RoutingTrace(jsonLines: bytes), 0) }
+            if isText { return (try RoutingTrace(jsonLines: bytes, expertCount: expertCount), 0) }
             let file = try RoutingTraceFile(bytes)
             return (file.trace, file.droppedByteCount)
         }
+        if droppedByteCount > 0 {
+            Console.note(
+                "the last \(droppedByteCount) bytes of \(path) are no whole record: a crash cut them off, or the "
+                    + "recording goes on; everything before them is used")
+        }
+    }
+
+    /// Reads traces of one model and joins them.
+    /// - Parameters:
+    ///   - recorded: paths of traces in either form.
+    ///   - texts: paths of traces in their text form.
+    /// - Throws: as `init` does, and `InputError` for traces of another model.
+    static func joined(_ recorded: [String], texts: [String], for model: PlacedModel) throws -> RoutingTrace {
+        let paths = recorded.map { ($0, nil as Bool?) } + texts.map { ($0, true) }
+        var joined: RoutingTrace?
+        for (path, isText) in paths {
+            let trace = try TraceInput(path, isText: isText, expertCount: model.placement.expertCount).trace
+            try InputFile.named(path) {
+                guard trace.rowCount > 0 else {
+                    throw PlacementError("the routing trace has no rows; record some text")
+                }
+                try model.placement.check(trace, comparesFingerprints: !model.isShape)
+                if joined == nil { joined = trace } else { try joined?.append(trace) }
+            }
+        }
+        guard let joined else { throw UsageError("give a routing trace: --trace or --trace-jsonl") }
+        return joined
     }
 }
 

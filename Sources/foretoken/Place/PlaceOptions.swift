@@ -1,0 +1,75 @@
+import ArgumentParser
+import ForetokenModel
+import ForetokenPlacement
+import ForetokenReport
+import ForetokenWeights
+
+/// Which model's experts are placed. No weight of it is loaded.
+struct PlacedModelOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "Folder of the checkpoint (default: $FORETOKEN_MODEL, or the demonstration model).", valueName: "dir"))
+    var model: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Takes a model that one does not have: deepseek-v3, v3-lite, or the path of a config.json.",
+            valueName: "name|f"))
+    var shape: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "How the large matrices will be kept in memory (default: stored, as the checkpoint has them).",
+            valueName: "stored|fp8|bf16|int8|int4"))
+    var weights = ResidentFormat.stored
+
+    @Option(help: ArgumentHelp("Element type of the latent cache.", valueName: "f32|bf16"))
+    var cacheType = CacheType.f32
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "Context in tokens that memory is set aside for (default: 4096, or what the model can).", valueName: "n"))
+    var context: Int?
+
+    static let usualContext = 4096
+
+    func validate() throws {
+        if model != nil && shape != nil { throw ValidationError("give --shape or --model, not both") }
+        if let context, context < 1 { throw ValidationError("--context must be at least 1, not \(context)") }
+    }
+
+    /// Whether any option was given.
+    var isChosen: Bool {
+        model != nil || shape != nil || context != nil || cacheType != .f32 || weights != .stored
+    }
+}
+
+/// What a plan is written as.
+enum PlanFormat: String, ExpressibleByArgument, CaseIterable {
+    /// For `--plan`.
+    case plan
+    /// The arrays of DeepSeek's EPLB interface.
+    case eplb
+}
+
+/// Whose plan is taken.
+enum PolicyChoice: Equatable {
+    /// The planner's own choice.
+    case auto
+    /// This policy's, whatever it gives.
+    case fixed(PlacementPolicy)
+
+    /// Names that may be given.
+    static let names =
+        "auto, sliced, sliced=2, proportional, capacity-sliced, round-robin, contiguous, balanced, spread, hybrid=25, "
+        + "tiered, search or replicas=12.5"
+
+    static func parse(_ argument: String) throws -> PolicyChoice {
+        if argument == "auto" { return .auto }
+        guard let policy = PlacementPolicy(argument) else {
+            throw ValidationError("--policy wants one of \(names); '\(argument)' is none")
+        }
+        return .fixed(policy)
+    }
+}
