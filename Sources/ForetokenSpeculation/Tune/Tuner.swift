@@ -124,9 +124,10 @@ public final class Tuner {
             (report.results[$0].score?.stepSeconds ?? 0) < (report.results[$1].score?.stepSeconds ?? 0)
         }
         var chosen: [Int] = []
-        for index in [report.chosen, plain].compactMap({ $0 }) + byTime
-        where !chosen.contains(index) && chosen.count < settings.candidates {
-            chosen.append(index)
+        for index in [report.chosen, plain].compactMap({ $0 }) + byTime where chosen.count < settings.candidates {
+            // Different policies may come to one plan.
+            let layers = report.results[index].plan?.layers
+            if !chosen.contains(where: { report.results[$0].plan?.layers == layers }) { chosen.append(index) }
         }
         return chosen.compactMap { index in
             report.results[index].score.map { score in

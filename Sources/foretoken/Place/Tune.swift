@@ -44,6 +44,9 @@ struct Tune: ParsableCommand {
     @Option(parsing: .unconditional, help: ArgumentHelp("Plans to try for real.", valueName: "n"))
     var candidates = 4
 
+    @Option(parsing: .unconditional, help: ArgumentHelp("Seconds to measure what experts cost.", valueName: "s"))
+    var probeSeconds = 2.0
+
     @OptionGroup(title: "Speculation") var draft: DraftFlags
     @OptionGroup(title: "Model") var model: ModelOptions
 
@@ -51,6 +54,9 @@ struct Tune: ParsableCommand {
     var json = false
 
     func validate() throws {
+        if !(probeSeconds > 0 && probeSeconds <= 3600) {
+            throw ValidationError("--probe-seconds must be above 0 and at most 3600, not \(probeSeconds)")
+        }
         if maxTokens < 2 { throw ValidationError("--max-tokens must be at least 2, not \(maxTokens)") }
         if !(1...100).contains(passes) { throw ValidationError("--passes must be 1...100, not \(passes)") }
         if !(1...16).contains(candidates) { throw ValidationError("--candidates must be 1...16, not \(candidates)") }
@@ -74,7 +80,7 @@ struct Tune: ParsableCommand {
         else { throw InputError("\(open.checkpoint.label) has no routed experts: there is nothing to place") }
         var settings = Tuner.Settings()
         (settings.tokensPerText, settings.draft, settings.cacheType) = (maxTokens, draft.draft, model.cacheType)
-        (settings.passes, settings.candidates) = (passes, candidates)
+        (settings.passes, settings.candidates, settings.probeSeconds) = (passes, candidates, probeSeconds)
         settings.drawable = open.tokenizer?.vocabularyCount
         let bar = ProgressBar("tuning", delayNanoseconds: 300_000_000, terminal: Console.terminal)
         let tuner = Tuner(model: loaded, context: context, settings: settings)

@@ -95,35 +95,37 @@ struct TuneTables {
 
     private var candidates: String {
         var table = Table([
-            .init("policy"), .init("step predicted", .right), .init("measured", .right), .init("off", .right),
-            .init("experts predicted", .right), .init("measured", .right), .init(""),
+            .init(""), .init("policy"), .init("step ms", .right), .init("measured", .right), .init("off", .right),
+            .init("experts ms", .right), .init("measured", .right), .init(""),
         ])
         for candidate in report.candidates {
             let ratio = candidate.measuredStepMs.map { candidate.predictedStepMs / $0 - 1 }
             table.add(
-                candidate.policy, milliseconds(candidate.predictedStepMs), milliseconds(candidate.measuredStepMs),
+                candidate.isFastest ? "→" : "", candidate.policy, milliseconds(candidate.predictedStepMs),
+                milliseconds(candidate.measuredStepMs),
                 ratio.map { ($0 < 0 ? "−" : "+") + Format.percent(abs($0)) } ?? "",
                 milliseconds(candidate.predictedExpertsMs), milliseconds(candidate.measuredExpertsMs),
-                candidate.problem ?? (candidate.isFastest ? "← fastest" : ""))
+                candidate.problem ?? "")
         }
-        return table.rendered(on: terminal)
+        return "Plans run for real, predicted and measured; experts with the shared one and their meetings\n"
+            + table.rendered(on: terminal)
     }
 
-    private func milliseconds(_ value: Double?) -> String { value.map { Format.fixed($0, 3) + " ms" } ?? "" }
+    private func milliseconds(_ value: Double?) -> String { value.map { Format.fixed($0, 3) } ?? "" }
 
     /// The predictions for a described machine.
     private func planned(_ report: PlanReport) -> String {
         var table = Table([
-            .init("policy"), .init("step, predicted", .right), .init("tok/s, predicted", .right),
-            .init("over the bound", .right), .init(""),
+            .init(""), .init("policy"), .init("step ms", .right), .init("tok/s", .right), .init("of bound", .right),
+            .init(""),
         ])
         for (index, result) in report.results.enumerated() {
             table.add(
-                "\(result.policy)", milliseconds(result.score.map { $0.stepSeconds * 1e3 }),
+                index == report.chosen ? "→" : "", "\(result.policy)",
+                milliseconds(result.score.map { $0.stepSeconds * 1e3 }),
                 result.score.map { Format.short($0.tokensPerSecond) } ?? "",
-                result.score.map { Format.fixed($0.ratioToBound, 2) } ?? "",
-                result.reason ?? (index == report.chosen ? "← chosen" : ""))
+                result.score.map { Format.fixed($0.ratioToBound, 2) + "×" } ?? "", result.reason ?? "")
         }
-        return "the machine of --topology, weights and meetings alone:\n" + table.rendered(on: terminal)
+        return "Predicted for the machine of --topology, weights and meetings alone\n" + table.rendered(on: terminal)
     }
 }

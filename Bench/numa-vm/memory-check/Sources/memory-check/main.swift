@@ -6,6 +6,7 @@ import Glibc
 let usage = """
     memory-check policy                  what the system allows
     memory-check place MIB NODE…         one arena on a node, or interleaved over several
+    memory-check hold MIB NODE           fills memory on a node and keeps it until it is killed
     memory-check touch MIB               an arena for each node with CPUs, made real by a thread that runs there
     memory-check linger MIB SECONDS      the same without binding, asked about after a while
     memory-check fit NODE=MIB…           whether a plan fits
@@ -40,6 +41,14 @@ func place(_ bytes: Int, _ nodes: [Int], _ policy: MemoryPolicySupport) throws -
     try arena.populate()
     _ = arena.allocate(byteCount: arena.capacity)
     return try report([arena.region], policy, bound: arena.isBound)
+}
+
+func hold(_ bytes: Int, _ node: Int, _ policy: MemoryPolicySupport) throws {
+    let arena = try MemoryArena(byteCount: bytes, home: .node(node), policy: policy)
+    try arena.populate()
+    print("held")
+    fflush(nil)
+    withExtendedLifetime(arena) { _ = pause() }
 }
 
 /// One worker's arena and what became of it.
@@ -118,6 +127,7 @@ do {
     switch (words.first, words.count) {
     case ("policy", 1): print(policy)
     case ("place", 3...): exit(try place(mebibytes(words[1]), words[2...].compactMap { Int($0) }, policy))
+    case ("hold", 3): try hold(mebibytes(words[1]), Int(words[2]) ?? -1, policy)
     case ("touch", 2): exit(try touch(mebibytes(words[1]), policy))
     case ("linger", 3):
         guard let seconds = Int64(words[2]), (0...60).contains(seconds) else { wrongUsage() }
