@@ -124,11 +124,11 @@ extension PlacePage {
             "Layer by layer",
             [
                 .text(
-                    "Layers are placed one by one; capacity is shared among all. A node that is busy for 100 % of a layer's time "
-                        + "makes it wait for nobody; the others wait for it."),
+                    "Layers are placed one by one, but capacity is shared among all. The node that is busy for all of a "
+                        + "layer's time is the one that the others wait for."),
+                .chart(chart, caption: "Lower is better."),
                 .row(
-                    [.chart(chart, caption: "Lower is better.")]
-                        + compared.map { .chart(busyMap($0.name, $0.score), caption: "The darker, the busier.") }),
+                    compared.map { .chart(busyMap($0.name, $0.score), caption: "The darker, the busier.") }),
             ])
     }
 

@@ -6,8 +6,8 @@ extension PlacePage {
     var method: ReportPage.Section {
         .init(
             "What is measured, recorded, predicted and assumed",
-            [
-                .definitions(origins), .heading("How the time of a step is predicted"), .definitions(Self.model),
+            [.definitions(origins)] + study.assumptions.map(ReportPage.Block.text) + [
+                .heading("How the time of a step is predicted"), .definitions(Self.model),
                 .heading("What is left out"),
                 .text(
                     "Attention over the cache, drafting, sampling and prompts; caches that keep an expert between steps; nodes "

@@ -47,10 +47,10 @@ extension PlacePage {
         let bound = study.report.boundSeconds
         let rows = study.report.results.map { result in
             guard let score = result.score else { return RowChart.Row("\(result.policy)", [], remark: "no plan") }
+            let own = min(score.ratioToBound, score.trainingExpertSeconds / bound)
             return RowChart.Row(
-                "\(result.policy)",
-                [score.trainingExpertSeconds / bound, score.ratioToBound - score.trainingExpertSeconds / bound],
-                remark: AxisFormat.times.text(score.ratioToBound), isEmphasised: isTaken(result))
+                "\(result.policy)", [own, score.ratioToBound - own], remark: AxisFormat.times.text(score.ratioToBound),
+                isEmphasised: isTaken(result))
         }
         return RowChart(
             "Experts over the bound, predicted",
@@ -66,7 +66,7 @@ extension PlacePage {
             [
                 .init("Policy"), .init("Experts", .right), .init("Of bound", .right), .init("On its own half", .right),
                 .init("Barriers", .right), .init("Step", .right), .init("tok/s", .right),
-                .init("Against equal slices", .right),
+                .init("Step against equal slices", .right),
                 .init("Fullest node", .right), .init("Replicas", .right),
             ])
         for result in study.report.results {
@@ -81,7 +81,9 @@ extension PlacePage {
                     .init(unit.number(score.barrierSeconds)), .init(unit.number(score.stepSeconds)),
                     .init(Format.short(score.tokensPerSecond)),
                     .init(study.stepSpeedup(score).map(AxisFormat.times.text) ?? "–"),
-                    study.fullest(score).map { .init("\($0.id)", detail: $0.text) } ?? "",
+                    study.fullest(score).map {
+                        .init(Format.percent($0.share), detail: "node \($0.id): \(Format.bytes($0.bytes))")
+                    } ?? "",
                     .init(score.replicaBytes > 0 ? Format.bytes(score.replicaBytes) : "–"),
                 ], isEmphasised: isTaken(result))
         }

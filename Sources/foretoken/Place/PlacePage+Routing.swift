@@ -79,7 +79,7 @@ extension PlacePage {
                 .init("Without overlap", .right), .init("By chance", .right),
             ])
         let windows =
-            study.trace.windowOverlap.map { ("verified", $0) } + study.trace.textOverlap.map { ("text in turn", $0) }
+            study.trace.windowOverlap.map { ("verified", $0) } + study.trace.textOverlap.map { ("in turn", $0) }
         for (name, overlap) in windows {
             table.add([
                 .init(name), .init("\(overlap.rows)"), .init(Format.grouped(overlap.count)),

@@ -24,7 +24,7 @@ package struct PlacePage {
             banner: banner,
             footer: "Made by `foretoken place`. All times are predictions. A placement changes the speed only: "
                 + "every plan gives the same tokens.")
-        page.notices = study.caveats
+        page.notices = study.doubts
         page.tiles = tiles
         page.sections = [policies, memory, layers, routing, domains, method]
         return page
@@ -68,7 +68,10 @@ package struct PlacePage {
                     detail: "best plan with them against best without"))
         }
         if let fullest = study.fullest(score) {
-            tiles.append(.init("Fullest node", "\(fullest.id)", detail: fullest.text))
+            tiles.append(
+                .init(
+                    "Fullest node", Format.percent(fullest.share),
+                    detail: "node \(fullest.id): \(Format.bytes(fullest.bytes))"))
         }
         return tiles
     }

@@ -99,7 +99,11 @@ package struct PlaceTables {
             return [mark, "\(result.policy)", result.shortfalls.isEmpty ? "–" : "does not fit"]
         }
         let memory =
-            showsEveryNode ? score.bytes.map(Format.bytes) : [study.fullest(score).map { "\($0.id): \($0.text)" } ?? ""]
+            showsEveryNode
+            ? score.bytes.map(Format.bytes)
+            : [
+                study.fullest(score).map { "\($0.id): \(Format.bytes($0.bytes)) (\(Format.percent($0.share)))" } ?? ""
+            ]
         return [
             mark, "\(result.policy)", study.unit.number(score.expertSeconds), AxisFormat.times.text(score.ratioToBound),
             study.unit.number(score.trainingExpertSeconds), study.unit.number(score.barrierSeconds),
@@ -166,10 +170,8 @@ extension PlacementStudy {
         }
     }
 
-    /// The node with the least room left, and how much lies there.
-    func fullest(_ score: PolicyScore) -> (id: Int, text: String)? {
-        zip(report.nodes, score.bytes)
-            .max { Double($0.1) / Double(max(1, $0.0.capacity)) < Double($1.1) / Double(max(1, $1.0.capacity)) }
-            .map { ($0.id, "\(Format.bytes($1)) (\(Format.percent(Double($1) / Double(max(1, $0.capacity)))))") }
+    /// The node with the least room left, what lies there, and its share of what may.
+    func fullest(_ score: PolicyScore) -> (id: Int, bytes: Int, share: Double)? {
+        zip(report.nodes, score.bytes).map { ($0.id, $1, Double($1) / Double(max(1, $0.capacity))) }.max { $0.2 < $1.2 }
     }
 }

@@ -15,13 +15,20 @@ extension PlacementStudy {
     /// … and it has so many rows.
     private static let leastDomainRows = 200
 
-    /// What the reader must know before trusting the figures, the most important first.
-    package var caveats: [String] {
-        [
-            machine.remark.map { "The " + $0 + "." }, shapeCaveat, lengthCaveat, windowCaveat, differingDomains, drift,
-            unrecordedLayers, textCaveat, costCaveat,
-        ].compactMap { $0 }
+    /// Everything that the reader must know before trusting the figures, the most important first.
+    package var caveats: [String] { doubts + assumptions }
+
+    /// What may change the answer.
+    var doubts: [String] {
+        [machine.remark.map { "The " + $0 + "." }, lengthCaveat, windowCaveat, textCaveat, change, pieceCaveat]
+            .compactMap { $0 }
     }
+
+    /// What the figures take for granted.
+    var assumptions: [String] { [shapeCaveat, unrecordedLayers, costCaveat].compactMap { $0 } }
+
+    /// Domains that differ explain a drift.
+    private var change: String? { differingDomains ?? drift }
 
     private var shapeCaveat: String? {
         guard subject.isShape else { return nil }
@@ -86,6 +93,16 @@ extension PlacementStudy {
         return
             "The trace is text: it does not say which model it is of, so only sizes were compared, nor which drafts held, "
             + "so every row of a round counts as a token."
+    }
+
+    /// Whether the fixed cost of a piece outweighs what is read for it.
+    private var pieceCaveat: String? {
+        let fastest = report.nodes.map(\.bandwidth).max() ?? 0
+        let part = Double(subject.expertBytes) / Double(2 * max(1, report.nodes.count)) / max(1, fastest)
+        guard hasChoice, part * 1e6 < machine.pieceMicroseconds else { return nil }
+        return
+            "Experts are so small here that a piece's fixed cost outweighs reading it: `bench` and `generate --plan` tell "
+            + "more than this prediction."
     }
 
     private var costCaveat: String? {
