@@ -70,7 +70,7 @@ extension EngineTests {
             #expect(tables.status == 0, "\(tables.errors)")
             for text in [
                 "capacity-sliced", "round-robin", "perfect bound", "tok/s", "node 1", "predicted", "→", "from the file",
-                "few", "verify window",
+                "few", "verified",
             ] { #expect(tables.output.contains(text), "\(text)") }
             #expect(!tables.output.contains("nan") && !tables.output.contains("inf") && !tables.output.contains("`"))
 

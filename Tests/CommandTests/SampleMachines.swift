@@ -19,7 +19,7 @@ enum SampleMachines {
 
     /// Two nodes too small for anything.
     static let tooSmall = """
-        {"nodes": [{"id": 0, "cpus": [0], "memory_bytes": 1000000}, {"id": 1, "cpus": [1], "memory_bytes": 1000000}],
+        {"nodes": [{"id": 0, "cpus": [0], "memory_bytes": 2000000}, {"id": 1, "cpus": [1], "memory_bytes": 2000000}],
          "distance": [[10, 21], [21, 10]], "read_gbps": [[20, 7], [7, 20]]}
         """
 

@@ -11,7 +11,7 @@ extension PlacementStudy {
     /// A domain that is further from the mix than so many times what chance explains is said to differ, …
     private static let strikingDifference = 2.0
     /// … if at least this share of its load is elsewhere …
-    private static let leastDifference = 0.1
+    private static let leastDomainDifference = 0.1
     /// … and it has so many rows.
     private static let leastDomainRows = 200
 
@@ -58,7 +58,7 @@ extension PlacementStudy {
     private var differingDomains: String? {
         let differing = trace.domains.filter { domain in
             guard let distance = domain.distance, let chance = domain.distanceByChance else { return false }
-            return domain.rows.all >= Self.leastDomainRows && distance >= Self.leastDifference
+            return domain.rows.all >= Self.leastDomainRows && distance >= Self.leastDomainDifference
                 && distance > Self.strikingDifference * chance
         }
         guard hasChoice, !differing.isEmpty else { return nil }
@@ -72,7 +72,7 @@ extension PlacementStudy {
     }
 
     private var drift: String? {
-        guard hasChoice, let drift = trace.drift, drift.variation >= Self.leastDifference,
+        guard hasChoice, let drift = trace.drift, drift.variation >= Self.leastDomainDifference,
             drift.variation > Self.strikingDifference * drift.variationByChance
         else { return nil }
         return "The load changed between the trace's halves by \(Format.percent(drift.variation)), "
