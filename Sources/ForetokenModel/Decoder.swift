@@ -72,6 +72,12 @@ final class Decoder {
         runJobs(second == nil ? 1 : 2)
     }
 
+    /// Runs any number of products together, for measurements.
+    func multiply(_ jobs: [ProductJob]) {
+        for (i, job) in jobs.enumerated() { space.jobs.pointer[i] = job }
+        runJobs(jobs.count)
+    }
+
     private func runJobs(_ count: Int) {
         pool.run(
             ProductPhase(

@@ -13,12 +13,28 @@ public struct MatrixPart: BitwiseCopyable, Sendable {
     /// How long its bytes take to read, in sixteenths of the fastest node's.
     public let slowness: Int32
 
+    private init(matrix: PackedMatrix, firstPanel: Int32, group: Int16, node: Int16, slowness: Int32) {
+        self.matrix = matrix
+        self.firstPanel = firstPanel
+        self.group = group
+        self.node = node
+        self.slowness = slowness
+    }
+
     init(_ matrix: PackedMatrix, firstPanel: Int, group: Int, node: Int, in nodes: NodeLayout) {
         self.matrix = matrix
         self.firstPanel = Int32(firstPanel)
         self.group = Int16(group)
         self.node = Int16(node)
         slowness = Int32(nodes.slowness(node))
+    }
+
+    /// The first half of its panels, for measurements; all of a single one.
+    package var firstHalf: MatrixPart {
+        var half = matrix
+        half.rows = min(matrix.rows, Int32(max(1, matrix.panelCount / 2)) * FORETOKEN_PANEL_ROWS)
+        return MatrixPart(
+            matrix: half, firstPanel: firstPanel, group: group, node: node, slowness: slowness)
     }
 
     /// Panel of the whole matrix at which the part ends.

@@ -40,37 +40,35 @@ package final class PlacementProbe {
     package func measure(seconds: Double) -> PlacementCosts {
         model.pool.startSpinning()
         defer { model.pool.stopSpinning() }
-        for buffer in [decoder.space.normed, decoder.space.attended] {
-            for i in 0..<Workspace.narrowRows * buffer.stride {
-                buffer.base[i] = Float((i &* 2_654_435_761) >> 8 & 255) / 256
-            }
-        }
-        var (dense, barrier): ([Double], [Double]) = ([], [])
-        var experts = [[Double]](repeating: [], count: Self.rows + 1)
+        let input = decoder.space.normed
+        for i in 0..<Workspace.narrowRows * input.stride { input.base[i] = Float((i &* 2_654_435_761) >> 8 & 255) / 256 }
+        var (barrier, wholes, halves): ([Double], [Double], [Double]) = ([], [], [])
+        var experts = [[Double]](repeating: [], count: Self.rows)
         let end = MonotonicClock.now + Int64(seconds * 1e9)
         repeat {
             barrier.append(meetings())
-            dense.append(projections())
-            experts[0].append(pass(rows: 1, perRow: 1))
-            for rows in 1...Self.rows { experts[rows].append(pass(rows: rows, perRow: mostPerRow)) }
+            wholes.append(activations(halved: false))
+            halves.append(activations(halved: true))
+            for rows in 1...Self.rows { experts[rows - 1].append(pass(rows: rows)) }
         } while MonotonicClock.now < end
         return costs(
-            barrier: Self.median(barrier), dense: Self.median(dense), single: Self.median(experts[0]),
-            experts: experts.dropFirst().map(Self.median))
+            barrier: Self.median(barrier), wholes: Self.median(wholes), halves: Self.median(halves),
+            experts: experts.map(Self.median))
     }
 
-    private var mostPerRow: Int { model.configuration.expertsPerToken }
+    /// Experts of one measured step: as many as a token has, but no more than half of them.
+    private var count: Int { min(model.configuration.expertsPerToken, max(1, layers[0].experts.experts.count / 2)) }
 
-    private func costs(barrier: Double, dense: Double, single: Double, experts: [Double]) -> PlacementCosts {
-        let bytes = layers.reduce(0) { $0 + $1.weights.attention.output.byteCount }
-        let bandwidth = Double(bytes) / max(dense - Double(layers.count) * barrier, dense / 4)
-        // One expert more costs its bytes and two pieces.
-        let step = (experts[0] - single) / Double(layers.count * max(1, mostPerRow - 1))
-        let expert = layers[0].experts.experts[0].copies[0]
-        let reading = Double(expert.gate.byteCount + expert.up.byteCount + expert.down.byteCount) / bandwidth
+    private func costs(barrier: Double, wholes: Double, halves: Double, experts: [Double]) -> PlacementCosts {
+        let pieces = Double(layers.count * count)
+        // The same bytes in twice as many pieces.
+        let piece = max(0, (halves - wholes) / pieces)
+        let copy = layers[0].experts.experts[0].copies[0]
+        let bytes = pieces * Double(copy.gate.byteCount + copy.up.byteCount)
+        let reading = wholes - Double(layers.count) * barrier - pieces * piece
         let fixed = Double(layers.count) * 2 * barrier
         return PlacementCosts(
-            bandwidth: bandwidth, pieceSeconds: max(0, (step - reading) / 2), barrierSeconds: barrier,
+            bandwidth: bytes / max(reading, wholes / 4), pieceSeconds: piece, barrierSeconds: barrier,
             rowCost: experts.map { max(1, ($0 - fixed) / max(experts[0] - fixed, 1e-9)) })
     }
 
@@ -83,23 +81,48 @@ package final class PlacementProbe {
         return Double(MonotonicClock.now - start) / 1e9 / Double(count)
     }
 
-    /// o_proj of every layer: the largest dense matrix that all of them have.
-    private func projections() -> Double {
-        let start = MonotonicClock.now
-        for (weights, _) in layers {
-            decoder.multiply(
+    /// Gate and up of every layer's experts for one row: of `count` experts, or the first halves of twice as many.
+    private func activations(halved: Bool) -> Double {
+        var total: Int64 = 0
+        for (_, experts) in layers {
+            choose(halved ? 2 * count : count, of: experts.experts.count)
+            let copies = chosen.map { experts.experts[Int($0)].copies[0] }
+            let halves = halved ? copies.map { (Half($0.gate), Half($0.up)) } : []
+            let jobs = copies.indices.map { i in
                 ProductJob(
-                    weights.attention.output, input: decoder.space.attended.rows, output: decoder.space.mixed.rows,
-                    rowCount: 1))
+                    gate: halved ? halves[i].0.linear : copies[i].gate, up: halved ? halves[i].1.linear : copies[i].up,
+                    input: decoder.space.normed.rows,
+                    output: foretoken_rows(
+                        base: decoder.space.slots[row: i], stride: decoder.space.slots.stride, index: nil), rowCount: 1)
+            }
+            let start = MonotonicClock.now
+            withExtendedLifetime(halves) { decoder.multiply(jobs) }
+            total += MonotonicClock.now - start
         }
-        return Double(MonotonicClock.now - start) / 1e9
+        return Double(total) / 1e9
+    }
+
+    /// The first half of every part of a matrix.
+    private final class Half {
+        private let parts: [MatrixPart]
+        private let table: UnsafeMutablePointer<MatrixPart>
+
+        init(_ whole: Linear) {
+            parts = (0..<whole.partCount).map { whole.parts[$0].firstHalf }
+            table = .allocate(capacity: parts.count)
+            table.initialize(from: parts, count: parts.count)
+        }
+
+        deinit { table.deallocate() }
+
+        var linear: Linear { Linear(parts: table, partCount: parts.count) }
     }
 
     /// The routed experts of every layer, all rows to the same ones.
-    private func pass(rows: Int, perRow: Int) -> Double {
+    private func pass(rows: Int) -> Double {
         let start = MonotonicClock.now
         for (_, experts) in layers {
-            choose(perRow, of: experts.experts.count)
+            choose(count, of: experts.experts.count)
             decoder.runExperts(experts, rows: rows, chosen: chosen)
         }
         return Double(MonotonicClock.now - start) / 1e9
