@@ -18,10 +18,13 @@ public struct NodeMemoryBudget: Sendable, Equatable {
         }
 
         /// Kept free for everything else: 1 GiB or 2 % of the node, whichever is smaller.
-        public var margin: Int { min(1 << 30, total / 50) }
+        public var margin: Int { NodeMemoryBudget.margin(of: total) }
         /// What may be planned on the node.
         public var usable: Int { max(0, available - margin) }
     }
+
+    /// Bytes of a node with `total` bytes that are left to the system: 2 %, but 1 GiB at most.
+    public static func margin(of total: Int) -> Int { min(1 << 30, total / 50) }
 
     /// The nodes with memory that were asked about, ascending by number.
     public let nodes: [Node]

@@ -227,7 +227,7 @@ final class Decoder {
     /// SwiGLU rows of every active expert: each expert's weights are read once for all its rows.
     private func activate(_ input: foretoken_rows, _ rows: Int, beside shared: ProductJob?) {
         let assignment = space.experts
-        if rows <= Workspace.narrowRows { traffic.count(assignment) }
+        traffic.count(assignment)
         for i in 0..<assignment.activeCount {
             let copy = assignment.copies.pointer[i]
             let (first, count) = assignment.slots(i)

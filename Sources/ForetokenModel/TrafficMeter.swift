@@ -33,6 +33,8 @@ final class TrafficMeter {
     /// By node: bytes of dense weights that one step reads.
     private let densePerStep: [Int]
     private var steps = 0
+    /// Whether a verify step is running: drafts read experts as well, but are no steps.
+    private var isCounting = false
 
     init(_ weights: ModelWeights) throws {
         nodes = weights.nodes
@@ -41,12 +43,17 @@ final class TrafficMeter {
         densePerStep = weights.denseBytesPerStep
     }
 
-    /// Counts a verify step's dense weights.
-    func countStep() { steps += 1 }
+    /// Counts a verify step's dense weights, and its experts until it ends.
+    func beginStep() {
+        steps += 1
+        isCounting = true
+    }
+
+    func endStep() { isCounting = false }
 
     /// Counts what the copies chosen for one layer of a step are going to read.
     func count(_ assignment: ExpertAssignment) {
-        guard nodes.isCut else { return }
+        guard isCounting, nodes.isCut else { return }
         for i in 0..<assignment.activeCount {
             let copy = assignment.copies.pointer[i]
             count(copy.gate)

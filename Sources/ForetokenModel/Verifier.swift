@@ -45,7 +45,8 @@ public final class Verifier {
             weights.embedding.decodeRow(tokens[row], into: residual[row: row], decoder.kernels)
         }
         decoder.begin(rows: count, position: position)
-        if count <= Self.windowRows { decoder.traffic.countStep() }
+        if count <= Self.windowRows { decoder.traffic.beginStep() }
+        defer { decoder.traffic.endStep() }
         decoder.observation = observer.map { Observation($0, position: position) }
         decoder.show(.embedding, residual, width: weights.configuration.hiddenSize, rows: count)
         for (index, layer) in weights.layers.enumerated() {

@@ -68,6 +68,20 @@ final class ExpertHeap {
         let pages = wholePages(block)
         if !pages.isEmpty { madvise(pages.lowerBound, pages.upperBound - pages.lowerBound, MADV_DONTNEED) }
         free.append(block)
+        free.sort { $0.base < $1.base }
+        // Neighbours become one block, unless they are of different arenas.
+        var merged: [ExpertBlock] = []
+        for block in free {
+            if let last = merged.last, last.base + last.byteCount == block.base,
+                arenas.contains(where: { $0.contains(last.base) && $0.contains(block.base) })
+            {
+                merged[merged.count - 1] = ExpertBlock(
+                    node: node, base: last.base, byteCount: last.byteCount + block.byteCount)
+            } else {
+                merged.append(block)
+            }
+        }
+        free = merged
     }
 }
 

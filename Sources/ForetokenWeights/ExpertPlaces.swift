@@ -12,8 +12,10 @@ struct ExpertPlaces {
             layers = [:]
             return
         }
-        // Nodes without a number are those of a made-up layout, in the plan's order.
+        // Nodes without a number are those of a made-up layout, or the only one, in the plan's order.
         let index = plan.nodes.enumerated().map { i, id in nodes.nodes.firstIndex { $0.id == id } ?? i }
+        precondition(
+            index.allSatisfy(nodes.nodes.indices.contains), "a plan is validated for the nodes that it is loaded on")
         layers = plan.layers.mapValues { experts in
             experts.map { expert in
                 ExpertPlacement(

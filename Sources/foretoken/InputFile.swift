@@ -4,8 +4,9 @@ import Glibc
 /// A file the user names on the command line; `-` is standard input.
 enum InputFile {
     /// The whole content.
-    /// - Throws: `UsageError` when there is no such file, `OutputError` when it cannot be read.
-    static func bytes(_ path: String) throws -> [UInt8] {
+    /// - Parameter limit: bytes from which on the file is refused, without being read further.
+    /// - Throws: `UsageError` when there is no such file, `InputError` when it cannot be read or is too large.
+    static func bytes(_ path: String, limit: Int = .max) throws -> [UInt8] {
         let descriptor = path == "-" ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else {
             let reason = String(cString: strerror(errno))
@@ -13,12 +14,12 @@ enum InputFile {
             throw InputError("cannot open \(path): \(reason)")
         }
         defer { if descriptor != STDIN_FILENO { close(descriptor) } }
-        return try bytes(of: descriptor, path)
+        return try bytes(of: descriptor, path, limit: limit)
     }
 
     /// What is left to read of an open file that messages call `path`.
-    /// - Throws: `InputError` when it cannot be read.
-    static func bytes(of descriptor: Int32, _ path: String) throws -> [UInt8] {
+    /// - Throws: `InputError` when it cannot be read or is too large.
+    static func bytes(of descriptor: Int32, _ path: String, limit: Int = .max) throws -> [UInt8] {
         var bytes: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 1 << 16)
         while true {
@@ -27,6 +28,7 @@ enum InputFile {
             guard count >= 0 else { throw InputError("cannot read \(path): \(String(cString: strerror(errno)))") }
             if count == 0 { return bytes }
             bytes += buffer[..<count]
+            if bytes.count > limit { throw InputError("\(path) is larger than the \(limit) bytes that it may have") }
         }
     }
 

@@ -107,14 +107,18 @@ struct OpenModel {
     ///   - copies: sets of caches there will be.
     ///   - besides: bytes that the caller will need for other things.
     ///   - format: how large matrices are kept; nil for what the options say.
-    func load(context: Int, copies: Int = 1, besides: Int = 0, format: ResidentFormat? = nil) throws -> Model {
-        let crew = try Crew.make(threads: options.threads)
+    ///   - crew: workers made before; nil makes them.
+    func load(
+        context: Int, copies: Int = 1, besides: Int = 0, format: ResidentFormat? = nil, crew: Crew? = nil
+    ) throws -> Model {
+        let crew = try crew ?? Crew.make(threads: options.threads)
         let format = format ?? options.weights
         let working =
             besides + copies
             * Model.workingBytes(
                 configuration, modules: layout.mtp.count, context: context, cacheType: options.cacheType,
                 workers: crew.pool.workerCount)
+        if options.plan != nil { try crew.checkPlaces() }
         let plan = try options.plan.map {
             try PlanInput.read($0, for: self, on: crew.machine, format: format, besides: working)
         }

@@ -50,6 +50,7 @@ struct ModelOptions: ParsableArguments {
     /// Whether any option was given.
     var isChosen: Bool {
         model != nil || threads != nil || isa != nil || context != nil || cacheType != .f32 || weights != .stored
+            || plan != nil
     }
 
     /// The folder to open; nil for the embedded model.

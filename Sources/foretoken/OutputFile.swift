@@ -50,6 +50,23 @@ package enum OutputFile {
         if isCreated && access(folder(of: target), W_OK) != 0 { throw failure("create", path) }
     }
 
+    /// The same for some outputs of one command, none of which may be another or an input.
+    /// - Parameters:
+    ///   - outputs: options and the paths they name.
+    ///   - inputs: files that are read.
+    static func check(_ outputs: [(option: String, path: String?)], inputs: [String?]) throws {
+        for (index, output) in outputs.enumerated() {
+            guard let path = output.path else { continue }
+            try check(path)
+            for case let input? in inputs where input != "-" && isSame(path, input) {
+                throw UsageError("\(output.option) would overwrite \(input), which is read")
+            }
+            for other in outputs[..<index] where other.path.map({ $0 == path || isSame($0, path) }) ?? false {
+                throw UsageError("\(other.option) and \(output.option) name the same file")
+            }
+        }
+    }
+
     /// The path to write at: where a symbolic link leads, and what is checked before anything is created.
     private static func resolved(_ path: String) throws -> String {
         guard !path.isEmpty else { throw UsageError("an empty path cannot name a file") }

@@ -6,8 +6,17 @@ import ForetokenWeights
 struct Crew {
     let pool: WorkerPool
     let nodes: NodeLayout
-    /// The machine as plans see it.
+    /// The machine as plans see it, with the workers that there are.
     let machine: PlacementMachine
+
+    /// Refuses work that needs every worker on its node where they are not.
+    func checkPlaces() throws {
+        guard nodes.nodes.count == machine.nodes.count else {
+            throw UsageError(
+                "\(pool.workerCount) threads share fewer CPUs, so nothing can be placed on the \(machine.nodes.count) nodes; "
+                    + "lower --threads")
+        }
+    }
 
     /// Workers for each physical core or as many as asked for, spread over the nodes, each pinned to its own CPU.
     /// - Parameter warns: whether to say when they are not pinned.
@@ -15,12 +24,14 @@ struct Crew {
         let topology = try Topology.read()
         // Before anything is pinned.
         let policy = try MemoryPolicySupport.probe()
-        let machine = try MachineDescription.here(topology, policy).machine
+        var machine = try MachineDescription.here(topology, policy).machine
         let count = threads ?? topology.cores.count
         if count > topology.cpus.count {
             if warns {
                 Console.warning(
-                    "\(count) threads share \(topology.cpus.count) CPUs and are not pinned; expect them to be slow")
+                    "\(count) threads share \(topology.cpus.count) CPUs and are not pinned"
+                        + (topology.nodes.count > 1 ? ", and weights are not placed on nodes" : "")
+                        + "; expect them to be slow")
             }
             return Crew(pool: try WorkerPool(threads: count), nodes: .single, machine: machine)
         }
@@ -31,11 +42,11 @@ struct Crew {
         guard topology.nodes.count > 1 else { return Crew(pool: pool, nodes: .single, machine: machine) }
         if warns && !policy.canBind { Console.warning("\(policy)") }
         // Nodes that cannot be reached are no part of the machine.
-        let nodes = machine.nodes.map { node in
-            let index = topology.nodes.firstIndex { $0.id == node.id }
-            return NodeLayout.Node(
-                id: node.id, workers: index.map { workers[$0] } ?? 0, bandwidth: node.bandwidth)
+        for index in machine.nodes.indices {
+            let place = topology.nodes.firstIndex { $0.id == machine.nodes[index].id }
+            machine.nodes[index].workers = place.map { workers[$0] } ?? 0
         }
+        let nodes = machine.nodes.map { NodeLayout.Node(id: $0.id, workers: $0.workers, bandwidth: $0.bandwidth) }
         return Crew(
             pool: pool, nodes: NodeLayout(nodes: nodes, pieceSeconds: machine.pieceSeconds, policy: policy),
             machine: machine)

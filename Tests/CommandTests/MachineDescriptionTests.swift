@@ -104,7 +104,7 @@ import foretoken
     }
 
     @Test func marginsAreSmallOnSmallNodes() {
-        #expect(MachineDescription.margin(memoryTotal: 160 << 20) == 160 << 20 / 50)
-        #expect(MachineDescription.margin(memoryTotal: 1 << 40) == 1 << 30)
+        #expect(NodeMemoryBudget.margin(of: 160 << 20) == 160 << 20 / 50)
+        #expect(NodeMemoryBudget.margin(of: 1 << 40) == 1 << 30)
     }
 }

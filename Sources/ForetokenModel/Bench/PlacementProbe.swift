@@ -37,15 +37,21 @@ package final class PlacementProbe {
     }
 
     /// Measures for about so many seconds; every figure is the median of several passes.
-    package func measure(seconds: Double) -> PlacementCosts {
+    ///
+    /// - Parameter goesOn: asked between passes; ends the measurement by returning false.
+    /// - Returns: nil when ended, or when the figures contradict each other: on a machine that is busy with other work.
+    package func measure(seconds: Double, goesOn: () -> Bool = { true }) -> PlacementCosts? {
         model.pool.startSpinning()
         defer { model.pool.stopSpinning() }
         let input = decoder.space.normed
-        for i in 0..<Workspace.narrowRows * input.stride { input.base[i] = Float((i &* 2_654_435_761) >> 8 & 255) / 256 }
+        for i in 0..<Workspace.narrowRows * input.stride {
+            input.base[i] = Float((i &* 2_654_435_761) >> 8 & 255) / 256
+        }
         var (barrier, wholes, halves): ([Double], [Double], [Double]) = ([], [], [])
         var experts = [[Double]](repeating: [], count: Self.rows)
         let end = MonotonicClock.now + Int64(seconds * 1e9)
         repeat {
+            guard goesOn() else { return nil }
             barrier.append(meetings())
             wholes.append(activations(halved: false))
             halves.append(activations(halved: true))
@@ -59,7 +65,7 @@ package final class PlacementProbe {
     /// Experts of one measured step: as many as a token has, but no more than half of them.
     private var count: Int { min(model.configuration.expertsPerToken, max(1, layers[0].experts.experts.count / 2)) }
 
-    private func costs(barrier: Double, wholes: Double, halves: Double, experts: [Double]) -> PlacementCosts {
+    private func costs(barrier: Double, wholes: Double, halves: Double, experts: [Double]) -> PlacementCosts? {
         let pieces = Double(layers.count * count)
         // The same bytes in twice as many pieces.
         let piece = max(0, (halves - wholes) / pieces)
@@ -67,18 +73,22 @@ package final class PlacementProbe {
         let bytes = pieces * Double(copy.gate.byteCount + copy.up.byteCount)
         let reading = wholes - Double(layers.count) * barrier - pieces * piece
         let fixed = Double(layers.count) * 2 * barrier
+        guard reading > 0, experts.allSatisfy({ $0 > fixed }) else { return nil }
         return PlacementCosts(
-            bandwidth: bytes / max(reading, wholes / 4), pieceSeconds: piece, barrierSeconds: barrier,
-            rowCost: experts.map { max(1, ($0 - fixed) / max(experts[0] - fixed, 1e-9)) })
+            bandwidth: bytes / reading, pieceSeconds: piece, barrierSeconds: barrier,
+            rowCost: experts.map { max(1, ($0 - fixed) / (experts[0] - fixed)) })
     }
 
     // MARK: Passes, in seconds
 
+    /// The median of many, since one that is interrupted takes as long as a thousand.
     private func meetings() -> Double {
-        let count = 256
-        let start = MonotonicClock.now
-        for _ in 0..<count { model.pool.run({ _, _, _ in }, nil) }
-        return Double(MonotonicClock.now - start) / 1e9 / Double(count)
+        Self.median(
+            (0..<255).map { _ in
+                let start = MonotonicClock.now
+                model.pool.run({ _, _, _ in }, nil)
+                return Double(MonotonicClock.now - start) / 1e9
+            })
     }
 
     /// Gate and up of every layer's experts for one row: of `count` experts, or the first halves of twice as many.

@@ -87,8 +87,9 @@ extension PlacementPolicy: CustomStringConvertible, LosslessStringConvertible, E
             guard let pieces = Int(value), pieces >= 1 else { return nil }
             self = .sliced(pieces: pieces)
         case ("hybrid", let value?), ("replicas", let value?):
-            guard let percent = Double(value), percent > 0, percent <= 10_000 else { return nil }
-            self = parts[0] == "hybrid" ? .hybrid(percent: min(percent, 100)) : .replicas(percent: percent)
+            let most = parts[0] == "hybrid" ? 100.0 : 10_000
+            guard let percent = Double(value), percent > 0, percent <= most else { return nil }
+            self = parts[0] == "hybrid" ? .hybrid(percent: percent) : .replicas(percent: percent)
         default: return nil
         }
     }

@@ -33,7 +33,12 @@ struct TuneRecorder {
             request.maximumTokens = tokensPerText
             request.draft = draft
             let first = recorder.windowCount
-            let result = try generator.generate(request)
+            var goesOn = true
+            let result = try generator.generate(request) { _ in
+                goesOn = goesOn && progress(index, texts.count)
+                return goesOn ? .proceed : .cancel
+            }
+            guard goesOn else { break }
             made.append((text.prompt + result.tokens, text.prompt.count, first..<recorder.windowCount))
         }
         recorder.finish()

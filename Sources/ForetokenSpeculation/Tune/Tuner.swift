@@ -51,8 +51,10 @@ public final class Tuner {
         public let report: PlanReport
         /// Plans that were run, in the order of prediction; on one node the only one.
         public internal(set) var candidates: [Candidate]
-        /// Index of the fastest in `candidates`; nil where none was measured.
+        /// Index of the fastest in `candidates`; nil where not all were measured.
         public internal(set) var fastest: Int?
+        /// Whether it was ended before all passes: then only those count that every candidate has had.
+        public internal(set) var isPartial = false
     }
 
     /// What is going on.
@@ -94,7 +96,10 @@ public final class Tuner {
             generator: generator, header: header, draft: settings.draft, tokensPerText: settings.tokensPerText)
         let recording = try recorder.record(texts) { progress(.recording, Double($0) / Double($1)) }
         guard progress(.probing, 0), let probe = PlacementProbe(model: model) else { return nil }
-        let costs = probe.measure(seconds: settings.probeSeconds)
+        guard let costs = probe.measure(seconds: settings.probeSeconds, goesOn: { progress(.probing, 0.5) }) else {
+            guard progress(.probing, 1) else { return nil }
+            throw GenerationError.costs
+        }
         let measured = machine.with(costs)
         guard progress(.planning, 0) else { return nil }
         let verifier = try model.makeVerifier(context: context, cacheType: settings.cacheType)
@@ -145,6 +150,7 @@ public final class Tuner {
     ) throws {
         let count = outcome.candidates.count
         var times = [[StepSeconds]](repeating: [], count: count)
+        var whole = 0
         passes: for pass in 0..<settings.passes {
             for index in 0..<count {
                 let done = Double(pass * count + index) / Double(settings.passes * count)
@@ -157,13 +163,17 @@ public final class Tuner {
                     outcome.candidates[index].problem = error.description
                     continue
                 }
-                guard let made = replay.run(goesOn: { progress(.trying, done) }) else { break passes }
+                guard let made = replay.run(goesOn: { progress(.trying, done) }) else {
+                    outcome.isPartial = true
+                    break passes
+                }
                 guard made.tokens == expected else { throw GenerationError.placement(plan.policy) }
                 times[index].append(made.seconds)
             }
+            whole += 1
         }
-        for index in 0..<count where !times[index].isEmpty {
-            let sorted = times[index].sorted { $0.step < $1.step }
+        for index in 0..<count where whole > 0 && times[index].count >= whole {
+            let sorted = times[index].prefix(whole).sorted { $0.step < $1.step }
             outcome.candidates[index].measured = sorted[sorted.count / 2]
         }
         outcome.fastest = fastest(outcome)

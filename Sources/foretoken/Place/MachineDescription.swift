@@ -42,9 +42,6 @@ package struct MachineDescription {
     /// Bytes a second that are assumed of a memory-only node: one CXL link of eight PCIe 5.0 lanes.
     package static let assumedTierBandwidth = 25e9
 
-    /// Bytes of a node that are left to the system: 2 % of its memory, but 1 GiB at most.
-    package static func margin(memoryTotal: Int) -> Int { min(memoryTotal / 50, 1 << 30) }
-
     /// This machine: nodes hold what is free and reclaimable less a margin, and all of them together what the process's
     /// control groups leave.
     ///
@@ -62,7 +59,9 @@ package struct MachineDescription {
     ) {
         let reachable = topology.nodes.indices.filter { canBind || !topology.nodes[$0].cpus.isEmpty }
         let room = reachable.map { index in
-            max(0, topology.nodes[index].memoryAvailable - Self.margin(memoryTotal: topology.nodes[index].memoryTotal))
+            max(
+                0,
+                topology.nodes[index].memoryAvailable - NodeMemoryBudget.margin(of: topology.nodes[index].memoryTotal))
         }
         let total = room.reduce(0, +)
         let scale = total > budget.available ? Double(budget.available) / Double(total) : 1
@@ -91,7 +90,7 @@ package struct MachineDescription {
             let own = file.cpuNodes.firstIndex(of: node.id)
             return 1e9 * (own.map { file.readGBps[$0][column] } ?? file.readGBps.map { $0[column] }.max() ?? 0)
         }
-        let capacities = topology.nodes.map { $0.memoryTotal - Self.margin(memoryTotal: $0.memoryTotal) }
+        let capacities = topology.nodes.map { $0.memoryTotal - NodeMemoryBudget.margin(of: $0.memoryTotal) }
         self.init(
             topology, Array(topology.nodes.indices), capacities, speeds, .file, costs,
             "bandwidths are a file's, each node read alone; all nodes at once may read less")

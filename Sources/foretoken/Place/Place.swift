@@ -148,17 +148,8 @@ struct Place: ParsableCommand {
 
     /// Finds out early what could not be written, or would overwrite what is read.
     private func checkOutputs() throws {
-        let inputs = trace + traceJsonl + [described.topology].compactMap { $0 }
-        for (option, path) in [("--out", out), ("--report", report)] {
-            guard let path else { continue }
-            try OutputFile.check(path)
-            for input in inputs where input != "-" && OutputFile.isSame(path, input) {
-                throw UsageError("\(option) would overwrite \(input), which is read")
-            }
-        }
-        if let out, let report, out == report || OutputFile.isSame(out, report) {
-            throw UsageError("--out and --report name the same file")
-        }
+        try OutputFile.check(
+            [("--out", out), ("--report", report)], inputs: trace + traceJsonl + [described.topology])
     }
 
     private func describedMachine() throws -> MachineDescription {

@@ -13,7 +13,8 @@ enum PlanInput {
     static func read(
         _ path: String, for open: OpenModel, on machine: PlacementMachine, format: ResidentFormat, besides: Int
     ) throws -> PlacementPlan {
-        let plan = try PlacementPlanFile.decode(try InputFile.bytes(path), name: path)
+        let bytes = try InputFile.bytes(path, limit: PlacementPlanFile.sizeLimit)
+        let plan = try PlacementPlanFile.decode(bytes, name: path)
         guard let model = try open.layout.placementModel(open.checkpoint, format: format, besides: besides) else {
             throw InputError(
                 "\(open.checkpoint.label) has no routed experts, so \(path) places nothing; leave --plan out")

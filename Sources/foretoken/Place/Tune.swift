@@ -28,8 +28,8 @@ struct Tune: ParsableCommand {
     @Option(help: ArgumentHelp("Where the fastest plan is to be written.", valueName: "f"))
     var out: String?
 
-    @Option(help: ArgumentHelp("Keeps the recorded routing in a trace file.", valueName: "f"))
-    var recordRouting: String?
+    @Option(help: ArgumentHelp("Writes the recorded routing as a new trace file.", valueName: "f"))
+    var traceOut: String?
 
     @Option(help: ArgumentHelp("Also plans for the machine that this file describes.", valueName: "f"))
     var topology: String?
@@ -64,16 +64,18 @@ struct Tune: ParsableCommand {
     }
 
     func run() throws {
-        for path in [out, recordRouting].compactMap({ $0 }) { try OutputFile.check(path) }
+        try OutputFile.check([("--out", out), ("--trace-out", traceOut)], inputs: [suite, topology])
         // Before anything is pinned: a pinned thread sees one CPU only.
         let here = try MachineDescription.here(Topology.read(), .probe())
+        let crew = try Crew.make(threads: model.threads)
+        try crew.checkPlaces()
         let other = try topology.map { MachineDescription(try TopologyFile(json: InputFile.bytes($0), source: $0)) }
         let open = try OpenModel(model)
         try open.check(draft.draft)
         let header = try open.routingHeader()
         let texts = try texts(open)
         let context = try open.context(for: texts.map(\.prompt.count).max() ?? 1, and: maxTokens)
-        let loaded = try open.load(context: context, copies: 2)
+        let loaded = try open.load(context: context, copies: 2, crew: crew)
         guard
             let description = try open.layout.placementModel(
                 open.checkpoint, format: loaded.weights.format, besides: 0)
@@ -84,7 +86,7 @@ struct Tune: ParsableCommand {
         settings.drawable = open.tokenizer?.vocabularyCount
         let bar = ProgressBar("tuning", delayNanoseconds: 300_000_000, terminal: Console.terminal)
         let tuner = Tuner(model: loaded, context: context, settings: settings)
-        let outcome = try tuner.tune(texts, description: description, machine: here.machine, header: header) {
+        let outcome = try tuner.tune(texts, description: description, machine: crew.machine, header: header) {
             stage, fraction in
             bar.update(fraction) { _ in stage.rawValue }
             return !Interrupts.requested
@@ -98,7 +100,7 @@ struct Tune: ParsableCommand {
             json
                 ? JSONOutput.line(report, snakeCase: true)
                 : Array(TuneTables(report, Terminal(descriptor: STDOUT_FILENO)).text.utf8))
-        if outcome.fastest == nil { throw Interrupted() }
+        if outcome.isPartial { throw Interrupted() }
     }
 
     private func texts(_ open: OpenModel) throws -> [TuneText] {
@@ -115,7 +117,7 @@ struct Tune: ParsableCommand {
     }
 
     private func write(_ outcome: Tuner.Outcome) throws {
-        if let recordRouting { try OutputFile.write(outcome.traceFile, to: recordRouting) }
+        if let traceOut { try OutputFile.write(outcome.traceFile, to: traceOut) }
         guard let out, let fastest = outcome.fastest,
             let plan = outcome.report.results[outcome.candidates[fastest].result].plan
         else { return }
