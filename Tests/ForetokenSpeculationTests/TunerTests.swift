@@ -28,7 +28,10 @@ struct TunerTests {
         let layout = try WeightLayout(checkpoint)
         let model = try Model.load(Fixtures.demoModel, nodes: .madeUp(workers))
         var settings = Tuner.Settings()
-        (settings.tokensPerText, settings.draft, settings.probeSeconds, settings.passes) = (40, .fixed(2), 0.05, 1)
+        (settings.tokensPerText, settings.draft, settings.passes) = (40, .fixed(2), 1)
+        // Tests run beside each other: what would be measured says nothing.
+        settings.costs = PlacementCosts(
+            bandwidth: 2e10, pieceSeconds: 1e-6, barrierSeconds: 2e-6, rowCost: [1, 1.1, 1.2])
         let description = try #require(try layout.placementModel(checkpoint, format: .stored, besides: 0))
         let configuration = model.configuration
         let header = try RoutingTraceHeader(
@@ -64,6 +67,18 @@ struct TunerTests {
     func oneNode() throws {
         let (_, outcome) = try tune(workers: [2])
         #expect(outcome?.candidates.count == 1 && outcome?.fastest == 0)
+    }
+
+    @Test("Costs are measured, or said not to be measurable; an ended measurement gives none")
+    func probing() throws {
+        let model = try Model.load(Fixtures.demoModel, threads: 1)
+        let probe = try #require(PlacementProbe(model: model))
+        #expect(probe.measure(seconds: 0.05, goesOn: { false }) == nil)
+        // One worker meets nobody: nothing can be longer than the experts.
+        let costs = try #require(probe.measure(seconds: 0.05))
+        #expect(costs.bandwidth > 0 && costs.pieceSeconds >= 0 && costs.barrierSeconds >= 0)
+        #expect(costs.rowCost.count == PlacementProbe.rows && costs.rowCost[0] == 1)
+        #expect(costs.rowCost.allSatisfy { $0 >= 1 && $0.isFinite })
     }
 
     @Test("Interrupted before there is a plan, there is no outcome; afterwards there is what was measured")

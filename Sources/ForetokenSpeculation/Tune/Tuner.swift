@@ -18,6 +18,8 @@ public final class Tuner {
         public var drawable: Int?
         /// Seconds for measuring what experts cost.
         public var probeSeconds = 2.0
+        /// What experts cost, where it need not be measured.
+        package var costs: PlacementCosts?
         /// Passes over the recorded rounds for each candidate.
         public var passes = 3
         /// Plans to try for real, the plan without statistics included.
@@ -96,7 +98,10 @@ public final class Tuner {
             generator: generator, header: header, draft: settings.draft, tokensPerText: settings.tokensPerText)
         let recording = try recorder.record(texts) { progress(.recording, Double($0) / Double($1)) }
         guard progress(.probing, 0), let probe = PlacementProbe(model: model) else { return nil }
-        guard let costs = probe.measure(seconds: settings.probeSeconds, goesOn: { progress(.probing, 0.5) }) else {
+        let known = settings.costs
+        guard
+            let costs = known ?? probe.measure(seconds: settings.probeSeconds, goesOn: { progress(.probing, 0.5) })
+        else {
             guard progress(.probing, 1) else { return nil }
             throw GenerationError.costs
         }
