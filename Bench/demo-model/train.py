@@ -26,6 +26,7 @@ import torch.multiprocessing as mp
 import drafts
 import kernels
 from model import CONFIG, Model
+from optimizer import Optimizer
 
 RANKS = 2
 DOMAINS = ("swift_code", "swift_tests", "markdown")
@@ -76,10 +77,11 @@ def gradient(model, tokens, options, progress):
     """Runs one backward pass; returns [main, MTP, balance, draft 1…] losses.
 
     The published MTP objective is applied to every window (weight 0.3, 0.1 once the rate decays); distillation of the
-    recursive drafts to `options.distilled` of them, since it costs a pass of the MTP layer for each draft."""
+    recursive drafts to `options.distilled` of them once the rate decays, since it costs a pass of the MTP layer for each
+    draft and the distribution to be learnt is still moving before."""
     T = tokens.shape[1] - 2
     head = model.p["lm_head.weight"]
-    model.balance, n = [], options.distilled
+    model.balance, n = [], options.distilled if progress >= options.decay_from else 0
     h = model.body(tokens[:, :T])
     main = kernels.HeadCrossEntropy.apply(h.flatten(0, 1), head, tokens[:, 1:T + 1].reshape(-1), head.grad, 1.0)
     weight = 0.3 if progress < options.decay_from else 0.1
@@ -87,7 +89,7 @@ def gradient(model, tokens, options, progress):
     mtp = kernels.HeadCrossEntropy.apply(post.flatten(0, 1), head, tokens[:, 2:].reshape(-1), head.grad, weight)
     balance = sum(model.balance)
     total = main + mtp + model.balance_weight * balance
-    kl = []
+    kl = [torch.zeros(())] * DRAFTS
     if n:
         kl = drafts.distillation(model, tokens[:n], h[:n].detach(), DRAFTS, options.temperature, options.tv)
         total = total + options.distillation * sum(kl)
@@ -121,7 +123,7 @@ class Trainer:
         self.rank, self.options, self.config, self.shared, self.barrier = rank, options, config, shared, barrier
         self.step, self.stopping = first_step, False
         self.model = Model(config, shared.flat, shared.gradients[rank], shared.bias)
-        self.optimizer, self.parts = self.make_optimizer()
+        self.optimizer = Optimizer(self.model, rank, shared.gradients[rank], shared.moments, first_step, options.decay)
         data = os.path.join(options.work, "data")
         self.batches = Batches(os.path.join(data, "train.npy"), options.window, options.batch)
         paths = [os.path.join(data, f"val_{d}.npy") for d in DOMAINS]
@@ -132,22 +134,6 @@ class Trainer:
 
     def stop(self, *_):
         self.stopping = True
-
-    def make_optimizer(self):
-        """AdamW over this rank's half of the decayed and of the other parameters, its moments in shared memory."""
-        nd, n = self.model.n_decay, self.model.n
-        halves = [(begin, begin + (end - begin) // 2) if self.rank == 0 else (begin + (end - begin) // 2, end)
-                  for begin, end in ((0, nd), (nd, n))]
-        groups = []
-        for (begin, end), decay in zip(halves, (self.options.decay, 0.0)):
-            parameter = torch.nn.Parameter(self.shared.flat[begin:end])
-            parameter.grad = self.shared.gradients[self.rank][begin:end]
-            groups.append(dict(params=[parameter], weight_decay=decay))
-        optimizer = torch.optim.AdamW(groups, lr=self.options.lr, betas=(0.9, 0.97), eps=1e-9, fused=True)
-        for (begin, end), group in zip(halves, groups):
-            m, v = (moment[begin:end] for moment in self.shared.moments)
-            optimizer.state[group["params"][0]] = dict(step=torch.tensor(float(self.step)), exp_avg=m, exp_avg_sq=v)
-        return optimizer, halves
 
     def rate(self, progress):
         o = self.options
@@ -160,24 +146,22 @@ class Trainer:
         """Returns (this rank's losses, gradient norm, learning rate)."""
         model, shared = self.model, self.shared
         rate = self.rate(progress)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
         model.grad.zero_()
         model.counts.zero_()
         losses = gradient(model, self.batches.at(self.step, self.rank), self.options, progress)
         shared.counts[self.rank].copy_(model.counts)
         self.barrier.wait()  # both gradients are ready
         mine, other, square = shared.gradients[self.rank], shared.gradients[1 - self.rank], 0.0
-        for begin, end in self.parts:
+        for begin, end in self.optimizer.parts:
             part = mine[begin:end].add_(other[begin:end]).mul_(0.5)
             square += float(part.dot(part))
         shared.norm[self.rank] = square
         self.barrier.wait()
         norm = math.sqrt(float(shared.norm.sum()))
         if norm > self.options.clip:
-            for begin, end in self.parts:
+            for begin, end in self.optimizer.parts:
                 mine[begin:end].mul_(self.options.clip / norm)
-        self.optimizer.step()
+        self.optimizer.step(rate)
         if self.rank == 0 and progress < 0.96:  # balancing without a loss: towards experts with less than the mean load
             load = (shared.counts[0] + shared.counts[1])[model.moe_layers]
             shared.bias[model.moe_layers] += self.options.bias_speed * torch.sign(load.mean(-1, keepdim=True) - load)
@@ -248,8 +232,9 @@ class Trainer:
 def worker(rank, *arguments):
     try:
         Trainer(rank, *arguments).run()
-    finally:
-        arguments[3].abort()  # so that the other process ends too if this one failed
+    except BaseException:
+        arguments[3].abort()  # so that the other process ends too
+        raise
 
 
 def start(options):

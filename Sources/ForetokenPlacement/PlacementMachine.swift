@@ -36,6 +36,9 @@ public struct PlacementMachine: Sendable, Equatable, Codable {
     /// How far nodes are from each other as the firmware tells it [node][node], 10 for a node itself; nil where unknown.
     public var distances: [[Int]]?
 
+    /// Bytes per second that all workers together read from their own nodes.
+    public var readersBandwidth: Double { nodes.filter { $0.workers > 0 }.reduce(0) { $0 + $1.bandwidth } }
+
     /// A machine; see the fields.
     public init(
         fingerprint: String, nodes: [Node], pieceSeconds: Double, barrierSeconds: Double, rowCost: [Double] = [1],

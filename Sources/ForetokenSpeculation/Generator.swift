@@ -56,7 +56,7 @@ extension GenerationError {
     static let costs = GenerationError(
         description:
             "what experts cost cannot be measured: meetings of the workers take longer than the experts do, so the "
-            + "machine is busy with other work; try again when it is not, or with --probe-seconds 10")
+            + "machine is busy with other work; try again when it is not, or with --probe-seconds 10 or --no-probe")
 
     static func placement(_ policy: String) -> GenerationError {
         GenerationError(

@@ -161,8 +161,7 @@ extension PlacementMachine {
     /// This machine with measured costs; bandwidths are scaled so that together they are what the kernels reach.
     package func with(_ costs: PlacementCosts) -> PlacementMachine {
         var machine = self
-        let readers = nodes.filter { $0.workers > 0 }.reduce(0) { $0 + $1.bandwidth }
-        for index in machine.nodes.indices { machine.nodes[index].bandwidth *= costs.bandwidth / readers }
+        for index in machine.nodes.indices { machine.nodes[index].bandwidth *= costs.bandwidth / readersBandwidth }
         machine.pieceSeconds = costs.pieceSeconds
         machine.barrierSeconds = costs.barrierSeconds
         machine.rowCost = costs.rowCost

@@ -18,8 +18,8 @@ public final class Tuner {
         public var drawable: Int?
         /// Seconds for measuring what experts cost.
         public var probeSeconds = 2.0
-        /// What experts cost, where it need not be measured.
-        package var costs: PlacementCosts?
+        /// Whether what experts cost is measured; otherwise the machine's description counts.
+        public var measuresCosts = true
         /// Passes over the recorded rounds for each candidate.
         public var passes = 3
         /// Plans to try for real, the plan without statistics included.
@@ -82,7 +82,7 @@ public final class Tuner {
     ///
     /// - Parameters:
     ///   - description: the model as placements see it.
-    ///   - machine: the machine, costs not yet measured.
+    ///   - machine: the machine. Its costs count where they are not measured.
     ///   - header: of traces of this model.
     ///   - progress: told stage and fraction; ends the work by returning false.
     /// - Returns: nil when ended before there was a plan.
@@ -97,33 +97,38 @@ public final class Tuner {
         let recorder = TuneRecorder(
             generator: generator, header: header, draft: settings.draft, tokensPerText: settings.tokensPerText)
         let recording = try recorder.record(texts) { progress(.recording, Double($0) / Double($1)) }
-        guard progress(.probing, 0), let probe = PlacementProbe(model: model) else { return nil }
-        let known = settings.costs
-        guard
-            let costs = known ?? probe.measure(seconds: settings.probeSeconds, goesOn: { progress(.probing, 0.5) })
-        else {
-            guard progress(.probing, 1) else { return nil }
-            throw GenerationError.costs
+        guard progress(.probing, 0), let machine = try measured(machine, progress), progress(.planning, 0) else {
+            return nil
         }
-        let measured = machine.with(costs)
-        guard progress(.planning, 0) else { return nil }
         let verifier = try model.makeVerifier(context: context, cacheType: settings.cacheType)
         let replay = StepReplay(model, verifier, recording)
         // The first pass warms up.
         guard replay.run(goesOn: { progress(.planning, 0) }) != nil,
             let present = replay.run(goesOn: { progress(.planning, 0) })
         else { return nil }
-        let shared = Double(model.sharedExpertBytes) / costs.bandwidth
+        let shared = Double(model.sharedExpertBytes) / machine.readersBandwidth
         var planner = try Planner(
-            model: description, machine: measured, halves: try WindowHalves(of: recording.trace))
+            model: description, machine: machine, halves: try WindowHalves(of: recording.trace))
         let elsewhere = present.seconds.step - present.seconds.experts + shared
         planner.otherSeconds = max(0, elsewhere - planner.problem.denseSeconds)
         let report = planner.plan(isTimeUp: { !progress(.planning, 0.5) })
         var outcome = Outcome(
-            trace: recording.trace, traceFile: recording.file, machine: measured, report: report,
+            trace: recording.trace, traceFile: recording.file, machine: machine, report: report,
             candidates: candidates(report, shared: shared), fastest: nil)
         try run(&outcome, replay, expected: present.tokens, progress)
         return outcome
+    }
+
+    /// The machine with measured costs, if they are to be measured; nil when interrupted.
+    private func measured(
+        _ machine: PlacementMachine, _ progress: (Stage, Double) -> Bool
+    ) throws -> PlacementMachine? {
+        guard settings.measuresCosts, let probe = PlacementProbe(model: model) else { return machine }
+        if let costs = probe.measure(seconds: settings.probeSeconds, goesOn: { progress(.probing, 0.5) }) {
+            return machine.with(costs)
+        }
+        guard progress(.probing, 1) else { return nil }
+        throw GenerationError.costs
     }
 
     /// The plans worth trying: the chosen one, the one that needs no statistics, then by predicted time.

@@ -47,6 +47,11 @@ struct Tune: ParsableCommand {
     @Option(parsing: .unconditional, help: ArgumentHelp("Seconds to measure what experts cost.", valueName: "s"))
     var probeSeconds = 2.0
 
+    @Flag(
+        help: ArgumentHelp(
+            "Plans with the costs that place takes instead of measuring them, for a machine busy with other work."))
+    var noProbe = false
+
     @OptionGroup(title: "Speculation") var draft: DraftFlags
     @OptionGroup(title: "Model") var model: ModelOptions
 
@@ -83,6 +88,7 @@ struct Tune: ParsableCommand {
         var settings = Tuner.Settings()
         (settings.tokensPerText, settings.draft, settings.cacheType) = (maxTokens, draft.draft, model.cacheType)
         (settings.passes, settings.candidates, settings.probeSeconds) = (passes, candidates, probeSeconds)
+        settings.measuresCosts = !noProbe
         settings.drawable = open.tokenizer?.vocabularyCount
         let bar = ProgressBar("tuning", delayNanoseconds: 300_000_000, terminal: Console.terminal)
         let tuner = Tuner(model: loaded, context: context, settings: settings)
@@ -95,7 +101,8 @@ struct Tune: ParsableCommand {
         guard let outcome else { throw Interrupted() }
         try write(outcome)
         let elsewhere = try other.map { try plan(for: $0, description, outcome) }
-        let report = TuneReport(outcome, machine: here, elsewhere: elsewhere, model: open.checkpoint.label, out: out)
+        let report = TuneReport(outcome, machine: here, elsewhere: elsewhere, model: open.checkpoint.label, out: out,
+            costsMeasured: !noProbe)
         try StandardOutput.write(
             json
                 ? JSONOutput.line(report, snakeCase: true)

@@ -15,6 +15,8 @@ struct TuneReport: Encodable {
     }
 
     struct Costs: Encodable {
+        /// Whether they were measured in this run.
+        let measured: Bool
         let gbps: Double
         let pieceUs: Double
         let barrierUs: Double
@@ -37,15 +39,15 @@ struct TuneReport: Encodable {
     let plan: String?
 
     init(
-        _ outcome: Tuner.Outcome, machine: MachineDescription, elsewhere: PlanReport?, model: String, out: String?
+        _ outcome: Tuner.Outcome, machine: MachineDescription, elsewhere: PlanReport?, model: String, out: String?,
+        costsMeasured: Bool
     ) {
         self.model = model
         nodes = outcome.machine.nodes.count
         rows = outcome.trace.rowCount
         windows = outcome.trace.windows.count
-        let readers = outcome.machine.nodes.filter { $0.workers > 0 }
         costs = Costs(
-            gbps: readers.reduce(0) { $0 + $1.bandwidth } / 1e9, pieceUs: outcome.machine.pieceSeconds * 1e6,
+            measured: costsMeasured, gbps: outcome.machine.readersBandwidth / 1e9, pieceUs: outcome.machine.pieceSeconds * 1e6,
             barrierUs: outcome.machine.barrierSeconds * 1e6, rowCost: outcome.machine.rowCost)
         bandwidthSource = machine.source.rawValue
         remark = outcome.machine.nodes.count > 1 ? machine.remark : nil
@@ -87,7 +89,7 @@ struct TuneTables {
         let rows = report.costs.rowCost.map { Format.fixed($0, 2) }.joined(separator: " ")
         return """
             \(report.model): \(Format.grouped(report.rows)) rows in \(Format.grouped(report.windows)) windows recorded
-            measured: experts are read at \(Format.fixed(report.costs.gbps, 1)) GB/s, a piece costs \
+            \(report.costs.measured ? "measured" : "not measured, as place takes it"): experts are read at \(Format.fixed(report.costs.gbps, 1)) GB/s, a piece costs \
             \(Format.fixed(report.costs.pieceUs, 2)) µs, a meeting of all workers \
             \(Format.fixed(report.costs.barrierUs, 2)) µs; an expert for 1…\(report.costs.rowCost.count) rows: \(rows)
             """

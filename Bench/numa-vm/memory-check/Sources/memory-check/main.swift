@@ -6,7 +6,7 @@ import Glibc
 let usage = """
     memory-check policy                  what the system allows
     memory-check place MIB NODE…         one arena on a node, or interleaved over several
-    memory-check hold MIB NODE           fills memory on a node and keeps it until it is killed
+    memory-check leave MIB NODE          fills a node until so much is free, and keeps it full until it is killed
     memory-check touch MIB               an arena for each node with CPUs, made real by a thread that runs there
     memory-check linger MIB SECONDS      the same without binding, asked about after a while
     memory-check fit NODE=MIB…           whether a plan fits
@@ -43,12 +43,17 @@ func place(_ bytes: Int, _ nodes: [Int], _ policy: MemoryPolicySupport) throws -
     return try report([arena.region], policy, bound: arena.isBound)
 }
 
-func hold(_ bytes: Int, _ node: Int, _ policy: MemoryPolicySupport) throws {
-    let arena = try MemoryArena(byteCount: bytes, home: .node(node), policy: policy)
-    try arena.populate()
-    print("held")
+/// The system's figure of what is free is an estimate, so a node may be full before it says so.
+func leave(_ bytes: Int, _ node: Int, _ policy: MemoryPolicySupport) throws {
+    var arenas: [MemoryArena] = []
+    while let free = try NodeMemoryBudget.read(nodes: [node]).nodes.first?.available, free > bytes {
+        let arena = try MemoryArena(byteCount: 1 << 20, home: .node(node), policy: policy)
+        do { try arena.populate() } catch { break }
+        arenas.append(arena)
+    }
+    print("held \(arenas.count) MiB")
     fflush(nil)
-    withExtendedLifetime(arena) { _ = pause() }
+    withExtendedLifetime(arenas) { _ = pause() }
 }
 
 /// One worker's arena and what became of it.
@@ -127,7 +132,7 @@ do {
     switch (words.first, words.count) {
     case ("policy", 1): print(policy)
     case ("place", 3...): exit(try place(mebibytes(words[1]), words[2...].compactMap { Int($0) }, policy))
-    case ("hold", 3): try hold(mebibytes(words[1]), Int(words[2]) ?? -1, policy)
+    case ("leave", 3): try leave(mebibytes(words[1]), Int(words[2]) ?? -1, policy)
     case ("touch", 2): exit(try touch(mebibytes(words[1]), policy))
     case ("linger", 3):
         guard let seconds = Int64(words[2]), (0...60).contains(seconds) else { wrongUsage() }
