@@ -101,7 +101,8 @@ struct Tune: ParsableCommand {
         guard let outcome else { throw Interrupted() }
         try write(outcome)
         let elsewhere = try other.map { try plan(for: $0, description, outcome) }
-        let report = TuneReport(outcome, machine: here, elsewhere: elsewhere, model: open.checkpoint.label, out: out,
+        let report = TuneReport(
+            outcome, machine: here, elsewhere: elsewhere, model: open.checkpoint.label, out: out,
             costsMeasured: !noProbe)
         try StandardOutput.write(
             json

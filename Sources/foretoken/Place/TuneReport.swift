@@ -47,7 +47,8 @@ struct TuneReport: Encodable {
         rows = outcome.trace.rowCount
         windows = outcome.trace.windows.count
         costs = Costs(
-            measured: costsMeasured, gbps: outcome.machine.readersBandwidth / 1e9, pieceUs: outcome.machine.pieceSeconds * 1e6,
+            measured: costsMeasured, gbps: outcome.machine.readersBandwidth / 1e9,
+            pieceUs: outcome.machine.pieceSeconds * 1e6,
             barrierUs: outcome.machine.barrierSeconds * 1e6, rowCost: outcome.machine.rowCost)
         bandwidthSource = machine.source.rawValue
         remark = outcome.machine.nodes.count > 1 ? machine.remark : nil
