@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measure an exported folder on held-out text: loss, routing, acceptance, samples. FP32 on dequantised weights.
 
-    evaluate.py FOLDER --data DIR --out stats.json [--quick]
+    evaluate.py FOLDER --data DIR --out stats.json [--quick] [--only PART...]
 """
 import argparse
 import json
@@ -99,6 +99,7 @@ def main():
     parser.add_argument("--data", required=True)
     parser.add_argument("--out", required=True)
     parser.add_argument("--quick", action="store_true", help="a small part of everything, to see that it works")
+    parser.add_argument("--only", nargs="+", help="these parts, by their names in the output")
     options = parser.parse_args()
     torch.set_num_threads(1)
     quick, started = options.quick, time.time()
@@ -111,12 +112,16 @@ def main():
         "greedy_pre": lambda: acceptance.greedy(model, text_prompts, 24 if quick else 96, 4, drafts.PRE),
         "sampled_0.8": lambda: acceptance.sampled(model, text_prompts, 16 if quick else 64, 4, 0.8),
         "samples": lambda: samples(model, tokenizer, 24 if quick else 120)}
+    if unknown := set(options.only or ()) - set(parts):
+        parser.error(f"there is no part {' or '.join(sorted(unknown))}; there are {', '.join(parts)}")
     for name, part in parts.items():
+        if options.only and name not in options.only:
+            continue
         results[name] = part()
         with open(options.out, "w") as file:
             json.dump(results, file, indent=1, ensure_ascii=False)
         print(f"{name} after {time.time() - started:.0f} s", flush=True)
-    print(json.dumps({k: results[k] for k in ("held_out", "greedy_post", "sampled_0.8")}, indent=1))
+    print(json.dumps({k: results[k] for k in ("held_out", "greedy_post", "sampled_0.8") if k in results}, indent=1))
 
 
 if __name__ == "__main__":

@@ -7,8 +7,8 @@ Two processes of one thread each share one flat buffer of parameters and one of 
 gradient of half of the batch; then each averages and updates one half of the buffer. (Two OpenMP threads in one process are
 slower: with this many small products they spend their time in barriers.)
 
-DIR/data holds the token streams. Written to DIR: latest.pt (weights, moments, position), loss.csv, pids (of the two
-processes; STOP and CONT pause and resume them, TERM makes them save and end).
+DIR/data holds the token streams. Written to DIR: latest.pt (weights, moments, position), loss.csv, and pids or the file that
+--pids names (of the two processes; STOP and CONT pause and resume them, TERM makes them save and end).
 """
 import argparse
 import json
@@ -264,13 +264,14 @@ def start(options):
     context = mp.get_context("spawn")
     arguments = (options, config, shared, context.Barrier(RANKS), first_step)
     processes = mp.start_processes(worker, arguments, nprocs=RANKS, join=False, start_method="spawn")
-    with open(os.path.join(options.work, "pids"), "w") as file:
+    pids = options.pids or os.path.join(options.work, "pids")
+    with open(pids, "w") as file:
         file.write("".join(f"{pid}\n" for pid in processes.pids()))
     signal.signal(signal.SIGTERM, lambda *_: [os.kill(pid, signal.SIGTERM) for pid in processes.pids()])
     signal.signal(signal.SIGINT, lambda *_: [os.kill(pid, signal.SIGTERM) for pid in processes.pids()])
     while not processes.join():
         pass
-    os.remove(os.path.join(options.work, "pids"))
+    os.remove(pids)
 
 
 def main():
@@ -279,6 +280,7 @@ def main():
     add("--work", required=True, help="folder with data/; checkpoint, log and pids are written to it")
     add("--tokens", type=int, default=6_000_000, help="length of the run; the rate decays over it")
     add("--init", help="checkpoint to start from (weights and router bias)")
+    add("--pids", help="where the processes' ids are written")
     add("--config", help="JSON file with another geometry")
     add("--seed", type=int, default=0)
     add("--window", type=int, default=512)

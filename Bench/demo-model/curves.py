@@ -1,0 +1,86 @@
+#!/usr/bin/env python3
+"""Draw a training's curves, from its loss.csv, as one SVG: losses on the left, acceptance of drafts on held-out text on the right.
+
+    curves.py LOSS_CSV SVG [--before TOKENS]
+"""
+import argparse
+import csv
+
+WIDTH, HEIGHT, LEFT, TOP, PLOT_WIDTH, PLOT_HEIGHT = 920, 340, 48, 34, 340, 250
+DOMAINS = (("swift_code", "code", "#1b6ca8"), ("swift_tests", "tests", "#c1662b"), ("markdown", "prose", "#3c8d5a"))
+DRAFT_COLOURS = ("#1b6ca8", "#4f8fbd", "#86b2d2", "#bcd5e6")
+
+
+class Plot:
+    """One pair of axes; x in millions of tokens."""
+
+    def __init__(self, left, title, xs, ys):
+        self.left, self.x, self.y = left, (min(xs), max(xs)), self.padded(ys)
+        self.parts = [f'<text x="{left}" y="20" font-weight="600">{title}</text>']
+        self.axes()
+
+    @staticmethod
+    def padded(values):
+        low, high = min(values), max(values)
+        margin = 0.05 * (high - low or 1)
+        return low - margin, high + margin
+
+    def place(self, x, y):
+        return (self.left + (x - self.x[0]) / (self.x[1] - self.x[0] or 1) * PLOT_WIDTH,
+                TOP + (self.y[1] - y) / (self.y[1] - self.y[0]) * PLOT_HEIGHT)
+
+    def axes(self):
+        bottom = TOP + PLOT_HEIGHT
+        for i in range(6):
+            y = self.y[0] + (self.y[1] - self.y[0]) * i / 5
+            at = self.place(self.x[0], y)[1]
+            self.parts.append(f'<line x1="{self.left}" x2="{self.left + PLOT_WIDTH}" y1="{at:.1f}" y2="{at:.1f}" stroke="#ddd"/>')
+            self.parts.append(f'<text x="{self.left - 6}" y="{at + 4:.1f}" text-anchor="end">{y:.2f}</text>')
+            x = self.x[0] + (self.x[1] - self.x[0]) * i / 5
+            at = self.place(x, self.y[0])[0]
+            self.parts.append(f'<text x="{at:.1f}" y="{bottom + 16}" text-anchor="middle">{x:.1f}</text>')
+        self.parts.append(
+            f'<text x="{self.left + PLOT_WIDTH / 2}" y="{bottom + 34}" text-anchor="middle">million tokens seen</text>')
+
+    def line(self, xs, ys, colour, label, dashed=False):
+        points = [self.place(x, y) for x, y in zip(xs, ys)]
+        dash = ' stroke-dasharray="4 3"' if dashed else ""
+        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+        self.parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.6"{dash}/>')
+        x, y = points[-1]
+        self.parts.append(f'<text x="{x + 5:.1f}" y="{y + 4:.1f}" fill="{colour}">{label}</text>')
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("csv")
+    parser.add_argument("svg")
+    parser.add_argument("--before", type=int, default=0, help="tokens that the checkpoint it started from had seen")
+    options = parser.parse_args()
+    with open(options.csv) as file:
+        rows = list(csv.DictReader(file))
+
+    def column(name, of):
+        return [float(row[name]) for row in of]
+
+    def tokens(of):
+        return [(options.before + x) / 1e6 for x in column("tokens", of)]
+
+    held_out = [row for row in rows if row.get("swift_code_main")]
+    losses = [("training text", "#888", column("main", rows), rows)]
+    losses += [(label, colour, column(f"{domain}_main", held_out), held_out) for domain, label, colour in DOMAINS]
+    left = Plot(LEFT, "Cross entropy of the main model, nats a token", tokens(rows), sum((ys for _, _, ys, _ in losses), []))
+    for label, colour, ys, of in losses:
+        left.line(tokens(of), ys, colour, label, dashed=of is rows)
+    drafts = [[sum(float(row[f"{domain}_accept_{d}"]) for domain, _, _ in DOMAINS) / len(DOMAINS) for row in held_out]
+              for d in range(1, 5)]
+    right = Plot(LEFT + PLOT_WIDTH + 120, "Σ min(p, q) at temperature 0.8, mean of the three domains", tokens(held_out), sum(drafts, []))
+    for d, ys in enumerate(drafts):
+        right.line(tokens(held_out), ys, DRAFT_COLOURS[d], f"draft {d + 1}")
+    with open(options.svg, "w") as file:
+        file.write(f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" font-size="11">\n'
+                   f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>\n' + "\n".join(left.parts + right.parts) + "\n</svg>\n")
+
+
+if __name__ == "__main__":
+    main()
