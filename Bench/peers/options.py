@@ -3,7 +3,7 @@ import argparse
 import os
 from pathlib import Path
 
-GROW = "hidden=8,experts=16,layers=2"
+GROW = "hidden=8,experts=16"
 
 
 def physical_cores() -> int:

@@ -26,7 +26,7 @@ struct DraftCosts {
     private var rounds = 0
     /// Rounds since an undrafted step was timed, and after which one is to be timed anew: soon in the beginning.
     private var baselineAge = 0
-    private var baselineLife = 32
+    private var baselineLife = 64
     private static let longestLife = 128
     private static let stale = 6
 
@@ -36,7 +36,7 @@ struct DraftCosts {
     /// After so many rounds every width forgets a sample: one not used for long is to be tried anew.
     private static let forgetting = 64
 
-    /// Most drafts to try: one more than have been timed, for the price of wide steps is not to be guessed far ahead.
+    /// Most drafts to try: twice as many as have been timed, for the price of wide steps is not to be guessed far ahead.
     private(set) var reach = 1
 
     /// Whether undrafted steps have been timed often enough to compare anything with them.
@@ -76,7 +76,7 @@ struct DraftCosts {
         }
         baselineAge = drafted == 0 ? 0 : baselineAge + 1
         samples[drafted].add(Double(times.verifying))
-        if drafted == reach && samples[drafted].isSettled { reach = min(reach + 1, MTPHead.maximumDrafts) }
+        if drafted == reach && samples[drafted].isSettled { reach = min(2 * reach, MTPHead.maximumDrafts) }
         if times.drafting > 0 {
             let first = Double(times.drafting - times.laterDrafts)
             if afterIdle { coldDraft.add(first) } else { warmDraft.add(first) }

@@ -27,7 +27,6 @@ package struct DraftExperience {
     fileprivate var sampledOdds = DraftOdds(greedy: false)
     /// What drafting has really saved lately, in undrafted steps. Drafting stops where it runs out.
     fileprivate var purse = 1.0
-    fileprivate var rounds = 0
 
     package init() {}
 }
@@ -88,9 +87,8 @@ package struct DraftPolicy {
         }
     }
 
-    /// First rounds of a generator and of a request, whose times are not believed: caches and workers are waking up.
-    private static let warmup = 2
-    private static let requestWarmup = 1
+    /// First rounds of a request, whose times are not believed: caches and workers are waking up.
+    private static let warmup = 1
     /// Share of elapsed time that probes may lose.
     private static let probeShare = 0.005
     /// Most steps that past savings allow to be lost again.
@@ -175,9 +173,8 @@ package struct DraftPolicy {
         drafted: Int, accepted: Int, emitted: Int, droppedHeld: Bool?, times: RoundTimes
     ) {
         guard mode == .auto else { return }
-        experience.rounds += 1
         requestRounds += 1
-        if experience.rounds > Self.warmup && requestRounds > Self.requestWarmup {
+        if requestRounds > Self.warmup {
             experience.costs.record(drafted: drafted, afterIdle: idleRounds > 0, times)
         }
         tally.rounds[drafted] += 1

@@ -5,6 +5,8 @@ import Testing
 @Suite(.serialized)
 struct EngineTests {
     static let prompt = "public struct Stack<Element> {\n"
+    /// A request whose greedy answer soon ends by itself.
+    static let answeredRequest = "Hi"
 
     @Suite struct Generating {
         @Test func jsonHasTheDocumentedShape() throws {
@@ -98,7 +100,7 @@ struct EngineTests {
             #expect(answer.finish_reason == "length")
             // The last token needs no place: nothing follows it.
             #expect(answer.prompt_tokens.count + answer.tokens.count == 21)
-            let endless = try Command.generate("Hi", "--chat", "--max-tokens", "\(Int.max)")
+            let endless = try Command.generate(answeredRequest, "--chat", "--max-tokens", "\(Int.max)")
             #expect(endless.finish_reason == "stop")
             let shown = try Command.run("generate", prompt, "--context", "20", "--max-tokens", "50", "--ignore-eos")
             #expect(shown.errors.contains("context of 20 tokens is full"))

@@ -33,21 +33,22 @@ extension EngineTests {
                 "logit_bias": {"15": -100, "364": 1.5}, "logprobs": 2
                 """
             let text = "\"prompt\": \"func reverse\", \"max_tokens\": 48"
-            try folder.write(
-                Array("{\(text), \(keys)}\n{\(text)}\n{\(text), \"logit_bias\": {\"306\": -100}}\n".utf8), "lines")
-            let path = folder.path + "/lines"
-            func answers(_ arguments: [String]) throws -> [Generated] {
-                let outcome = try Command(["generate", "--input-file", path] + arguments).finish()
+            func answers(_ lines: [String], _ arguments: [String]) throws -> [Generated] {
+                try folder.write(Array(lines.map { "{\(text)\($0)}\n" }.joined().utf8), "lines")
+                let file = ["--input-file", folder.path + "/lines"]
+                let outcome = try Command(["generate", "--ignore-eos"] + file + arguments).finish()
                 #expect(outcome.status == 0 && outcome.errors.isEmpty, "\(outcome.errors)")
                 return try outcome.output.split(separator: "\n").map {
                     try JSONDecoder().decode(Generated.self, from: Data($0.utf8))
                 }
             }
-            let alone = try answers([])
-            let based = try answers(Self.penalties)
+            let alone = try answers([", " + keys, ""], [])
+            let based = try answers(["", ""], Self.penalties)
+            let banned = based[1].tokens[7]
+            let changed = try answers([", \"logit_bias\": {\"\(banned)\": -100}"], Self.penalties)
             #expect(alone[0].tokens == based[1].tokens, "keys say what flags say")
             #expect(alone[1].tokens != based[1].tokens)
-            #expect(based[1].tokens.contains(306) && !based[2].tokens.contains(306))
+            #expect(!changed[0].tokens.contains(banned))
             #expect(alone[0].logprobs?.count == 48 && alone[0].logprobs?[0].top.count == 2)
             #expect(alone[1].logprobs == nil && based[1].logprobs == nil)
         }

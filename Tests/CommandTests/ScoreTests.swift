@@ -157,7 +157,7 @@ extension EngineTests {
             let destination = folder.path + "/grown"
             let outcome = try Command.run("convert", "--grow", "hidden=2,experts=2,layers=2", destination)
             #expect(outcome.status == 0, "\(outcome.errors)")
-            #expect(outcome.errors.contains("11 layers") && outcome.errors.contains("an MTP step"))
+            #expect(outcome.errors.contains("23 layers") && outcome.errors.contains("an MTP step"))
             let arguments = ["generate", prompt, "--max-tokens", "24", "--draft", "2"]
             let answer = try Command(arguments, environment: ["FORETOKEN_MODEL": destination]).finish()
             #expect(answer.status == 0)

@@ -31,12 +31,12 @@ extension EngineTests {
         }
 
         @Test func endOfSequenceStopsUnlessIgnored() throws {
-            let answer = try Command.generate("Hi", "--chat", "--max-tokens", "400")
+            let answer = try Command.generate(answeredRequest, "--chat", "--max-tokens", "400")
             #expect(answer.finish_reason == "stop")
             #expect(answer.tokens.last == 1)
             #expect(!answer.text.contains("end▁of▁sentence"))
             let longer = try Command.generate(
-                "Hi", "--chat", "--max-tokens", "\(answer.tokens.count + 3)", "--ignore-eos")
+                answeredRequest, "--chat", "--max-tokens", "\(answer.tokens.count + 3)", "--ignore-eos")
             #expect(longer.tokens.count == answer.tokens.count + 3)
             #expect(longer.tokens.starts(with: answer.tokens))
         }

@@ -1,6 +1,7 @@
 import ForetokenModel
 import ForetokenSpeculation
 import ForetokenTestSupport
+import ForetokenWeights
 import Testing
 
 /// What `Measurer` foretells of rounds is what rounds do; what it says of texts agrees with `Scorer`.
@@ -102,7 +103,7 @@ struct MeasurerTests {
         let right = Double(pairs.count { $0.choice == text[$0.position] }) / Double(pairs.count)
         #expect(try #require(domain.textAgreement).verifier.value == right)
         #expect(domain.rounds.isEmpty)
-        #expect(measurement.overlap.count == 5)
+        #expect(measurement.overlap.count == model.configuration.layerCount - 1)
         for layer in measurement.overlap { #expect(layer.distinct.count == 8 && layer.distinct[0] == 4) }
     }
 

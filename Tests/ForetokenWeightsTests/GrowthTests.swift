@@ -152,7 +152,7 @@ import Testing
         ("hidden=3", nil), ("hidden=0", nil), ("hidden=-2", nil), ("layers=131072", nil), ("hidden=2,hidden=2", nil),
         ("", nil), ("hidden", nil), ("hidden=2,", nil), ("width=2", nil), ("2gbs", nil),
         ("layers=2", "hidden=1,experts=1,layers=2"), ("experts=4,hidden=2", "hidden=2,experts=4,layers=1"),
-        ("1gb", "hidden=2,experts=16,layers=4"),
+        ("1gb", "hidden=2,experts=16,layers=2"),
     ])
     func factorsAreReadFromText(text: String, meaning: String?) {
         #expect(GrowthFactors(text)?.description == meaning)

@@ -94,7 +94,7 @@ import Testing
 
     @Test(.enabled(if: DemoModel.isPresent)) func demoModel() throws {
         let inspection = try Inspection(directory: DemoModel.directory, scanningWeights: true)
-        #expect(inspection.problems.isEmpty && inspection.tensorCount == 1313 && inspection.mtpModuleCount == 1)
-        #expect(inspection.bytesByType.values.reduce(0, +) == 20_444_740)
+        #expect(inspection.problems.isEmpty && inspection.tensorCount == 2597 && inspection.mtpModuleCount == 1)
+        #expect(inspection.bytesByType.values.reduce(0, +) == 31_493_692)
     }
 }

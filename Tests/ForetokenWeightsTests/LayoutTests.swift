@@ -5,10 +5,10 @@ import Testing
 @Suite struct LayoutTests {
     @Test(.enabled(if: DemoModel.isPresent)) func demoModelIsComplete() throws {
         let checkpoint = try Checkpoint(directory: DemoModel.directory)
-        #expect(checkpoint.tensors.count == 1313)
+        #expect(checkpoint.tensors.count == 2597)
         let layout = try WeightLayout(checkpoint)
         #expect(layout.warnings.isEmpty)
-        #expect(layout.layers.count == 6)
+        #expect(layout.layers.count == 12)
         #expect(layout.mtp.count == 1)
         #expect(layout.mtp[0].head != nil && layout.mtp[0].embedding != nil)
         #expect(layout.mtp[0].projection.columns == 512)

@@ -15,7 +15,7 @@ public struct GrowthFactors: Sendable, Equatable {
 
     /// Names for factors that bring the demonstration model to a round size.
     public static let presets: [(name: String, factors: GrowthFactors)] = [
-        ("1gb", GrowthFactors(2, 16, 4)), ("2gb", GrowthFactors(4, 16, 4)), ("8gb", GrowthFactors(8, 32, 4)),
+        ("1gb", GrowthFactors(2, 16, 2)), ("2gb", GrowthFactors(4, 16, 2)), ("8gb", GrowthFactors(8, 32, 2)),
     ]
 
     private init(_ hidden: Int, _ experts: Int, _ layers: Int) {
