@@ -1,12 +1,16 @@
 #!/usr/bin/env python3
 """Deepen a checkpoint without changing its function: copies of its layers, output projections zero, between the old ones.
 
-    grow.py OLD.pt NEW.pt --layers N
+    grow.py OLD NEW.pt --layers N [--seen TOKENS]
+
+OLD is a checkpoint of train.py or an exported folder.
 """
 import argparse
+import os
 
 import torch
 
+from checkpoint import read_model
 from model import Model
 
 SILENT = ("self_attn.o_proj.weight", "mlp.down_proj.weight", "mlp.experts.down_proj", "mlp.shared_experts.down_proj.weight")
@@ -44,13 +48,22 @@ def grow(checkpoint, layers):
     return dict(config=new.c, flat=new.flat, bias=new.bias, step=0, tokens=checkpoint["tokens"])
 
 
+def load(path, seen):
+    """A checkpoint, or what stands for it where there is an exported folder."""
+    if not os.path.isdir(path):
+        return torch.load(path, weights_only=False)
+    model = read_model(path)
+    return dict(config=model.c, flat=model.flat, bias=model.bias, tokens=seen)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("old")
     parser.add_argument("new")
     parser.add_argument("--layers", type=int, required=True)
+    parser.add_argument("--seen", type=int, default=0, help="tokens that the model of an exported folder was trained on")
     options = parser.parse_args()
-    grown = grow(torch.load(options.old, weights_only=False), options.layers)
+    grown = grow(load(options.old, options.seen), options.layers)
     torch.save(grown, options.new)
     print(f"{options.new}: {options.layers} layers, {grown['flat'].numel():,} parameters")
 
