@@ -8,7 +8,8 @@ import csv
 
 WIDTH, HEIGHT, LEFT, TOP, PLOT_WIDTH, PLOT_HEIGHT = 920, 340, 48, 34, 340, 250
 DOMAINS = (("swift_code", "code", "#1b6ca8"), ("swift_tests", "tests", "#c1662b"), ("markdown", "prose", "#3c8d5a"))
-DRAFT_COLOURS = ("#1b6ca8", "#4f8fbd", "#86b2d2", "#bcd5e6")
+DRAFT_COLOURS = ("#12456b", "#1b6ca8", "#4f8fbd", "#7fa9c9")
+LABEL_HEIGHT = 13
 
 
 class Plot:
@@ -17,6 +18,7 @@ class Plot:
     def __init__(self, left, title, xs, ys):
         self.left, self.x, self.y = left, (min(xs), max(xs)), self.padded(ys)
         self.parts = [f'<text x="{left}" y="20" font-weight="600">{title}</text>']
+        self.labels = []
         self.axes()
 
     @staticmethod
@@ -47,8 +49,15 @@ class Plot:
         dash = ' stroke-dasharray="4 3"' if dashed else ""
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
         self.parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.6"{dash}/>')
-        x, y = points[-1]
-        self.parts.append(f'<text x="{x + 5:.1f}" y="{y + 4:.1f}" fill="{colour}">{label}</text>')
+        self.labels.append((points[-1][1], label, colour))
+
+    def finished(self):
+        """All parts; the lines' labels stand at their ends, apart from each other."""
+        lowest = 0.0
+        for y, label, colour in sorted(self.labels):
+            lowest = max(y + 4, lowest + LABEL_HEIGHT)
+            self.parts.append(f'<text x="{self.left + PLOT_WIDTH + 6}" y="{lowest:.1f}" fill="{colour}">{label}</text>')
+        return self.parts
 
 
 def main():
@@ -79,7 +88,7 @@ def main():
         right.line(tokens(held_out), ys, DRAFT_COLOURS[d], f"draft {d + 1}")
     with open(options.svg, "w") as file:
         file.write(f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" font-size="11">\n'
-                   f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>\n' + "\n".join(left.parts + right.parts) + "\n</svg>\n")
+                   f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>\n' + "\n".join(left.finished() + right.finished()) + "\n</svg>\n")
 
 
 if __name__ == "__main__":
