@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Draw a training's curves, from its loss.csv, as one SVG: losses on the left, acceptance of drafts on held-out text on the right.
 
-    curves.py LOSS_CSV SVG [--before TOKENS]
+    curves.py LOSS_CSV SVG
 """
 import argparse
 import csv
@@ -64,26 +64,29 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("csv")
     parser.add_argument("svg")
-    parser.add_argument("--before", type=int, default=0, help="tokens that the checkpoint it started from had seen")
     options = parser.parse_args()
     with open(options.csv) as file:
-        rows = list(csv.DictReader(file))
+        # A training that went on from its last save writes some steps twice.
+        rows = sorted({int(row["step"]): row for row in csv.DictReader(file)}.items())
+    rows = [row for _, row in rows]
 
     def column(name, of):
         return [float(row[name]) for row in of]
 
     def tokens(of):
-        return [(options.before + x) / 1e6 for x in column("tokens", of)]
+        return [x / 1e6 for x in column("tokens", of)]
 
     held_out = [row for row in rows if row.get("swift_code_main")]
     losses = [("training text", "#888", column("main", rows), rows)]
+    if not held_out:
+        raise SystemExit(f"{options.csv} has no row with held-out losses yet")
     losses += [(label, colour, column(f"{domain}_main", held_out), held_out) for domain, label, colour in DOMAINS]
     left = Plot(LEFT, "Cross entropy of the main model, nats a token", tokens(rows), sum((ys for _, _, ys, _ in losses), []))
     for label, colour, ys, of in losses:
         left.line(tokens(of), ys, colour, label, dashed=of is rows)
     drafts = [[sum(float(row[f"{domain}_accept_{d}"]) for domain, _, _ in DOMAINS) / len(DOMAINS) for row in held_out]
               for d in range(1, 5)]
-    right = Plot(LEFT + PLOT_WIDTH + 120, "Σ min(p, q) at temperature 0.8, mean of the three domains", tokens(held_out), sum(drafts, []))
+    right = Plot(LEFT + PLOT_WIDTH + 120, "Σ min(p, q) at temperature 0.8, mean of the three domains", tokens(rows), sum(drafts, []))
     for d, ys in enumerate(drafts):
         right.line(tokens(held_out), ys, DRAFT_COLOURS[d], f"draft {d + 1}")
     with open(options.svg, "w") as file:

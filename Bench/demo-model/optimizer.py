@@ -2,7 +2,7 @@
 
 Muon (Keller Jordan, 2024) replaces a matrix's momentum by the nearest orthogonal matrix, found by Newton–Schulz iterations;
 scaled by 0.2·sqrt(max(rows, columns)) its entries are as large as AdamW's, so both share one learning rate (Liu et al., 2025,
-arXiv:2502.16982). Each process updates its half of the tensors: of the experts in a stack, and of single matrices by size.
+arXiv:2502.16982). Stacks of experts are cut in two; each process updates tensors that cost about half of the time.
 """
 import math
 
@@ -36,7 +36,8 @@ class Stack:
 
     @staticmethod
     def of(name, begin, shape):
-        """The stacks of a tensor, each to be updated by one process. Gate and up projections are matrices of their own."""
+        """The stacks of a tensor, each to be updated by one process. Gate and up projections are matrices of their own; `qkv_a` is taken as
+        one."""
         *experts, rows, columns = shape
         if name.endswith("gate_up"):
             rows, experts = rows // 2, [*experts, 2]

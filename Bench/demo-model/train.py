@@ -4,17 +4,19 @@
     train.py --work DIR --tokens N [--init CHECKPOINT]
 
 Two processes of one thread each share one flat buffer of parameters and one of each optimiser moment. Each computes the
-gradient of half of the batch; then each averages and updates one half of the buffer. (Two OpenMP threads in one process are
+gradient of half of the batch; then each averages and updates its share of the tensors. (Two OpenMP threads in one process are
 slower: with this many small products they spend their time in barriers.)
 
 DIR/data holds the token streams. Written to DIR: latest.pt (weights, moments, position), loss.csv, and pids or the file that
---pids names (of the two processes; STOP and CONT pause and resume them, TERM makes them save and end).
+--pids names (of the two processes; STOP and CONT pause and resume them, TERM makes them save and end). Exit codes: 0 the end of
+the training was reached, 75 it was asked to end before.
 """
 import argparse
 import json
 import math
 import os
 import signal
+import sys
 import time
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -34,6 +36,7 @@ SAVE_SECONDS = 600
 REPORT_STEPS = 20
 DRAFTS = 4
 STOP = -1.0  # published in place of the progress
+STOPPED = 75  # exit code
 
 
 class Shared:
@@ -189,7 +192,7 @@ class Trainer:
                 break
             losses, norm, rate = self.train_step(progress)
             sums, steps = np.add(losses + [norm], sums if steps else 0), steps + 1
-            evaluate = self.step % self.options.evaluate_every == 0
+            evaluate = self.step % self.options.evaluate_every == 0 or self.step == self.total_steps
             if evaluate or self.step % REPORT_STEPS == 0:
                 means = self.averaged((sums / steps).tolist())
                 speed = steps * self.options.batch * self.options.window / (time.time() - reported)
@@ -204,11 +207,15 @@ class Trainer:
             self.save()
             print("stopped" if progress == STOP else "done", "at step", self.step, flush=True)
 
+    @property
+    def tokens(self):
+        """Tokens seen, those of the checkpoint it started from included."""
+        return self.options.tokens_before + self.step * self.options.batch * self.options.window
+
     def report(self, rate, speed, means, scores):
         load = (self.shared.counts[0] + self.shared.counts[1])[self.model.moe_layers]
         peak = float((load.max(-1)[0] / load.mean(-1)).mean())
-        tokens = self.step * self.options.batch * self.options.window
-        row = [self.step, tokens, f"{rate:.2e}", f"{speed:.0f}", f"{peak:.2f}"] + [f"{x:.4f}" for x in means + scores]
+        row = [self.step, self.tokens, f"{rate:.2e}", f"{speed:.0f}", f"{peak:.2f}"] + [f"{x:.4f}" for x in means + scores]
         path = os.path.join(self.options.work, "loss.csv")
         new = not os.path.exists(path)
         with open(path, "a") as file:
@@ -223,9 +230,8 @@ class Trainer:
     def save(self):
         """Atomic: the file is complete under another name before it takes the place of the last one."""
         path = os.path.join(self.options.work, "latest.pt")
-        tokens = self.options.tokens_before + self.step * self.options.batch * self.options.window
         torch.save(dict(config=self.config, flat=self.shared.flat, bias=self.shared.bias, moments=self.shared.moments,
-                        step=self.step, tokens=tokens, options=vars(self.options)), path + ".new")
+                        step=self.step, tokens=self.tokens, options=vars(self.options)), path + ".new")
         os.replace(path + ".new", path)
 
 
@@ -272,6 +278,8 @@ def start(options):
     while not processes.join():
         pass
     os.remove(pids)
+    if float(shared.progress) == STOP:
+        sys.exit(STOPPED)
 
 
 def main():

@@ -24,7 +24,7 @@ struct DraftCosts {
     /// A verify step by number of drafts.
     private var steps = InlineArray<9, Double>(repeating: 0)
     private var rounds = 0
-    /// Rounds since an undrafted step was timed, and after which one is to be timed anew: soon in the beginning.
+    /// Rounds since an undrafted step was timed, and after which one is to be timed anew: sooner in the beginning.
     private var baselineAge = 0
     private var baselineLife = 64
     private static let longestLife = 128

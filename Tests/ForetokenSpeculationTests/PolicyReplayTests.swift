@@ -30,7 +30,7 @@ import Testing
 
         /// Two cores, the model in the cache.
         static let cached = Machine(
-            name: "cached", verify: [1, 1.53, 2.2, 2.85, 3.5, 4.2, 5, 5.8, 6.6], draft: 0.33, catchUp: 0.03)
+            name: "cached", verify: [1, 1.58, 2.06, 2.49, 3.07, 3.78, 4.09, 4.46, 4.71], draft: 0.13, catchUp: 0.02)
         /// Two cores, a model in memory.
         static let enlarged = Machine(
             name: "enlarged", verify: [1, 1.3, 1.6, 1.88, 2.15, 2.4, 2.65, 2.9, 3.15], draft: 0.1, catchUp: 0.01)

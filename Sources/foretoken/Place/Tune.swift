@@ -14,7 +14,8 @@ struct Tune: ParsableCommand {
         abstract: "Finds the fastest placement of the experts on this machine's memory nodes.",
         discussion: """
             Records what the router does while texts are generated, measures what reading experts costs here, plans, and \
-            runs the recorded rounds again under the most promising plans. Moving experts never changes a token. On a \
+            runs the recorded rounds again under the most promising plans. With --no-probe the costs are those that place \
+            assumes. Moving experts never changes a token. On a \
             machine with one node there is nothing to place; --topology FILE then plans for a machine that is described, \
             with this machine's measured costs.
             """)
@@ -44,12 +45,14 @@ struct Tune: ParsableCommand {
     @Option(parsing: .unconditional, help: ArgumentHelp("Plans to try for real.", valueName: "n"))
     var candidates = 4
 
-    @Option(parsing: .unconditional, help: ArgumentHelp("Seconds to measure what experts cost.", valueName: "s"))
-    var probeSeconds = 2.0
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Seconds to measure what experts cost (default: 2).", valueName: "s"))
+    var probeSeconds: Double?
 
     @Flag(
         help: ArgumentHelp(
-            "Plans with the costs that place takes instead of measuring them, for a machine busy with other work."))
+            "Does not measure what experts cost, for a machine busy with other work."))
     var noProbe = false
 
     @OptionGroup(title: "Speculation") var draft: DraftFlags
@@ -59,8 +62,11 @@ struct Tune: ParsableCommand {
     var json = false
 
     func validate() throws {
-        if !(probeSeconds > 0 && probeSeconds <= 3600) {
-            throw ValidationError("--probe-seconds must be above 0 and at most 3600, not \(probeSeconds)")
+        if let probeSeconds {
+            if !(probeSeconds > 0 && probeSeconds <= 3600) {
+                throw ValidationError("--probe-seconds must be above 0 and at most 3600, not \(probeSeconds)")
+            }
+            if noProbe { throw ValidationError("--probe-seconds says how long to measure, --no-probe not to") }
         }
         if maxTokens < 2 { throw ValidationError("--max-tokens must be at least 2, not \(maxTokens)") }
         if !(1...100).contains(passes) { throw ValidationError("--passes must be 1...100, not \(passes)") }
@@ -87,7 +93,9 @@ struct Tune: ParsableCommand {
         else { throw InputError("\(open.checkpoint.label) has no routed experts: there is nothing to place") }
         var settings = Tuner.Settings()
         (settings.tokensPerText, settings.draft, settings.cacheType) = (maxTokens, draft.draft, model.cacheType)
-        (settings.passes, settings.candidates, settings.probeSeconds) = (passes, candidates, probeSeconds)
+        (settings.passes, settings.candidates, settings.probeSeconds) = (
+            passes, candidates, probeSeconds ?? settings.probeSeconds
+        )
         settings.measuresCosts = !noProbe
         settings.drawable = open.tokenizer?.vocabularyCount
         let bar = ProgressBar("tuning", delayNanoseconds: 300_000_000, terminal: Console.terminal)

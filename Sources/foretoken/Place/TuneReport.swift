@@ -87,12 +87,15 @@ struct TuneTables {
     }
 
     private var costs: String {
-        let rows = report.costs.rowCost.map { Format.fixed($0, 2) }.joined(separator: " ")
+        let rowCost = report.costs.rowCost
+        let rows = rowCost.map { Format.fixed($0, 2) }.joined(separator: " ")
+        let source = report.costs.measured ? "measured" : "not measured but assumed, as place does"
         return """
             \(report.model): \(Format.grouped(report.rows)) rows in \(Format.grouped(report.windows)) windows recorded
-            \(report.costs.measured ? "measured" : "not measured, as place takes it"): experts are read at \(Format.fixed(report.costs.gbps, 1)) GB/s, a piece costs \
+            \(source): experts are read at \(Format.fixed(report.costs.gbps, 1)) GB/s, a piece costs \
             \(Format.fixed(report.costs.pieceUs, 2)) µs, a meeting of all workers \
-            \(Format.fixed(report.costs.barrierUs, 2)) µs; an expert for 1…\(report.costs.rowCost.count) rows: \(rows)
+            \(Format.fixed(report.costs.barrierUs, 2)) µs\
+            \(rowCost.count > 1 ? "; an expert for 1…\(rowCost.count) rows: \(rows)" : "")
             """
     }
 
