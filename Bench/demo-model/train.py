@@ -37,6 +37,7 @@ REPORT_STEPS = 20
 DRAFTS = 4
 STOP = -1.0  # published in place of the progress
 STOPPED = 75  # exit code
+GRACE_SECONDS = 60  # for one process to end if the other has failed
 
 
 class Shared:
@@ -51,7 +52,7 @@ class Shared:
         self.moments = [zeros(model.n) for _ in range(2)]
         self.counts = [zeros(*model.counts.shape) for _ in range(RANKS)]
         self.numbers = zeros(RANKS, 64)
-        self.progress, self.norm = zeros(1), zeros(RANKS)
+        self.progress, self.norm, self.ready = zeros(1), zeros(RANKS), zeros(RANKS)
 
 
 class Batches:
@@ -134,6 +135,7 @@ class Trainer:
         self.total_steps = options.tokens // (options.batch * options.window)
         signal.signal(signal.SIGTERM, self.stop)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        shared.ready[rank] = 1
 
     def stop(self, *_):
         self.stopping = True
@@ -270,12 +272,14 @@ def start(options):
     context = mp.get_context("spawn")
     arguments = (options, config, shared, context.Barrier(RANKS), first_step)
     processes = mp.start_processes(worker, arguments, nprocs=RANKS, join=False, start_method="spawn")
+    while not shared.ready.all():  # before, a signal to stop would kill them
+        processes.join(timeout=0.2, grace_period=GRACE_SECONDS)
     pids = options.pids or os.path.join(options.work, "pids")
     with open(pids, "w") as file:
         file.write("".join(f"{pid}\n" for pid in processes.pids()))
     signal.signal(signal.SIGTERM, lambda *_: [os.kill(pid, signal.SIGTERM) for pid in processes.pids()])
     signal.signal(signal.SIGINT, lambda *_: [os.kill(pid, signal.SIGTERM) for pid in processes.pids()])
-    while not processes.join():
+    while not processes.join(grace_period=GRACE_SECONDS):
         pass
     os.remove(pids)
     if float(shared.progress) == STOP:
