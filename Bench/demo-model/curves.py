@@ -67,8 +67,8 @@ def main():
     options = parser.parse_args()
     with open(options.csv) as file:
         # A training that went on from its last save writes some steps twice.
-        rows = sorted({int(row["step"]): row for row in csv.DictReader(file)}.items())
-    rows = [row for _, row in rows]
+        rows = {int(row["tokens"]): row for row in csv.DictReader(file)}
+    rows = [rows[tokens] for tokens in sorted(rows)]
 
     def column(name, of):
         return [float(row[name]) for row in of]
