@@ -28,7 +28,8 @@ FT_INLINE vni dot_bytes(vni sums, vni w, vni x) {
 
 /// Whether eight lanes are faster than sixteen and the bits the same: few rows of the byte and half formats are bound by
 /// decoding, for which AVX2 has the better way where 512-bit operations take two turns (Zen 4, FP8 from L2: 1 row 1.23
-/// times, 3 rows 1.13 times as fast). Cascade Lake takes FP8 1.23, 1.36 and 1.6 times as fast with sixteen lanes as with eight at 1, 2 and 3 rows.
+/// times, 3 rows 1.13 times as fast). Cascade Lake takes FP8 1.23, 1.36 and 1.6 times as fast with sixteen lanes as with
+/// eight at 1, 2 and 3 rows.
 static bool suits_avx2(const foretoken_matrix *w, int32_t row_count) {
     return row_count <= 3 && (w->format == FORETOKEN_FP8 || w->format == FORETOKEN_F16) && __builtin_cpu_is("znver4");
 }

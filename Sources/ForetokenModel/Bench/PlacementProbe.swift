@@ -13,14 +13,6 @@ package struct PlacementCosts: Sendable, Equatable {
     package var barrierSeconds: Double
     /// By rows that one expert serves, from 1 on: its time over that of one row.
     package var rowCost: [Double]
-
-    /// Costs known from elsewhere; see the fields.
-    package init(bandwidth: Double, pieceSeconds: Double, barrierSeconds: Double, rowCost: [Double]) {
-        self.bandwidth = bandwidth
-        self.pieceSeconds = pieceSeconds
-        self.barrierSeconds = barrierSeconds
-        self.rowCost = rowCost
-    }
 }
 
 /// Times a model's own experts and dense weights, in layers' order and with experts in an order that no cache follows.
