@@ -1,15 +1,24 @@
 #!/usr/bin/env python3
-"""Draw a training's curves, from its loss.csv, as one SVG: losses on the left, acceptance of drafts on held-out text on the right.
+"""Draw a training's curves as one SVG: losses on the left, acceptance of drafts on held-out text on the right.
 
-    curves.py LOSS_CSV SVG
+    curves.py LOSS_CSV... SVG     several, if the training went on from another's end
 """
 import argparse
 import csv
+import math
 
 WIDTH, HEIGHT, LEFT, TOP, PLOT_WIDTH, PLOT_HEIGHT = 920, 340, 48, 34, 340, 250
 DOMAINS = (("swift_code", "code", "#1b6ca8"), ("swift_tests", "tests", "#c1662b"), ("markdown", "prose", "#3c8d5a"))
 DRAFT_COLOURS = ("#12456b", "#1b6ca8", "#4f8fbd", "#7fa9c9")
 LABEL_HEIGHT = 13
+
+
+def ticks(low, high):
+    """At most seven round numbers, equally far apart, and how many decimals they need."""
+    power = math.floor(math.log10((high - low) / 7 or 1))
+    step = next(s for s in (m * 10 ** power for m in (1, 2, 5, 10, 20)) if (high - low) / s <= 7)
+    count = range(math.ceil(low / step), math.floor(high / step) + 1)
+    return [i * step for i in count], max(0, -math.floor(math.log10(step)))
 
 
 class Plot:
@@ -33,14 +42,16 @@ class Plot:
 
     def axes(self):
         bottom = TOP + PLOT_HEIGHT
-        for i in range(6):
-            y = self.y[0] + (self.y[1] - self.y[0]) * i / 5
+        values, decimals = ticks(*self.y)
+        for y in values:
             at = self.place(self.x[0], y)[1]
             self.parts.append(f'<line x1="{self.left}" x2="{self.left + PLOT_WIDTH}" y1="{at:.1f}" y2="{at:.1f}" stroke="#ddd"/>')
-            self.parts.append(f'<text x="{self.left - 6}" y="{at + 4:.1f}" text-anchor="end">{y:.2f}</text>')
-            x = self.x[0] + (self.x[1] - self.x[0]) * i / 5
+            self.parts.append(f'<text x="{self.left - 6}" y="{at + 4:.1f}" text-anchor="end">{y:.{decimals}f}</text>')
+        values, decimals = ticks(*self.x)
+        for x in values:
             at = self.place(x, self.y[0])[0]
-            self.parts.append(f'<text x="{at:.1f}" y="{bottom + 16}" text-anchor="middle">{x:.1f}</text>')
+            self.parts.append(f'<line x1="{at:.1f}" x2="{at:.1f}" y1="{bottom}" y2="{bottom + 4}" stroke="#888"/>')
+            self.parts.append(f'<text x="{at:.1f}" y="{bottom + 16}" text-anchor="middle">{x:.{decimals}f}</text>')
         self.parts.append(
             f'<text x="{self.left + PLOT_WIDTH / 2}" y="{bottom + 34}" text-anchor="middle">million tokens seen</text>')
 
@@ -62,12 +73,14 @@ class Plot:
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("csv")
+    parser.add_argument("csv", nargs="+")
     parser.add_argument("svg")
     options = parser.parse_args()
-    with open(options.csv) as file:
-        # A training that went on from its last save writes some steps twice.
-        rows = {int(row["tokens"]): row for row in csv.DictReader(file)}
+    rows = {}
+    for name in options.csv:
+        with open(name) as file:
+            # A training that went on from its last save writes some steps twice.
+            rows |= {int(row["tokens"]): row for row in csv.DictReader(file)}
     rows = [rows[tokens] for tokens in sorted(rows)]
 
     def column(name, of):
@@ -79,7 +92,7 @@ def main():
     held_out = [row for row in rows if row.get("swift_code_main")]
     losses = [("training text", "#888", column("main", rows), rows)]
     if not held_out:
-        raise SystemExit(f"{options.csv} has no row with held-out losses yet")
+        raise SystemExit(f"{' '.join(options.csv)}: no row with held-out losses")
     losses += [(label, colour, column(f"{domain}_main", held_out), held_out) for domain, label, colour in DOMAINS]
     left = Plot(LEFT, "Cross entropy of the main model, nats a token", tokens(rows), sum((ys for _, _, ys, _ in losses), []))
     for label, colour, ys, of in losses:

@@ -6,7 +6,8 @@
 Works on any folder of the DeepSeek-V3 architecture with one MTP module whose weights fit in memory as FP32. The main model
 stays as it is, and so does everything the engine outputs; only the drafts change. The module learns drafts 1 to D along the
 text given, each from its own recursive state (see drafts.py), against the main model's distribution. Texts like those the
-model will be used on serve best; better still, texts it wrote itself. FILE is UTF-8 text, or .npy with token ids.
+model will be used on serve best; better still, texts it wrote itself. FILE is UTF-8 text, .npy with token ids, or .jsonl with
+what `foretoken generate --input-file` wrote (prompt_tokens and tokens of each line).
 """
 import argparse
 import json
@@ -26,6 +27,16 @@ from checkpoint import named_tensors, quantised, read_config, read_model
 REPORT_STEPS = 20
 
 
+def generated(name):
+    """The ids of each prompt and its continuation."""
+    with open(name, encoding="utf-8") as file:
+        lines = [json.loads(line) for line in file]
+    for number, line in enumerate(lines, 1):
+        if not {"prompt_tokens", "tokens"} <= line.keys():
+            raise SystemExit(f"{name}, line {number}: expected prompt_tokens and tokens, found {', '.join(line)}")
+    return [np.array(line["prompt_tokens"] + line["tokens"]) for line in lines]
+
+
 def token_stream(folder, files):
     """All files' ids in a row; each text file starts with BOS and ends with EOS."""
     config = read_config(folder)
@@ -33,6 +44,8 @@ def token_stream(folder, files):
     for name in files:
         if name.endswith(".npy"):
             parts.append(np.load(name).astype(np.int64))
+        elif name.endswith(".jsonl"):
+            parts += generated(name)
         else:
             with open(name, encoding="utf-8") as file:
                 ids = tokenizer.encode(file.read(), add_special_tokens=False).ids

@@ -56,7 +56,7 @@ class Shared:
 
 
 class Batches:
-    """Windows of T + 2 tokens; what step n sees depends on n alone, so that a resumed run repeats nothing."""
+    """Windows of T + 2 tokens; what batch n holds depends on n alone, so that a resumed run repeats nothing."""
 
     def __init__(self, path, T, per_step, seed=1234):
         self.stream = torch.from_numpy(np.load(path).astype(np.int64))
@@ -65,8 +65,8 @@ class Batches:
         self.epoch_steps = self.windows // per_step
         self.epoch, self.order, self.offset = None, None, 0
 
-    def at(self, step, rank):
-        epoch, place = divmod(step, self.epoch_steps)
+    def at(self, number, rank):
+        epoch, place = divmod(number, self.epoch_steps)
         if epoch != self.epoch:  # every epoch cuts the stream at another offset
             generator = torch.Generator().manual_seed(self.seed + epoch)
             self.offset = int(torch.randint(0, self.T, (1,), generator=generator))
@@ -81,11 +81,11 @@ def gradient(model, tokens, options, progress):
     """Runs one backward pass; returns [main, MTP, balance, draft 1…] losses.
 
     The published MTP objective is applied to every window (weight 0.3, 0.1 once the rate decays); distillation of the
-    recursive drafts to `options.distilled` of them once the rate decays, since it costs a pass of the MTP layer for each
-    draft and the distribution to be learnt is still moving before."""
+    recursive drafts to `options.distilled` of them late in the run, since it costs a pass of the MTP layer for each draft and the
+    distribution to be learnt is still moving before."""
     T = tokens.shape[1] - 2
     head = model.p["lm_head.weight"]
-    model.balance, n = [], options.distilled if progress >= options.decay_from else 0
+    model.balance, n = [], options.distilled if progress >= options.distil_from else 0
     h = model.body(tokens[:, :T])
     main = kernels.HeadCrossEntropy.apply(h.flatten(0, 1), head, tokens[:, 1:T + 1].reshape(-1), head.grad, 1.0)
     weight = 0.3 if progress < options.decay_from else 0.1
@@ -133,6 +133,7 @@ class Trainer:
         paths = [os.path.join(data, f"val_{d}.npy") for d in DOMAINS]
         self.streams = [torch.from_numpy(np.load(p).astype(np.int64)) for p in paths]
         self.total_steps = options.tokens // (options.batch * options.window)
+        self.batches_before = options.tokens_before // (options.batch * options.window)
         signal.signal(signal.SIGTERM, self.stop)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         shared.ready[rank] = 1
@@ -153,7 +154,8 @@ class Trainer:
         rate = self.rate(progress)
         model.grad.zero_()
         model.counts.zero_()
-        losses = gradient(model, self.batches.at(self.step, self.rank), self.options, progress)
+        tokens = self.batches.at(self.batches_before + self.step, self.rank)  # goes on in the text where the checkpoint ended
+        losses = gradient(model, tokens, self.options, progress)
         shared.counts[self.rank].copy_(model.counts)
         self.barrier.wait()  # both gradients are ready
         mine, other, square = shared.gradients[self.rank], shared.gradients[1 - self.rank], 0.0
@@ -305,6 +307,7 @@ def main():
     add("--clip", type=float, default=1.0)
     add("--bias-speed", type=float, default=1e-3)
     add("--distilled", type=int, default=0, help="windows a process and step on which the drafts are distilled")
+    add("--distil-from", type=float, default=0.7, help="share of the run after which they are")
     add("--distillation", type=float, default=0.1, help="weight of each draft's loss")
     add("--temperature", type=float, default=0.8, help="at which drafts are distilled and judged")
     add("--tv", type=float, default=1.0, help="weight of 1 − Σ min(p, q) beside the KL divergence")
