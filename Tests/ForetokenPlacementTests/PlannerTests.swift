@@ -30,12 +30,12 @@ import Testing
     struct SlowNode: Sendable {
         var nodes: Int, room: Int
         var skew: Double
-        /// Of `reference/placement.md` §4: equal slices as capacity allows, and shares by statistics, over the bound.
+        /// Of an independent simulation: equal slices as capacity allows, and shares by statistics, over the bound.
         var capacitySliced: Double, tiered: Double
     }
 
     @Test(
-        "With a slow node, the chosen plan beats equal slices as far as the reference says, within 10 %",
+        "With a slow node, the chosen plan beats equal slices as far as an independent simulation says, within 10 %",
         arguments: [
             SlowNode(nodes: 1, room: 160, skew: 0.5, capacitySliced: 1.5, tiered: 1.13),
             SlowNode(nodes: 1, room: 160, skew: 1, capacitySliced: 1.5, tiered: 1.05),
