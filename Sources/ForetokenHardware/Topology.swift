@@ -110,6 +110,9 @@ public struct Topology: Sendable, Equatable {
     /// Last-level caches by first CPU; empty where the system does not describe them.
     public let clusters: [CacheCluster]
 
+    /// Bytes of all last-level caches together.
+    public var cacheBytes: Int { clusters.reduce(0) { $0 + $1.byteCount } }
+
     /// Every usable CPU, ascending.
     public var cpus: [Int] { nodes.flatMap(\.cpus).sorted() }
 

@@ -72,6 +72,26 @@ private struct PanelPhase: Phase {
     }
 }
 
+/// Each worker copies one panel to all places that it will read, so that they lie on its node.
+private struct FillPhase: Phase {
+    let matrices: UnsafePointer<PackedMatrix>
+    let count: Int
+    let panel: UnsafeRawPointer
+
+    static var entry: WorkerPool.Entry {
+        { $0.phase(FillPhase.self).work(worker: Int($1), workers: Int($2)) }
+    }
+
+    private func work(worker: Int, workers: Int) {
+        for matrix in UnsafeBufferPointer(start: matrices, count: count) {
+            let panels = UnsafeMutableRawPointer(mutating: matrix.panels!)
+            for p in matrix.panelCount * worker / workers..<matrix.panelCount * (worker + 1) / workers {
+                (panels + p * matrix.panelBytes).copyMemory(from: panel, byteCount: matrix.panelBytes)
+            }
+        }
+    }
+}
+
 /// Times products with a set of matrices that no cache holds.
 package final class PanelProducts {
     /// The format of the matrices.
@@ -119,16 +139,13 @@ package final class PanelProducts {
         let panel = try ScratchBuffer<UInt8>(count: matrix.panelBytes)
         format.pack((0..<Int(FORETOKEN_PANEL_ROWS) * Self.columns).map(Self.value), Self.columns, panel.pointer)
         for i in 0..<count {
-            let panels = arena.allocate(byteCount: panelBytes)
-            for p in 0..<matrix.panelCount {
-                (panels + p * matrix.panelBytes).copyMemory(from: panel.pointer, byteCount: matrix.panelBytes)
-            }
-            matrix.panels = UnsafeRawPointer(panels)
+            matrix.panels = UnsafeRawPointer(arena.allocate(byteCount: panelBytes))
             let scales = arena.allocate(Float.self, count: matrix.panelCount * groups)
             scales.update(repeating: 0.01, count: matrix.panelCount * groups)
             matrix.scales = groups > 0 ? UnsafePointer(scales) : nil
             matrices.pointer[i] = matrix
         }
+        pool.run(FillPhase(matrices: matrices.pointer, count: count, panel: UnsafeRawPointer(panel.pointer)))
     }
 
     /// Numbers in -1...1 without a pattern that a kernel could profit from.

@@ -2,11 +2,12 @@ import CForetokenKernels
 import ForetokenHardware
 import Glibc
 
-/// Each of the first `active` workers reads its part of a piece of memory.
+/// Each of the first `active` workers touches or reads its part of a piece of memory.
 private struct ReadingPhase: Phase {
-    let memory: UnsafeRawPointer
-    let byteCount: Int
+    let memory: UnsafeMutableRawPointer
+    let partBytes: Int
     let active: Int
+    let touches: Bool
     /// [workers]
     let checksums: UnsafeMutablePointer<UInt64>
 
@@ -16,48 +17,63 @@ private struct ReadingPhase: Phase {
 
     private func work(worker: Int) {
         guard worker < active else { return }
-        let start = byteCount / active * worker
-        checksums[worker] = foretoken_read_bandwidth(memory + start, byteCount / active)
+        let part = memory + partBytes * worker
+        if touches {
+            memset(part, 1, partBytes)
+        } else {
+            checksums[worker] = foretoken_read_bandwidth(part, partBytes)
+        }
     }
 }
 
-/// Measures how fast a pool's workers read memory: the roof that steps are compared with.
+/// Measures how fast the first workers of a pool read memory near them: the roof that steps are compared with.
 package final class ReadRoof {
     private let pool: WorkerPool
     private let arena: MemoryArena
+    private let partBytes: Int
+    private let threads: Int
     private let checksums: ScratchBuffer<UInt64>
 
-    /// Bytes that are read: too many for any cache.
-    package static let byteCount = 512 << 20
+    /// Bytes that are read: what the last-level caches hold, all together, cannot serve them.
+    package static func byteCount(cacheBytes: Int) -> Int { max(512 << 20, 2 * cacheBytes) }
 
+    /// - Parameters:
+    ///   - threads: workers that read, at most the pool's.
+    ///   - cacheBytes: what all last-level caches hold.
     /// - Throws: `HardwareError` when the memory cannot be had.
-    package init(pool: WorkerPool) throws {
+    package init(pool: WorkerPool, threads: Int, cacheBytes: Int) throws {
         self.pool = pool
-        arena = try MemoryArena(byteCount: Self.byteCount)
+        self.threads = threads
+        partBytes = Self.byteCount(cacheBytes: cacheBytes) / threads
+        arena = try MemoryArena(byteCount: partBytes * threads)
         checksums = try ScratchBuffer(count: pool.workerCount)
-        // Untouched pages would all be the one page of zeros.
-        memset(arena.base, 1, Self.byteCount)
+        // Each worker touches what it will read, so that it lies on the worker's node.
+        pool.run(phase(touches: true))
     }
 
-    /// Bytes a second that so many workers read together, once.
-    package func measure(threads: Int) -> Double {
+    private func phase(touches: Bool) -> ReadingPhase {
+        ReadingPhase(
+            memory: arena.base, partBytes: partBytes, active: threads, touches: touches, checksums: checksums.pointer)
+    }
+
+    /// Bytes a second that the workers read together, once.
+    package func measure() -> Double {
         let start = MonotonicClock.now
-        pool.run(
-            ReadingPhase(
-                memory: arena.base, byteCount: Self.byteCount, active: threads, checksums: checksums.pointer))
-        return Double(Self.byteCount) / Double(MonotonicClock.now - start) * 1e9
+        pool.run(phase(touches: false))
+        return Double(partBytes * threads) / Double(MonotonicClock.now - start) * 1e9
     }
 }
 
 extension WorkerPool {
     /// Bytes a second that all workers together go on reading from memory: the median of the later of many readings.
     /// Virtual machines may read twice as fast for a moment after a pause.
+    /// - Parameter cacheBytes: what all last-level caches hold.
     /// - Throws: `HardwareError` when the memory for it cannot be had.
-    public func measureReadBandwidth() throws -> Double {
-        let roof = try ReadRoof(pool: self)
+    public func measureReadBandwidth(cacheBytes: Int) throws -> Double {
+        let roof = try ReadRoof(pool: self, threads: workerCount, cacheBytes: cacheBytes)
         startSpinning()
         defer { stopSpinning() }
-        let readings = (0..<24).map { _ in roof.measure(threads: workerCount) }
+        let readings = (0..<24).map { _ in roof.measure() }
         return readings.suffix(15).sorted()[7]
     }
 }

@@ -31,8 +31,10 @@ public struct BenchPlan: Sendable {
         max((contexts.last ?? 0) + BenchText.stretch, promptLengths.last ?? 0) + Verifier.windowRows
     }
 
-    /// Bytes of memory for measuring the machine itself.
-    public var machineBytes: Int { measuresMachine ? RoofBench.byteCount(cacheBytes: cacheBytes) : 0 }
+    /// Bytes of memory for measuring the machine itself with so many workers.
+    public func machineBytes(workers: Int) -> Int {
+        measuresMachine ? RoofBench.byteCount(cacheBytes: cacheBytes, workers: workers) : 0
+    }
 }
 
 /// Measures a model on this machine, beside its roofs. All measurements take turns until the time

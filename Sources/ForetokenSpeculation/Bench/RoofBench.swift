@@ -6,7 +6,8 @@ final class RoofBench {
     /// Activation rows of panel products.
     static let productRows = [1, 2, 3, 4, 6, 8, 12, 16]
 
-    private let readRoof: ReadRoof
+    /// By thread count.
+    private let readRoofs: [ReadRoof]
     private let productRoof: ProductRoof
     private let products: [PanelProducts]
     private let threadCounts: [Int]
@@ -19,18 +20,20 @@ final class RoofBench {
     static func setBytes(cacheBytes: Int) -> Int { max(128 << 20, 2 * cacheBytes) }
 
     /// Bytes of memory that all of it takes.
-    static func byteCount(cacheBytes: Int) -> Int {
-        ReadRoof.byteCount + PanelFormat.all.count * (setBytes(cacheBytes: cacheBytes) + (64 << 20))
+    static func byteCount(cacheBytes: Int, workers: Int) -> Int {
+        BenchReport.Roofs.threadCounts(workers).count * ReadRoof.byteCount(cacheBytes: cacheBytes)
+            + PanelFormat.all.count * (setBytes(cacheBytes: cacheBytes) + (64 << 20))
     }
 
     init(pool: WorkerPool, instructionSet: String, cacheBytes: Int) throws {
-        readRoof = try ReadRoof(pool: pool)
+        let threadCounts = BenchReport.Roofs.threadCounts(pool.workerCount)
+        self.threadCounts = threadCounts
+        readRoofs = try threadCounts.map { try ReadRoof(pool: pool, threads: $0, cacheBytes: cacheBytes) }
         productRoof = try ProductRoof(pool: pool)
         products = try PanelFormat.all.map {
             try PanelProducts(
                 $0, byteCount: Self.setBytes(cacheBytes: cacheBytes), pool: pool, instructionSet: instructionSet)
         }
-        threadCounts = BenchReport.Roofs.threadCounts(pool.workerCount)
         reading = .init(repeating: [], count: threadCounts.count)
         multiplying = reading
         productTimes = .init(repeating: .init(repeating: [], count: Self.productRows.count), count: products.count)
@@ -40,7 +43,7 @@ final class RoofBench {
     func timeRoofs() -> Bool {
         for _ in 0..<Self.samples {
             for (i, threads) in threadCounts.enumerated() {
-                reading[i].append(readRoof.measure(threads: threads))
+                reading[i].append(readRoofs[i].measure())
                 multiplying[i].append(productRoof.measure(threads: threads))
             }
         }

@@ -18,6 +18,8 @@ public struct MeasuringPlan: Sendable {
     public var stopTokens: [Int32] = []
     /// Seconds for timing steps and for racing the draft modes, at each temperature; 0 for neither.
     public var timingSeconds = 20.0
+    /// Bytes of all last-level caches.
+    public var cacheBytes = 0
 
     /// The defaults.
     public init() {}
@@ -143,6 +145,7 @@ public final class Measurer {
         // A given text's rows are the same at every temperature.
         verifier.observer = overlap.map { ObserverPair($0, text.isGiven ? recorder : nil) }
         defer { verifier.observer = nil }
+        // The generator has let the workers rest.
         model.pool.startSpinning()
         guard
             let chains = try pass.run(
@@ -195,7 +198,7 @@ public final class Measurer {
         _ texts: [MeasuredText], _ measurement: inout Measurement, _ proceed: (String, Double) -> Bool
     ) throws -> Bool {
         // Not worth losing everything else for.
-        let bandwidth = (try? model.pool.measureReadBandwidth()) ?? 0
+        let bandwidth = (try? model.pool.measureReadBandwidth(cacheBytes: plan.cacheBytes)) ?? 0
         for (order, temperature) in plan.temperatures.enumerated() {
             var sampling = plan.sampling
             sampling.temperature = temperature

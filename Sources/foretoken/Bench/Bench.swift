@@ -89,7 +89,7 @@ struct Bench: ParsableCommand {
         var plan = BenchPlan()
         plan.seconds = seconds
         plan.shape = shape
-        plan.cacheBytes = try Topology.read().clusters.reduce(0) { $0 + $1.byteCount }
+        plan.cacheBytes = try Topology.read().cacheBytes
         plan.fit(limit: open.contextLimit)
         guard !plan.contexts.isEmpty else {
             throw InputError("a context of \(open.contextLimit) tokens is too short to measure steps in")
@@ -123,7 +123,9 @@ struct Bench: ParsableCommand {
 
     private func load(_ open: OpenModel, _ plan: BenchPlan) throws -> Model {
         do {
-            return try open.load(context: plan.capacity, besides: plan.machineBytes)
+            let crew = try Crew.make(threads: model.threads)
+            return try open.load(
+                context: plan.capacity, besides: plan.machineBytes(workers: crew.pool.workerCount), crew: crew)
         } catch let error as HardwareError where error.kind == .memory && plan.shape != nil {
             if (layers ?? 1) > 1 { Console.note("fewer --layers take less memory") }
             if !open.layout.mtp.isEmpty { Console.note("--no-mtp leaves out the module, a whole MoE layer") }

@@ -110,7 +110,7 @@ struct Measure: ParsableCommand {
         _ texts: [MeasuredText], _ source: MeasureSource, _ open: OpenModel, context: Int, _ recorder: RoutingRecorder?
     ) throws {
         let loaded = try open.load(context: context, copies: 2)
-        let plan = plan(open)
+        let plan = try plan(open)
         let measurer = try open.makeMeasurer(loaded, plan: plan, context: context)
         measurer.recorder = recorder
         let bar = ProgressBar("measuring", delayNanoseconds: 300_000_000, terminal: Console.terminal)
@@ -124,7 +124,7 @@ struct Measure: ParsableCommand {
         if measurement.isPartial { throw Interrupted() }
     }
 
-    private func plan(_ open: OpenModel) -> MeasuringPlan {
+    private func plan(_ open: OpenModel) throws -> MeasuringPlan {
         var plan = MeasuringPlan()
         plan.lengths = drafts.lengths
         plan.includesAuto = drafts.includesAuto
@@ -133,6 +133,7 @@ struct Measure: ParsableCommand {
         plan.maximumTokens = maxTokens
         plan.stopTokens = ignoreEos ? [] : open.endTokens
         plan.timingSeconds = seconds
+        plan.cacheBytes = try Topology.read().cacheBytes
         return plan
     }
 
