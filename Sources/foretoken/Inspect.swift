@@ -1,4 +1,5 @@
 import ArgumentParser
+import ForetokenHardware
 import ForetokenReport
 import ForetokenWeights
 import Glibc
@@ -14,6 +15,9 @@ struct Inspect: ParsableCommand {
     @Option(help: ArgumentHelp("The same as DIR.", valueName: "dir"))
     var model: String?
 
+    @Flag(help: "Also reads all weights, looking for NaN, infinities and scales that are not positive.")
+    var scan = false
+
     @Flag(help: "Prints one JSON object.")
     var json = false
 
@@ -23,19 +27,34 @@ struct Inspect: ParsableCommand {
 
     func run() throws {
         let folder = directory ?? model ?? environment("FORETOKEN_MODEL")
-        let inspection = try folder.map { try Inspection(directory: $0) } ?? Inspection(.demo())
+        let inspection = try inspection(of: folder)
         for warning in inspection.warnings { Console.warning(warning) }
         if json {
             try StandardOutput.write(JSONOutput.line(inspection))
         } else {
-            try StandardOutput.write(inspection.summary(folder ?? "foretoken-demo (embedded)"))
+            let checked = scan ? "their values are sound" : "weight values are checked while loading, or by --scan"
+            try StandardOutput.write(inspection.summary(folder ?? "foretoken-demo (embedded)", checked: checked))
         }
         if !inspection.problems.isEmpty { throw ExitCode(Status.unusable) }
+    }
+
+    private func inspection(of folder: String?) throws -> Inspection {
+        try Interrupts.install()
+        let bar = ProgressBar("reading", delayNanoseconds: 300_000_000, terminal: Console.terminal)
+        defer { bar.clear() }
+        func show(_ done: Int, _ total: Int) throws {
+            if Interrupts.requested { throw Interrupted() }
+            bar.update(Double(done) / Double(max(1, total))) { _ in
+                "\(Format.bytes(done)) of \(Format.bytes(total))"
+            }
+        }
+        return try folder.map { try Inspection(directory: $0, scanningWeights: scan, progress: show) }
+            ?? Inspection(.demo(), scanningWeights: scan, progress: show)
     }
 }
 
 extension Inspection {
-    fileprivate func summary(_ folder: String) -> String {
+    fileprivate func summary(_ folder: String, checked: String) -> String {
         let terminal = Terminal(descriptor: STDOUT_FILENO)
         var facts = Table([.init(folder), .init("")])
         facts.add("architecture", modelType ?? "unknown")
@@ -47,8 +66,7 @@ extension Inspection {
         var text = facts.rendered(on: terminal)
         if problems.isEmpty {
             return text + "\n"
-                + terminal.styled(
-                    "The files fit together and can be loaded; weight values are checked while loading.", .green) + "\n"
+                + terminal.styled("The files fit together and can be loaded; \(checked).", .green) + "\n"
         }
         text += "\n" + terminal.styled("\(problems.count) problem\(problems.count == 1 ? "" : "s"):", .red) + "\n"
         for problem in problems { text += "- \(problem)\n" }

@@ -139,6 +139,18 @@ extension EngineTests {
             #expect(outcome.output.contains("config.json"))
         }
 
+        @Test func scanningFindsBadValues() throws {
+            #expect(try Command.run("inspect", "--scan").output.contains("their values are sound"))
+            var tiny = TinyModel(TinyGeometry { $0.storage = .f32 })
+            let index = try #require(tiny.tensors.firstIndex { $0.name == "lm_head.weight" })
+            tiny.tensors[index].bytes.replaceSubrange(0..<4, with: [0, 0, 0xC0, 0x7F])
+            let folder = try TemporaryFolder()
+            try tiny.write(to: folder)
+            #expect(try Command.run("inspect", folder.path).status == 0)
+            let scanned = try Command.run("inspect", folder.path, "--scan")
+            #expect(scanned.status == 65 && scanned.output.contains("lm_head.weight"), "\(scanned.output)")
+        }
+
         @Test func convertedWeightsGiveTheSameModel() throws {
             let folder = try TemporaryFolder()
             let destination = folder.path + "/bf16"
