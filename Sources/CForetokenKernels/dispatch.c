@@ -8,41 +8,34 @@ typedef struct {
     bool (*executable)(void);
 } candidate;
 
-static bool always(void) {
+static bool can_generic(void) {
     return true;
 }
 
 #if defined(__x86_64__)
 // Looks at what the operating system enabled, too, not at the processor's word alone.
-static bool has_avx2(void) {
+static bool can_avx2(void) {
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c") &&
            __builtin_cpu_supports("bmi2");
 }
 
-static bool has_avx512(void) {
-    return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+static bool can_avx512(void) {
+    return can_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
            __builtin_cpu_supports("avx512vnni");
 }
-#endif
 
 /// Widest first.
-static const candidate candidates[] = {
-#if defined(__x86_64__)
-    {&foretoken_kernels_avx512, has_avx512},
-    {&foretoken_kernels_avx2, has_avx2},
+#define TABLES(X) X(avx512) X(avx2) X(generic)
+#else
+#define TABLES(X) X(generic)
 #endif
-    {&foretoken_kernels_generic, always},
-};
 
-static const char *const names[] = {
-#if defined(__x86_64__)
-    "avx512",
-    "avx2",
-#endif
-    "generic",
-    NULL,
-};
+#define CANDIDATE(name) {&foretoken_kernels_##name, can_##name},
+#define NAME(name) #name,
+
+static const candidate candidates[] = {TABLES(CANDIDATE)};
+static const char *const names[] = {TABLES(NAME) NULL};
 
 enum { CANDIDATES = sizeof candidates / sizeof candidates[0] };
 

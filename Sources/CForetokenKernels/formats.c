@@ -54,11 +54,6 @@ uint16_t foretoken_bf16_encode(float x) {
     return round_bf16(x);
 }
 
-size_t foretoken_panel_bytes(int32_t rows, int32_t columns, int32_t bytes) {
-    size_t panels = ((size_t)rows + FORETOKEN_PANEL_ROWS - 1) / FORETOKEN_PANEL_ROWS;
-    return panels * FORETOKEN_PANEL_ROWS * (size_t)columns * (size_t)bytes;
-}
-
 /// `element` is a constant where this is inlined, so that the copies become moves.
 FT_INLINE void interleave(size_t element, const uint8_t *source, size_t stride, size_t rows, size_t columns,
                           uint8_t *panel) {

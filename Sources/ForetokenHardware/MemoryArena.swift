@@ -20,9 +20,6 @@ public final class MemoryArena {
     public private(set) var used = 0
     /// Start of the memory.
     public let base: UnsafeMutableRawPointer
-    /// Whether the system took the wish for huge pages. (With transparent huge pages switched off it still does;
-    /// `PageCensus.hugePageBytes` has the truth.)
-    public let isHugePageAdvised: Bool
     /// Where its pages are meant to lie.
     public let home: MemoryHome
     /// Whether the system was told so. False for `.anywhere`, and where memory policy calls are denied: threads of the
@@ -39,7 +36,7 @@ public final class MemoryArena {
     /// - Throws: `HardwareError` when the system refuses the memory, or when the home names nodes that have none for this
     ///   process.
     public init(byteCount: Int, home: MemoryHome = .anywhere, policy: MemoryPolicySupport = .untried) throws {
-        guard byteCount > 0, byteCount <= Int.max - 2 * Self.hugePageBytes else {
+        guard byteCount > 0, byteCount <= Int.max - 3 * Self.hugePageBytes else {
             throw HardwareError(.argument, "an arena has a size above 0 that fits the address space, not \(byteCount)")
         }
         let isLarge = byteCount >= Self.hugePageBytes
@@ -52,7 +49,8 @@ public final class MemoryArena {
             Self.unmap(base, capacity)
             throw error
         }
-        isHugePageAdvised = isLarge && madvise(base, capacity, MADV_HUGEPAGE) == 0
+        // A wish: `PageCensus.hugePageBytes` tells what came of it.
+        if isLarge { madvise(base, capacity, MADV_HUGEPAGE) }
         self.capacity = capacity
         self.base = base
         self.home = home

@@ -12,6 +12,9 @@ public struct DrawRule: Sendable, BitwiseCopyable {
     /// Decides the noise together with the position.
     public let seed: UInt64
 
+    /// The largest of the first `limit` logits.
+    static func greedy(limit: Int) -> DrawRule { DrawRule(inverseTemperature: 0, limit: limit, seed: 0) }
+
     /// A rule; see the fields.
     public init(inverseTemperature: Float, limit: Int, seed: UInt64) {
         self.inverseTemperature = inverseTemperature
@@ -152,25 +155,26 @@ final class HeadRunner {
         codeScales = try ScratchBuffer(count: groups)
     }
 
-    /// Logits of `count` rows from the exact head, and a candidate for each.
-    func run(_ head: Linear, input: foretoken_rows, count: Int, rule: DrawRule, position: Int) {
+    /// Logits of `count` rows from the exact head, and a candidate for each: greedy ones without a rule.
+    func run(_ head: Linear, input: foretoken_rows, count: Int, rule: DrawRule?, position: Int) {
         let job = ProductJob(head, input: input, output: logitRows.rows, rowCount: count)
         start(.exact(job), rows: count, rule, position)
     }
 
     /// Logits of one row from the draft head, and a candidate.
-    func run(_ head: CutDraftHead, input: UnsafePointer<Float>, rule: DrawRule, position: Int) {
+    func run(_ head: CutDraftHead, input: UnsafePointer<Float>, rule: DrawRule?, position: Int) {
         decoder.kernels.pointee.quantise_row(input, Int32(head.columns), codes.pointer, codeScales.pointer)
         let quantised = HeadPhase.Head.draft(
             head, codes: UnsafePointer(codes.pointer), scales: UnsafePointer(codeScales.pointer))
         start(quantised, rows: 1, rule, position)
     }
 
-    private func start(_ head: HeadPhase.Head, rows: Int, _ rule: DrawRule, _ position: Int) {
+    private func start(_ head: HeadPhase.Head, rows: Int, _ rule: DrawRule?, _ position: Int) {
         decoder.pool.run(
             HeadPhase(
-                kernels: decoder.kernels, head: head, logits: logitRows.rows, rowCount: rows, rule: rule,
-                position: position, candidates: candidates.pointer, scratch: decoder.space.scratch))
+                kernels: decoder.kernels, head: head, logits: logitRows.rows, rowCount: rows,
+                rule: rule ?? .greedy(limit: decoder.configuration.vocabularySize), position: position,
+                candidates: candidates.pointer, scratch: decoder.space.scratch))
     }
 
     /// What was drawn for `row`; ties go to the lower id.
@@ -179,7 +183,7 @@ final class HeadRunner {
         for worker in 1..<max(1, decoder.pool.workerCount) {
             best = best.merged(with: candidates.pointer[worker * Workspace.narrowRows + row])
         }
-        best.token = max(0, best.token)
+        precondition(best.token >= 0, "no row is drawn from without a worker that made some of its logits")
         return best
     }
 }

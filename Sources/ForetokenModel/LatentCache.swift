@@ -42,7 +42,7 @@ final class LatentCache {
         return ((capacity + group - 1) / group * group * width * type.elementBytes + 63) & ~63
     }
 
-    /// - Throws: `MemoryArenaError` when the memory cannot be had.
+    /// - Throws: `HardwareError` when the memory cannot be had.
     init(layers: Int, capacity: Int, rank: Int, rope: Int, type: CacheType, home: MemoryHome) throws {
         self.capacity = capacity
         self.type = type

@@ -6,7 +6,7 @@ import ForetokenWeights
 /// and, from the newest one, guesses several tokens ahead: draft j comes from module min(j, modules), fed with the
 /// previous step's output after `shared_head.norm`. Which token a guess becomes is the caller's choice.
 public final class MTPHead {
-    /// Drafts of one round at most.
+    /// Drafts of one round at most. `InlineArray<9, …>` and `SIMD8` in the speculation room are of this size.
     public static let maximumDrafts = 8
 
     private let decoder: Decoder
@@ -105,8 +105,10 @@ public final class MTPHead {
 
     /// Draws the next draft from the INT8 draft head; `logits(row: 0)` then gives its logits.
     ///
-    /// - Parameter position: output position of the draft, which decides the noise.
-    public func drawDraft(rule: DrawRule, position: Int) -> Choice {
+    /// - Parameters:
+    ///   - rule: how to choose; greedily by default.
+    ///   - position: output position of the draft, which decides the noise.
+    public func drawDraft(rule: DrawRule? = nil, position: Int) -> Choice {
         let weights = modules[min(draftCount, modules.count - 1)].weights
         head.run(weights.draftHead, input: newest.base, rule: rule, position: position)
         return head.drawn(row: 0)
@@ -128,6 +130,7 @@ public final class MTPHead {
         let waiting = module.waitingCount
         let count = waiting + carryCount
         precondition(count > 0, "a draft needs a caught-up hidden state")
+        precondition(count <= 2 * Self.maximumDrafts, "more waiting rows than there is room for")
         // Rows of module j pair with tokens j + 1 places on: the newest `count` of this round's draft tokens.
         for i in (0..<carryCount).reversed() {
             carry[row: waiting + i].update(from: carry[row: i], count: decoder.configuration.hiddenSize)

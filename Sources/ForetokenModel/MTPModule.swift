@@ -40,8 +40,9 @@ final class MTPModule {
         case last
     }
 
-    /// Appends hidden rows, the first of which is row `firstRow`. Rows that do not follow what waits replace it. When more wait than there is room for, the oldest are forgotten: drafts then see a context
-    /// with a gap, which costs acceptance and never correctness.
+    /// Appends hidden rows, the first of which is row `firstRow`. Rows that do not follow what waits replace it. When more
+    /// wait than there is room for, the oldest are forgotten: drafts then see a context with a gap, which costs acceptance
+    /// and never correctness.
     func append(_ rows: UnsafePointer<Float>, stride: Int, count: Int, firstRow: Int) {
         if firstRow != nextRow + waitingCount {
             waitingCount = 0
@@ -113,6 +114,7 @@ final class MTPModule {
         _ hidden: UnsafePointer<Float>, stride: Int, tokens: UnsafePointer<Int32>, count: Int, row: Int, entry: Int,
         wanted: Outputs, output: FloatBuffer
     ) {
+        precondition(entry + count <= cache.capacity, "rows outside the module's cache")
         let space = decoder.space
         let configuration = decoder.configuration
         let width = configuration.hiddenSize

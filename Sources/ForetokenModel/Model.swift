@@ -24,6 +24,14 @@ public enum InstructionSet {
     /// The names this machine can execute, widest first.
     public static var available: [String] { all.filter { foretoken_kernels_named($0) != nil } }
 
+    /// The kernels of a set that a model already runs with.
+    package static func known(_ name: String) -> UnsafePointer<foretoken_kernels> {
+        guard let table = foretoken_kernels_named(name) else {
+            preconditionFailure("expected an instruction set of this machine, found '\(name)'")
+        }
+        return table
+    }
+
     static func table(_ name: String?) throws -> KernelTable {
         guard let name else { return foretoken_kernels_best() }
         if let table = foretoken_kernels_named(name) { return table }
@@ -61,7 +69,12 @@ public final class Model {
     /// By node: what verify steps have read from it so far, over all verifiers and draft heads.
     public var traffic: [NodeTraffic] { decoder.traffic.reading(pool) }
 
-    /// Bytes of caches and scratch for a context, weights not counted.
+    /// Bytes of caches and scratch, weights not counted.
+    ///
+    /// - Parameters:
+    ///   - modules: MTP modules that will draft.
+    ///   - context: tokens that the caches are to hold.
+    ///   - workers: threads, each of which has scratch of its own.
     public static func workingBytes(
         _ configuration: ModelConfiguration, modules: Int, context: Int, cacheType: CacheType, workers: Int
     ) -> Int {
@@ -72,11 +85,13 @@ public final class Model {
     }
 
     /// A verifier with an empty cache for `context` positions.
+    /// - Throws: `HardwareError` when its memory cannot be had.
     public func makeVerifier(context: Int, cacheType: CacheType = .f32) throws -> Verifier {
         try Verifier(weights: weights, decoder: decoder, capacity: context, cacheType: cacheType)
     }
 
-    /// A draft head with empty caches, or nil when the checkpoint has no MTP module.
+    /// A draft head with empty caches for `context` positions, or nil when the checkpoint has no MTP module.
+    /// - Throws: `HardwareError` when its memory cannot be had.
     public func makeMTPHead(context: Int, cacheType: CacheType = .f32) throws -> MTPHead? {
         guard !weights.modules.isEmpty else { return nil }
         return try MTPHead(weights: weights, decoder: decoder, capacity: context, cacheType: cacheType)

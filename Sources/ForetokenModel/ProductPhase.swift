@@ -2,8 +2,8 @@ import CForetokenKernels
 import ForetokenHardware
 import ForetokenWeights
 
-/// One matrix product of a phase: y = W x (or +=), or y = silu(W x) ⊙ (U x) with a second matrix. It fits a cache line:
-/// every job crosses from the conductor's core to each worker's.
+/// One matrix product of a phase: y = W x (or +=), or y = silu(W x) ⊙ (U x) with a second matrix. It is
+/// small, since every job crosses from the conductor's core to each worker's.
 struct ProductJob: BitwiseCopyable {
     private let parts: UnsafePointer<MatrixPart>
     /// Parts of the matrix U of a gated product, cut like W.

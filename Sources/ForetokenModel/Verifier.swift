@@ -36,6 +36,12 @@ public final class Verifier {
         head = try HeadRunner(decoder: decoder)
     }
 
+    /// Rows of the next step of a prompt of `end` tokens. Prompts are cut at absolute multiples of `chunkRows`, whoever runs
+    /// them: another cut could give other bits.
+    public func nextChunk(to end: Int) -> Int {
+        min((position / Self.chunkRows + 1) * Self.chunkRows, end) - position
+    }
+
     /// Runs `count` tokens (1...`chunkRows`) at the next positions. Afterwards `hidden(row:)` gives their final hidden states.
     /// The caller keeps `position + count` within `capacity` and token ids within the vocabulary.
     public func forward(_ tokens: UnsafePointer<Int32>, count: Int) {
@@ -67,10 +73,8 @@ public final class Verifier {
     public func computeLogits(first: Int, count: Int, rule: DrawRule? = nil) {
         precondition(first >= 0 && count > 0 && count <= Self.windowRows && first + count <= rowCount)
         let input = foretoken_rows(base: hiddenRows[row: first], stride: hiddenRows.stride, index: nil)
-        let greedy = DrawRule(inverseTemperature: 0, limit: weights.configuration.vocabularySize, seed: 0)
         head.run(
-            weights.head, input: input, count: count, rule: rule ?? greedy,
-            position: position - rowCount + first + 1)
+            weights.head, input: input, count: count, rule: rule, position: position - rowCount + first + 1)
         if let observer, observer.wantsValues {
             observer.saw(
                 StepSite(layer: nil, operation: .logits, expert: nil),

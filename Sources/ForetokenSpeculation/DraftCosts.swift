@@ -123,6 +123,22 @@ struct RecentTimes {
         if count == samples.count { forget() }
         samples[count] = sample
         count += 1
+        summarise()
+    }
+
+    /// Drops the oldest sample.
+    mutating func forget() {
+        guard count > 0 else { return }
+        for i in 1..<max(1, count) { samples[i - 1] = samples[i] }
+        count -= 1
+        summarise()
+    }
+
+    private mutating func summarise() {
+        guard count > 0 else {
+            (median, smallest) = (nil, nil)
+            return
+        }
         var sorted = samples
         for i in 1..<count {
             let next = sorted[i]
@@ -135,13 +151,5 @@ struct RecentTimes {
         }
         median = sorted[(count - 1) / 2]
         smallest = sorted[0]
-    }
-
-    /// Drops the oldest sample.
-    mutating func forget() {
-        guard count > 0 else { return }
-        for i in 1..<max(1, count) { samples[i - 1] = samples[i] }
-        count -= 1
-        if count == 0 { (median, smallest) = (nil, nil) }
     }
 }

@@ -109,7 +109,7 @@ package struct DraftPolicy {
     }
 
     /// What a token costs without the drafts in question: a step, or less where drafting already pays.
-    private var tokenCost: Double { min(costs.step(0), spent / brought) }
+    private var tokenCost: Double { spent == 0 ? costs.step(0) : min(costs.step(0), spent / brought) }
 
     /// Nanoseconds that drafting in the next round is expected to save.
     private var expectedGain: Double {

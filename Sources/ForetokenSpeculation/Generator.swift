@@ -2,101 +2,6 @@ import ForetokenHardware
 import ForetokenModel
 import ForetokenWeights
 
-/// One generation: a prompt, and how it is to be continued.
-public struct GenerationRequest: Sendable {
-    /// Tokens to append to the generator's context, BOS included where the model wants one.
-    public var prompt: [Int32]
-    /// Most tokens to generate, at least 1.
-    public var maximumTokens = 256
-    /// How tokens are drawn.
-    public var sampling = SamplingOptions()
-    /// How many tokens are drafted.
-    public var draft = DraftMode.auto
-    /// Tokens that end the generation; they are emitted.
-    public var stopTokens: [Int32] = []
-    /// Wants the log-probability of every generated token and of so many (0...20) likeliest ones.
-    public var logProbabilities: Int?
-
-    /// Most likeliest tokens that log-probabilities can be asked for.
-    public static let maximumLogProbabilities = 20
-
-    /// A request with the defaults.
-    public init(prompt: [Int32]) { self.prompt = prompt }
-}
-
-/// Why a generation ended.
-public enum FinishReason: String, Sendable {
-    /// A stop token, or the observer asked for the end (a stop string).
-    case stop
-    /// The token limit, or the end of the context.
-    case length
-    /// The observer cancelled.
-    case cancelled
-}
-
-/// What an observer wants after an event.
-public enum Continuation: Sendable {
-    /// Go on.
-    case proceed
-    /// The token just seen completes the answer.
-    case stop
-    /// Give up.
-    case cancel
-}
-
-/// What happens during a generation, in order.
-public enum GenerationEvent: Sendable {
-    /// So many of the request's prompt tokens have been run.
-    case prompt(done: Int, of: Int)
-    /// A token has been accepted.
-    case token(Int32)
-}
-
-extension GenerationError {
-    static let costs = GenerationError(
-        description:
-            "what experts cost cannot be measured: meetings of the workers take longer than the experts do, so the "
-            + "machine is busy with other work; try again when it is not, or with --probe-seconds 10 or --no-probe")
-
-    static func placement(_ policy: String) -> GenerationError {
-        GenerationError(
-            description:
-                "placement \(policy) changed a token, which it never may: this is a fault of foretoken or of the memory "
-                + "it runs in; please report it with the output of foretoken prove and doctor")
-    }
-
-    static func overflow(position: Int) -> GenerationError {
-        GenerationError(
-            description:
-                "the logits for position \(position) are not finite: the checkpoint's weights or scales overflow FP32; "
-                + "it is damaged or was exported wrongly")
-    }
-}
-
-/// What a generation came to.
-public struct GenerationResult: Sendable {
-    /// Generated tokens, the one that ended the generation included.
-    public let tokens: [Int32]
-    /// An entry for each token, where they were asked for; else empty.
-    public let logProbabilities: [TokenLogProbabilities]
-    /// Why it ended.
-    public let reason: FinishReason
-    /// What was drafted and accepted.
-    public let telemetry: Telemetry
-    /// What the adaptive policy found and did; nil when it was not asked for, or nothing can draft.
-    public let policy: PolicyReport?
-    /// How long it took.
-    public let timings: Timings
-    /// By node: what the rounds read from it, and what its workers waited for.
-    public let traffic: [NodeTraffic]
-}
-
-/// A request that the generator cannot serve.
-public struct GenerationError: Error, CustomStringConvertible, Sendable {
-    /// What is wrong, with numbers, and what to do.
-    public let description: String
-}
-
 /// Generates text: drafts with the MTP modules, verifies with the main model, keeps what the main model itself would
 /// have said. Tokens are the same at every draft length. The context stays between requests, so a conversation goes on
 /// where it ended.
@@ -130,7 +35,7 @@ public final class Generator {
     ///   - capacity: context size in tokens.
     ///   - drafting: whether the MTP modules may be used; false saves their caches.
     ///   - drawable: ids from here on have no token and are never drawn; nil when all may be.
-    /// - Throws: when the caches' memory cannot be had.
+    /// - Throws: `HardwareError` when the caches' memory cannot be had.
     public init(
         model: Model, capacity: Int, cacheType: CacheType = .f32, drafting: Bool = true, drawable: Int? = nil
     ) throws {
@@ -202,6 +107,9 @@ public final class Generator {
 
     private func check(_ request: GenerationRequest) throws {
         try check(request.sampling)
+        guard request.maximumTokens >= 1 else {
+            throw GenerationError(description: "at least 1 token has to be generated, not \(request.maximumTokens)")
+        }
         if let count = request.logProbabilities, !(0...GenerationRequest.maximumLogProbabilities).contains(count) {
             throw GenerationError(
                 description: "log-probabilities of the \(count) likeliest tokens were asked for; "
@@ -249,8 +157,7 @@ public final class Generator {
         let total = tokenCount - verifier.position
         while verifier.position < tokenCount {
             let start = verifier.position
-            let chunkEnd = (start / Verifier.chunkRows + 1) * Verifier.chunkRows
-            let count = min(chunkEnd, tokenCount) - start
+            let count = verifier.nextChunk(to: tokenCount)
             verifier.forward(tokens + start, count: count)
             observer?.ended(.prompt)
             if verifier.position == tokenCount {
@@ -325,7 +232,7 @@ public final class Generator {
         var pushed = 0
         defer { for i in (0..<pushed).reversed() { history.pop(tokens[tokenCount + i]) } }
         for i in 0..<limit {
-            var choice = draftHead.drawDraft(rule: run.sampler.rule, position: tokenCount + i)
+            var choice = draftHead.drawDraft(rule: run.sampler.parallelRule, position: tokenCount + i)
             if !run.sampler.isUnfiltered {
                 choice = run.sampler.choose(draftHead.logits(row: 0), position: tokenCount + i)
             }

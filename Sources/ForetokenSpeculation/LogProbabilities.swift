@@ -38,9 +38,19 @@ struct LogSoftmax {
 typealias RankedToken = (token: Int32, logit: Float)
 
 extension [RankedToken] {
+    /// So many are kept in order while the row is read; more are cheaper to sort at the end.
+    private static var keptInOrder: Int { 64 }
+
     /// Appends the `count` largest of a row of logits, highest first, ties by lower id; NaN and -infinity have no rank.
     mutating func appendLargest(_ count: Int, of logits: UnsafeMutableBufferPointer<Float>) {
         guard count > 0 else { return }
+        guard count <= Self.keptInOrder else {
+            let ranked = logits.enumerated().lazy.filter { $0.element > -.infinity }
+                .map { RankedToken(token: Int32($0.offset), logit: $0.element) }
+                .sorted { ($1.logit, $0.token) < ($0.logit, $1.token) }
+            append(contentsOf: ranked.prefix(count))
+            return
+        }
         let start = self.count
         for (token, logit) in logits.enumerated() where logit > -.infinity {
             if self.count == start + count {

@@ -25,7 +25,7 @@ public final class Sampler {
         self.limit = limit
         history = TokenHistory(limit: options.isPenalised ? limit : 0)
         adjustment = LogitAdjustment(options, history: history, limit: limit)
-        kernels = foretoken_kernels_named(instructionSet) ?? foretoken_kernels_best()
+        kernels = InstructionSet.known(instructionSet)
         weights = .allocate(capacity: limit)
         heap = .allocate(capacity: limit)
         kept = .allocate(capacity: limit)

@@ -66,12 +66,13 @@ public final class Scorer {
     /// Looks on at every step that scores, once for each row of a window.
     public var observer: (any StepObserver)?
 
-    /// - Parameter context: longest window the model sees at once; longer texts slide by half of it.
+    /// - Parameter context: longest window the model sees at once, 2 or more; longer texts slide by half of it.
     public init(model: Model, context: Int, cacheType: CacheType = .f32) {
+        precondition(context >= 2, "a window has room for the first token and one that it predicts")
         self.model = model
         self.context = context
         self.cacheType = cacheType
-        kernels = foretoken_kernels_named(model.instructionSet) ?? foretoken_kernels_best()
+        kernels = InstructionSet.known(model.instructionSet)
     }
 
     /// - Parameters:
@@ -80,7 +81,8 @@ public final class Scorer {
     ///   - mtpDepth: drafts of a recursive chain from every row; 0 for none. Needs a single window.
     ///   - progress: is given rows done and rows to do, chains included; returns false to end the work here.
     /// - Returns: what was scored; about the text's beginning only, if `progress` ended the work.
-    /// - Throws: `GenerationError` for an empty text, foreign ids, or MTP scores of a model without MTP.
+    /// - Throws: `GenerationError` for an empty text, foreign ids, MTP scores of a model without MTP, or logits that
+    ///   overflow; `HardwareError` when memory for the caches cannot be had.
     public func score(
         _ tokens: [Int32], topCount: Int = 0, mtp: Bool = false, mtpDepth: Int = 0,
         progress: (_ done: Int, _ total: Int) -> Bool = { _, _ in true }
@@ -113,6 +115,9 @@ public final class Scorer {
         }
         if let position = pass.score.logProbabilities.firstIndex(where: { $0?.isFinite == false }) {
             throw GenerationError.overflow(position: position)
+        }
+        if let module = pass.mtpNats.firstIndex(where: { !$0.sum.isFinite }) {
+            throw GenerationError.moduleOverflow(module)
         }
         finish(&pass)
         return pass.score
@@ -162,7 +167,7 @@ public final class Scorer {
             let tokens = buffer.baseAddress!
             while verifier.position < part.count {
                 let start = verifier.position
-                let count = min(Verifier.chunkRows, part.count - start)
+                let count = verifier.nextChunk(to: part.count)
                 verifier.forward(tokens + start, count: count)
                 observer?.ended(.prompt)
                 for first in stride(from: 0, to: count, by: Verifier.windowRows) {

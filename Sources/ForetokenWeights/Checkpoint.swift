@@ -102,5 +102,6 @@ public final class Checkpoint: Sendable {
     func dropPageCache() { for source in sources { source.dropPageCache(0..<source.count) } }
 
     /// The whole of a small file such as tokenizer.json; nil when there is none.
+    /// - Throws: `CheckpointError` when it cannot be read or is larger than such files are (256 MiB).
     public func file(named name: String) throws -> [UInt8]? { try folder.read(name) }
 }

@@ -111,8 +111,6 @@ public final class ModelWeights: @unchecked Sendable {
     public let nodes: NodeLayout
     /// Bytes of packed weights in memory, derived copies included.
     public let byteCount: Int
-    /// Bytes of copies made for drafting, which the checkpoint does not hold.
-    public let derivedByteCount: Int
     /// Where the experts lie, and what can move them.
     public let experts: ExpertStore
     /// Name of the policy that placed the experts while they were loaded; nil without a plan.
@@ -140,12 +138,19 @@ public final class ModelWeights: @unchecked Sendable {
         progress: @escaping @Sendable (Double) -> Void = { _ in }
     ) throws {
         let configuration = checkpoint.configuration
-        let shared = try SharedCopies(checkpoint, layout)
         let places = ExpertPlaces(placement, nodes)
-        var measure = PackingPlan(format: format, nodes: nodes)
-        _ = PackedModel(layout, configuration, shared, places, &measure)
-        try nodes.check(
-            measure.byteCounts, besides: reservedBytes, for: "the weights, caches and scratch of \(checkpoint.label)")
+        func measured(_ shared: SharedCopies) throws -> PackingPlan {
+            var measure = PackingPlan(format: format, nodes: nodes)
+            _ = PackedModel(layout, configuration, shared, places, &measure)
+            try nodes.check(
+                measure.byteCounts, besides: reservedBytes,
+                for: "the weights, caches and scratch of \(checkpoint.label)")
+            return measure
+        }
+        // What cannot fit in any case is refused before the tables are read to compare them.
+        _ = try measured(.allRepeated(layout))
+        let shared = try SharedCopies(checkpoint, layout) { progress(0) }
+        let measure = try measured(shared)
         fixedByteCounts = measure.byteCounts.fixed
         fixed = try nodes.nodes.indices.map { try nodes.arena(byteCount: measure.byteCounts.fixed[$0], node: $0) }
         experts = try ExpertStore(nodes, byteCounts: measure.byteCounts.experts)
@@ -174,7 +179,6 @@ public final class ModelWeights: @unchecked Sendable {
         head = model.head
         modules = model.modules
         byteCount = measure.byteCount
-        derivedByteCount = model.draftHeads.reduce(0) { $0 + $1.draftHead.byteCount }
     }
 
     /// Asks the system where the weights really lie.

@@ -19,7 +19,7 @@ extension Packer {
         stored.panels = UnsafeRawPointer(scratch.panel)
         stored.rows = Int32(lanes)
         stored.columns = matrix.columns
-        stored.format = (PackedFormat(source.weight.type) ?? .f32).raw
+        stored.format = source.storedFormat.raw
         stored.first_group = Int32(grid.firstGroup)
         stored.groups = Int32(grid.groups)
         stored.scale_lanes = 1

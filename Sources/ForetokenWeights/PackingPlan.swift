@@ -99,12 +99,12 @@ struct PackingPlan {
     mutating func matrix(_ source: LinearSource, panels: Range<Int>, as format: ResidentFormat) -> PackedMatrix {
         let lanes = Int(FORETOKEN_PANEL_ROWS)
         let rows = panels.lowerBound * lanes..<min(panels.upperBound * lanes, source.rows)
-        return matrix(source, rows: rows, as: format.resident(PackedFormat(source.weight.type) ?? .f32))
+        return matrix(source, rows: rows, as: format.resident(source.storedFormat))
     }
 
     /// Packs stored rows `rows` as they are stored.
     mutating func matrix(_ source: LinearSource, rows: Range<Int>) -> PackedMatrix {
-        matrix(source, rows: rows, as: PackedFormat(source.weight.type) ?? .f32)
+        matrix(source, rows: rows, as: source.storedFormat)
     }
 
     private mutating func matrix(
@@ -130,7 +130,7 @@ struct PackingPlan {
     mutating func transposed(_ source: LinearSource, rows: Range<Int>) -> PackedMatrix {
         // WeightLayout admits the four stored formats alone.
         let matrix = reserveMatrix(
-            PackedFormat(source.weight.type) ?? .f32, rows: source.columns, columns: rows.count,
+            source.storedFormat, rows: source.columns, columns: rows.count,
             grid: ScaleGrid(start: rows.lowerBound, count: rows.count), scaleLanes: 1)
         storedByteCount += source.weight.range.count / source.rows * rows.count
         add(.transposedSlice(source, into: matrix, rows: rows))

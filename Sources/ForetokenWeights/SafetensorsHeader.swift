@@ -157,15 +157,16 @@ struct SafetensorsHeader {
         return tensors
     }
 
-    /// Bytes that the shape asks for, or nil when the product overflows or is not a whole number of bytes.
+    /// Bytes that the shape asks for, or nil when the product overflows or is not a whole number of bytes. Of an empty
+    /// tensor the other dimensions must not overflow either: callers compute with them.
     private static func byteCount(_ entry: Entry) -> Int? {
-        if entry.shape.contains(0) { return 0 }
         var bits = entry.type.bits
-        for dimension in entry.shape {
+        for dimension in entry.shape where dimension != 0 {
             let (product, overflow) = bits.multipliedReportingOverflow(by: dimension)
             if overflow { return nil }
             bits = product
         }
+        if entry.shape.contains(0) { return 0 }
         return bits.isMultiple(of: 8) ? bits / 8 : nil
     }
 }

@@ -11,32 +11,44 @@ struct SharedCopies {
 
     let modules: [OwnTables]
 
-    init(_ checkpoint: Checkpoint, _ layout: WeightLayout) throws {
+    /// Every copy a repetition: the least memory that the layout can need.
+    static func allRepeated(_ layout: WeightLayout) -> SharedCopies {
+        SharedCopies(modules: layout.mtp.map { _ in OwnTables(embedding: nil, head: nil) })
+    }
+
+    /// Compares the tables byte for byte; of a full-size model that reads several gigabytes.
+    /// - Parameter tick: called again and again meanwhile.
+    init(_ checkpoint: Checkpoint, _ layout: WeightLayout, tick: () -> Void = {}) throws {
         modules = try layout.mtp.map {
             OwnTables(
-                embedding: try Self.differing($0.embedding, from: layout.embedding, in: checkpoint),
-                head: try Self.differing($0.head, from: layout.head, in: checkpoint))
+                embedding: try Self.differing($0.embedding, from: layout.embedding, in: checkpoint, tick),
+                head: try Self.differing($0.head, from: layout.head, in: checkpoint, tick))
         }
     }
 
+    private init(modules: [OwnTables]) { self.modules = modules }
+
     private static func differing(
-        _ copy: LinearSource?, from main: LinearSource, in checkpoint: Checkpoint
+        _ copy: LinearSource?, from main: LinearSource, in checkpoint: Checkpoint, _ tick: () -> Void
     ) throws -> LinearSource? {
         guard let copy else { return nil }
-        guard try areEqual(copy.weight, main.weight, in: checkpoint) else { return copy }
+        guard try areEqual(copy.weight, main.weight, in: checkpoint, tick) else { return copy }
         switch (copy.scale, main.scale) {
         case (nil, nil): return nil
-        case (let a?, let b?): return try areEqual(a, b, in: checkpoint) ? nil : copy
+        case (let a?, let b?): return try areEqual(a, b, in: checkpoint, tick) ? nil : copy
         default: return copy
         }
     }
 
-    private static func areEqual(_ a: TensorInfo, _ b: TensorInfo, in checkpoint: Checkpoint) throws -> Bool {
+    private static func areEqual(
+        _ a: TensorInfo, _ b: TensorInfo, in checkpoint: Checkpoint, _ tick: () -> Void
+    ) throws -> Bool {
         guard a.type == b.type, a.shape == b.shape else { return false }
         let chunk = 1 << 20
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 2 * chunk, alignment: 64)
         defer { buffer.deallocate() }
         for start in stride(from: 0, to: a.range.count, by: chunk) {
+            tick()
             let count = min(chunk, a.range.count - start)
             let left = UnsafeMutableRawBufferPointer(rebasing: buffer[0..<count])
             let right = UnsafeMutableRawBufferPointer(rebasing: buffer[chunk..<chunk + count])

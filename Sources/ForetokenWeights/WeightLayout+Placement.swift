@@ -43,7 +43,7 @@ extension ExpertShape {
 extension LinearSource {
     /// Bytes that one pass over the packed matrix reads.
     fileprivate func residentBytes(_ format: ResidentFormat) -> Int {
-        let packed = format.resident(PackedFormat(weight.type) ?? .f32)
+        let packed = format.resident(storedFormat)
         var matrix = PackedMatrix()
         matrix.rows = Int32(rows)
         matrix.columns = Int32(columns)

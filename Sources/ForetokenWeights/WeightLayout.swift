@@ -9,6 +9,14 @@ public struct LinearSource: Sendable, Equatable {
     public var rows: Int { weight.shape[0] }
     /// Inputs.
     public var columns: Int { weight.shape[1] }
+
+    /// The format that the weight is packed in where it is kept as stored.
+    var storedFormat: PackedFormat {
+        guard let format = PackedFormat(weight.type) else {
+            preconditionFailure("a layout's matrices are of types that can be packed, not \(weight.type)")
+        }
+        return format
+    }
 }
 
 /// The tensors of one multi-head latent attention. H: hidden size, Q: query dimension (nope + rope).

@@ -34,6 +34,16 @@ struct OutputError: Error, CustomStringConvertible {
     let description: String
 }
 
+/// Reads as the system's `read` does, but waits where another program left a terminal non-blocking.
+func readWaiting(_ descriptor: Int32, _ buffer: inout [UInt8]) -> Int {
+    while true {
+        let count = read(descriptor, &buffer, buffer.count)
+        guard count < 0 && errno == EAGAIN else { return count }
+        var request = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        guard poll(&request, 1, -1) >= 0 else { return -1 }
+    }
+}
+
 /// Writes all bytes, however many calls that takes; `name` is what messages call the receiver.
 func writeAll(_ bytes: [UInt8], to descriptor: Int32, as name: String = "the output") throws {
     var done = 0

@@ -23,7 +23,7 @@ enum InputFile {
         var bytes: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 1 << 16)
         while true {
-            let count = read(descriptor, &buffer, buffer.count)
+            let count = readWaiting(descriptor, &buffer)
             if count < 0 && errno == EINTR { continue }
             guard count >= 0 else { throw InputError("cannot read \(path): \(String(cString: strerror(errno)))") }
             if count == 0 { return bytes }

@@ -32,7 +32,7 @@ struct LineReader {
 
     private mutating func fill() throws {
         var chunk = [UInt8](repeating: 0, count: 4096)
-        let count = read(STDIN_FILENO, &chunk, chunk.count)
+        let count = readWaiting(STDIN_FILENO, &chunk)
         guard count >= 0 || errno == EINTR else {
             throw InputError("cannot read standard input: \(String(cString: strerror(errno)))")
         }

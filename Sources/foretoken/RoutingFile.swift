@@ -58,7 +58,7 @@ final class RoutingFile: RoutingSink {
 
     /// Brings everything to the disk.
     /// - Throws: `OutputError` when some of it could not be written.
-    func close() throws {
+    func finish() throws {
         if let failure { throw failure }
         guard fsync(descriptor) == 0 else { throw Self.failure("write", path) }
     }

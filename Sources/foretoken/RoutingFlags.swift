@@ -29,7 +29,7 @@ struct RoutingFlags: ParsableArguments {
         if let domain { try recorder.begin(domain: domain) }
         let outcome = Result { try work(recorder) }
         recorder.finish()
-        let ending = Result { try file.close() }
+        let ending = Result { try file.finish() }
         if case .success = ending, recorder.windowCount > 0 {
             Console.note(
                 "\(recordRouting) has \(count(recorder.rowCount, "row")) in \(count(recorder.windowCount, "window")) more"

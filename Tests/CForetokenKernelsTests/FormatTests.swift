@@ -104,7 +104,6 @@ import Testing
             }
             #expect(panel.suffix(16).allSatisfy { $0 == 0xAA })
         }
-        #expect(foretoken_panel_bytes(33, 7, Int32(bytes)) == 2 * 32 * 7 * bytes)
     }
 
     @Test func readerSeesEveryByte() {

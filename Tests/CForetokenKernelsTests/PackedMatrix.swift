@@ -35,9 +35,8 @@ final class PackedMatrix {
         self.format = format
         self.firstGroup = min(firstGroup, columns)
         self.scaleLanes = scaleLanes
-        let bytes = foretoken_panel_bytes(Int32(rows), Int32(columns), Int32(format.bytes))
-        panelMemory = .allocate(byteCount: bytes, alignment: 64)
         let panels = (rows + 31) / 32
+        panelMemory = .allocate(byteCount: panels * 32 * columns * format.bytes, alignment: 64)
         let scaleCount = panels * (1 + (columns - min(firstGroup, columns) + 127) / 128) * scaleLanes
         scaleMemory = .allocate(capacity: scaleCount)
 

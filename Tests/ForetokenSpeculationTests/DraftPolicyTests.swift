@@ -154,6 +154,15 @@ import Testing
         #expect(paying > 0.97 * best, "\(paying), best \(best)")
     }
 
+    @Test func aLaterRequestDraftsAtOnce() {
+        var policy = DraftPolicy(.auto, limit: 8, isGreedy: true)
+        #expect(policy.begin(room: 100) == 0)
+        var simulation = Simulation(machine: .bandwidthBound, text: .easy, random: SeededGenerator(seed: 3))
+        _ = simulation.run(&policy, tokens: 256)
+        var later = DraftPolicy(.auto, limit: 8, isGreedy: true, policy.experience)
+        #expect(later.begin(room: 100) > 0)
+    }
+
     @Test func fixedLengthsAreObeyed() {
         var policy = DraftPolicy(.fixed(3), limit: 8, isGreedy: true)
         #expect(policy.begin(room: 10) == 3)

@@ -6,9 +6,9 @@ import Testing
 /// Finite weights whose products overflow must end in an error, not in token 0.
 @Suite(.serialized)
 struct OverflowTests {
-    private func overflowing() throws -> (Model, TemporaryFolder) {
+    private func overflowing(_ norm: String = "model.norm.weight") throws -> (Model, TemporaryFolder) {
         var tiny = TinyModel(TinyGeometry { $0.storage = .bf16 })
-        let index = try #require(tiny.tensors.firstIndex { $0.name == "model.norm.weight" })
+        let index = try #require(tiny.tensors.firstIndex { $0.name.hasSuffix(norm) })
         tiny.tensors[index].bytes = (0..<tiny.tensors[index].bytes.count).map { _ in 0x7F }
         let folder = try TemporaryFolder()
         try tiny.write(to: folder)
@@ -30,6 +30,14 @@ struct OverflowTests {
         let (model, folder) = try overflowing()
         defer { withExtendedLifetime(folder) {} }
         #expect(throws: GenerationError.self) { try Scorer(model: model, context: 64).score([1, 2, 3]) }
+    }
+
+    @Test func scoringOfAModuleStops() throws {
+        let (model, folder) = try overflowing("shared_head.norm.weight")
+        defer { withExtendedLifetime(folder) {} }
+        let scorer = Scorer(model: model, context: 64)
+        #expect(try scorer.score([1, 2, 3]).negativeLogLikelihood.isFinite)
+        #expect(throws: GenerationError.self) { try scorer.score([1, 2, 3], mtp: true) }
     }
 
     @Test func tinyTemperaturesAreGreedy() throws {

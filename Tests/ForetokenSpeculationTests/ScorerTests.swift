@@ -27,6 +27,17 @@ struct ScorerTests {
         #expect(part.windows.count < whole.windows.count || context == 4096)
     }
 
+    @Test func longListsBeginLikeShortOnes() throws {
+        let scorer = Scorer(model: try Model.load(Fixtures.demoModel), context: 64)
+        let start = Array(text.prefix(12))
+        let short = try scorer.score(start, topCount: 20).top
+        let long = try scorer.score(start, topCount: 5000).top
+        for (short, long) in zip(short, long) {
+            #expect(long.count == 4096)
+            #expect(zip(short, long).allSatisfy { $0 == $1 })
+        }
+    }
+
     @Test func chainsEndToo() throws {
         let scorer = Scorer(model: try Model.load(Fixtures.demoModel), context: 4096)
         let start = Array(text.prefix(40))

@@ -76,6 +76,7 @@ private func file(_ entries: String..., data: Int = 4) -> [UInt8] {
             ("size than its shape", file(entry("a", "F4", "[3]", "[0,2]"), data: 2)),
             ("fits in memory", file(entry("a", "F32", "[4294967296,4294967296]"))),
             ("fits in memory", file(entry("a", "F32", "[9223372036854775807]"))),
+            ("fits in memory", file(entry("a", "F8_E4M3", "[0,9223372036854775807]", "[0,0]"), data: 0)),
             ("whole number", file(entry("a", "U8", "[-4]"))),
             ("whole number", file(entry("a", "U8", "[4.0]"))),
             ("whole number", file(entry("a", "U8", "[4e0]"))),

@@ -38,7 +38,7 @@ FT_INLINE v8u hash8(uint64_t key, v8u token) {
 }
 
 /// Standard Gumbel noise -log E, E = -log u. Both u and 1 - u come straight from the hash, (h + ½) 2^-32 and its mirror
-/// image, so that E keeps full relative precision at both ends and neither reaches 0 or 1.
+/// image, so that E keeps full relative precision at both ends: where u rounds to 1, 1 - u still tells how far it is.
 FT_INLINE v8 gumbel8(uint64_t key, v8u token) {
     v8u h = hash8(key, token);
     v8 rest = (__builtin_convertvector(h, v8) + splat8(0.5f)) * splat8(0x1p-32f);

@@ -189,7 +189,7 @@ size_t foretoken_attention_scratch(int32_t heads, int32_t rank, int32_t rope);
 /// Key of the noise of one output position; (seed, position) decide it alone.
 uint64_t foretoken_noise_key(uint64_t seed, uint64_t position);
 
-/// Standard Gumbel noise of one token under a key: -log(-log(u)), u strictly inside (0, 1). Same bits as in `sample`.
+/// Standard Gumbel noise of one token under a key: -log(-log(u)), u hashed and inside (0, 1); finite. Same bits as in `sample`.
 float foretoken_gumbel(uint64_t key, int32_t token);
 
 /// FP32 value of an e4m3fn byte; NaN for 0x7F and 0xFF.
@@ -204,7 +204,8 @@ uint8_t foretoken_fp8_encode(float x);
 /// FP32 → BF16 bits, round to nearest even, NaN kept quiet.
 uint16_t foretoken_bf16_encode(float x);
 
-/// The table of an instruction set by name ("generic", "avx2", "avx512"), or NULL when unknown or not executable on this machine.
+/// The table of an instruction set by name ("generic", "avx2", "avx512"), or NULL when unknown or not executable on this
+/// machine.
 const foretoken_kernels *foretoken_kernels_named(const char *name);
 
 /// The best table this machine can execute.
@@ -212,9 +213,6 @@ const foretoken_kernels *foretoken_kernels_best(void);
 
 /// Names of all tables in this build, NULL-terminated, widest first.
 const char *const *foretoken_kernels_names(void);
-
-/// Bytes of packed panels, and floats of packed scales, of a matrix with `element_bytes` an element.
-size_t foretoken_panel_bytes(int32_t rows, int32_t columns, int32_t element_bytes);
 
 /// Bytes of one packed panel of `columns` columns in any format, an integer format's scales included.
 size_t foretoken_panel_size(int32_t format, int32_t columns);

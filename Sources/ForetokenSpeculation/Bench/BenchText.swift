@@ -26,7 +26,7 @@ final class BenchText {
         self.isSynthetic = isSynthetic
     }
 
-    /// Token `index` of the text, or of the prompts where the text has ended.
+    /// The text's first `count` tokens, those of the prompts where it has ended.
     func prompt(_ count: Int) -> [Int32] {
         tokens.prefix(count) + (min(count, tokens.count)..<count).map { source[$0 % source.count] }
     }
@@ -50,9 +50,7 @@ final class BenchText {
         let first = verifier.position
         while verifier.position < context {
             guard proceed() else { return false }
-            let start = verifier.position
-            let rows = min((start / Verifier.chunkRows + 1) * Verifier.chunkRows, context) - start
-            forward(start, rows)
+            forward(verifier.position, verifier.nextChunk(to: context))
         }
         promptNanoseconds += Double(MonotonicClock.now - begun)
         promptTokens += context - first

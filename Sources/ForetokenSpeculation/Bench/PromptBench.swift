@@ -27,7 +27,7 @@ final class PromptBench {
         while verifier.position < tokens.count {
             guard proceed() else { return false }
             let start = verifier.position
-            let rows = min(Verifier.chunkRows, tokens.count - start)
+            let rows = verifier.nextChunk(to: tokens.count)
             tokens.withUnsafeBufferPointer { verifier.forward($0.baseAddress! + start, count: rows) }
         }
         verifier.computeLogits(first: verifier.rowCount - 1, count: 1)

@@ -112,7 +112,7 @@ final class ChainPass {
                 let rows = min(Verifier.windowRows, tokens.count - 1 - start)
                 verifier.forward(text + start, count: rows)
                 verifier.observer?.ended(.prompt)
-                verifier.computeLogits(first: 0, count: rows, rule: sampler.rule)
+                verifier.computeLogits(first: 0, count: rows, rule: sampler.parallelRule)
                 for row in 0..<rows { chains.append(try chain(text, start + row, row, sampler)) }
                 start += rows
             }
@@ -128,7 +128,7 @@ final class ChainPass {
         while verifier.position < count {
             guard proceed() else { return false }
             let start = verifier.position
-            let rows = min((start / Verifier.chunkRows + 1) * Verifier.chunkRows, count) - start
+            let rows = verifier.nextChunk(to: count)
             verifier.forward(text + start, count: rows)
             verifier.observer?.ended(.prompt)
             observe(0, count: rows, firstRow: start)
@@ -151,7 +151,7 @@ final class ChainPass {
         draftHead.catchUp(text, known: position + 1)
         for d in 0..<depth {
             let target = position + 1 + d
-            var choice = draftHead.drawDraft(rule: sampler.rule, position: target)
+            var choice = draftHead.drawDraft(rule: sampler.parallelRule, position: target)
             if !sampler.isUnfiltered { choice = sampler.choose(draftHead.logits(row: 0), position: target) }
             if d == 0 {
                 chain.confidence = confidence(of: choice.token, sampler.rule)

@@ -89,7 +89,7 @@ final class StepTimer {
         let firstDone = draft(text, newest, length)
         let drafted = MonotonicClock.now
         window.withUnsafeBufferPointer { verifier.forward($0.baseAddress!, count: length + 1) }
-        verifier.computeLogits(first: 0, count: length + 1, rule: sampler.rule)
+        verifier.computeLogits(first: 0, count: length + 1, rule: sampler.parallelRule)
         let verified = MonotonicClock.now
         if !sampler.isUnfiltered { _ = sampler.pick(verifier.logits(row: 0), position: newest + 1) }
         let drawn = MonotonicClock.now
@@ -113,8 +113,9 @@ final class StepTimer {
         var firstDone: Int64 = 0
         if length > 0 { draftHead.catchUp(text, known: newest + 1) }
         for d in 0..<length {
-            let guess = draftHead.drawDraft(rule: sampler.rule, position: newest + 1 + d).token
-            if !sampler.isUnfiltered { _ = sampler.pick(draftHead.logits(row: 0), position: newest + 1 + d) }
+            let target = newest + 1 + d
+            var guess = draftHead.drawDraft(rule: sampler.parallelRule, position: target).token
+            if !sampler.isUnfiltered { guess = sampler.pick(draftHead.logits(row: 0), position: target) }
             if d == 0 { firstDone = MonotonicClock.now }
             if d + 1 < length { draftHead.advance(guess) }
         }
@@ -135,8 +136,8 @@ final class StepTimer {
         // A number of accepted rows that never came up costs what the nearest smaller one did, or else larger one.
         let known = firstDraft.map { $0.isEmpty ? nil : median($0) }
         let first = known.indices.prefix(widths.count).compactMap { index in
-            known[...index].last { $0 != nil } ?? known.first { $0 != nil }
-        }.compactMap(\.self)
+            known[...index].compactMap(\.self).last ?? known.compactMap(\.self).first
+        }
         return Measurement.StepCosts(
             verify: widths.map(median), firstDraft: first, laterDraft: laterDraft.isEmpty ? 0 : median(laterDraft),
             drawing: sampler.isUnfiltered ? 0 : median(drawing),

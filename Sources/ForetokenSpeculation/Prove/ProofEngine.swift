@@ -40,8 +40,9 @@ final class ProofEngine {
                 verifier = try model.makeVerifier(context: capacity, cacheType: subject.cacheType)
                 verifier.observer = observer
                 self.verifier = (subject, verifier)
-                for start in stride(from: 0, to: count, by: Verifier.chunkRows) {
-                    verifier.forward(tokens.baseAddress! + start, count: min(Verifier.chunkRows, count - start))
+                while verifier.position < count {
+                    let rows = verifier.nextChunk(to: count)
+                    verifier.forward(tokens.baseAddress! + verifier.position, count: rows)
                 }
             }
             // The prompt's tokens, again from the first.

@@ -92,7 +92,8 @@ public final class Prover {
 
     private var plainCourse: ProofCourse { ProofCourse(name: "draft off", threads: settings.threads) }
 
-    /// Runs a course. - Parameter planned: steps it counts in the progress; 0 for a repetition.
+    /// Runs a course.
+    /// - Parameter planned: steps it counts in the progress; 0 for a repetition.
     private func perform(
         _ course: ProofCourse, _ subject: ProofSubject, planned: Int, keeping target: StepTrace.Target? = nil
     ) throws -> ProofOutcome {
@@ -125,7 +126,9 @@ public final class Prover {
 
     /// The model on made-up nodes, its experts moved to where the placement wants them.
     private func placed(_ placement: ProofPlacement, _ threads: Int, _ set: String) throws -> Model {
-        let placed = try placedWeights ?? loadPlaced?(ProofPlacement.nodes) ?? weights
+        guard let placed = try placedWeights ?? loadPlaced?(ProofPlacement.nodes) else {
+            preconditionFailure("courses with placements are planned only where their weights can be loaded")
+        }
         placedWeights = placed
         _ = try placed.experts.move(to: placement.plan(placed.configuration))
         let sizes = threads > 1 ? [threads - threads / 2, threads / 2] : [1]

@@ -37,9 +37,9 @@ final class StepReplay {
             text.tokens.withUnsafeBufferPointer { tokens in
                 verifier.observer = nil
                 verifier.truncate(to: 0)
-                for start in stride(from: 0, to: text.promptCount, by: Verifier.chunkRows) {
-                    let rows = min(Verifier.chunkRows, text.promptCount - start)
-                    verifier.forward(tokens.baseAddress! + start, count: rows)
+                while verifier.position < text.promptCount {
+                    let rows = verifier.nextChunk(to: text.promptCount)
+                    verifier.forward(tokens.baseAddress! + verifier.position, count: rows)
                 }
                 verifier.observer = clock
                 for window in text.windows {

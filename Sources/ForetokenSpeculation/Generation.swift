@@ -1,0 +1,91 @@
+import ForetokenModel
+
+/// One generation: a prompt, and how it is to be continued.
+public struct GenerationRequest: Sendable {
+    /// Tokens to append to the generator's context, BOS included where the model wants one.
+    public var prompt: [Int32]
+    /// Most tokens to generate, at least 1.
+    public var maximumTokens = 256
+    /// How tokens are drawn.
+    public var sampling = SamplingOptions()
+    /// How many tokens are drafted.
+    public var draft = DraftMode.auto
+    /// Tokens that end the generation; they are emitted.
+    public var stopTokens: [Int32] = []
+    /// Wants the log-probability of every generated token and of so many (0...20) likeliest ones.
+    public var logProbabilities: Int?
+
+    /// Most likeliest tokens that log-probabilities can be asked for.
+    public static let maximumLogProbabilities = 20
+
+    /// A request with the defaults.
+    public init(prompt: [Int32]) { self.prompt = prompt }
+}
+
+/// Why a generation ended.
+public enum FinishReason: String, Sendable {
+    /// A stop token, or the observer asked for the end (a stop string).
+    case stop
+    /// The token limit, or the end of the context.
+    case length
+    /// The observer cancelled.
+    case cancelled
+}
+
+/// What an observer wants after an event.
+public enum Continuation: Sendable {
+    /// Go on.
+    case proceed
+    /// The token just seen completes the answer.
+    case stop
+    /// Give up.
+    case cancel
+}
+
+/// What happens during a generation, in order.
+public enum GenerationEvent: Sendable {
+    /// So many of the request's prompt tokens have been run.
+    case prompt(done: Int, of: Int)
+    /// A token has been accepted.
+    case token(Int32)
+}
+
+/// What a generation came to.
+public struct GenerationResult: Sendable {
+    /// Generated tokens, the one that ended the generation included.
+    public let tokens: [Int32]
+    /// An entry for each token, where they were asked for; else empty.
+    public let logProbabilities: [TokenLogProbabilities]
+    /// Why it ended.
+    public let reason: FinishReason
+    /// What was drafted and accepted.
+    public let telemetry: Telemetry
+    /// What the adaptive policy found and did; nil when it was not asked for, or nothing can draft.
+    public let policy: PolicyReport?
+    /// How long it took.
+    public let timings: Timings
+    /// By node: what the rounds read from it, and what its workers waited for.
+    public let traffic: [NodeTraffic]
+}
+
+/// A request that the generator cannot serve.
+public struct GenerationError: Error, CustomStringConvertible, Sendable {
+    /// What is wrong, with numbers, and what to do.
+    public let description: String
+}
+
+extension GenerationError {
+    static func moduleOverflow(_ module: Int) -> GenerationError {
+        GenerationError(
+            description:
+                "logits of MTP module \(module) are not finite: its weights or scales overflow FP32; it is damaged or was "
+                + "exported wrongly. Without --mtp the text can be scored")
+    }
+
+    static func overflow(position: Int) -> GenerationError {
+        GenerationError(
+            description:
+                "the logits for position \(position) are not finite: the checkpoint's weights or scales overflow FP32; "
+                + "it is damaged or was exported wrongly")
+    }
+}
