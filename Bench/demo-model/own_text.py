@@ -35,7 +35,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", required=True)
     parser.add_argument("--out", required=True)
-    parser.add_argument("--tokens", type=int, default=600_000, help="prompts and continuations together")
+    parser.add_argument("--tokens", type=int, default=400_000, help="prompts and continuations together")
     options = parser.parse_args()
     stream = np.load(os.path.join(options.data, "train.npy"))
     found = prompts(stream, options.tokens // WINDOW, np.random.default_rng(0))

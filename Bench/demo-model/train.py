@@ -307,7 +307,7 @@ def main():
     add("--clip", type=float, default=1.0)
     add("--bias-speed", type=float, default=1e-3)
     add("--distilled", type=int, default=0, help="windows a process and step on which the drafts are distilled")
-    add("--distil-from", type=float, default=0.7, help="share of the run after which they are")
+    add("--distil-from", type=float, default=0.85, help="share of the run after which they are")
     add("--distillation", type=float, default=0.1, help="weight of each draft's loss")
     add("--temperature", type=float, default=0.8, help="at which drafts are distilled and judged")
     add("--tv", type=float, default=1.0, help="weight of 1 − Σ min(p, q) beside the KL divergence")
