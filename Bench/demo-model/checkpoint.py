@@ -79,11 +79,15 @@ def named_tensors(model):
 
 
 def model_from(c, tensors):
-    """The inverse of `named_tensors`; an MTP module's own embedding or head is kept where it differs from the main one."""
+    """The inverse of `named_tensors`; an MTP module's own embedding or head is kept where it differs from the main one.
+    Tensors are taken out of `tensors` as they are copied, so that nothing large is held twice."""
     model = Model(c)
 
+    def take(name):
+        return tensors.pop(name)
+
     def joined(prefix, *names):
-        return torch.cat([tensors[f"{prefix}{name}.weight"] for name in names], 0)
+        return torch.cat([take(f"{prefix}{name}.weight") for name in names], 0)
 
     for name, shape, _, _ in model.specs:
         prefix = name[:name.rfind(".") + 1]
@@ -92,14 +96,16 @@ def model_from(c, tensors):
         elif name.endswith("experts.gate_up") and "shared" not in name:
             value = torch.stack([joined(f"{prefix}{e}.", "gate_proj", "up_proj") for e in range(shape[0])])
         elif name.endswith("experts.down_proj"):
-            value = torch.stack([tensors[f"{prefix}{e}.down_proj.weight"] for e in range(shape[0])])
+            value = torch.stack([take(f"{prefix}{e}.down_proj.weight") for e in range(shape[0])])
         elif name.endswith("gate_up"):
             value = joined(prefix, "gate_proj", "up_proj")
+        elif name == "lm_head.weight" and c.get("tie_word_embeddings"):
+            value = model.p["model.embed_tokens.weight"]  # comes first in the specs
         else:
-            value = tensors["model.embed_tokens.weight" if name == "lm_head.weight" and c.get("tie_word_embeddings") else name]
+            value = take(name)
         model.p[name].copy_(value)
     for i in model.moe_layers:
-        model.bias[i] = tensors[f"model.layers.{i}.mlp.gate.e_score_correction_bias"]
+        model.bias[i] = take(f"model.layers.{i}.mlp.gate.e_score_correction_bias")
     for j in range(model.modules):
         prefix = f"model.layers.{model.main_layers + j}."
         copies = ((model.own_embedding, "embed_tokens", "model.embed_tokens"), (model.own_head, "shared_head.head", "lm_head"))
@@ -110,24 +116,67 @@ def model_from(c, tensors):
     return model
 
 
-def read_tensors(folder):
-    """{name: FP32 tensor} of a folder, FP8 weights dequantised."""
-    index, files, raw = os.path.join(folder, "model.safetensors.index.json"), ["model.safetensors"], {}
+def weight_files(folder):
+    """Names of the folder's safetensors files."""
+    index = os.path.join(folder, "model.safetensors.index.json")
     if os.path.exists(index):
         with open(index) as file:
-            files = sorted(set(json.load(file)["weight_map"].values()))
-    for name in files:
+            return sorted(set(json.load(file)["weight_map"].values()))
+    return sorted(name for name in os.listdir(folder) if name.endswith(".safetensors"))
+
+
+def read_tensors(folder):
+    """{name: FP32 tensor} of a folder, FP8 weights dequantised."""
+    raw, suffix = {}, "_scale_inv"
+    for name in weight_files(folder):
         with safe_open(os.path.join(folder, name), "pt") as file:
             raw |= {key: file.get_tensor(key) for key in file.keys()}
-    suffix = "_scale_inv"
     return {name: dequantised(t, raw[name + suffix]) if name + suffix in raw else t.float()
             for name, t in raw.items() if not name.endswith(suffix)}
 
 
+def raw_config(folder):
+    """config.json as it is."""
+    path = os.path.join(folder, "config.json")
+    try:
+        with open(path) as file:
+            return json.load(file)
+    except (OSError, ValueError) as error:
+        raise SystemExit(f"{path} cannot be read: {error}")
+
+
 def read_config(folder):
-    with open(os.path.join(folder, "config.json")) as file:
-        return json.load(file)
+    """config.json in the spelling of DeepSeek's own, whichever of the published ones it has. What this model does not compute
+    is refused."""
+    c = raw_config(folder)
+
+    def refuse(what, expected):
+        raise SystemExit(f"{folder}/config.json: expected {expected}, found {what}")
+
+    for name, only in (("scoring_func", "sigmoid"), ("topk_method", "noaux_tc"), ("attention_bias", False), ("hidden_act", "silu")):
+        if c.get(name) not in (None, only):
+            refuse(f"{name} {c[name]}", only)
+    block = (c.get("quantization_config") or {}).get("weight_block_size", [BLOCK, BLOCK])
+    if block != [BLOCK, BLOCK]:
+        refuse(f"weight_block_size {block}", [BLOCK, BLOCK])
+    for name, alias in (("num_nextn_predict_layers", "num_mtp_layers"), ("n_routed_experts", "num_local_experts")):
+        c.setdefault(name, c.get(alias))
+    c["num_nextn_predict_layers"] = c["num_nextn_predict_layers"] or 0
+    for name in ("n_group", "topk_group"):
+        c[name] = c.get(name) or 1
+    if not c["n_routed_experts"]:
+        refuse("no n_routed_experts", "a mixture of experts")
+    rope = c.pop("rope_parameters", None) or c.get("rope_scaling") or {}
+    c["rope_theta"] = c.get("rope_theta") or rope.get("rope_theta") or 10000.0
+    kind = rope.get("rope_type", rope.get("type", "default"))
+    if kind not in ("default", "yarn"):
+        refuse(f"rope type {kind}", "yarn or default")
+    c["rope_scaling"] = dict(beta_fast=32, beta_slow=1, mscale=1.0, mscale_all_dim=0.0) | rope if kind == "yarn" else None
+    return c
 
 
 def read_model(folder):
-    return model_from(read_config(folder), read_tensors(folder))
+    try:
+        return model_from(read_config(folder), read_tensors(folder))
+    except KeyError as error:
+        raise SystemExit(f"{folder}: {error.args[0]} is missing in config.json or among the tensors")

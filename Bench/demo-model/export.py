@@ -61,10 +61,7 @@ def byte_count(t):
 
 def write_folder(folder, config, tensors, shards=2):
     """Writes config.json, the shards and their index; a shard never ends between a weight and its scale."""
-    os.makedirs(folder, exist_ok=True)
-    for name in os.listdir(folder):
-        if name.endswith(".safetensors"):
-            os.remove(os.path.join(folder, name))
+    os.makedirs(folder)
     total, parts, size = sum(map(byte_count, tensors.values())), [{}], 0
     for name, t in tensors.items():
         if size > total / shards and not name.endswith("_scale_inv") and len(parts) < shards:
@@ -92,7 +89,9 @@ def main():
     parser.add_argument("--bf16", action="store_true", help="no FP8")
     parser.add_argument("--no-copies", action="store_true", help="leave out the MTP modules' copies of embedding and head")
     options = parser.parse_args()
-    saved = torch.load(options.checkpoint, weights_only=False)
+    if os.path.exists(options.folder):
+        parser.error(f"{options.folder} exists")
+    saved = torch.load(options.checkpoint, weights_only=True)
     model = Model(saved["config"], saved["flat"], bias=saved["bias"])
     tensors = named_tensors(model)
     if options.no_copies:

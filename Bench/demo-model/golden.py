@@ -14,6 +14,7 @@ import drafts
 import reference
 from checkpoint import read_model
 from prompts import dialogue, held_out_prompts, tokenizer_of
+from tokenise import EOS
 
 TOLERANCE = 1e-3
 NEW_TOKENS = 64
@@ -94,7 +95,7 @@ def entry(index, prompt, tokenizer, model, hf):
         index=index, domain=prompt["domain"], repo=prompt["repo"], path=prompt["path"], mid_file=prompt["mid_file"],
         prompt_ids=prompt["ids"], prompt_text=tokenizer.decode(prompt["ids"][1:], skip_special_tokens=False),
         greedy_ids=new, greedy_text=tokenizer.decode(new, skip_special_tokens=False),
-        first_eos=new.index(1) if 1 in new else None, greedy_top1_minus_top2=[round(float(x), 5) for x in margins],
+        first_eos=new.index(EOS) if EOS in new else None, greedy_top1_minus_top2=[round(float(x), 5) for x in margins],
         min_greedy_margin=float(margins.min()), mtp_greedy_drafts=greedy, mtp_recursive_drafts=recursive)
     if index == 0:
         tensors |= layer_tensors(model, hf, ids)

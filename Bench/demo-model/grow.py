@@ -51,8 +51,10 @@ def grow(checkpoint, layers):
 def load(path, seen):
     """A checkpoint, or what stands for it where there is an exported folder."""
     if not os.path.isdir(path):
-        return torch.load(path, weights_only=False)
+        return torch.load(path, weights_only=True)
     model = read_model(path)
+    if model.own_embedding or model.own_head:
+        raise SystemExit(f"{path}: the MTP module has an embedding or a head of its own, which this training does not support")
     return dict(config=model.c, flat=model.flat, bias=model.bias, tokens=seen)
 
 
@@ -64,7 +66,8 @@ def main():
     parser.add_argument("--seen", type=int, default=0, help="tokens that the model of an exported folder was trained on")
     options = parser.parse_args()
     grown = grow(load(options.old, options.seen), options.layers)
-    torch.save(grown, options.new)
+    torch.save(grown, options.new + ".new")
+    os.replace(options.new + ".new", options.new)
     print(f"{options.new}: {options.layers} layers, {grown['flat'].numel():,} parameters")
 
 

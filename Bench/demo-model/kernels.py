@@ -180,24 +180,30 @@ class HeadCrossEntropy(torch.autograd.Function):
 
 class HeadDistillation(torch.autograd.Function):
     """Mean over rows of KL(p ‖ q) + tv × (1 − Σ min(p, q)), with q = softmax(h wᵀ / temperature); the second term is the
-    probability that lossless speculative sampling rejects the draft. h: [N, H]; w: [V, H], not trained; p: [N, V]."""
+    probability that lossless speculative sampling rejects the draft. h: [N, H]; w: [V, H], not trained; p: [N, V]. Chunks as
+    in HeadCrossEntropy."""
 
     @staticmethod
-    def forward(ctx, h, w, p, temperature, tv):
-        logq = torch.log_softmax((h @ w.t()).div_(temperature), -1)
-        q = logq.exp()
-        rejected = 1 - torch.minimum(p, q).sum(-1)
-        kl = torch.xlogy(p, p).sum(-1) - (p * logq).sum(-1)
-        below = (q < p).float()
-        # d KL / dz = q − p; d(−Σ min) / dz = −q ⊙ (below − Σ below·q)
-        slope = below.mul_(q)
-        dz = (q - p) - tv * (slope - q * slope.sum(-1, keepdim=True))
-        ctx.save_for_backward((dz @ w).div_(temperature * h.shape[0]))
-        return (kl + tv * rejected).mean()
+    def forward(ctx, h, w, p, temperature, tv, chunk=512):
+        N = h.shape[0]
+        dh, total = torch.empty_like(h), torch.zeros(())
+        for s in range(0, N, chunk):
+            target = p[s:s + chunk]
+            logq = torch.log_softmax((h[s:s + chunk] @ w.t()).div_(temperature), -1)
+            q = logq.exp()
+            rejected = 1 - torch.minimum(target, q).sum(-1)
+            kl = torch.xlogy(target, target).sum(-1) - (target * logq).sum(-1)
+            total += (kl + tv * rejected).sum()
+            # d KL / dz = q − p; d(−Σ min) / dz = −q ⊙ (below − Σ below·q)
+            slope = (q < target).float().mul_(q)
+            dz = (q - target) - tv * (slope - q * slope.sum(-1, keepdim=True))
+            torch.mm(dz, w, out=dh[s:s + chunk])
+        ctx.save_for_backward(dh.div_(temperature * N))
+        return total / N
 
     @staticmethod
     def backward(ctx, g):
-        return ctx.saved_tensors[0] * g, None, None, None, None
+        return ctx.saved_tensors[0] * g, None, None, None, None, None
 
 
 class Embedding(torch.autograd.Function):

@@ -1,6 +1,6 @@
 """The DeepSeek-V3 architecture in FP32 torch: MLA, YaRN, group-limited sigmoid routing with a correction bias, MTP modules.
 
-All parameters are views of one flat buffer, which two training processes share. Fused tensors, undone by export.py:
+All parameters are views of one flat buffer, which two training processes share. Fused tensors, undone by checkpoint.py:
 `self_attn.qkv_a` = [q_a_proj (or q_proj) ; kv_a_proj_with_mqa], `*.gate_up` = [gate_proj ; up_proj].
 Shapes: B sequences, T rows, H hidden, E experts, K chosen.
 """
@@ -103,7 +103,6 @@ class Model:
     def __init__(self, c, flat=None, grad=None, bias=None):
         self.c, self.specs = c, parameter_specs(c)
         self.n = sum(math.prod(shape) for _, shape, _, _ in self.specs)
-        self.n_decay = sum(math.prod(shape) for _, shape, _, decay in self.specs if decay)
         self.flat, self.grad = torch.zeros(self.n) if flat is None else flat, grad
         self.p, offset = {}, 0
         for name, shape, _, _ in self.specs:

@@ -21,6 +21,7 @@ def prompts(stream, count, generator):
     """`count` prompts of BOS and PROMPT − 1 tokens, each of another document."""
     begins = np.flatnonzero(stream == BOS) + 1
     ends = np.flatnonzero(stream == EOS)
+    ends = ends[np.searchsorted(ends, begins)]
     fits = ends - begins >= PROMPT - 1
     begins, ends = begins[fits], ends[fits]
     if count > len(begins):

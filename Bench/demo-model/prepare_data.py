@@ -56,8 +56,10 @@ def files_of(folder, bare):
 
     out = {}
     if bare:
-        archive = subprocess.run(["git", "-C", folder, "archive", "HEAD"], check=True, capture_output=True).stdout
-        with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        archive = subprocess.run(["git", "-C", folder, "archive", "HEAD"], capture_output=True)
+        if archive.returncode:
+            raise SystemExit(f"git cannot read {folder}: {archive.stderr.decode(errors='replace').strip()}")
+        with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as tar:
             for member in tar:
                 if member.isfile() and wanted(member.name, member.size):
                     out[member.name] = tar.extractfile(member).read()

@@ -7,7 +7,7 @@ import tempfile
 import torch
 from safetensors.torch import save_file
 
-from checkpoint import read_config, read_tensors
+from checkpoint import raw_config, read_tensors
 
 
 def load(folder):
@@ -17,7 +17,7 @@ def load(folder):
     from transformers import DeepseekV3ForCausalLM
 
     transformers.logging.set_verbosity_error()
-    config = read_config(folder)
+    config = raw_config(folder)
     config.pop("quantization_config", None)
     config["torch_dtype"] = "float32"
     # The class ignores, and its MtpModel later loads, the layers this pattern names; it ships with the number 61.

@@ -126,8 +126,9 @@ def main():
     options = parser.parse_args()
     tokenizer = tokenizer_of(os.path.join(ROOT, "Sources/CForetokenDemo/model"))
     golden = os.path.join(ROOT, "Tests/ForetokenModelTests/Fixtures/demo/golden.json")
+    entries = choose(options.data, golden, tokenizer)
     with open(options.out, "w") as file:
-        for entry in choose(options.data, golden, tokenizer):
+        for entry in entries:
             file.write(json.dumps(entry, ensure_ascii=False) + "\n")
 
 

@@ -18,6 +18,7 @@ from tokenizers import Tokenizer
 DOMAINS = ("swift_code", "swift_tests", "markdown")
 BOS, EOS = 0, 1
 DIALOGUES = 3500
+HELD_OUT = 8 * 514  # tokens of each domain, the least that training measures itself on
 DOCUMENTED = re.compile(
     r"((?:^[ \t]*///[^\n]*\n)+)((?:^[ \t]*@[^\n]*\n)*^([ \t]*)"
     r"(?:public |internal |private |fileprivate |open |static |mutating |final |@inlinable )*"
@@ -79,7 +80,11 @@ def main():
                   dialogues=len(pairs))
     for domain in DOMAINS:
         held_out = [d["text"] for d in documents if d["split"] == "val" and d["domain"] == domain]
-        tokens = stream([[BOS, *ids, EOS] for ids in encode(held_out)])
+        sequences = [[BOS, *ids, EOS] for ids in encode(held_out)]
+        if (count := sum(map(len, sequences))) < HELD_OUT:
+            raise SystemExit(f"{domain}: expected held-out text of {HELD_OUT} tokens, found {count} in {len(held_out)} documents; "
+                             "the sources are too few")
+        tokens = stream(sequences)
         np.save(os.path.join(options.data, f"val_{domain}.npy"), tokens)
         report["val_" + domain] = dict(files=len(held_out), tokens=len(tokens), bytes=sum(len(t.encode()) for t in held_out))
     with open(os.path.join(options.data, "token_report.json"), "w") as file:

@@ -12,6 +12,7 @@ DIR/data holds the token streams. Written to DIR: latest.pt (weights, moments, p
 the training was reached, 75 it was asked to end before.
 """
 import argparse
+import contextlib
 import json
 import math
 import os
@@ -123,7 +124,6 @@ class Trainer:
 
     def __init__(self, rank, options, config, shared, barrier, first_step):
         torch.set_num_threads(1)
-        torch.manual_seed(rank)
         self.rank, self.options, self.config, self.shared, self.barrier = rank, options, config, shared, barrier
         self.step, self.stopping = first_step, False
         self.model = Model(config, shared.flat, shared.gradients[rank], shared.bias)
@@ -135,7 +135,7 @@ class Trainer:
         self.total_steps = options.tokens // (options.batch * options.window)
         self.batches_before = options.tokens_before // (options.batch * options.window)
         signal.signal(signal.SIGTERM, self.stop)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGINT, self.stop)  # Ctrl-C, and what torch sends when the parent has died
         shared.ready[rank] = 1
 
     def stop(self, *_):
@@ -165,6 +165,8 @@ class Trainer:
         shared.norm[self.rank] = square
         self.barrier.wait()
         norm = math.sqrt(float(shared.norm.sum()))
+        if not math.isfinite(norm):
+            raise RuntimeError(f"step {self.step}: the gradient's norm is {norm}; latest.pt is from before")
         if norm > self.options.clip:
             for begin, end in self.optimizer.parts:
                 mine[begin:end].mul_(self.options.clip / norm)
@@ -186,7 +188,7 @@ class Trainer:
 
     def run(self):
         saved = reported = time.time()
-        sums, steps = None, 0
+        first, sums, steps = self.step, None, 0
         while True:
             if self.rank == 0:
                 self.shared.progress[0] = STOP if self.stopping else self.step / self.total_steps
@@ -208,7 +210,8 @@ class Trainer:
                 self.save()
                 saved = time.time()
         if self.rank == 0:
-            self.save()
+            if self.step > first:
+                self.save()
             print("stopped" if progress == STOP else "done", "at step", self.step, flush=True)
 
     @property
@@ -251,7 +254,7 @@ def start(options):
     os.makedirs(options.work, exist_ok=True)
     latest = os.path.join(options.work, "latest.pt")
     source = latest if os.path.exists(latest) else options.init
-    checkpoint = torch.load(source, weights_only=False) if source else None
+    checkpoint = torch.load(source, weights_only=True) if source else None
     if checkpoint:
         config = checkpoint["config"]
     elif options.config:
@@ -267,7 +270,11 @@ def start(options):
         options.tokens_before = checkpoint["tokens"]
     shared = Shared(model)
     if source == latest:
-        first_step, options.tokens_before = checkpoint["step"], checkpoint["options"]["tokens_before"]
+        before = checkpoint["options"]
+        first_step, options.tokens_before = checkpoint["step"], before["tokens_before"]
+        for name in ("window", "batch"):  # the position in the text counts in these
+            if getattr(options, name) != before[name]:
+                raise SystemExit(f"{latest} was trained with --{name} {before[name]}, not {getattr(options, name)}")
         for moment, kept in zip(shared.moments, checkpoint["moments"]):
             moment.copy_(kept)
     print(f"{model.n:,} parameters from {source or 'a random start'}, step {first_step}", flush=True)
@@ -279,11 +286,19 @@ def start(options):
     pids = options.pids or os.path.join(options.work, "pids")
     with open(pids, "w") as file:
         file.write("".join(f"{pid}\n" for pid in processes.pids()))
-    signal.signal(signal.SIGTERM, lambda *_: [os.kill(pid, signal.SIGTERM) for pid in processes.pids()])
-    signal.signal(signal.SIGINT, lambda *_: [os.kill(pid, signal.SIGTERM) for pid in processes.pids()])
-    while not processes.join(grace_period=GRACE_SECONDS):
-        pass
-    os.remove(pids)
+
+    def stop(*_):
+        for pid in processes.pids():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    try:
+        while not processes.join(grace_period=GRACE_SECONDS):
+            pass
+    finally:
+        os.remove(pids)
     if float(shared.progress) == STOP:
         sys.exit(STOPPED)
 
@@ -313,7 +328,12 @@ def main():
     add("--tv", type=float, default=1.0, help="weight of 1 − Σ min(p, q) beside the KL divergence")
     add("--evaluate-every", type=int, default=200, help="steps")
     add("--held-out", type=int, default=8, help="windows a domain")
-    start(parser.parse_args())
+    options = parser.parse_args()
+    if options.batch < 2 or options.batch % RANKS or options.held_out < RANKS or options.warmup < 1:
+        parser.error(f"--batch is a multiple of {RANKS}, --held-out at least {RANKS}, --warmup at least 1")
+    if options.tokens < options.batch * options.window:
+        parser.error(f"--tokens {options.tokens} is less than one step of {options.batch * options.window}")
+    start(options)
 
 
 if __name__ == "__main__":
