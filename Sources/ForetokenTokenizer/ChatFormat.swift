@@ -44,7 +44,8 @@ public struct ChatFormat: Sendable, Equatable {
 
     /// The generation of checkpoints.
     public let generation: Generation
-    /// Whether an earlier answer is written without its thoughts, that is without everything up to its last `</think>`.
+    /// Whether an earlier answer is written without its thoughts: without everything up to its last `</think>`, V3.1's up to
+    /// its first.
     public let dropsEarlierThoughts: Bool
 
     let bos: Int32
@@ -63,6 +64,11 @@ public struct ChatFormat: Sendable, Equatable {
         _ tokenizer: Tokenizer, template: String? = nil
     ) throws(TokenizerError) -> ChatFormat {
         let template = template ?? tokenizer.chatTemplate ?? ""
+        guard template.isEmpty || contains(template, "<｜User｜>") else {
+            throw .chat(
+                reason: "The chat template is none of DeepSeek's: expected <｜User｜> in it. Use this checkpoint on "
+                    + "plain text.")
+        }
         let generation: Generation =
             if contains(template, "thinking") {
                 .v31
@@ -122,12 +128,15 @@ public struct ChatFormat: Sendable, Equatable {
         var ids = [bos]
         let system = messages.filter { $0.role == .system }.map(\.content).joined(separator: "\n\n")
         ids += try tokenizer.encode(system, addedTokens: false)
-        for message in messages {
-            switch message.role {
-            case .system: break
-            case .user: try appendUser(message.content, to: &ids, tokenizer)
-            case .assistant: try appendAnswer(message.content, to: &ids, tokenizer)
+        var last: ChatMessage.Role?
+        for message in messages where message.role != .system {
+            if message.role == .user {
+                ids.append(user)
+                ids += try tokenizer.encode(message.content, addedTokens: false)
+            } else {
+                try appendAnswer(message.content, after: last, to: &ids, tokenizer)
             }
+            last = message.role
         }
         try appendOpening(thinks, to: &ids, tokenizer)
         return ids
@@ -141,19 +150,16 @@ public struct ChatFormat: Sendable, Equatable {
         }
     }
 
-    private func appendUser(
-        _ content: String, to ids: inout [Int32], _ tokenizer: Tokenizer
-    ) throws(TokenizerError) {
-        ids.append(user)
-        ids += try tokenizer.encode(content, addedTokens: false)
-    }
-
     private func appendAnswer(
-        _ content: String, to ids: inout [Int32], _ tokenizer: Tokenizer
+        _ content: String, after last: ChatMessage.Role?, to ids: inout [Int32], _ tokenizer: Tokenizer
     ) throws(TokenizerError) {
-        ids.append(assistant)
-        if generation == .v31, let think { ids.append(think.close) }
-        let answer = dropsEarlierThoughts ? Self.withoutThoughts(content) : content
+        // V3.1's template marks an answer only where the user has spoken before it.
+        if generation != .v31 {
+            ids.append(assistant)
+        } else if last == .user, let think {
+            ids += [assistant, think.close]
+        }
+        let answer = dropsEarlierThoughts ? Self.withoutThoughts(content, upToFirst: generation == .v31) : content
         ids += try tokenizer.encode(answer, addedTokens: false)
         ids.append(eos)
     }
@@ -167,14 +173,14 @@ public struct ChatFormat: Sendable, Equatable {
         if generation == .r1 { ids += try tokenizer.encode("\n", addedTokens: false) }
     }
 
-    /// What follows the last `</think>`; compared byte by byte, for to a `String` a combining mark behind the marker
-    /// would hide it.
-    static func withoutThoughts(_ content: String) -> String {
+    /// What follows the last `</think>`, or the first; compared byte by byte, for to a `String` a combining mark behind the
+    /// marker would hide it.
+    static func withoutThoughts(_ content: String, upToFirst: Bool) -> String {
         let text = Array(content.utf8)
         let marker = Array("</think>".utf8)
-        guard text.count >= marker.count,
-            let start = (0...text.count - marker.count).last(where: { text[$0...].starts(with: marker) })
-        else { return content }
+        guard text.count >= marker.count else { return content }
+        let starts = (0...text.count - marker.count).lazy.filter { text[$0...].starts(with: marker) }
+        guard let start = upToFirst ? starts.first : starts.last else { return content }
         return String(decoding: text[(start + marker.count)...], as: UTF8.self)
     }
 

@@ -46,7 +46,8 @@ final class SplitPattern: @unchecked Sendable {
     ///
     /// `\s` is the White_Space property in Oniguruma, while PCRE2 still counts U+180E, which left it in Unicode 6.3.
     /// A bracket inside a class nests it and `&&` intersects in Oniguruma, both are plain characters in PCRE2, and `\h`
-    /// means a hexadecimal digit in one and white space in the other: those are refused.
+    /// means a hexadecimal digit in one and white space in the other; `\w` and `\b` go by different sets of characters. Those
+    /// are refused.
     static func translate(_ pattern: String) throws(TokenizerError) -> [UInt8] {
         let space = #"\t-\r\x{85}\p{Z}"#
         var output: [UInt8] = []
@@ -60,8 +61,9 @@ final class SplitPattern: @unchecked Sendable {
                 switch escaped {
                 case UInt8(ascii: "s"): output.append(contentsOf: (isInClass ? space : "[\(space)]").utf8)
                 case UInt8(ascii: "S") where !isInClass: output.append(contentsOf: "[^\(space)]".utf8)
-                case UInt8(ascii: "h"), UInt8(ascii: "H"):
-                    throw TokenizerFile.unsupported("\\h in the expression \(pattern.prefix(200))")
+                case .some(let letter) where "hHwWbB".utf8.contains(letter):
+                    let escape = String(decoding: [byte, letter], as: UTF8.self)
+                    throw TokenizerFile.unsupported("\(escape) in the expression \(pattern.prefix(200))")
                 default:
                     output.append(byte)
                     if let escaped { output.append(escaped) }

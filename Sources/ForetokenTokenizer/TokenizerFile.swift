@@ -106,6 +106,9 @@ struct TokenizerFile {
         if let first = part.children.first { throw unsupported("the normalizer \(first.type)") }
     }
 
+    /// Published files have three; each is a level of recursion.
+    private static let mostSplits = 64
+
     private mutating func readPreTokenizer(_ reader: inout JSONReader) throws(TokenizerError) {
         if try reader.takeNull() { throw Self.unsupported("no pre-tokenizer at all") }
         let part = try Part(&reader)
@@ -118,6 +121,9 @@ struct TokenizerFile {
                 }
                 guard !step.inverts else { throw Self.unsupported("the pre-tokenizer Split with invert") }
                 guard let pattern = step.pattern else { throw reader.damaged("a Split without a pattern") }
+                guard splits.count < Self.mostSplits else {
+                    throw Self.unsupported("more than \(Self.mostSplits) Split pre-tokenizers")
+                }
                 splits.append(pattern)
             case "ByteLevel":
                 guard index == steps.count - 1 else { throw Self.unsupported("a pre-tokenizer after ByteLevel") }

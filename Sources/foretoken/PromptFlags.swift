@@ -43,7 +43,7 @@ struct PromptFlags: ParsableArguments {
                 "give exactly one of PROMPT, --prompt-file, --prompt-tokens and --input-file (found \(count))"
                     + (count == 0 ? PromptText.dashAdvice : ""))
         }
-        if format == .raw, inputFile == nil, system != nil || thinking {
+        if format == .raw, system != nil || (thinking && inputFile == nil) {
             throw ValidationError("--system and --thinking need --chat")
         }
         if format == .chat, promptTokens != nil {

@@ -96,13 +96,14 @@ extension Prompt {
             self = format == .raw ? .text(text) : .messages(ChatMessage.opening(system, text))
         case (nil, let tokens?, nil): self = .tokens(tokens)
         case (nil, nil, let messages?):
-            self = .messages(
-                try messages.map { message in
-                    guard let role = ChatMessage.Role(rawValue: message.role) else {
-                        throw InputError("unknown role \"\(message.role)\"; roles are system, user and assistant")
-                    }
-                    return ChatMessage(role, message.content)
-                })
+            let own = try messages.map { message in
+                guard let role = ChatMessage.Role(rawValue: message.role) else {
+                    throw InputError("unknown role \"\(message.role)\"; roles are system, user and assistant")
+                }
+                return ChatMessage(role, message.content)
+            }
+            let hasSystem = own.contains { $0.role == .system }
+            self = .messages((hasSystem ? [] : system.map { [ChatMessage(.system, $0)] } ?? []) + own)
         default: throw InputError("a line has exactly one of prompt, prompt_tokens and messages")
         }
     }

@@ -34,6 +34,14 @@ extension EngineTests {
             #expect(outcome.errors.contains("\"comment\" is unknown"))
         }
 
+        @Test func aSystemMessageGoesBeforeMessagesToo() throws {
+            let user = #"{"role": "user", "content": "Hi"}"#
+            let (_, given) = try run(#"{"messages": [\#(user)]}"#, "--chat", "--system", "Be brief.")
+            let (_, own) = try run(#"{"messages": [{"role": "system", "content": "Be brief."}, \#(user)]}"#)
+            #expect(given[0].prompt_tokens == own[0].prompt_tokens)
+            #expect(try run(#"{"prompt": "a"}"#, "--system", "Be brief.").0.status == 2)
+        }
+
         @Test(arguments: [
             ("{\"prompt\": 5}", "prompt"), ("nonsense", "JSON"), ("{}", "exactly one"),
             ("{\"prompt\": \"\"}", "empty"), ("{\"prompt\": \"a\", \"prompt_tokens\": [1]}", "exactly one"),

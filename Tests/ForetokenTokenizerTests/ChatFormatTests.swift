@@ -27,8 +27,8 @@ private func tokenizer(template: String, thinking: Bool = true) throws -> Tokeni
     return try Tokenizer(tokenizerJSON: Array(file.utf8), configJSON: Array(configuration.utf8))
 }
 
-private let v31Template = "{% if not thinking is defined %}{{ '<｜Assistant｜></think>' }}"
-private let r1Template = #"{{ '<｜Assistant｜><think>\\n' }}"#
+private let v31Template = "{% if not thinking is defined %}{{ '<｜User｜>' }}{{ '<｜Assistant｜></think>' }}"
+private let r1Template = #"{{ '<｜User｜>' }}{{ '<｜Assistant｜><think>\\n' }}"#
 
 @Suite struct ChatFormatTests {
     let turns: [ChatMessage] = [
@@ -65,12 +65,34 @@ private let r1Template = #"{{ '<｜Assistant｜><think>\\n' }}"#
     }
 
     @Test func laterV3DropsEarlierThoughts() throws {
-        let tokenizer = try tokenizer(template: "{% set content = content.split('</think>')[-1] %}")
+        let tokenizer = try tokenizer(
+            template: "{{ '<｜User｜>' }}{% set content = content.split('</think>')[-1] %}")
         let format = try ChatFormat.detect(tokenizer)
         #expect(format.generation == .v3)
         let ids = try format.encode(messages: turns, tokenizer: tokenizer)
         let text = String(decoding: tokenizer.decode(ids), as: UTF8.self)
         #expect(text == "Be brief.<｜User｜>Hi<｜Assistant｜>\n\nHello!<｜User｜>2+2?<｜Assistant｜>")
+    }
+
+    @Test func v31MarksAnswersBehindTheUserAndCutsAtTheFirstMarker() throws {
+        let tokenizer = try tokenizer(template: v31Template)
+        let format = try ChatFormat.detect(tokenizer)
+        let ids = try format.encode(
+            messages: [
+                .init(.user, "a"), .init(.assistant, "hm</think>one</think>two"), .init(.assistant, "b"),
+                .init(.user, "c"),
+            ], tokenizer: tokenizer)
+        let text = String(decoding: tokenizer.decode(ids, skippingSpecial: false), as: UTF8.self)
+        let end = "<｜end▁of▁sentence｜>"
+        #expect(
+            text == "<｜begin▁of▁sentence｜><｜User｜>a<｜Assistant｜></think>one</think>two\(end)b\(end)"
+                + "<｜User｜>c<｜Assistant｜></think>")
+    }
+
+    @Test func foreignTemplatesAreRefused() throws {
+        let foreign = try tokenizer(template: "{{ '<|im_start|>' }}")
+        let error = #expect(throws: TokenizerError.self) { try ChatFormat.detect(foreign) }
+        #expect(error?.description.contains("none of DeepSeek's") == true)
     }
 
     @Test func usersCannotForgeMarkers() throws {

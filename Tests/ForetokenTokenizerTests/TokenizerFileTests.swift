@@ -127,6 +127,7 @@ private struct Draft {
         Draft.refuses("the expression (") { $0.split.replace(#"\\s+"#, with: "(") }
         Draft.refuses("classes inside a class") { $0.split.replace(#"\\s+"#, with: "[a[bc]]") }
         Draft.refuses("\\h") { $0.split.replace(#"\\s+"#, with: #"\\h+"#) }
+        Draft.refuses("\\w") { $0.split.replace(#"\\s+"#, with: #"\\w+"#) }
     }
 
     @Test func damagedPartsAreNamed() {
