@@ -1,5 +1,5 @@
-/// Chooses at run time which copy of each expert a step reads. Planner and engine both choose here, so plans are judged by
-/// what will be done.
+/// Chooses at run time which copy of each expert a step reads. Planner and engine both choose here; the engine takes the costs
+/// of a piece and of further rows that `place` assumes, `tune` those it measured, so that some copies may differ.
 public enum ReplicaChoice {
     /// Passes over experts with several copies that may still move one to a less loaded node.
     private static let repairPasses = 4

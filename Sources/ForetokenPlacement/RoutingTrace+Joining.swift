@@ -45,7 +45,8 @@ extension PlacementModel {
         if let unknown = trace.layers.first(where: { !layers.contains($0) }) {
             throw PlacementError(
                 "the routing trace has layer \(unknown), but the model's layers with routed experts are "
-                    + "\(layers.first ?? 0)…\(layers.last ?? 0); record the trace with this model")
+                    + "\(layers.first ?? 0)…\(layers.last ?? 0); record the trace with this model, or, "
+                    + "if it is text, give dense layers empty lists")
         }
     }
 }

@@ -70,8 +70,18 @@ public struct GenerationResult: Sendable {
 
 /// A request that the generator cannot serve.
 public struct GenerationError: Error, CustomStringConvertible, Sendable {
+    /// Whose fault it is.
+    public enum Kind: Sendable {
+        /// The request's or the checkpoint's.
+        case unusable
+        /// The machine's or the program's.
+        case system
+    }
+
     /// What is wrong, with numbers, and what to do.
     public let description: String
+    /// Whose fault it is.
+    public internal(set) var kind = Kind.unusable
 }
 
 extension GenerationError {

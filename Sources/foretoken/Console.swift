@@ -10,12 +10,22 @@ enum Console {
         try? writeAll(Array(text.utf8), to: STDERR_FILENO)
     }
 
-    static func error(_ message: String) { write("foretoken: \(terminal.styled("error:", .red)) \(message)\n") }
+    static func error(_ message: String) {
+        write("foretoken: \(terminal.styled("error:", .red)) \(printable(message))\n")
+    }
 
-    static func warning(_ message: String) { write("foretoken: \(terminal.styled("warning:", .yellow)) \(message)\n") }
+    static func warning(_ message: String) {
+        write("foretoken: \(terminal.styled("warning:", .yellow)) \(printable(message))\n")
+    }
 
     /// A remark that explains what is shown.
-    static func note(_ message: String) { write("foretoken: \(message)\n") }
+    static func note(_ message: String) { write("foretoken: \(printable(message))\n") }
+
+    /// Messages quote files, which may hold sequences that terminals obey.
+    private static func printable(_ message: String) -> String {
+        message.split(separator: "\n", omittingEmptySubsequences: false).map { String($0).printable }
+            .joined(separator: "\n")
+    }
 }
 
 /// Standard output: results.

@@ -53,8 +53,9 @@ struct Failure {
         case is BrokenPipe: self.init(code: Status.done)
         case let error as CheckpointError: self.init(code: Self.code(error.kind), message: error.description)
         case is UsageError, is InstructionSetError: self.init(code: Status.usage, message: "\(error)")
-        case is InputError, is LineError, is TokenizerError, is GenerationError, is PlacementError,
-            is TopologyFileError:
+        case let error as GenerationError:
+            self.init(code: error.kind == .system ? Status.other : Status.unusable, message: error.description)
+        case is InputError, is LineError, is TokenizerError, is PlacementError, is TopologyFileError:
             self.init(code: Status.unusable, message: "\(error)")
         case is HardwareError, is OutputError: self.init(code: Status.other, message: "\(error)")
         default: self.init(parser: error)

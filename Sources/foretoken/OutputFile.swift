@@ -54,17 +54,25 @@ package enum OutputFile {
     /// - Parameters:
     ///   - outputs: options and the paths they name.
     ///   - inputs: files that are read.
-    static func check(_ outputs: [(option: String, path: String?)], inputs: [String?]) throws {
+    package static func check(_ outputs: [(option: String, path: String?)], inputs: [String?]) throws {
         for (index, output) in outputs.enumerated() {
             guard let path = output.path else { continue }
             try check(path)
             for case let input? in inputs where input != "-" && isSame(path, input) {
                 throw UsageError("\(output.option) would overwrite \(input), which is read")
             }
-            for other in outputs[..<index] where other.path.map({ $0 == path || isSame($0, path) }) ?? false {
-                throw UsageError("\(other.option) and \(output.option) name the same file")
+            for case (let option, let other?) in outputs[..<index] where try identity(of: other) == identity(of: path) {
+                throw UsageError("\(option) and \(output.option) name the same file")
             }
         }
+    }
+
+    /// The path without symbolic links and detours, also of a file that is not there yet.
+    private static func identity(of path: String) throws -> String {
+        let path = try resolved(path)
+        guard let folder = realpath(folder(of: path), nil) else { return path }
+        defer { free(folder) }
+        return String(cString: folder) + "/" + (path.split(separator: "/").last ?? "")
     }
 
     /// The path to write at: where a symbolic link leads, and what is checked before anything is created.

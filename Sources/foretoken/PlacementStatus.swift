@@ -43,7 +43,7 @@ struct PlacementStatus {
                 node.readBytes > 0 ? Format.percent(Double(node.remoteBytes) / Double(node.readBytes)) : "",
                 node.workers > 0 ? Format.duration(nanoseconds: node.waitNanoseconds) : "no workers")
         }
-        let name = policy ?? "cut over all nodes with workers"
+        let name = policy?.printable ?? "cut over all nodes with workers"
         return "\nplacement: \(name); \(sentence)\n" + table.rendered(on: terminal)
     }
 }

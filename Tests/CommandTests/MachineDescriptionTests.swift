@@ -42,6 +42,7 @@ import foretoken
             machine.nodes.map(\.capacity) == [128_000_000_000 - 1 << 30, 39_200_000_000, 512_000_000_000 - 1 << 30])
         #expect(try machine.fingerprint == file.get().topology.fingerprint)
         #expect(description.source == .file && !machine.isMeasured && description.remark != nil)
+        #expect(machine.distances == [[10, 20, 40], [20, 10, 50], [40, 50, 10]])
         #expect(machine.pieceSeconds == 2.5e-6 && machine.rowCost == [1])
         #expect(abs(machine.barrierSeconds - 2.5e-6) < 1e-12, "2 µs, and half a one for the second node with workers")
     }

@@ -53,6 +53,16 @@ import foretoken
         #expect(try folder.names() == ["file"])
     }
 
+    @Test func outputsMayNotBeOneFile() throws {
+        let folder = try TemporaryFolder()
+        let (path, detour) = (folder.path + "/new", folder.path + "/./new")
+        let error = #expect(throws: (any Error).self) {
+            try OutputFile.check([("--out", path), ("--report", detour)], inputs: [])
+        }
+        #expect(kind(error) == "UsageError")
+        try OutputFile.check([("--out", path), ("--report", path + "er")], inputs: [])
+    }
+
     @Test func devicesAreWrittenToAndNotReplaced() throws {
         try OutputFile.write(bytes, to: "/dev/null")
         let error = #expect(throws: (any Error).self) { try OutputFile.write(bytes, to: "/dev/full") }

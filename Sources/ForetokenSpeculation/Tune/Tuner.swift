@@ -203,12 +203,14 @@ extension GenerationError {
     static let costs = GenerationError(
         description:
             "what experts cost cannot be measured: meetings of the workers take longer than the experts do, so the "
-            + "machine is busy with other work; try again when it is not, or with --probe-seconds 10 or --no-probe")
+            + "machine is busy with other work; try again when it is not, or with --probe-seconds 10 or --no-probe",
+        kind: .system)
 
     static func placement(_ policy: String) -> GenerationError {
         GenerationError(
             description:
                 "placement \(policy) changed a token, which it never may: this is a fault of foretoken or of the memory "
-                + "it runs in; please report it with the output of foretoken prove and doctor")
+                + "it runs in; please report it with the output of foretoken prove and doctor",
+            kind: .system)
     }
 }

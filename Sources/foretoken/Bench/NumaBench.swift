@@ -34,14 +34,14 @@ struct NumaBench {
         let bandwidth = try kept ?? measure(topology)
         let isWhole = bandwidth.isWhole
         if kept == nil && isWhole { BandwidthCache.standard?.write(bandwidth) }
+        if let topologyOut, isWhole {
+            try OutputFile.write(Array(TopologyFile(topology, bandwidth).json.utf8), to: topologyOut)
+        }
         try StandardOutput.write(
             json
                 ? JSONOutput.line(Output(bandwidth: bandwidth, isCached: kept != nil), snakeCase: true)
                 : Array(NumaTables(bandwidth, Terminal(descriptor: STDOUT_FILENO)).text.utf8))
-        guard isWhole else { throw Interrupted() }
-        if let topologyOut {
-            try OutputFile.write(Array(TopologyFile(topology, bandwidth).json.utf8), to: topologyOut)
-        }
+        if !isWhole { throw Interrupted() }
     }
 
     private func measure(_ topology: Topology) throws -> NumaBandwidth {

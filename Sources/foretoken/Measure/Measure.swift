@@ -159,14 +159,15 @@ struct Measure: ParsableCommand {
     private func show(_ measurement: Measurement) throws {
         if measurement.conditions.isEmpty { return Console.note("interrupted before anything was measured") }
         if measurement.isPartial { Console.note("interrupted: these are the figures of what was measured before") }
+        // Before anything is shown, since whoever reads that may leave early.
+        if let report {
+            try OutputFile.write(Array(MeasurePage(measurement).html.utf8), to: report)
+            Console.note("the report is in \(report)")
+        }
         if json {
             try StandardOutput.write(JSONOutput.line(measurement, snakeCase: true))
         } else {
             try StandardOutput.write(MeasureTables(measurement, Terminal(descriptor: STDOUT_FILENO)).text)
-        }
-        if let report {
-            try OutputFile.write(Array(MeasurePage(measurement).html.utf8), to: report)
-            Console.note("the report is in \(report)")
         }
     }
 }

@@ -106,10 +106,12 @@ extension MeasurePage {
                 DataTable.Cell(AxisFormat.times.text(time / plain)),
             ])
         }
-        drafting.add([
-            "each further draft", DataTable.Cell(Self.time(costs.laterDraft)),
-            DataTable.Cell(AxisFormat.times.text(costs.laterDraft / plain)),
-        ])
+        if costs.laterDraft > 0 {
+            drafting.add([
+                "each further draft", DataTable.Cell(Self.time(costs.laterDraft)),
+                DataTable.Cell(AxisFormat.times.text(costs.laterDraft / plain)),
+            ])
+        }
         return .init(
             "What checking costs here",
             [

@@ -1,3 +1,4 @@
+import ForetokenPlacement
 import ForetokenSpeculation
 import ForetokenTokenizer
 import ForetokenWeights
@@ -24,6 +25,7 @@ struct MeasureSource {
             (domain: name, text: try InputFile.text(path))
         }
         guard texts.isEmpty else {
+            for (domain, _) in texts { try RoutingTrace.check(domain: domain) }
             name = texts.map(\.domain).joined(separator: ", ")
             lines = []
             return
@@ -86,7 +88,7 @@ struct MeasureSource {
     }
 }
 
-/// One line of `measure --suite`.
+/// One line of the suites of `measure` and `tune`.
 struct SuiteLine: Decodable {
     private enum CodingKeys: String, CodingKey {
         case id, domain, prompt, prompt_tokens, messages
@@ -102,8 +104,7 @@ struct SuiteLine: Decodable {
     /// - Throws: `InputError` for anything but a JSON object with values of these types.
     static func parse(_ bytes: [UInt8]) throws -> (line: SuiteLine, unknownKeys: [String]) {
         let (line, keys) = try JSONLine.parse(SuiteLine.self, bytes)
-        if line.domain == "" { throw InputError("\"domain\" is empty; leave it out or give it a name") }
-        if line.domain == "all" { throw InputError("the domain \"all\" is taken: it stands for all domains together") }
+        if let domain = line.domain { try RoutingTrace.check(domain: domain) }
         return (line, keys.filter { CodingKeys(rawValue: $0) == nil }.sorted())
     }
 
@@ -120,7 +121,7 @@ struct SuiteLine: Decodable {
                 let (line, unknownKeys) = try parse(bytes)
                 for key in unknownKeys where ignored.insert(key).inserted {
                     Console.warning(
-                        "\(label), line \(number): the key \"\(key)\" means nothing to measure and is ignored")
+                        "\(label), line \(number): the key \"\(key)\" means nothing in a suite and is ignored")
                 }
                 lines.append((line, number))
             } catch {

@@ -153,7 +153,9 @@ struct MeasureTables {
         }
         if let first = costs.firstDraft.first {
             table.add("first draft", duration(first), times(first / costs.verify[0]), "")
-            table.add("a later draft", duration(costs.laterDraft), times(costs.laterDraft / costs.verify[0]), "")
+            if costs.laterDraft > 0 {
+                table.add("a later draft", duration(costs.laterDraft), times(costs.laterDraft / costs.verify[0]), "")
+            }
         }
         let reading = costs.bytesPerStep / costs.verify[0]
         let roof =

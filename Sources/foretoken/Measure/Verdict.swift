@@ -171,7 +171,7 @@ package struct Verdict: Equatable {
                 return auto.map { "`--draft auto` reaches \($0.measured.times)." } ?? ""
             case (_, "auto"):
                 return auto.map { "`--draft auto` notices and costs nothing: \($0.measured.times)." } ?? ""
-            default: return auto.map { "Nor does `--draft auto`: \($0.measured.times)." } ?? ""
+            default: return auto.map { "`--draft auto` does not pay either: \($0.measured.times)." } ?? ""
             }
         }
 

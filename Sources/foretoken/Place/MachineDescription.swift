@@ -112,7 +112,8 @@ package struct MachineDescription {
         let groups = nodes.filter { $0.workers > 0 }.count
         machine = PlacementMachine(
             fingerprint: topology.fingerprint, nodes: nodes, pieceSeconds: costs.piece ?? 2.5e-6,
-            barrierSeconds: costs.barrier ?? 2e-6 + 0.5e-6 * Double(groups - 1), isMeasured: source == .measured)
+            barrierSeconds: costs.barrier ?? 2e-6 + 0.5e-6 * Double(groups - 1), isMeasured: source == .measured,
+            distances: indices.map { from in indices.map { topology.nodes[from].distances[$0] } })
         self.source = source
         self.remark = remark
     }

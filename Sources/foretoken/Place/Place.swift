@@ -16,7 +16,7 @@ struct Place: ParsableCommand {
             from bytes, bandwidths, pieces and barriers.
 
             In their text form traces have one JSON object a line and row: \
-            {"round":0,"row":0,"domain":"code","layers":[[3,7],[1,2]]}; lines of equal round form a window.
+            {"round":0,"row":0,"domain":"code","layers":[[],[3,7],[1,2]]}; lines of equal round form a window.
 
             --format eplb writes {"phy2log", "log2phy", "logcnt"} of DeepSeek's EPLB interface, nodes being its devices: \
             for balanced (the default there) and replicas=R what EPLB itself makes of the whole trace's loads, for \
@@ -127,11 +127,12 @@ struct Place: ParsableCommand {
             model: placed.bound(to: routing), machine: machine.machine,
             halves: WindowHalves(of: routing, width: window ?? 2))
         let study = study(planner, routing, placed, machine)
+        // Before anything is shown, since whoever reads that may leave early.
+        try write(study, routing)
         try StandardOutput.write(
             json
                 ? JSONOutput.line(study, snakeCase: true)
                 : Array(PlaceTables(study, Terminal(descriptor: STDOUT_FILENO)).text.utf8))
-        try write(study, routing)
         if study.taken == nil {
             let verdict = PlacementVerdict(study)
             throw InputError("\(verdict.headline): \(verdict.reason.filter { $0 != "`" })")
@@ -149,7 +150,7 @@ struct Place: ParsableCommand {
     /// Finds out early what could not be written, or would overwrite what is read.
     private func checkOutputs() throws {
         try OutputFile.check(
-            [("--out", out), ("--report", report)], inputs: trace + traceJsonl + [described.topology])
+            [("--out", out), ("--report", report)], inputs: trace + traceJsonl + [described.topology, model.shape])
     }
 
     private func describedMachine() throws -> MachineDescription {

@@ -36,10 +36,10 @@ extension PlacePage {
                     + "\(count(subject.context, "token")) and scratch, cut over the nodes with workers."
             ),
             (
-                isMeasured ? "Measured" : "Not measured",
+                isMeasured ? "Measured" : "Given or assumed",
                 isMeasured
                     ? "Bandwidths of this machine, all nodes read at once (`foretoken bench --numa`)."
-                    : "Nothing here was measured on the machine: \(machine.remark ?? "")."
+                    : "Bandwidths were not measured for this page: \(machine.remark ?? "")."
             ),
             (machine.hasGivenCosts ? "Given" : "Assumed", costs + "."),
             (

@@ -83,7 +83,7 @@ extension PlacementStudy {
         let missing = subject.layers - report.layers.count
         guard hasChoice, missing > 0 else { return nil }
         return
-            "\(count(missing, "layer")) with experts (those of MTP modules) are not in the trace: they are cut evenly "
+            "\(count(missing, "layer")) with experts are not in the trace, which never has those of MTP modules: they are cut evenly "
             + "over all nodes with workers, and their time is not part of a step."
     }
 

@@ -117,6 +117,9 @@ struct Tune: ParsableCommand {
                 ? JSONOutput.line(report, snakeCase: true)
                 : Array(TuneTables(report, Terminal(descriptor: STDOUT_FILENO)).text.utf8))
         if outcome.isPartial { throw Interrupted() }
+        if outcome.fastest == nil {
+            throw InputError("no plan could be run here\(out.map { ", so \($0) was not written" } ?? "")")
+        }
     }
 
     private func texts(_ open: OpenModel) throws -> [TuneText] {

@@ -89,11 +89,11 @@ struct TuneTables {
     private var costs: String {
         let rowCost = report.costs.rowCost
         let rows = rowCost.map { Format.fixed($0, 2) }.joined(separator: " ")
-        let source = report.costs.measured ? "measured" : "not measured but assumed, as place does"
+        let source = report.costs.measured ? "measured" : "as place takes them"
         return """
             \(report.model): \(Format.grouped(report.rows)) rows in \(Format.grouped(report.windows)) windows recorded
             \(source): experts are read at \(Format.fixed(report.costs.gbps, 1)) GB/s, a piece costs \
-            \(Format.fixed(report.costs.pieceUs, 2)) µs, a meeting of all workers \
+            \(Format.fixed(report.costs.pieceUs, 2)) µs, a barrier of all workers \
             \(Format.fixed(report.costs.barrierUs, 2)) µs\
             \(rowCost.count > 1 ? "; an expert for 1…\(rowCost.count) rows: \(rows)" : "")
             """
@@ -113,7 +113,7 @@ struct TuneTables {
                 milliseconds(candidate.predictedExpertsMs), milliseconds(candidate.measuredExpertsMs),
                 candidate.problem ?? "")
         }
-        return "Plans run for real, predicted and measured; experts with the shared one and their meetings\n"
+        return "Plans run for real: a step, and its experts with the shared one and barriers; predicted, measured\n"
             + table.rendered(on: terminal)
     }
 
