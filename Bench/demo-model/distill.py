@@ -190,7 +190,7 @@ def arguments():
     add("new_folder", help="must not exist yet")
     add("--text", nargs="+", required=True)
     add("--held-out", nargs="+", help="text for the acceptance shown on the way (default: the training text)")
-    add("--steps", type=positive(int), default=400)
+    add("--steps", type=positive(int), default=300)
     add("--batch", type=positive(int), default=4, help="windows a step")
     add("--window", type=positive(int), default=512)
     add("--drafts", type=positive(int), default=4)
