@@ -78,33 +78,23 @@ class Batches:
         return torch.stack([self.stream[s:s + self.T + 2] for s in starts])
 
 
-def gradient(model, tokens, options, progress):
-    """Runs one backward pass; returns [main, MTP, balance, draft 1…] losses.
-
-    The published MTP objective is applied to every window (weight 0.3, 0.1 once the rate decays); distillation of the
-    recursive drafts to `options.distilled` of them late in the run, since it costs a pass of the MTP layer for each draft and the
-    distribution to be learnt is still moving before."""
+def gradient(model, tokens, mtp_weight):
+    """Runs one backward pass of the published objective; returns [main, MTP, balance] losses."""
     T = tokens.shape[1] - 2
     head = model.p["lm_head.weight"]
-    model.balance, n = [], options.distilled if progress >= options.distil_from else 0
+    model.balance = []
     h = model.body(tokens[:, :T])
     main = kernels.HeadCrossEntropy.apply(h.flatten(0, 1), head, tokens[:, 1:T + 1].reshape(-1), head.grad, 1.0)
-    weight = 0.3 if progress < options.decay_from else 0.1
     _, post = model.mtp(0, h, tokens[:, 1:T + 1])
-    mtp = kernels.HeadCrossEntropy.apply(post.flatten(0, 1), head, tokens[:, 2:].reshape(-1), head.grad, weight)
+    mtp = kernels.HeadCrossEntropy.apply(post.flatten(0, 1), head, tokens[:, 2:].reshape(-1), head.grad, mtp_weight)
     balance = sum(model.balance)
-    total = main + mtp + model.balance_weight * balance
-    kl = [torch.zeros(())] * DRAFTS
-    if n:
-        kl = drafts.distillation(model, tokens[:n], h[:n].detach(), DRAFTS, options.temperature, options.tv)
-        total = total + options.distillation * sum(kl)
-    total.backward()
-    return [main.item(), mtp.item() / weight, balance.item() / len(model.moe_layers)] + [loss.item() for loss in kl]
+    (main + mtp + model.balance_weight * balance).backward()
+    return [main.item(), mtp.item() / mtp_weight, balance.item() / len(model.moe_layers)]
 
 
 @torch.no_grad()
 def held_out(model, streams, rank, options):
-    """Per domain: main and MTP cross entropy, then Σ min(p, q) of drafts 1…4 at the distillation's temperature."""
+    """Per domain: main and MTP cross entropy, then Σ min(p, q) of drafts 1…4."""
     T, out = options.window, []
     for stream in streams:
         stride = (len(stream) - T - 2) // options.held_out
@@ -155,7 +145,7 @@ class Trainer:
         model.grad.zero_()
         model.counts.zero_()
         tokens = self.batches.at(self.batches_before + self.step, self.rank)  # goes on in the text where the checkpoint ended
-        losses = gradient(model, tokens, self.options, progress)
+        losses = gradient(model, tokens, 0.3 if progress < self.options.decay_from else 0.1)
         shared.counts[self.rank].copy_(model.counts)
         self.barrier.wait()  # both gradients are ready
         mine, other, square = shared.gradients[self.rank], shared.gradients[1 - self.rank], 0.0
@@ -227,7 +217,7 @@ class Trainer:
         new = not os.path.exists(path)
         with open(path, "a") as file:
             if new:
-                names = ["main", "mtp", "balance"] + [f"distil_{d + 1}" for d in range(len(means) - 4)] + ["norm"]
+                names = ["main", "mtp", "balance", "norm"]
                 per_domain = ["main", "mtp"] + [f"accept_{d + 1}" for d in range(DRAFTS)]
                 names += [f"{domain}_{x}" for domain in DOMAINS for x in per_domain]
                 file.write(",".join(["step", "tokens", "rate", "tokens_per_second", "peak_load"] + names) + "\n")
@@ -321,11 +311,7 @@ def main():
     add("--decay", type=float, default=0.1, help="weight decay")
     add("--clip", type=float, default=1.0)
     add("--bias-speed", type=float, default=1e-3)
-    add("--distilled", type=int, default=0, help="windows a process and step on which the drafts are distilled")
-    add("--distil-from", type=float, default=0.85, help="share of the run after which they are")
-    add("--distillation", type=float, default=0.1, help="weight of each draft's loss")
-    add("--temperature", type=float, default=0.8, help="at which drafts are distilled and judged")
-    add("--tv", type=float, default=1.0, help="weight of 1 − Σ min(p, q) beside the KL divergence")
+    add("--temperature", type=float, default=0.8, help="at which drafts are judged")
     add("--evaluate-every", type=int, default=200, help="steps")
     add("--held-out", type=int, default=8, help="windows a domain")
     options = parser.parse_args()
