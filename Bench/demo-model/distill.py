@@ -194,7 +194,7 @@ def arguments():
     add("--batch", type=positive(int), default=4, help="windows a step")
     add("--window", type=positive(int), default=512)
     add("--drafts", type=positive(int), default=4)
-    add("--lr", type=positive(float), default=1e-3)
+    add("--lr", type=positive(float), default=3e-4)
     add("--temperature", type=positive(float), default=0.8)
     add("--tv", type=float, default=1.0, help="weight of 1 − Σ min(p, q) beside the KL divergence")
     add("--held-out-windows", type=positive(int), default=8)

@@ -6,7 +6,7 @@ import Testing
 struct EngineTests {
     static let prompt = "public struct Stack<Element> {\n"
     /// A request whose greedy answer soon ends by itself.
-    static let answeredRequest = "Hi"
+    static let answeredRequest = "Returns the first element of the collection."
 
     @Suite struct Generating {
         @Test func jsonHasTheDocumentedShape() throws {

@@ -106,7 +106,7 @@ import foretoken
                 let ratio = AxisFormat.times.text(score.ratioToBound)
                 #expect(page.contains(ratio) && tables.contains(ratio))
             }
-            #expect(page.contains("predicted") && page.contains("Nothing here was measured"))
+            #expect(page.contains("predicted") && page.contains("Bandwidths were not measured"))
         }
     }
 
