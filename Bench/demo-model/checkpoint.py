@@ -83,8 +83,7 @@ def model_from(c, tensors):
     Tensors are taken out of `tensors` as they are copied, so that nothing large is held twice."""
     model = Model(c)
 
-    def take(name):
-        return tensors.pop(name)
+    take = tensors.pop
 
     def joined(prefix, *names):
         return torch.cat([take(f"{prefix}{name}.weight") for name in names], 0)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Draw a training's curves as one SVG: losses on the left, acceptance of drafts on held-out text on the right.
 
-    curves.py LOSS_CSV... SVG     several, if the training went on from another's end
+    curves.py LOSS_CSV SVG
 """
 import argparse
 import csv
@@ -73,14 +73,12 @@ class Plot:
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("csv", nargs="+")
+    parser.add_argument("csv")
     parser.add_argument("svg")
     options = parser.parse_args()
-    rows = {}
-    for name in options.csv:
-        with open(name) as file:
-            # A training that went on from its last save writes some steps twice.
-            rows |= {int(row["tokens"]): row for row in csv.DictReader(file)}
+    with open(options.csv) as file:
+        # A training that went on from its last save writes some steps twice.
+        rows = {int(row["tokens"]): row for row in csv.DictReader(file)}
     rows = [rows[tokens] for tokens in sorted(rows)]
 
     def column(name, of):
@@ -92,7 +90,7 @@ def main():
     held_out = [row for row in rows if row.get("swift_code_main")]
     losses = [("training text", "#888", column("main", rows), rows)]
     if not held_out:
-        raise SystemExit(f"{' '.join(options.csv)}: no row with held-out losses")
+        raise SystemExit(f"{options.csv} has no row with held-out losses")
     losses += [(label, colour, column(f"{domain}_main", held_out), held_out) for domain, label, colour in DOMAINS]
     left = Plot(LEFT, "Cross entropy of the main model, nats a token", tokens(rows), sum((ys for _, _, ys, _ in losses), []))
     for label, colour, ys, of in losses:
