@@ -38,6 +38,8 @@ let package = Package(
         .target(name: "ForetokenHardware", dependencies: ["CForetokenSystem"], swiftSettings: swift),
         .target(name: "ForetokenPlacement", swiftSettings: swift),
         .target(name: "ForetokenReport", swiftSettings: swift),
+        .target(name: "ForetokenJSON", swiftSettings: swift),
+        .target(name: "ForetokenTemplate", swiftSettings: swift),
         .target(
             name: "ForetokenWeights",
             dependencies: ["CForetokenKernels", "CForetokenDemo", "ForetokenHardware", "ForetokenPlacement"],
@@ -65,6 +67,9 @@ let package = Package(
             name: "ForetokenTestSupport",
             dependencies: ["ForetokenModel", "ForetokenWeights", "ForetokenPlacement", "ForetokenHardware"],
             path: "Tests/ForetokenTestSupport",
+            swiftSettings: swift),
+        .executableTarget(
+            name: "template-probe", dependencies: ["ForetokenTemplate", "ForetokenJSON"], path: "Tests/TemplateProbe",
             swiftSettings: swift),
         .target(name: "CForetokenAllocationProbe", path: "Tests/CForetokenAllocationProbe", cSettings: c()),
         .target(
