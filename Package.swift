@@ -45,7 +45,8 @@ let package = Package(
             dependencies: ["CForetokenKernels", "CForetokenDemo", "ForetokenHardware", "ForetokenPlacement"],
             swiftSettings: swift),
         .target(
-            name: "ForetokenTokenizer", dependencies: ["CForetokenRegex", heap], swiftSettings: swift),
+            name: "ForetokenTokenizer", dependencies: ["ForetokenTemplate", "ForetokenJSON", "CForetokenRegex", heap],
+            swiftSettings: swift),
         .target(
             name: "ForetokenModel",
             dependencies: ["ForetokenWeights", "ForetokenPlacement", "ForetokenHardware", "CForetokenKernels"],
