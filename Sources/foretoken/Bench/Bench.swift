@@ -89,7 +89,7 @@ struct Bench: ParsableCommand {
         var plan = BenchPlan()
         plan.seconds = seconds
         plan.shape = shape
-        plan.cacheBytes = try Topology.read().cacheBytes
+        plan.cacheBytes = Topology.read().cacheBytes
         plan.fit(limit: open.contextLimit)
         guard !plan.contexts.isEmpty else {
             throw InputError("a context of \(open.contextLimit) tokens is too short to measure steps in")
@@ -108,7 +108,7 @@ struct Bench: ParsableCommand {
         report.subject.model = open.checkpoint.label
         report.subject.text = source.name
         report.subject.cacheType = model.cacheType.rawValue
-        report.subject.processor = (try? CPUInfo.read().model) ?? "unknown"
+        report.subject.processor = CPUInfo.read().model
         try StandardOutput.write(
             json
                 ? JSONOutput.line(report, snakeCase: true)

@@ -28,7 +28,9 @@ struct NumaBench {
 
     func run() throws {
         if let topologyOut { try OutputFile.check(topologyOut) }
-        let topology = try Topology.read()
+        var findings = Findings()
+        let topology = Topology.read(findings: &findings)
+        findings.warnings.forEach(Console.warning)
         let kept = isFresh ? nil : BandwidthCache.standard?.read(for: topology)
         if kept != nil { Console.note("these figures are of an earlier run; --fresh measures anew") }
         let bandwidth = try kept ?? measure(topology)
@@ -45,7 +47,7 @@ struct NumaBench {
     }
 
     private func measure(_ topology: Topology) throws -> NumaBandwidth {
-        let budget = try MemoryBudget.read()
+        let budget = MemoryBudget.read()
         let bar = ProgressBar("benchmark", delayNanoseconds: 300_000_000, terminal: Console.terminal)
         try Interrupts.install()
         bar.update(0) { _ in "placing memory" }

@@ -67,12 +67,17 @@ package struct DoctorReport: Encodable {
         let memoryNodes: [Int]
         /// CPUs' worth of time; nil without a limit.
         let cpuQuota: Double?
-        let memoryAvailableBytes: Int
+        /// nil where the system does not say.
+        let memoryAvailableBytes: Int?
         /// nil without a limit.
         let groupAvailableBytes: Int?
         /// nil without a limit.
         let addressSpaceBytes: Int?
         let overcommit: Int?
+        /// Workers unless --threads says.
+        let defaultThreads: Int
+        /// Why there are not as many as cores; nil where there are.
+        let defaultThreadsReason: String?
     }
 
     struct Call: Encodable {
@@ -91,6 +96,12 @@ package struct DoctorReport: Encodable {
         let writeNs: Int?
     }
 
+    /// A file whose word counts as not known.
+    struct Unknown: Encodable {
+        let file: String
+        let reason: String
+    }
+
     struct Advice: Encodable {
         let weight: MachineAdvice.Weight
         let text: String
@@ -104,6 +115,8 @@ package struct DoctorReport: Encodable {
     let distance: Distances
     /// CPUs of each physical core.
     let cores: [[Int]]
+    /// Those of them that are not slower than others.
+    let fastCores: [[Int]]
     /// Last-level caches.
     var clusters: [Cache] = []
     /// Caches of the first usable CPU.
@@ -113,6 +126,9 @@ package struct DoctorReport: Encodable {
     var policy: [Call]?
     var numaBalancing: Int?
     var hmat: [Access]?
+    /// Fallbacks that were taken.
+    var warnings: [String]?
+    var unknown: [Unknown]?
     /// What was measured here, or what the file says.
     var bandwidth: NumaBandwidth?
     let advice: [Advice]
@@ -126,6 +142,7 @@ package struct DoctorReport: Encodable {
         nodes = Self.nodes(topology)
         distance = Distances(nodes: topology.distanceTable.ids, rows: topology.distanceTable.rows)
         cores = topology.cores.map(\.cpus)
+        fastCores = topology.cores.filter(\.isFast).map(\.cpus)
         clusters = topology.clusters.map {
             Cache(level: $0.level, kind: "Unified", bytes: $0.byteCount, cpus: $0.cpus)
         }
@@ -158,7 +175,10 @@ package struct DoctorReport: Encodable {
             onlineCpus: survey.onlineCPUs, usableCpus: survey.topology.cpus, onlineNodes: survey.onlineNodes,
             memoryNodes: survey.topology.nodes.map(\.id), cpuQuota: survey.processor.quota,
             memoryAvailableBytes: survey.budget.systemAvailable, groupAvailableBytes: survey.budget.groupAvailable,
-            addressSpaceBytes: survey.addressSpaceLimit, overcommit: survey.overcommit)
+            addressSpaceBytes: survey.addressSpaceLimit, overcommit: survey.overcommit,
+            defaultThreads: survey.defaultWorkers.count, defaultThreadsReason: survey.defaultWorkers.reason)
+        warnings = survey.findings.warnings
+        unknown = survey.findings.unknown.map { Unknown(file: $0.file, reason: $0.reason) }
         policy = survey.permissions.calls.map { Call(call: $0.name, outcome: $0.outcome) }
         numaBalancing = survey.numaBalancing
         hmat = survey.memoryAccess.map {

@@ -77,7 +77,8 @@ struct Tune: ParsableCommand {
     func run() throws {
         try OutputFile.check([("--out", out), ("--trace-out", traceOut)], inputs: [suite, topology])
         // Before anything is pinned: a pinned thread sees one CPU only.
-        let here = try MachineDescription.here(Topology.read(), .probe())
+        var findings = Findings()
+        let here = MachineDescription.here(Topology.read(), try .probe(), findings: &findings)
         let crew = try Crew.make(threads: model.threads)
         try crew.checkPlaces()
         let other = try topology.map { MachineDescription(try TopologyFile(json: InputFile.bytes($0), source: $0)) }
