@@ -1,5 +1,3 @@
-import Glibc
-
 /// One cache of a CPU.
 public struct CPUCache: Sendable, Equatable {
     /// 1 is nearest to the core.
@@ -19,9 +17,9 @@ public struct CPUCache: Sendable, Equatable {
         // Four or five in practice, numbered without gaps.
         for index in 0..<16 {
             let cache = "\(folder)/cache/index\(index)"
-            guard access("\(cache)/level", F_OK) == 0 else { break }
+            guard SystemFile.exists("\(cache)/level") else { break }
             // Some virtual machines leave out the rest.
-            guard access("\(cache)/size", F_OK) == 0, access("\(cache)/shared_cpu_list", F_OK) == 0 else { continue }
+            guard SystemFile.exists("\(cache)/size"), SystemFile.exists("\(cache)/shared_cpu_list") else { continue }
             caches.append(one(cache, &findings))
         }
         return caches

@@ -1,5 +1,3 @@
-import Glibc
-
 /// Limits of the control groups this process is in, version 2, version 1 or both.
 ///
 /// Every ancestor limits as well, so all folders from the process's group up to the mount point are looked at. Inside a
@@ -10,7 +8,7 @@ enum ControlGroup {
         controller: String, root: String, proc: String, _ findings: inout Findings
     ) -> (v2: [String], v1: [String]) {
         let path = "\(proc)/self/cgroup"
-        let unified = access("\(root)/cgroup.controllers", F_OK) == 0 ? root : "\(root)/unified"
+        let unified = SystemFile.exists("\(root)/cgroup.controllers") ? root : "\(root)/unified"
         guard let membership = findings.text(path) else { return ([unified], ["\(root)/\(controller)"]) }
         var (v2, v1): ([String], [String]) = ([], [])
         for line in membership.split(separator: "\n") {

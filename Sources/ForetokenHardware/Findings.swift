@@ -19,7 +19,7 @@ public struct Findings: Sendable, Equatable {
     /// Nothing found yet.
     public init() {}
 
-    /// What `unknown` says, in a sentence for each kind of file: a machine has hundreds that differ in a CPU's number only.
+    /// What `unknown` says, in a sentence for each kind of file: a machine has hundreds that differ in a number only.
     public var sentences: [String] {
         var kinds: [String] = []
         var first: [String: (reason: String, count: Int)] = [:]

@@ -36,7 +36,7 @@ public struct MemoryBudget: Sendable, Equatable {
             systemAvailable: system,
             groupAvailable: ControlGroup.memoryAvailable(root: groups, proc: proc, &findings))
         if budget.available == nil {
-            findings.warn("\(reason): how much memory is available is not known, so nothing is checked before loading")
+            findings.warn("how much memory is available is not known, so nothing is checked before loading: \(reason)")
         }
         return budget
     }

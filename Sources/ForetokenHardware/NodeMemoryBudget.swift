@@ -1,5 +1,3 @@
-import Glibc
-
 /// How much memory can be had now on each node, and in total within the process's control groups.
 public struct NodeMemoryBudget: Sendable, Equatable {
     /// One node's figures, in bytes.
@@ -55,7 +53,7 @@ public struct NodeMemoryBudget: Sendable, Equatable {
         findings: inout Findings
     ) -> NodeMemoryBudget {
         let folder = "\(root)/devices/system/node"
-        let describesNodes = access("\(folder)/online", F_OK) == 0
+        let describesNodes = SystemFile.exists("\(folder)/online")
         var (nodes, unknown): ([Node], [Int]) = ([], [])
         for id in ids.sorted() {
             // A kernel without NUMA describes no nodes: everything is one.

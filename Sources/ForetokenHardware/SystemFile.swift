@@ -31,6 +31,16 @@ enum SystemFile {
         }
     }
 
+    /// Whether there is a file, readable or not.
+    static func exists(_ path: String) -> Bool {
+        let file = open(path, O_RDONLY | O_CLOEXEC)
+        guard file < 0 else {
+            close(file)
+            return true
+        }
+        return errno != ENOENT && errno != ENOTDIR
+    }
+
     /// The text without surrounding white space, or nil when there is no file.
     static func line(_ path: String) throws -> String? { try text(path).map { String(trimmed($0)) } }
 
