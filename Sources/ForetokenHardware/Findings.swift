@@ -29,7 +29,7 @@ public struct Findings: Sendable, Equatable {
             first[kind, default: (finding.reason, 0)].count += 1
         }
         return kinds.compactMap { first[$0] }.map { reason, count in
-            let others = count > 1 ? ", and the same for \(count - 1) file\(count == 2 ? "" : "s") more of its kind" : ""
+            let others = count > 1 ? ", and so do \(count - 1) more of its kind" : ""
             return "\(reason); it counts as not known\(others)"
         }
     }

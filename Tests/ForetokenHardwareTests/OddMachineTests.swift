@@ -193,7 +193,7 @@ import Testing
         for cpu in 0..<4 { try tree.write("big\n", to: "sys/devices/system/cpu/cpu\(cpu)/topology/core_cpus_list") }
         let found = try survey(tree, Self.whole).findings
         #expect(found.unknown.count == 4 && found.sentences.count == 1)
-        #expect(found.sentences[0].contains("cpu0/topology") && found.sentences[0].contains("3 files more of its kind"))
+        #expect(found.sentences[0].contains("cpu0/topology") && found.sentences[0].contains("so do 3 more of its kind"))
         #expect(found.leavesUnknown("topology/core_cpus_list") && !found.leavesUnknown("meminfo"))
     }
 }

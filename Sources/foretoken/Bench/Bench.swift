@@ -22,7 +22,9 @@ struct Bench: ParsableCommand {
             $XDG_CACHE_HOME/foretoken or ~/.cache/foretoken, and shown again until --fresh. --json then prints \
             "fingerprint", "cpu_nodes", "threads", "memory", "read" and "latency" ([CPU node][memory node], each null or \
             {"best", "worst", "readings"} in bytes a second or nanoseconds), "together" (by memory node), "tiers" \
-            (memory-only nodes and their readers), "remarks" and "cached".
+            (memory-only nodes and their readers), "remarks", "measured_at" (seconds since 1970), "cached" and "disturbed". \
+            Readings during which other programs used the machine are made again; a figure that cannot be repeated is null \
+            ("not known"), and nothing is kept then.
             """)
 
     @Option(

@@ -32,7 +32,8 @@ struct Doctor: ParsableCommand {
             report = DoctorReport(file, source: described.topology ?? "")
         } else {
             let survey = try MachineSurvey.read()
-            report = DoctorReport(survey, bandwidth: BandwidthCache.standard?.read(for: survey.topology))
+            report = DoctorReport(
+                survey, bandwidth: BandwidthCache.standard?.read(for: survey.topology), now: time(nil))
         }
         try StandardOutput.write(
             json

@@ -150,13 +150,15 @@ package struct DoctorReport: Encodable {
     }
 
     /// This machine.
-    /// - Parameter bandwidth: what was measured on it, if anything.
-    package init(_ survey: MachineSurvey, bandwidth: NumaBandwidth?) {
-        var advice = survey.advice + (bandwidth?.advice ?? [])
-        if bandwidth == nil && survey.topology.nodes.count > 1 {
+    /// - Parameters:
+    ///   - bandwidth: what was measured on it, if anything.
+    ///   - now: seconds since 1970.
+    package init(_ survey: MachineSurvey, bandwidth: NumaBandwidth?, now: Int) {
+        var advice = survey.advice + (bandwidth?.advice(now: now) ?? [])
+        if bandwidth == nil {
             advice.append(
                 MachineAdvice(
-                    .note, "bandwidths of the nodes have not been measured", remedy: "run foretoken bench --numa"))
+                    .note, "how fast memory is read here has not been measured", remedy: "run foretoken bench --numa"))
         }
         self.init(survey.topology, source: "this machine", advice: advice)
         self.bandwidth = bandwidth
@@ -226,15 +228,22 @@ extension NumaBandwidth {
         }
     }
 
-    /// What the measured bandwidth will give.
-    fileprivate var advice: [MachineAdvice] {
+    /// Older measurements may be of other memory or another kernel.
+    private static let freshDays = 90
+
+    /// What the measured bandwidth will give, when it was measured, and how well its readings agreed.
+    fileprivate func advice(now: Int) -> [MachineAdvice] {
         let sum = together.reduce(0) { $0 + ($1?.best ?? 0) }
-        guard sum > 0 else { return [] }
-        return [
-            MachineAdvice(
-                .good,
-                "memory is read at \(Format.short(sum / 1e9)) GB/s by all cores together: "
-                    + "each GB of weights that a step reads takes \(Format.short(1e12 / sum)) ms")
-        ]
+        guard sum > 0, let day, let measuredAt else { return [] }
+        let readings = together.compactMap { $0?.readings }.min() ?? 0
+        let days = (now - measuredAt) / 86_400
+        let isFresh = (0...Self.freshDays).contains(days)
+        let text =
+            "memory is read at \(Format.short(sum / 1e9)) GB/s by all cores together: "
+            + "each GB of weights that a step reads takes \(Format.short(1e12 / sum)) ms "
+            + "(measured on \(day), \(readings) readings at most \(Format.fixed(spread * 100, 0)) % apart)"
+        guard !isFresh else { return [MachineAdvice(.good, text)] }
+        let age = days < 0 ? "a day that has not come yet" : "\(days) days ago"
+        return [MachineAdvice(.note, text + "; that was \(age)", remedy: "run foretoken bench --numa --fresh")]
     }
 }
