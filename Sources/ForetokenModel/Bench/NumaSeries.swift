@@ -1,9 +1,9 @@
 import ForetokenHardware
 
 /// The readings that count of every quantity between nodes, and why others do not.
-struct NumaSeries {
+package struct NumaSeries {
     /// What is read in one run. Rows are nodes with CPUs, columns nodes with memory.
-    enum Job: Hashable {
+    package enum Job: Hashable {
         /// By the CPUs of a row from a column.
         case read(row: Int, column: Int)
         case latency(row: Int, column: Int)
@@ -14,7 +14,7 @@ struct NumaSeries {
     }
 
     /// What figures are made of.
-    enum Quantity: Hashable {
+    package enum Quantity: Hashable {
         /// Bytes a second.
         case read(row: Int, column: Int)
         /// Nanoseconds.
@@ -37,8 +37,11 @@ struct NumaSeries {
     /// In the order of the first readings.
     private var jobs: [Job] = []
 
+    /// Nothing read yet.
+    package init() {}
+
     /// Takes the readings of one run in, unless they were disturbed.
-    mutating func add(_ values: [Quantity: Double], of job: Job, _ interference: Interference) {
+    package mutating func add(_ values: [Quantity: Double], of job: Job, _ interference: Interference) {
         if quantities[job] == nil { jobs.append(job) }
         quantities[job, default: []].formUnion(values.keys)
         if interference.isDisturbing {
@@ -49,7 +52,7 @@ struct NumaSeries {
     }
 
     /// Whether no more readings are needed.
-    func isSettled(_ job: Job) -> Bool {
+    package func isSettled(_ job: Job) -> Bool {
         guard let quantities = quantities[job] else { return false }
         return quantities.allSatisfy { quantity in
             let values = readings[quantity] ?? []
@@ -59,12 +62,12 @@ struct NumaSeries {
     }
 
     /// The best reading so far; nil before there is one.
-    func best(_ quantity: Quantity) -> Double? {
+    package func best(_ quantity: Quantity) -> Double? {
         quantity.higherIsBetter ? readings[quantity]?.max() : readings[quantity]?.min()
     }
 
     /// What the readings come to; nil where they cannot be relied on. Cut short, what there is has to do.
-    func figure(_ quantity: Quantity, isWhole: Bool) -> NumaBandwidth.Figure? {
+    package func figure(_ quantity: Quantity, isWhole: Bool) -> NumaBandwidth.Figure? {
         let values = readings[quantity] ?? []
         return isWhole
             ? ReadingAgreement.figure(values, higherIsBetter: quantity.higherIsBetter)
@@ -72,7 +75,7 @@ struct NumaSeries {
     }
 
     /// Why figures are not known, a sentence for each kind of them; empty where all are.
-    var reasons: [String] {
+    package var reasons: [String] {
         let unknown = jobs.filter { job in
             (quantities[job] ?? []).contains { figure($0, isWhole: true) == nil }
         }

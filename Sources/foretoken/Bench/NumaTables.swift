@@ -37,6 +37,7 @@ struct NumaTables {
 
     private var readNote: String {
         let readings = bandwidth.read.joined().compactMap { $0?.readings }.max() ?? 0
+        guard readings > 0 else { return "all CPUs of the row's node read the column's memory" }
         return "all CPUs of the row's node read the column's memory; best of \(readings), and the spread (best − worst)"
     }
 
