@@ -144,7 +144,7 @@ import Testing
     @Test func theRealMachineAnswers() throws {
         #expect((MemoryBudget.read().available ?? 0) > 0)
         _ = CPUInfo.read()
-        let memory = try ProcessMemory.read()
+        let memory = try #require(ProcessMemory.read())
         #expect(memory.peakResident >= memory.resident && memory.resident > 0)
         let before = MonotonicClock.now
         #expect(MonotonicClock.now >= before)
@@ -152,8 +152,8 @@ import Testing
 
     @Test func peaksAreInBytes() throws {
         let tree = try FixtureTree("one-node")
-        let memory = try ProcessMemory.read(proc: tree.proc)
+        let memory = try #require(ProcessMemory.read(proc: tree.proc))
         #expect(memory.resident == 2000 * 1024 && memory.peakResident == 3000 * 1024)
-        #expect(throws: HardwareError.self) { try ProcessMemory.read(proc: FixtureTree().proc) }
+        #expect(try ProcessMemory.read(proc: FixtureTree().proc) == nil)
     }
 }

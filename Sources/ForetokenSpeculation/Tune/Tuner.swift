@@ -160,7 +160,7 @@ public final class Tuner {
         guard replay.run(goesOn: { progress(.planning, 0) }) != nil else { return nil }
         var passes = TimedPasses()
         var tokens: [Int32] = []
-        for _ in 0..<2 * settings.passes where passes.calmCount < settings.passes {
+        for _ in 0..<2 * settings.passes where passes.reliable(wanted: settings.passes) == nil {
             let (pass, interference) = watch.during { replay.run(goesOn: { progress(.planning, 0) }) }
             guard let pass else { return nil }
             passes.add(pass.seconds, interference)
@@ -201,7 +201,7 @@ public final class Tuner {
         var times = [TimedPasses](repeating: TimedPasses(), count: count)
         var whole = 0
         rounds: for round in 0..<2 * settings.passes {
-            for index in 0..<count where times[index].calmCount < settings.passes {
+            for index in 0..<count where times[index].reliable(wanted: settings.passes) == nil {
                 let done = Double(min(round, settings.passes - 1) * count + index) / Double(settings.passes * count)
                 guard let plan = try moved(to: index, of: &outcome) else { continue }
                 let (made, interference) = watch.during { replay.run(goesOn: { progress(.trying, done) }) }
