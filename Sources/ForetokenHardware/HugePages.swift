@@ -30,6 +30,9 @@ public struct HugePages: Sendable, Equatable {
     ///   - findings: takes what could not be understood.
     public static func read(root: String = "/sys", nodes: [Int], findings: inout Findings) -> HugePages {
         let transparent = "\(root)/kernel/mm/transparent_hugepage"
+        if !SystemFile.exists("\(root)/devices/system") {
+            findings.add("\(transparent)/enabled", "\(root) does not show the machine, nor whether it has huge pages")
+        }
         return HugePages(
             enabled: findings.choice("\(transparent)/enabled"),
             defrag: findings.choice("\(transparent)/defrag"),

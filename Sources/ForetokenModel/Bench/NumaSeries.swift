@@ -55,9 +55,9 @@ package struct NumaSeries {
     package func isSettled(_ job: Job) -> Bool {
         guard let quantities = quantities[job] else { return false }
         return quantities.allSatisfy { quantity in
-            let values = readings[quantity] ?? []
-            return values.count >= ReadingAgreement.wanted
-                && ReadingAgreement.holds(values, higherIsBetter: quantity.higherIsBetter)
+            let better = quantity.higherIsBetter
+            let values = ReadingAgreement.kept(readings[quantity] ?? [], higherIsBetter: better)
+            return values.count >= ReadingAgreement.wanted && ReadingAgreement.holds(values, higherIsBetter: better)
         }
     }
 
