@@ -60,12 +60,15 @@ enum ControlGroup {
         return (unified + legacy).min()
     }
 
-    /// What one group leaves. A usage that is not known counts as none: the limit still is one.
+    /// What one group leaves. A usage that is not known, or of which nobody tells how much is reclaimable, counts as none:
+    /// the limit still is one.
     private static func room(_ folder: String, _ files: MemoryFiles, _ findings: inout Findings) -> Int? {
         guard let limit = files.limits.compactMap({ bytes("\(folder)/\($0)", &findings) }).min() else { return nil }
         let used = findings.integer("\(folder)/\(files.usage)", in: 0...Int.max) ?? 0
-        let statistics = findings.text("\(folder)/memory.stat") ?? ""
-        let reclaimable = sum(of: files.reclaimable, in: statistics, below: used)
+        let path = "\(folder)/memory.stat"
+        let statistics = findings.text(path)
+        if statistics == nil && SystemFile.exists(path) { return limit }
+        let reclaimable = sum(of: files.reclaimable, in: statistics ?? "", below: used)
         return max(0, limit - (used - reclaimable))
     }
 

@@ -97,6 +97,13 @@ import Testing
         let none = try budget(group.merging(["proc/meminfo": "MemTotal: 1 kB\nMemFree: 2 kB\n"]) { $1 })
         #expect(none.available == nil)
         try none.check(needed: 1 << 60, for: "weights")
+        // A folder where the parts of the usage should be: none of it may be reclaimable, or all.
+        let opaque: [String: String?] = [
+            "proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cgroup.controllers": "memory\n",
+            "sys/fs/cgroup/memory.max": "600\n", "sys/fs/cgroup/memory.current": "500\n",
+            "sys/fs/cgroup/memory.stat/folder": "1\n",
+        ]
+        #expect(try budget(opaque).available == 600)
         // Nobody says which group it is: that at the mount point.
         let nameless: [String: String?] = [
             "sys/fs/cgroup/cgroup.controllers": "memory\n", "sys/fs/cgroup/memory.max": "600\n",

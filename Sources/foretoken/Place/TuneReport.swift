@@ -95,29 +95,15 @@ struct TuneTables {
 
     var text: String {
         var blocks = [costs, candidates]
-        blocks += reservations
+        blocks +=
+            TuneReservations(
+                nodes: report.nodes, disturbance: report.disturbance, loss: report.loss, presentMs: report.presentStepMs
+            ).sentences
         if report.nodes == 1 { blocks.append("one node: nothing to place") }
         if let remark = report.remark { blocks.append(remark) }
         if let elsewhere = report.elsewhere { blocks.append(planned(elsewhere)) }
         if let plan = report.plan { blocks.append("plan written to \(plan)") }
         return blocks.joined(separator: "\n\n") + "\n"
-    }
-
-    /// What the times do not tell.
-    private var reservations: [String] {
-        var texts: [String] = []
-        if let disturbance = report.disturbance {
-            texts.append(
-                "The machine was busy: \(disturbance). The measured times cannot be relied on"
-                    + (report.nodes > 1 ? ", so the plan is the one predicted to be fastest" : "")
-                    + "; run tune again when nothing else runs.")
-        }
-        if let loss = report.loss, let present = report.presentStepMs, report.nodes > 1 {
-            texts.append(
-                "None of these plans is faster than the placement without a plan: a step takes "
-                    + "\(Format.percent(loss)) longer than its \(milliseconds(present)) ms; leave --plan out.")
-        }
-        return texts
     }
 
     private var costs: String {
