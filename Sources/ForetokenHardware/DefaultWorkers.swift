@@ -19,7 +19,8 @@ extension Topology {
         var count = fast
         var reasons: [String] = []
         if fast < cores.count {
-            reasons.append("\(fast) of \(cores.count) cores are fast, and the others would let them wait")
+            let verb = fast == 1 ? "is" : "are"
+            reasons.append("\(fast) of \(cores.count) cores \(verb) fast, and the others would keep them waiting")
         }
         if let quota, quota < Double(fast) {
             count = max(1, Int(quota))

@@ -54,7 +54,7 @@ import Testing
         #expect(topology.cores.map(\.cpus) == [[0, 1], [2, 3], [4], [5], [6], [7]])
         #expect(topology.cores.map(\.isFast) == [true, true, false, false, false, false])
         #expect(workers.count == 2)
-        #expect(workers.reason == "2 threads: 2 of 6 cores are fast, and the others would let them wait")
+        #expect(workers.reason == "2 threads: 2 of 6 cores are fast, and the others would keep them waiting")
     }
 
     @Test func whoMayUseSlowCoresOnlyUsesThem() throws {
