@@ -11,7 +11,9 @@ struct ModelOptions: ParsableArguments {
             "Folder of the checkpoint (default: $FORETOKEN_MODEL, or the demonstration model).", valueName: "dir"))
     var model: String?
 
-    @Option(parsing: .unconditional, help: "Worker threads (default: one for each physical core).")
+    @Option(
+        parsing: .unconditional,
+        help: "Worker threads (default: one for each fast physical core, within a control group's CPU quota).")
     var threads: Int?
 
     @Option(help: ArgumentHelp("Instruction set (default: $FORETOKEN_ISA, or the best).", valueName: "name"))

@@ -139,7 +139,7 @@ struct Prove: ParsableCommand {
     private func placedLoader(
         _ open: OpenModel, _ weights: ModelWeights, _ settings: ProofSettings
     ) throws -> ((NodeLayout) throws -> ModelWeights)? {
-        let room = try MemoryBudget.read().available
+        let room = MemoryBudget.read().available ?? .max
         guard weights.byteCount < room / 2, !quick || weights.byteCount <= Self.quickCopyBytes else { return nil }
         return { nodes in
             let pool = try WorkerPool(threads: settings.threads)

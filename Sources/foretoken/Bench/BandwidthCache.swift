@@ -42,6 +42,7 @@ package struct BandwidthCache {
         if kept.memory.contains(where: { $0.placement != .bound }) && Self.canBind(topology) {
             return "it was measured where memory could not be bound, and here it can"
         }
+        if kept.measuredAt == nil { return "it does not say when it was measured" }
         let isSame = kept.cpuNodes == topology.cpuNodes.map(\.id) && kept.memory.map(\.id) == topology.nodes.map(\.id)
         return isSame ? nil : "its nodes are not those of this machine"
     }

@@ -22,7 +22,9 @@ struct Bench: ParsableCommand {
             $XDG_CACHE_HOME/foretoken or ~/.cache/foretoken, and shown again until --fresh. --json then prints \
             "fingerprint", "cpu_nodes", "threads", "memory", "read" and "latency" ([CPU node][memory node], each null or \
             {"best", "worst", "readings"} in bytes a second or nanoseconds), "together" (by memory node), "tiers" \
-            (memory-only nodes and their readers), "remarks" and "cached".
+            (memory-only nodes and their readers), "remarks", "measured_at" (seconds since 1970), "cached" and "disturbed". \
+            Readings during which other programs used the machine are made again; a figure that cannot be repeated is null \
+            ("not known"), and nothing is kept then.
             """)
 
     @Option(
@@ -89,7 +91,7 @@ struct Bench: ParsableCommand {
         var plan = BenchPlan()
         plan.seconds = seconds
         plan.shape = shape
-        plan.cacheBytes = try Topology.read().cacheBytes
+        plan.cacheBytes = Topology.read().cacheBytes
         plan.fit(limit: open.contextLimit)
         guard !plan.contexts.isEmpty else {
             throw InputError("a context of \(open.contextLimit) tokens is too short to measure steps in")
@@ -108,7 +110,7 @@ struct Bench: ParsableCommand {
         report.subject.model = open.checkpoint.label
         report.subject.text = source.name
         report.subject.cacheType = model.cacheType.rawValue
-        report.subject.processor = (try? CPUInfo.read().model) ?? "unknown"
+        report.subject.processor = CPUInfo.read().model
         try StandardOutput.write(
             json
                 ? JSONOutput.line(report, snakeCase: true)

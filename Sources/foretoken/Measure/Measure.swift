@@ -133,7 +133,7 @@ struct Measure: ParsableCommand {
         plan.maximumTokens = maxTokens
         plan.stopTokens = ignoreEos ? [] : open.endTokens
         plan.timingSeconds = seconds
-        plan.cacheBytes = try Topology.read().cacheBytes
+        plan.cacheBytes = Topology.read().cacheBytes
         return plan
     }
 
@@ -147,7 +147,7 @@ struct Measure: ParsableCommand {
         subject.threads = model.pool.workerCount
         subject.instructionSet = model.instructionSet
         subject.cacheType = self.model.cacheType.rawValue
-        subject.processor = (try? CPUInfo.read().model) ?? "unknown"
+        subject.processor = CPUInfo.read().model
         subject.depth = plan.lengths.max() ?? 1
         subject.maximumTokens = text.isEmpty ? maxTokens : 0
         subject.prompts = texts.count
