@@ -80,7 +80,9 @@ struct Tune: ParsableCommand {
         let here = try MachineDescription.here(Topology.read(), .probe())
         let crew = try Crew.make(threads: model.threads)
         try crew.checkPlaces()
-        let other = try topology.map { MachineDescription(try TopologyFile(json: InputFile.bytes($0), source: $0)) }
+        let other = try topology.map {
+            MachineDescription(try TopologyFile(json: InputFile.bytes($0, for: .topology), source: $0))
+        }
         let open = try OpenModel(model)
         try open.check(draft.draft)
         let header = try open.routingHeader()
