@@ -54,7 +54,7 @@ struct PromptFlags: ParsableArguments {
     /// What was given, before a tokenizer has seen it.
     func read() throws -> Prompt {
         if let promptTokens { return .tokens(try TokenList.parse(promptTokens, option: "--prompt-tokens")) }
-        let text = try prompt ?? InputFile.text(promptFile ?? "-")
+        let text = try prompt ?? InputFile.text(promptFile ?? "-", for: .prompt)
         return format == .raw ? .text(text) : .messages(ChatMessage.opening(system, text))
     }
 }

@@ -46,7 +46,6 @@ struct Prove: ParsableCommand {
                 "give at most one of --prompt, --prompt-file and --prompt-tokens (found \(count))")
         }
         if let maxTokens, maxTokens < 1 { throw ValidationError("--max-tokens must be at least 1, not \(maxTokens)") }
-        if let promptTokens { _ = try TokenList.parse(promptTokens, option: "--prompt-tokens") }
     }
 
     func run() throws {
@@ -66,7 +65,7 @@ struct Prove: ParsableCommand {
 
     private func givenPrompt() throws -> Prompt? {
         if let promptTokens { return .tokens(try TokenList.parse(promptTokens, option: "--prompt-tokens")) }
-        if let promptFile { return .text(try InputFile.text(promptFile)) }
+        if let promptFile { return .text(try InputFile.text(promptFile, for: .prompt)) }
         return prompt.map(Prompt.text)
     }
 

@@ -24,7 +24,8 @@ package struct BandwidthCache {
         let path = path(topology.fingerprint)
         guard access(path, F_OK) == 0 else { return nil }
         do {
-            let kept = try JSONDecoder().decode(NumaBandwidth.self, from: Data(InputFile.bytes(path)))
+            let bytes = try InputFile.bytes(path, for: .measurement)
+            let kept = try JSONDecoder().decode(NumaBandwidth.self, from: Data(bytes))
             if let fault = fault(of: kept, topology) { throw InputError(fault) }
             return kept
         } catch {

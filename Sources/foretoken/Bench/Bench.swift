@@ -140,7 +140,7 @@ extension SyntheticShape {
     /// The shape that a command line names: by its name, or by the path of a config.json.
     init(argument: String) throws {
         if argument.contains("/") || argument.hasSuffix(".json") {
-            try self.init(name: argument, json: InputFile.bytes(argument), file: argument)
+            try self.init(name: argument, json: InputFile.bytes(argument, for: .shape), file: argument)
         } else {
             try self.init(named: argument)
         }
@@ -158,7 +158,7 @@ struct BenchSource {
         if let tokenizer = open.tokenizer {
             name = "built-in suite, continued greedily"
             var tokens = tokenizer.bos.map { [$0] } ?? []
-            for (_, bytes) in InputFile.lines(of: Checkpoint.demoSuite) where !bytes.isEmpty {
+            for (_, bytes) in InputLines(Checkpoint.demoSuite) where !bytes.isEmpty {
                 guard let prompt = try SuiteLine.parse(bytes).line.prompt else { continue }
                 tokens += try tokenizer.encode(prompt)
             }

@@ -50,6 +50,6 @@ struct TopologyOption: ParsableArguments {
     /// The described machine; nil when none was named.
     /// - Throws: `UsageError` where there is no such file, `TopologyFileError` for one that cannot be used.
     func file() throws -> TopologyFile? {
-        try topology.map { try TopologyFile(json: InputFile.bytes($0), source: $0) }
+        try topology.map { try TopologyFile(json: InputFile.bytes($0, for: .topology), source: $0) }
     }
 }

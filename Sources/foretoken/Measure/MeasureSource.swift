@@ -22,7 +22,7 @@ struct MeasureSource {
         if let twice = Self.repeated(flags.text) { throw UsageError("--text names \(twice) twice") }
         // Files of the same name keep their folders.
         texts = try zip(flags.text, Self.repeated(names) == nil ? names : flags.text).map { path, name in
-            (domain: name, text: try InputFile.text(path))
+            (domain: name, text: try InputFile.text(path, for: .text))
         }
         guard texts.isEmpty else {
             for (domain, _) in texts { try RoutingTrace.check(domain: domain) }
@@ -112,10 +112,10 @@ struct SuiteLine: Decodable {
     /// - Throws: `UsageError` for a missing file, `InputError` and `LineError` for what is in it.
     static func read(_ file: String?) throws -> [(line: SuiteLine, number: Int)] {
         let label = file ?? "built-in suite"
-        let bytes = try file.map { try InputFile.bytes($0) } ?? Checkpoint.demoSuite
+        let bytes = try file.map { try InputFile.bytes($0, for: .lines) } ?? Checkpoint.demoSuite
         var ignored: Set<String> = []
         var lines: [(line: SuiteLine, number: Int)] = []
-        for (number, bytes) in InputFile.lines(of: bytes)
+        for (number, bytes) in InputLines(bytes)
         where !bytes.allSatisfy({ $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") }) {
             do {
                 let (line, unknownKeys) = try parse(bytes)

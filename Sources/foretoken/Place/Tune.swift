@@ -84,7 +84,7 @@ struct Tune: ParsableCommand {
         let crew = try Crew.make(threads: model.threads)
         try crew.checkPlaces()
         let other = try self.topology.map {
-            MachineDescription(try TopologyFile(json: InputFile.bytes($0), source: $0))
+            MachineDescription(try TopologyFile(json: InputFile.bytes($0, for: .topology), source: $0))
         }
         let open = try OpenModel(model)
         try open.check(draft.draft)
