@@ -95,7 +95,8 @@ let package = Package(
             dependencies: ["ForetokenWeights", "ForetokenHardware", "ForetokenTestSupport", "CForetokenKernels"],
             swiftSettings: swift),
         .testTarget(
-            name: "ForetokenTokenizerTests", dependencies: ["ForetokenTokenizer", "ForetokenTestSupport"],
+            name: "ForetokenTokenizerTests",
+            dependencies: ["ForetokenTokenizer", "ForetokenTemplate", "ForetokenJSON", "ForetokenTestSupport"],
             exclude: ["Fixtures"], swiftSettings: swift),
         .testTarget(
             name: "ForetokenModelTests",

@@ -19,8 +19,7 @@ struct Chat: ParsableCommand {
     @Option(help: ArgumentHelp("System message.", valueName: "text"))
     var system: String?
 
-    @Flag(help: "Lets the model think before it answers.")
-    var thinking = false
+    @OptionGroup var chat: ChatFlags
 
     @OptionGroup(title: "Answer") var length: LengthFlags
     @OptionGroup(title: "Sampling") var sampling: SamplingFlags
@@ -44,10 +43,10 @@ struct Chat: ParsableCommand {
             try answer(questions, of: inputFile ?? "-", open, settings)
         } else {
             // What the format cannot say is better said before the weights are loaded.
-            _ = try open.tokens(of: .messages(ChatMessage.opening(system, "")), thinking: thinking)
+            _ = try open.tokens(of: .chat(ChatPrompt(ChatMessage.opening(system, "?"), thinking: chat.thinking)))
             let context = try open.context(for: Self.defaultContext)
             let generator = try open.makeGenerator(open.load(context: context), context: context, draft: draft.draft)
-            let conversation = Conversation(open, generator, system: system, thinking: thinking)
+            let conversation = Conversation(open, generator, system: system, thinking: chat.thinking)
             try converse(conversation, settings)
         }
     }
@@ -59,7 +58,7 @@ struct Chat: ParsableCommand {
         _ questions: [String], of path: String, _ open: OpenModel, _ settings: AnswerSettings
     ) throws {
         let prompts = try questions.map { question in
-            try open.encode(.messages(ChatMessage.opening(system, question)), thinking: thinking)
+            try open.encode(.chat(ChatPrompt(ChatMessage.opening(system, question), thinking: chat.thinking)))
         }
         guard let longest = prompts.map(\.count).max() else { throw InputError("\(path) holds no prompt") }
         let context = try open.context(for: longest, and: settings.maximumTokens)

@@ -19,6 +19,8 @@ enum InputPurpose {
     case shape
     /// A measurement that an earlier run kept.
     case measurement
+    /// A chat template.
+    case chatTemplate
 
     /// Bytes that such a file may have.
     var byteLimit: Int {
@@ -31,6 +33,7 @@ enum InputPurpose {
         case .topology: 16 << 20
         case .shape: 4 << 20
         case .measurement: 16 << 20
+        case .chatTemplate: 1 << 20
         }
     }
 
@@ -38,7 +41,7 @@ enum InputPurpose {
     var lineLimit: Int? {
         switch self {
         case .lines: Self.prompt.byteLimit
-        case .prompt, .text, .trace, .plan, .topology, .shape, .measurement: nil
+        case .prompt, .text, .trace, .plan, .topology, .shape, .measurement, .chatTemplate: nil
         }
     }
 
@@ -53,6 +56,7 @@ enum InputPurpose {
         case .topology: "a description of a machine"
         case .shape: "a config.json"
         case .measurement: "a measurement"
+        case .chatTemplate: "a chat template"
         }
     }
 

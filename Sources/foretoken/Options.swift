@@ -40,6 +40,12 @@ struct ModelOptions: ParsableArguments {
             valueName: "f"))
     var plan: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "Chat template in place of the checkpoint's: a Jinja file, or one of DeepSeek's formats by name.",
+            valueName: "f|v3|r1|v3.1"))
+    var chatTemplate: String?
+
     static let maximumThreads = 1024
 
     func validate() throws {
@@ -52,7 +58,7 @@ struct ModelOptions: ParsableArguments {
     /// Whether any option was given.
     var isChosen: Bool {
         model != nil || threads != nil || isa != nil || context != nil || cacheType != .f32 || weights != .stored
-            || plan != nil
+            || plan != nil || chatTemplate != nil
     }
 
     /// The folder to open; nil for the embedded model.

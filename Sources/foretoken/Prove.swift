@@ -80,7 +80,7 @@ struct Prove: ParsableCommand {
         }
         let tokens = maxTokens ?? min(quick ? 24 : 64, limit / 4)
         let room = limit - min(tokens, limit) - ProofSettings.reserve
-        let ids = try given.map { try open.encode($0, thinking: false) }
+        let ids = try given.map { try open.encode($0) }
         if room < max(1, ids?.count ?? 0) {
             throw InputError(
                 "a prompt of \(ids?.count ?? 1) tokens, \(tokens) generated ones and \(ProofSettings.reserve) of a second "

@@ -16,7 +16,8 @@ public struct ChatFormat: Sendable {
     /// What a remark says of a format that no template gave; nil for a template's.
     public var remark: String? {
         guard case .deepSeek(let format) = form else { return nil }
-        return "conversations are written in \(format.generation.name)'s format, since the checkpoint brings no chat template"
+        return
+            "conversations are written in \(format.generation.name)'s format, since the checkpoint brings no chat template"
     }
 
     /// The checkpoint's template, or without one V3's format.

@@ -18,7 +18,9 @@ public struct ChatTemplates: Sendable {
             } catch {
                 let which = name == Self.usual ? "The chat template" : "The chat template \"\(name)\""
                 throw .chat(
-                    reason: "\(which) cannot be used: \(error). Use this checkpoint on plain text, or give another template.")
+                    reason:
+                        "\(which) cannot be used: \(error). Use this checkpoint on plain text, or give another template."
+                )
             }
         }
     }
@@ -31,7 +33,9 @@ public struct ChatTemplates: Sendable {
     /// The template for a conversation, as transformers chooses it.
     func template(withTools: Bool) throws(TokenizerError) -> Template {
         if withTools, let template = templates[Self.forTools] { return template }
-        if let template = templates[Self.usual] ?? (templates.count == 1 ? templates.values.first : nil) { return template }
+        if let template = templates[Self.usual] ?? (templates.count == 1 ? templates.values.first : nil) {
+            return template
+        }
         let names = templates.keys.sorted().joined(separator: ", ")
         throw .chat(reason: "The checkpoint has the chat templates \(names), and none is named \"\(Self.usual)\".")
     }

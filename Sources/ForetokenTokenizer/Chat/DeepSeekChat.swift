@@ -37,12 +37,15 @@ public struct DeepSeekChat: Sendable, Equatable {
             tokenizer.id(of: Self.user) != nil, tokenizer.id(of: Self.assistant) != nil
         else {
             throw .chat(
-                reason: "This checkpoint has no chat template, and none of DeepSeek's formats fits it: expected BOS, EOS, "
-                    + "\(Self.user) and \(Self.assistant) among its tokens. Use it on plain text, or give its template.")
+                reason:
+                    "This checkpoint has no chat template, and none of DeepSeek's formats fits it: expected BOS, EOS, "
+                    + "\(Self.user) and \(Self.assistant) among its tokens. Use it on plain text, or give its template."
+            )
         }
         if generation != .v3, tokenizer.id(of: Self.open) == nil || tokenizer.id(of: Self.close) == nil {
             throw .chat(
-                reason: "\(generation.name)'s format needs the tokens \(Self.open) and \(Self.close), which this checkpoint "
+                reason:
+                    "\(generation.name)'s format needs the tokens \(Self.open) and \(Self.close), which this checkpoint "
                     + "does not have.")
         }
         (self.generation, self.bos, self.eos) = (generation, bos, eos)
@@ -86,7 +89,8 @@ public struct DeepSeekChat: Sendable, Equatable {
         }
         if !prompt.tools.isEmpty || prompt.messages.contains(where: { $0.role == .tool || !$0.toolCalls.isEmpty }) {
             throw .chat(
-                reason: "\(generation.name)'s format is written here without tools, since the checkpoint brings no chat "
+                reason:
+                    "\(generation.name)'s format is written here without tools, since the checkpoint brings no chat "
                     + "template. Leave tools out, or give its template.")
         }
     }

@@ -81,7 +81,10 @@ struct RenderedChat: Sendable {
             let text = String(piece.text.unicodeScalars[..<mark])
             return pieces + (text.isEmpty ? [] : [TemplatePiece(text, isInput: true)])
         }
-        throw .chat(reason: "This checkpoint's chat template does not write the last message so that the model could go on with it.")
+        throw .chat(
+            reason:
+                "This checkpoint's chat template does not write the last message so that the model could go on with it."
+        )
     }
 
     // MARK: Variables
@@ -108,7 +111,10 @@ struct RenderedChat: Sendable {
 
     private func variables(_ prompt: ChatPrompt, _ opensAnswer: Bool, argumentsAsObjects: Bool) -> TemplateDictionary {
         var variables = TemplateDictionary()
-        variables["messages"] = .list(prompt.messages.map { .dictionary($0.variables(argumentsAsObjects: argumentsAsObjects)) })
+        var messages = prompt.messages.map { $0.variables(argumentsAsObjects: argumentsAsObjects) }
+        // DeepSeek's name for an answer to go on with.
+        if !opensAnswer, let last = messages.indices.last { messages[last]["prefix"] = .bool(true) }
+        variables["messages"] = .list(messages.map { .dictionary($0) })
         variables["tools"] = prompt.tools.isEmpty ? TemplateValue.none : .list(prompt.tools.map { .input($0) })
         variables["documents"] = TemplateValue.none
         variables["add_generation_prompt"] = .bool(opensAnswer)

@@ -18,7 +18,9 @@ extension TemplateValue {
         case .array(let values): .list(values.map { .input($0) })
         case .object(let object):
             .dictionary(
-                object.members.reduce(into: TemplateDictionary()) { $0[TemplateText($1.key, isInput: true)] = .input($1.value) })
+                object.members.reduce(into: TemplateDictionary()) {
+                    $0[TemplateText($1.key, isInput: true)] = .input($1.value)
+                })
         }
     }
 }
@@ -45,7 +47,8 @@ extension ChatMessage {
         for member in object.members {
             let key = TemplateText(member.key, isInput: true)
             switch (member.key, member.value) {
-            case ("function", let function): variables[key] = Self.call(function, argumentsAsObjects: argumentsAsObjects)
+            case ("function", let function):
+                variables[key] = Self.call(function, argumentsAsObjects: argumentsAsObjects)
             case ("arguments", .string(let text)) where argumentsAsObjects:
                 // Text that is no JSON stays what it is.
                 variables[key] = .input((try? JSONValue(Array(text.utf8))) ?? .string(text))

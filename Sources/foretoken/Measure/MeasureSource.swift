@@ -56,9 +56,9 @@ struct MeasureSource {
             counts[domain, default: 0] += 1
             if let most = flags.prompts, counts[domain]! > most { return nil }
             do {
-                let prompt = try line.wanted(flags.format)
+                let prompt = try line.wanted(flags.format, thinking: flags.chat.thinking)
                 return MeasuredText(
-                    domain: domain, tokens: try open.encode(prompt, thinking: flags.thinking), isGiven: false)
+                    domain: domain, tokens: try open.encode(prompt), isGiven: false)
             } catch {
                 throw LineError(number: number, file: flags.suite ?? name, cause: error)
             }
@@ -67,7 +67,7 @@ struct MeasureSource {
 
     /// A text in pieces of at most one context, each behind the text's BOS.
     private func pieces(_ domain: String, _ text: String, _ open: OpenModel) throws -> [MeasuredText] {
-        let ids = try open.tokens(of: .text(text), thinking: false)
+        let ids = try open.tokens(of: .text(text))
         // A draft needs a token to start from and one to foresee.
         guard ids.count >= 3 else {
             throw InputError("\(domain) has \(ids.count) tokens; drafts along a text need at least 3")
@@ -133,7 +133,8 @@ struct SuiteLine: Decodable {
     }
 
     /// The prompt in the user's form. Messages always take the chat format.
-    func wanted(_ format: PromptFormat) throws -> Prompt {
-        try Prompt(text: prompt, tokens: prompt_tokens, messages: messages, format: format, system: nil)
+    func wanted(_ format: PromptFormat, thinking: Bool?) throws -> Prompt {
+        try Prompt(
+            text: prompt, tokens: prompt_tokens, messages: messages, format: format, system: nil, thinking: thinking)
     }
 }

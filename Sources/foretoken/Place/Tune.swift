@@ -131,8 +131,8 @@ struct Tune: ParsableCommand {
     private func texts(_ open: OpenModel) throws -> [TuneText] {
         try SuiteLine.read(suite).map { line, number in
             do {
-                let prompt = try line.wanted(.raw)
-                let ids = try open.encode(prompt, thinking: false)
+                let prompt = try line.wanted(.raw, thinking: nil)
+                let ids = try open.encode(prompt)
                 try open.check(ids)
                 return TuneText(domain: line.domain ?? "prompts", prompt: ids)
             } catch {
