@@ -78,7 +78,13 @@ extension Renderer {
         case .concatenation(let parts):
             var units: [UInt32] = []
             for part in parts {
-                let text = try printed(try evaluate(part, in: scope))
+                let value = try evaluate(part, in: scope)
+                if value.isSafe {
+                    throw failure(
+                        "adding to a text behind 'safe' is not supported: Jinja would escape what is added",
+                        .unsupported)
+                }
+                let text = try printed(value)
                 try reserve(text.units.count)
                 units += text.units
             }

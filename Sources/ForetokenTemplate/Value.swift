@@ -7,6 +7,8 @@ enum Value {
     case integer(Int)
     case number(Double)
     case string(TemplateText)
+    /// Text behind `safe`: as text, but what is added to it would be escaped, which is not done here.
+    case safe(TemplateText)
     case list(Series)
     case dictionary(Members)
     case namespace(Namespace)
@@ -42,6 +44,7 @@ enum Value {
         case .integer: "int"
         case .number: "float"
         case .string: "str"
+        case .safe: "Markup"
         case .list(let series): series.kind.rawValue
         case .dictionary: "dict"
         case .namespace: "Namespace"
@@ -57,7 +60,7 @@ enum Value {
         case .bool(let value): value
         case .integer(let value): value != 0
         case .number(let value): value != 0
-        case .string(let text): !text.units.isEmpty
+        case .string(let text), .safe(let text): !text.units.isEmpty
         case .list(let series): series.kind == .generator || !series.items.isEmpty
         case .dictionary(let members): members.count > 0
         case .namespace, .function, .loop: true
@@ -78,7 +81,14 @@ enum Value {
     /// Any number as a floating one.
     var real: Double? { if case .number(let value) = self { value } else { integer.map { Double($0) } } }
 
-    var text: TemplateText? { if case .string(let text) = self { text } else { nil } }
+    var text: TemplateText? {
+        switch self {
+        case .string(let text), .safe(let text): text
+        default: nil
+        }
+    }
+
+    var isSafe: Bool { if case .safe = self { true } else { false } }
 }
 
 /// Several values in a row.
@@ -123,7 +133,7 @@ struct Members {
             case .bool(let value): self = .integer(value ? 1 : 0)
             case .integer(let value): self = .integer(value)
             case .number(let value): self = Int(exactly: value).map { .integer($0) } ?? .number(value)
-            case .string(let text): self = .string(text)
+            case .string(let text), .safe(let text): self = .string(text)
             case .list(let series) where series.kind == .tuple:
                 let keys = series.items.compactMap { Key($0) }
                 guard keys.count == series.items.count else { return nil }
