@@ -1,3 +1,5 @@
+import ForetokenJSON
+
 /// What a folder holds and everything that is wrong with it: the answer of `foretoken inspect`.
 ///
 /// Encodes as `{"model_type", "config", "mtp_modules", "tensors", "bytes_by_dtype", "problems"}`.
@@ -58,11 +60,7 @@ public struct Inspection: Sendable, Encodable {
             problems += layoutProblems
             if scanningWeights { problems += try Inspection.scan(checkpoint, progress: progress) }
         }
-        if case .object(let members) = survey.configurationJSON, case .string(let type) = members["model_type"] {
-            modelType = type
-        } else {
-            modelType = nil
-        }
+        modelType = survey.configurationJSON?.object?["model_type"]?.string
         configuration = survey.configuration
         configurationJSON = survey.configurationJSON
         mtpModuleCount = moduleCount
