@@ -138,7 +138,7 @@ private struct Draft {
         Draft.refuses("found 1, in merge 0") { $0.merges = #"[["a"]]"# }
         Draft.refuses("expected an array") { $0.merges = "{}" }
         Draft.refuses("two tokens have the id 65") { $0.vocabulary.append(("zz", "65")) }
-        Draft.refuses("in the vocabulary twice") { $0.vocabulary.append(("ab", "400")) }
+        Draft.refuses("the key \"ab\" appears twice") { $0.vocabulary.append(("ab", "400")) }
         Draft.refuses("found -1") { $0.vocabulary.append(("zz", "-1")) }
         Draft.refuses("found 2147483648") { $0.vocabulary.append(("zz", "2147483648")) }
         Draft.refuses("expected a whole number") { $0.vocabulary.append(("zz", "99999999999999999999999")) }

@@ -57,7 +57,7 @@ private func file(_ entries: String..., data: Int = 4) -> [UInt8] {
             ("bad JSON", SafetensorsWriter.container(header: "{\"a\":", data: [])),
             ("bad JSON", SafetensorsWriter.container(header: "{} {}", data: [])),
             ("twice", file(entry("a"), entry("a", "U8", "[4]", "[4,8]"), data: 8)),
-            ("twice", file("\"a\":{\"dtype\":\"U8\",\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,4]}")),
+            ("twice", file("\"a\":{\"dtype\":\"U8\",\"dtype\":\"I8\",\"shape\":[4],\"data_offsets\":[0,4]}")),
             ("twice", file(entry("a"), "\"__metadata__\":{\"x\":\"1\",\"x\":\"2\"}")),
             ("a string", file(entry("a"), "\"__metadata__\":{\"x\":1}")),
             ("unknown dtype", file(entry("a", "F9"))),
