@@ -1,3 +1,5 @@
+import ForetokenJSON
+
 /// What tokenizer_config.json adds: the names of BOS and EOS, and the chat template's text.
 struct TokenizerConfiguration {
     static let name = "tokenizer_config.json"
@@ -7,10 +9,18 @@ struct TokenizerConfiguration {
     private(set) var chatTemplate: String?
 
     init(_ bytes: UnsafeBufferPointer<UInt8>) throws(TokenizerError) {
-        var reader = try JSONReader(bytes, file: Self.name)
+        do {
+            var reader = JSONReader(bytes)
+            try read(&reader)
+        } catch {
+            throw TokenizerError(error, file: Self.name, size: bytes.count)
+        }
+    }
+
+    private mutating func read(_ reader: inout JSONReader) throws {
         try reader.beginObject()
         while try reader.nextKey() {
-            switch String(decoding: reader.text, as: UTF8.self) {
+            switch reader.key {
             case "bos_token": bos = try Self.readToken(&reader)
             case "eos_token": eos = try Self.readToken(&reader)
             case "chat_template": chatTemplate = try Self.readTemplate(&reader)
@@ -21,7 +31,7 @@ struct TokenizerConfiguration {
     }
 
     /// A string, an object with the string as its content, or null.
-    private static func readToken(_ reader: inout JSONReader) throws(TokenizerError) -> [UInt8]? {
+    private static func readToken(_ reader: inout JSONReader) throws -> [UInt8]? {
         switch try reader.kind() {
         case .string:
             try reader.readString()
@@ -37,17 +47,17 @@ struct TokenizerConfiguration {
                 try reader.readString()
                 content = reader.text
             }
-            guard let content else { throw reader.damaged("a token without content") }
+            guard let content else { throw reader.error("a token without content") }
             return content
         case .null:
             try reader.skip()
             return nil
-        default: throw reader.damaged("expected a token")
+        default: throw reader.error("expected a token")
         }
     }
 
     /// One template, or a list of named ones, of which "default" is taken.
-    private static func readTemplate(_ reader: inout JSONReader) throws(TokenizerError) -> String? {
+    private static func readTemplate(_ reader: inout JSONReader) throws -> String? {
         if try reader.takeNull() { return nil }
         guard try reader.kind() == .array else { return try reader.string() }
         var chosen: String?
@@ -57,7 +67,7 @@ struct TokenizerConfiguration {
             var template: String?
             try reader.beginObject()
             while try reader.nextKey() {
-                switch String(decoding: reader.text, as: UTF8.self) {
+                switch reader.key {
                 case "name": name = try reader.string()
                 case "template": template = try reader.string()
                 default: try reader.skip()

@@ -41,7 +41,7 @@ import Testing
         ("{\"round\":0,\"row\":0,\"domain\":\"\",\"layers\":[[1]]}", "empty"),
         ("{\"round\":0,\"row\":0,\"domain\":\"all\",\"layers\":[[1]]}", "taken"),
         ("{\"round\":0,\"row\":0,\"domain\":null,\"layers\":[[1]]}", "expected a string"),
-        ("{\"round\":0,\"row\":0,\"layers\":[[1]]", "'}' at column"), ("{\"round\":0,\"round\":0}", "twice"),
+        ("{\"round\":0,\"row\":0,\"layers\":[[1]]", "the end of the text"), ("{\"round\":0,\"round\":1}", "twice"),
         ("{\"round\":0,\"row\":0,\"layers\":[[1]]} 1", "follows"),
         ("{\"round\":0,\"row\":0,\"layers\":[[1]],}", "a comma too many"),
         ("{\"round\":99999999999999999999,\"row\":0}", "64 bits"), ("{\"x\":tru}", "true or false"), ("{\"x", "end"),
