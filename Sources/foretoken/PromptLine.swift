@@ -22,14 +22,17 @@ struct PromptLine {
             case .null: return ""
             case .array: break
             default:
-                guard let text = field.value?.string else { throw field.mismatch("a string, null or a list of text parts") }
+                guard let text = field.value?.string else {
+                    throw field.mismatch("a string, null or a list of text parts")
+                }
                 return text
             }
             return try field.list().map { part in
                 let members = try part.fields()
                 let type = try members["type"].string()
                 guard type == "text" else {
-                    throw InputError("`\(part.path)` is a part of type \"\(type)\"; only parts of type \"text\" can be read")
+                    throw InputError(
+                        "`\(part.path)` is a part of type \"\(type)\"; only parts of type \"text\" can be read")
                 }
                 return try members["text"].string()
             }.joined()

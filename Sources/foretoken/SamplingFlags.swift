@@ -69,10 +69,13 @@ struct SamplingFlags: ParsableArguments {
 /// Which tokens may be drawn, and the noise that decides.
 struct FilterFlags: ParsableArguments {
     @Option(
-        parsing: .unconditional, help: ArgumentHelp("Draws from the K likeliest tokens; 0 from all. (default: 0)", valueName: "k"))
+        parsing: .unconditional,
+        help: ArgumentHelp("Draws from the K likeliest tokens; 0 from all. (default: 0)", valueName: "k"))
     var topK: Int?
 
-    @Option(parsing: .unconditional, help: "Draws from the fewest tokens that reach this probability together. (default: 1.0)")
+    @Option(
+        parsing: .unconditional,
+        help: "Draws from the fewest tokens that reach this probability together. (default: 1.0)")
     var topP: Float?
 
     @Option(parsing: .unconditional, help: "Draws from tokens at least this fraction as likely as the likeliest.")

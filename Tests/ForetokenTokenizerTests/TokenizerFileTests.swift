@@ -153,11 +153,11 @@ private struct Draft {
         Draft.refuses("bytes") {
             $0.addedTokens = #"{"id": 300, "content": "\#(String(repeating: "x", count: 5000))"}"#
         }
-        Draft.refuses("half of a surrogate pair") { $0.addedTokens = #"{"id": 300, "content": "\ud800"}"# }
-        Draft.refuses("containers inside each other") {
+        Draft.refuses("the lone surrogate") { $0.addedTokens = #"{"id": 300, "content": "\ud800"}"# }
+        Draft.refuses("levels of lists and objects") {
             $0.modelExtra = "\"x\": \(String(repeating: "[", count: 100_000) + String(repeating: "]", count: 100_000)),"
         }
-        Draft.refuses("containers inside each other") {
+        Draft.refuses("levels of lists and objects") {
             $0.decoder = String(repeating: #"{"type":"Sequence","decoders":["#, count: 100_000)
         }
     }
