@@ -57,7 +57,8 @@ import Testing
                     for i in tensor.bytes.indices where i < 128 * 200 { tensor.bytes[i] = i % 2 == 0 ? 0 : 0x80 }
                 }
             }
-            let problems = try Inspection(directory: write(model).path, scanningWeights: true).problems
+            let folder = try write(model)
+            let problems = try Inspection(directory: folder.path, scanningWeights: true).problems
             #expect(problems.count == (isPruned ? 0 : 1), "\(problems)")
             #expect(isPruned || problems[0].description.contains("up_proj.weight_scale_inv holds a bad scale"))
         }
