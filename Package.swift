@@ -35,14 +35,17 @@ let package = Package(
         .target(name: "CForetokenSystem", dependencies: ["CNUMA"], cSettings: c()),
         .target(name: "CForetokenDemo", exclude: ["model", "suite.jsonl"], cSettings: c()),
 
-        .target(name: "ForetokenHardware", dependencies: ["CForetokenSystem"], swiftSettings: swift),
-        .target(name: "ForetokenPlacement", swiftSettings: swift),
-        .target(name: "ForetokenReport", swiftSettings: swift),
         .target(name: "ForetokenJSON", swiftSettings: swift),
+        .target(
+            name: "ForetokenHardware", dependencies: ["ForetokenJSON", "CForetokenSystem"], swiftSettings: swift),
+        .target(name: "ForetokenPlacement", dependencies: ["ForetokenJSON"], swiftSettings: swift),
+        .target(name: "ForetokenReport", swiftSettings: swift),
         .target(name: "ForetokenTemplate", swiftSettings: swift),
         .target(
             name: "ForetokenWeights",
-            dependencies: ["CForetokenKernels", "CForetokenDemo", "ForetokenHardware", "ForetokenPlacement"],
+            dependencies: [
+                "CForetokenKernels", "CForetokenDemo", "ForetokenHardware", "ForetokenPlacement", "ForetokenJSON",
+            ],
             swiftSettings: swift),
         .target(
             name: "ForetokenTokenizer", dependencies: ["ForetokenTemplate", "ForetokenJSON", "CForetokenRegex", heap],
@@ -61,7 +64,7 @@ let package = Package(
             name: "foretoken",
             dependencies: [
                 "ForetokenSpeculation", "ForetokenModel", "ForetokenWeights", "ForetokenTokenizer",
-                "ForetokenPlacement", "ForetokenHardware", "ForetokenReport", argumentParser,
+                "ForetokenPlacement", "ForetokenHardware", "ForetokenReport", "ForetokenJSON", argumentParser,
             ], swiftSettings: swift),
 
         .target(
@@ -84,6 +87,7 @@ let package = Package(
             name: "CForetokenKernelsTests",
             dependencies: ["CForetokenKernels", "CForetokenEmulatedKernels", "ForetokenTestSupport"],
             swiftSettings: swift),
+        .testTarget(name: "ForetokenJSONTests", dependencies: ["ForetokenJSON"], swiftSettings: swift),
         .testTarget(
             name: "ForetokenHardwareTests", dependencies: ["ForetokenHardware", "CForetokenSystem"],
             exclude: ["Fixtures"], swiftSettings: swift),

@@ -20,10 +20,10 @@ struct BlockDecoder {
                 scale, fromByte: 0, into: UnsafeMutableRawBufferPointer(rebasing: bytes[..<scale.range.count]))
             initialized = scale.elementCount
         }
-        if let bad = scales.first(where: { !($0 > 0 && $0.isFinite) }) {
+        if let bad = scales.first(where: { !($0 >= 0 && $0.isFinite) }) {
             throw CheckpointError(
                 "\(checkpoint.fileNames[scale.file]): tensor \(shown(scale.name)) holds a bad scale",
-                expected: "finite numbers above zero", found: "\(bad)")
+                expected: "finite numbers from zero on", found: "\(bad)")
         }
     }
 
@@ -37,6 +37,10 @@ struct BlockDecoder {
         let block = TensorResolver.scaleBlock
         var bits = [UInt16](repeating: 0, count: 256)
         var sawNaN = false
+        let lost = scales.withUnsafeBufferPointer {
+            ZeroBlocks.lostElement(in: codes, first: first, columns: columns, scales: $0)
+        }
+        if let lost { throw ZeroBlocks.error(lost, columns: columns, place: "the scale of \(shown(name))") }
         for blockRow in rows.lowerBound / block...(rows.upperBound - 1) / block {
             let rows = rows.clamped(to: blockRow * block..<(blockRow + 1) * block)
             for blockColumn in 0..<blockColumns {

@@ -1,3 +1,5 @@
+import ForetokenJSON
+
 /// Why a checkpoint cannot be used: what is wrong and where, what was expected, what was found, and what to do.
 public struct CheckpointError: Error, Sendable, Equatable {
     /// What kind of trouble it is; the command line derives its exit code from this.
@@ -31,6 +33,9 @@ public struct CheckpointError: Error, Sendable, Equatable {
         self.found = found
         self.hint = hint
     }
+
+    /// A file's JSON cannot be used.
+    init(_ error: JSONError, in file: String) { self.init("\(file): \(error)") }
 
     /// An operating system call on `file` failed with `code` (an `errno` value).
     static func system(_ action: String, _ file: String, code: Int32) -> CheckpointError {

@@ -13,6 +13,11 @@ extension Packer {
         let size = source.weight.type.bits / 8
         let grid = ScaleGrid(start: 0, count: columns)
         let scales = try source.scale.map { try readScales($0, of: source.weight, &scratch) }
+        if let scale = source.scale, let scales {
+            let first = panels.lowerBound * lanes
+            let end = min(panels.upperBound * lanes, Int(matrix.rows))
+            try checkZeroBlocks(source, scale, scales, rows: firstRow + first..<firstRow + end, scratch)
+        }
         scratch.reserve(panelElements: columns * lanes)
         let kernels = foretoken_kernels_best()!
         var stored = PackedMatrix()

@@ -1,11 +1,11 @@
-/// Looks for values no honest checkpoint holds: NaN and infinities anywhere, scales that are not positive.
+/// Looks for values no honest checkpoint holds: NaN and infinities anywhere, scales below zero.
 struct ValueCheck {
     /// What one tensor must satisfy.
     enum Rule: Sendable {
         /// Every value is a finite number.
         case finite
-        /// Every value is finite and greater than zero.
-        case positive
+        /// Every value is finite and zero or more; what zero is allowed for, `ZeroBlocks` tells.
+        case scale
     }
 
     let type: ElementType
@@ -15,7 +15,7 @@ struct ValueCheck {
     init?(_ tensor: TensorInfo) {
         guard [.f32, .bf16, .f16, .fp8].contains(tensor.type) else { return nil }
         type = tensor.type
-        rule = tensor.name.hasSuffix(TensorResolver.scaleSuffix) ? .positive : .finite
+        rule = tensor.name.hasSuffix(TensorResolver.scaleSuffix) ? .scale : .finite
     }
 
     /// Scales from here on overflow inside the kernels; the weights they would give are far beyond FP16's range.
@@ -30,20 +30,20 @@ struct ValueCheck {
         default:
             count(
                 bytes, UInt32.self, magnitude: 0x7FFF_FFFF,
-                firstBad: rule == .positive ? Self.scaleLimit.bitPattern : 0x7F80_0000)
+                firstBad: rule == .scale ? Self.scaleLimit.bitPattern : 0x7F80_0000)
         }
     }
 
-    /// In all these formats the bits without the sign grow with the magnitude, NaN and infinity come last, and a value is
-    /// positive when its bits, read as an unsigned number, lie between those of zero and of infinity.
+    /// In all these formats the bits without the sign grow with the magnitude, NaN and infinity come last, and a value is not
+    /// negative when its bits, read as an unsigned number, lie below those of infinity.
     private func count<Word: FixedWidthInteger & UnsignedInteger>(
         _ bytes: UnsafeRawBufferPointer, _: Word.Type, magnitude mask: Word, firstBad: Word
     ) -> Int {
         var bad = 0
-        let needsPositive = rule == .positive
+        let isScale = rule == .scale
         for offset in stride(from: 0, to: bytes.count, by: MemoryLayout<Word>.size) {
             let word = bytes.loadUnaligned(fromByteOffset: offset, as: Word.self)
-            let isBad = needsPositive ? word == 0 || word >= firstBad : word & mask >= firstBad
+            let isBad = isScale ? word >= firstBad && word & mask != 0 : word & mask >= firstBad
             bad += isBad ? 1 : 0
         }
         return bad
@@ -63,12 +63,14 @@ struct ValueCheck {
             bad += check.violations(in: bytes)
             try progress(bytes.count)
         }
-        guard bad > 0 else { return nil }
+        guard bad > 0 else {
+            return check.rule == .scale ? try ZeroBlocks.problem(tensor, of: checkpoint, buffer: buffer) : nil
+        }
         return CheckpointError(
             "\(checkpoint.fileNames[tensor.file]): tensor \(shown(tensor.name)) holds \(bad) bad "
                 + "value\(bad == 1 ? "" : "s")",
-            expected: check.rule == .positive ? "scales above zero and below 2^70" : "finite numbers",
-            found: check.rule == .positive ? "NaN, zero or less, or larger" : "NaN or infinity",
+            expected: check.rule == .scale ? "scales from zero to below 2^70" : "finite numbers",
+            found: check.rule == .scale ? "NaN, less than zero, or larger" : "NaN or infinity",
             hint: "the file is damaged or was badly converted; download it again")
     }
 }

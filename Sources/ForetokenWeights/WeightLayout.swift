@@ -113,7 +113,23 @@ public struct WeightLayout: Sendable {
     static func resolve(_ checkpoint: Checkpoint) -> (WeightLayout, [CheckpointError]) {
         var resolver = TensorResolver(checkpoint)
         let layout = WeightLayout(&resolver, checkpoint)
-        return (layout, resolver.problems)
+        return (layout, resolver.problems + (misplacedModule(checkpoint).map { [$0] } ?? []))
+    }
+
+    /// An MTP module where the configuration has a main layer: run as one, it would spoil every token.
+    private static func misplacedModule(_ checkpoint: Checkpoint) -> CheckpointError? {
+        let count = checkpoint.configuration.layerCount
+        for layer in 0..<count {
+            for part in ["eh_proj", "enorm", "hnorm"] {
+                guard let tensor = checkpoint.tensor("model.layers.\(layer).\(part).weight") else { continue }
+                return CheckpointError(
+                    "\(checkpoint.fileNames[tensor.file]): \(tensor.name) belongs to an MTP module, but config.json says "
+                        + "that layer \(layer) is a main one",
+                    expected: "`num_hidden_layers` of at most \(layer)", found: "\(count)",
+                    hint: "set `num_hidden_layers` to the number of main layers; MTP modules are counted apart")
+            }
+        }
+        return nil
     }
 
     private init(_ resolver: inout TensorResolver, _ checkpoint: Checkpoint) {

@@ -14,18 +14,9 @@ enum JSONOutput {
 }
 
 /// A string or a number of the user's, given back as it came.
-enum Identifier: Codable {
+enum Identifier: Encodable {
     case text(String)
     case number(Int)
-
-    init(from decoder: any Decoder) throws {
-        let container = try decoder.singleValueContainer()
-        if let number = try? container.decode(Int.self) {
-            self = .number(number)
-        } else {
-            self = .text(try container.decode(String.self))
-        }
-    }
 
     func encode(to encoder: any Encoder) throws {
         var container = encoder.singleValueContainer()

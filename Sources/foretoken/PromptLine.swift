@@ -1,19 +1,52 @@
-import FoundationEssentials
+import ForetokenJSON
 import ForetokenPlacement
 import ForetokenSpeculation
 import ForetokenTokenizer
 
 /// One line of `generate --input-file`.
-struct PromptLine: Decodable {
-    struct Message: Decodable {
+struct PromptLine {
+    /// One message of a conversation, its role as it was given.
+    struct Message {
         let role: String
         let content: String
+
+        init(_ field: JSONField) throws {
+            let fields = try field.fields()
+            role = try fields["role"].string()
+            content = try Self.text(fields["content"])
+        }
+
+        /// A string, null for an empty one, or a list of parts of text, as OpenAI's clients send them.
+        private static func text(_ field: JSONField) throws -> String {
+            switch field.value {
+            case .null: return ""
+            case .array: break
+            default:
+                guard let text = field.value?.string else {
+                    throw field.mismatch("a string, null or a list of text parts")
+                }
+                return text
+            }
+            return try field.list().map { part in
+                let members = try part.fields()
+                let type = try members["type"].string()
+                guard type == "text" else {
+                    throw InputError(
+                        "`\(part.path)` is a part of type \"\(type)\"; only parts of type \"text\" can be read")
+                }
+                return try members["text"].string()
+            }.joined()
+        }
+
+        /// The messages under a key; nil where there are none.
+        static func list(_ field: JSONField) throws -> [Message]? { try field.given?.list().map { try Message($0) } }
     }
 
-    enum CodingKeys: String, CodingKey, CaseIterable {
-        case id, domain, prompt, prompt_tokens, messages, max_tokens, temperature, top_k, top_p, min_p, seed, stop
-        case repetition_penalty, presence_penalty, frequency_penalty, logit_bias, logprobs
-    }
+    private static let keys: Set<String> = [
+        "id", "domain", "prompt", "prompt_tokens", "messages", "max_tokens", "max_completion_tokens", "temperature",
+        "top_k", "top_p", "min_p", "seed", "stop", "stop_token_ids", "repetition_penalty", "presence_penalty",
+        "frequency_penalty", "logit_bias", "logprobs",
+    ]
 
     let id: Identifier?
     /// What kind of text it is, for --record-routing.
@@ -28,6 +61,8 @@ struct PromptLine: Decodable {
     let min_p: Float?
     let seed: UInt64?
     let stop: [String]?
+    /// Tokens that end the answer besides those of the model and of the command line.
+    let stop_token_ids: [Int]?
     let repetition_penalty: Float?
     let presence_penalty: Float?
     let frequency_penalty: Float?
@@ -36,10 +71,39 @@ struct PromptLine: Decodable {
     let logprobs: Int?
 
     /// - Returns: the line, and keys of it that mean nothing.
-    /// - Throws: `InputError` for anything but a JSON object with values of these types.
+    /// - Throws: `JSONError` or `InputError` for anything but a JSON object with values of these types.
     static func parse(_ bytes: [UInt8]) throws -> (line: PromptLine, unknownKeys: [String]) {
-        let (line, keys) = try JSONLine.parse(PromptLine.self, bytes)
-        return (line, keys.filter { CodingKeys(rawValue: $0) == nil }.sorted())
+        let fields = try JSONLine.parse(bytes)
+        return (try PromptLine(fields), fields.keys.filter { !keys.contains($0) }.sorted())
+    }
+
+    private init(_ fields: JSONFields) throws {
+        id = try fields["id"].given?.identifier()
+        domain = try fields["domain"].given?.string()
+        prompt = try fields["prompt"].given?.string()
+        prompt_tokens = try fields["prompt_tokens"].given?.integers()
+        messages = try Message.list(fields["messages"])
+        let maximum = try fields["max_tokens"].given?.integer()
+        // OpenAI's newer name for the same.
+        let newer = try fields["max_completion_tokens"].given?.integer()
+        if let maximum, let newer, maximum != newer {
+            throw InputError("`max_tokens` is \(maximum) and `max_completion_tokens` \(newer), but they mean the same")
+        }
+        max_tokens = maximum ?? newer
+        temperature = try fields["temperature"].given?.float()
+        top_k = try fields["top_k"].given?.integer()
+        top_p = try fields["top_p"].given?.float()
+        min_p = try fields["min_p"].given?.float()
+        seed = try fields["seed"].given?.unsigned()
+        stop = try fields["stop"].given?.oneOrMoreStrings()
+        stop_token_ids = try fields["stop_token_ids"].given?.integers()
+        repetition_penalty = try fields["repetition_penalty"].given?.float()
+        presence_penalty = try fields["presence_penalty"].given?.float()
+        frequency_penalty = try fields["frequency_penalty"].given?.float()
+        logit_bias = try fields["logit_bias"].given?.fields().members.reduce(into: [:]) { biases, member in
+            biases[member.key] = try member.field.float()
+        }
+        logprobs = try fields["logprobs"].given?.integer()
     }
 
     /// The prompt's tokens and the settings, where the line has none taken from the command line.
@@ -49,6 +113,7 @@ struct PromptLine: Decodable {
         settings.sampling = try sampling(base.sampling)
         settings.logProbabilities = logprobs ?? base.logProbabilities
         settings.stopStrings = stop ?? base.stopStrings
+        settings.endTokens += try open.stopTokens(stop_token_ids ?? [])
         if let domain { try RoutingTrace.check(domain: domain) }
         guard settings.maximumTokens >= 1 else { throw InputError("max_tokens must be at least 1") }
         guard !settings.stopStrings.contains("") else { throw InputError("a stop string must not be empty") }
