@@ -117,7 +117,8 @@ struct CheckpointSurvey {
                 guard CheckpointFolder.isPlainName(file), file.hasSuffix(".safetensors") else {
                     throw CheckpointError(
                         "\(name): tensor \(shown(tensor)) is said to lie in \"\(shown(file))\"",
-                        expected: "a .safetensors file of the same folder")
+                        expected: "a .safetensors file of the same folder, with a name of at most "
+                            + "\(CheckpointFolder.maximumNameBytes) bytes")
                 }
                 guard map.updateValue(file, forKey: tensor) == nil else { throw scanner.duplicate(tensor) }
                 guard map.count <= SafetensorsHeader.maximumTensors else {

@@ -13,11 +13,12 @@ public struct Inspection: Sendable, Encodable {
     /// Bytes of weights by dtype, under the names of the safetensors format.
     public let bytesByType: [String: Int]
     /// Every problem found; empty for a usable checkpoint.
-    public let problems: [CheckpointError]
+    public private(set) var problems: [CheckpointError]
     /// What is odd but does no harm, one sentence each. Not encoded.
-    public let warnings: [String]
+    public private(set) var warnings: [String]
 
     private let configurationJSON: JSONValue?
+    private let folder: CheckpointFolder
 
     /// Bytes read at a time by the scan of weights.
     private static let chunkBytes = 4 << 20
@@ -63,6 +64,7 @@ public struct Inspection: Sendable, Encodable {
         } else {
             modelType = nil
         }
+        folder = survey.folder
         configuration = survey.configuration
         configurationJSON = survey.configurationJSON
         mtpModuleCount = moduleCount
@@ -70,6 +72,16 @@ public struct Inspection: Sendable, Encodable {
         bytesByType = survey.tensors.values.reduce(into: [:]) { $0[$1.type.rawValue, default: 0] += $1.range.count }
         self.problems = problems
         self.warnings = warnings
+    }
+
+    /// The whole of a small file of the folder, such as tokenizer.json; nil when there is none.
+    /// - Throws: `CheckpointError` when it cannot be read or is larger than such files are.
+    public func file(named name: String) throws -> [UInt8]? { try folder.read(name) }
+
+    /// Adds what was found in files that this room does not understand.
+    public mutating func add(problems more: [CheckpointError], warnings others: [String]) {
+        problems += more
+        warnings += others
     }
 
     private static func scan(
