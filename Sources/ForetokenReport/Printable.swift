@@ -8,6 +8,22 @@ extension StringProtocol {
         return unicodeScalars.reduce(into: "") { $0 += $1.printable }
     }
 
+    /// The same for finished tables: line ends and this program's own styles stay.
+    public var printablePage: String {
+        let styles = (Style.allCases.map(\.command) + [Style.end]).map(\.unicodeScalars)
+        var result = ""
+        var rest = Substring(self).unicodeScalars
+        while let scalar = rest.popFirst() {
+            if scalar == "\u{1B}", let style = styles.first(where: { rest.starts(with: $0) }) {
+                result += "\u{1B}" + String(style)
+                rest.removeFirst(style.count)
+            } else {
+                result += scalar == "\n" ? "\n" : scalar.printable
+            }
+        }
+        return result
+    }
+
     /// The same line by line, for our own messages of several lines.
     public var printableLines: String {
         unicodeScalars.reduce(into: "") { $0 += $1 == "\n" ? "\n" : $1.printable }

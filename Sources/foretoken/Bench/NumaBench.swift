@@ -40,7 +40,7 @@ struct NumaBench {
         try StandardOutput.write(
             json
                 ? JSONOutput.line(Output(bandwidth: bandwidth, isCached: kept != nil), snakeCase: true)
-                : Array(NumaTables(bandwidth, Terminal(descriptor: STDOUT_FILENO)).text.utf8))
+                : Array(NumaTables(bandwidth, Terminal(descriptor: STDOUT_FILENO)).text.printablePage.utf8))
         if !isWhole { throw Interrupted() }
     }
 
