@@ -32,7 +32,8 @@ extension EngineTests {
         }
 
         @Test func aMissingTokenizerIsAWarning() throws {
-            let outcome = try Command.run("inspect", folder().path)
+            let folder = try folder()
+            let outcome = try Command.run("inspect", folder.path)
             #expect(outcome.status == 0 && outcome.errors.contains("no tokenizer.json: token ids only"))
         }
 

@@ -6,6 +6,11 @@ import Testing
 
 /// Block scales in every type and under every name that is read, and those that are refused.
 @Suite struct BlockScaleTests {
+    /// Small, since every case makes it anew.
+    private static let geometry = TinyGeometry {
+        ($0.layers, $0.mtpModules, $0.experts, $0.groups, $0.keptGroups) = (2, 0, 4, 2, 1)
+        $0.expertsPerToken = 2
+    }
     private static let down = "model.layers.0.mlp.down_proj.weight"
 
     /// The decoded values of some matrices as they are kept in memory.
@@ -26,15 +31,15 @@ import Testing
         }
     }
 
-    @Test(arguments: ScaleSpelling.all, ResidentFormat.allCases)
+    @Test(arguments: ScaleSpelling.all, [ResidentFormat.stored, .bf16, .int4])
     func everySpellingPacksTheSameBits(spelling: ScaleSpelling, format: ResidentFormat) throws {
-        let model = TinyModel().roundingScales(to: spelling.type)
+        let model = TinyModel(Self.geometry).roundingScales(to: spelling.type)
         let stored = model.storingScales(as: spelling.type, suffix: spelling.suffix)
         #expect(try values(stored, format) == values(model, format))
     }
 
     @Test(arguments: ScaleSpelling.all) func everySpellingConvertsToTheSameWeights(spelling: ScaleSpelling) throws {
-        let model = TinyModel().roundingScales(to: spelling.type)
+        let model = TinyModel(Self.geometry).roundingScales(to: spelling.type)
         let folder = try TemporaryFolder()
         for (name, model) in [
             ("plain", model), ("stored", model.storingScales(as: spelling.type, suffix: spelling.suffix)),
@@ -46,10 +51,8 @@ import Testing
     }
 
     @Test(arguments: ScaleSpelling.all) func everySpellingGrowsIntoTheSameWeights(spelling: ScaleSpelling) throws {
-        let geometry = TinyGeometry {
-            $0.hidden = 256
-            $0.expertIntermediate = 128
-        }
+        var geometry = Self.geometry
+        (geometry.hidden, geometry.expertIntermediate) = (256, 128)
         let model = TinyModel(geometry).roundingScales(to: spelling.type)
         let folder = try TemporaryFolder()
         let factors = try #require(GrowthFactors("hidden=2,experts=2,layers=2"))
@@ -79,7 +82,8 @@ import Testing
     @Test func exponentsAreReadExactly() throws {
         let scale = Self.down + "_scale_inv"
         for (exponent, isGood) in [(0, true), (1, true), (127, true), (196, true), (197, false), (255, false)] {
-            var model = TinyModel().roundingScales(to: .fp8E8M0).storingScales(as: .fp8E8M0, suffix: "_scale_inv")
+            var model = TinyModel(Self.geometry).roundingScales(to: .fp8E8M0).storingScales(
+                as: .fp8E8M0, suffix: "_scale_inv")
             model.change(scale) { $0.bytes[1] = UInt8(exponent) }
             let folder = try TemporaryFolder()
             try model.write(to: folder)
@@ -99,7 +103,7 @@ import Testing
     }
 
     @Test(arguments: [Float(0), -1, .nan, .infinity, 0x1p70]) func badScalesInBF16AreFound(value: Float) throws {
-        var model = TinyModel().storingScales(as: .bf16, suffix: "_scale")
+        var model = TinyModel(Self.geometry).storingScales(as: .bf16, suffix: "_scale")
         model.change(Self.down + "_scale") {
             let bits = UInt16(truncatingIfNeeded: value.bitPattern >> 16)
             $0.bytes[0...1] = [UInt8(truncatingIfNeeded: bits), UInt8(bits >> 8)]
@@ -118,14 +122,14 @@ import Testing
             (["quantised in another way", down + "_zero_point"], "_zero_point", [2, 2]),
         ]
         for (mention, suffix, shape) in cases {
-            var model = TinyModel()
+            var model = TinyModel(Self.geometry)
             let values = [Float](repeating: 1, count: shape.reduce(1, *))
             model.tensors.append(StoredTensor(name: down + suffix, .f32, shape: shape, values: values))
             let text = complaint { try withCheckpoint(model.files()) { _ = try WeightLayout($0) } }
             for word in mention { #expect(text.contains(word), "\(text)") }
         }
         for (shape, kind) in [([1], "whole matrix"), ([], "whole matrix"), ([200, 1], "a row"), ([200], "a row")] {
-            var model = TinyModel()
+            var model = TinyModel(Self.geometry)
             model.change(down + "_scale_inv") {
                 let values = [Float](repeating: 1, count: shape.reduce(1, *))
                 $0 = StoredTensor(name: down + "_scale", .f32, shape: shape, values: values)
@@ -136,14 +140,14 @@ import Testing
     }
 
     @Test func packedWeightsOfOtherQuantisersAreNamed() throws {
-        var model = TinyModel()
+        var model = TinyModel(Self.geometry)
         model.change(Self.down) { $0.name += "_packed" }
         let text = complaint { try withCheckpoint(model.files()) { _ = try WeightLayout($0) } }
         #expect(text.contains("down_proj.weight_packed in its place"), "\(text)")
     }
 
     @Test func scalesOfActivationsAreIgnoredWithOneWarning() throws {
-        var model = TinyModel()
+        var model = TinyModel(Self.geometry)
         for layer in 0..<2 {
             let name = "model.layers.\(layer).self_attn.o_proj.input_scale"
             model.tensors.append(StoredTensor(name: name, .f32, shape: [1], values: [1]))

@@ -12,6 +12,8 @@ import Testing
 
         """
 
+    private let model = TinyModel(TinyGeometry { ($0.layers, $0.mtpModules) = (1, 0) })
+
     private static let kinds: [(bytes: [UInt8], mention: [String])] = [
         (Array(pointer.utf8), ["is a git-LFS pointer", "4.3 GB are missing", "git lfs pull"]),
         (Array("\n<!DOCTYPE html><html><body>Sign in</body></html>".utf8), ["looks like a web page"]),
@@ -23,7 +25,7 @@ import Testing
 
     @Test(arguments: [0, 1, 3]) func whatStandsInForAFileIsNamed(place: Int) throws {
         for (bytes, mention) in Self.kinds {
-            var files = TinyModel().files(shards: 2)
+            var files = model.files(shards: 2)
             files[place].bytes = bytes
             let folder = try TemporaryFolder()
             for file in files { try folder.write(file.bytes, file.name) }
@@ -31,26 +33,28 @@ import Testing
             let text = error?.description ?? ""
             #expect(error?.kind == .unusable)
             for word in mention + [files[place].name] { #expect(text.contains(word), "\(text)") }
-            #expect(try Inspection(directory: folder.path).problems.count == 1)
+            // Without its index a folder also lacks every tensor.
+            if place != 3 { #expect(try Inspection(directory: folder.path).problems.count == 1) }
         }
     }
 
     @Test func smallFilesThatAreOnlyPointersAreNamed() throws {
         let folder = try TemporaryFolder()
-        try TinyModel().write(to: folder)
+        try model.write(to: folder)
         for name in ["tokenizer.json", "chat_template.jinja"] { try folder.write(Array(Self.pointer.utf8), name) }
         let checkpoint = try Checkpoint(directory: folder.path)
         for name in ["tokenizer.json", "chat_template.jinja"] {
             #expect(complaint { _ = try checkpoint.file(named: name) }.contains("\(name) is a git-LFS pointer"))
         }
         // Files that the model does not need are copied as they are.
-        try BF16Conversion.run(checkpoint, to: folder.path + "/out")
-        #expect(try folder.read("out/tokenizer.json") == Array(Self.pointer.utf8))
+        let other = try TemporaryFolder()
+        try BF16Conversion.run(checkpoint, to: other.path + "/out")
+        #expect(try other.read("out/tokenizer.json") == Array(Self.pointer.utf8))
     }
 
     @Test(arguments: ["", "size many", "size -3", "size 99999999999999999999999"])
     func pointersWithoutASizeAreNamedWithoutIt(last: String) throws {
-        var files = TinyModel().files()
+        var files = model.files()
         files[1].bytes = Array("version https://git-lfs.github.com/spec/v1\noid sha256:0\n\(last)".utf8)
         let text = complaint { try withCheckpoint(files) { _ in } }
         #expect(text.contains("git-LFS pointer, not the file itself."), "\(text)")
@@ -58,7 +62,7 @@ import Testing
 
     @Test func namesTooLongForFilesAreUnusable() throws {
         let folder = try TemporaryFolder()
-        var files = TinyModel().files(shards: 2)
+        var files = model.files(shards: 2)
         let name = String(repeating: "a", count: 300) + ".safetensors"
         files[3].bytes = Array("{\"weight_map\": {\"model.norm.weight\": \"\(name)\"}}".utf8)
         for file in files { try folder.write(file.bytes, file.name) }
@@ -70,12 +74,12 @@ import Testing
 
     @Test func namesOfEveryLengthAndScriptAreListed() throws {
         let folder = try TemporaryFolder()
-        try TinyModel().write(to: folder)
+        try model.write(to: folder)
         let names = [String(repeating: "n", count: 255), "日本語.txt", ".hidden"]
         for name in names { try folder.write([1], name) }
-        try BF16Conversion.run(Checkpoint(directory: folder.path), to: folder.path + "-out")
-        defer { for name in ["config.json", "model.safetensors"] + names { unlink(folder.path + "-out/" + name) } }
-        for name in names.prefix(2) { #expect(access(folder.path + "-out/" + name, R_OK) == 0) }
+        let other = try TemporaryFolder()
+        try BF16Conversion.run(Checkpoint(directory: folder.path), to: other.path + "/out")
+        for name in names.prefix(2) { #expect(access(other.path + "/out/" + name, R_OK) == 0) }
     }
 
     @Test func aFolderThatCannotBeListedIsASentence() throws {
@@ -84,7 +88,7 @@ import Testing
         try folder.write([], "file")
         #expect(checkpointError { _ = try Checkpoint(directory: folder.path + "/file/x") }?.kind == .missingPath)
         guard geteuid() != 0 else { return }
-        try TinyModel().write(to: folder)
+        try model.write(to: folder)
         chmod(folder.path, 0o300)
         defer { chmod(folder.path, 0o700) }
         let error = checkpointError { _ = try Checkpoint(directory: folder.path) }
