@@ -52,7 +52,9 @@ public struct Inspection: Sendable, Encodable {
         var problems = survey.problems
         var warnings = survey.warnings
         var moduleCount = 0
-        if let checkpoint = Checkpoint(unchecked: survey) {
+        // Weight files that could not be read at all explain why every tensor is missing.
+        let isExplained = survey.tensors.isEmpty && !survey.problems.isEmpty
+        if !isExplained, let checkpoint = Checkpoint(unchecked: survey) {
             let (layout, layoutProblems) = WeightLayout.resolve(checkpoint)
             moduleCount = layout.mtp.count
             warnings = layout.warnings
