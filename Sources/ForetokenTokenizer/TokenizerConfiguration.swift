@@ -86,7 +86,7 @@ struct TokenizerConfiguration {
                 default: try reader.skip()
                 }
             }
-            guard let name, let template else { throw reader.damaged("a chat template without name or text") }
+            guard let name, let template else { throw reader.error("a chat template without name or text") }
             templates[name] = template
         }
         return templates

@@ -71,11 +71,9 @@ extension [CheckpointError] {
     }
 }
 
-/// Text from a file as an error message may show it: control characters escaped, cut when long.
+/// Text from a file as an error message may show it: cut when long. What could steer a terminal stays in it; whoever
+/// writes the message escapes that.
 func shown(_ text: String) -> String {
-    var result = ""
-    for scalar in text.unicodeScalars.prefix(120) {
-        result += scalar.value < 0x20 || scalar.value == 0x7F ? scalar.escaped(asASCII: true) : String(scalar)
-    }
-    return text.unicodeScalars.dropFirst(120).isEmpty ? result : result + "…"
+    let scalars = text.unicodeScalars
+    return scalars.dropFirst(120).isEmpty ? text : String(scalars.prefix(120)) + "…"
 }

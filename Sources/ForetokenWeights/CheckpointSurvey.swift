@@ -132,7 +132,8 @@ struct CheckpointSurvey {
                 guard CheckpointFolder.isPlainName(file), file.hasSuffix(".safetensors") else {
                     throw CheckpointError(
                         "\(name): tensor \(shown(tensor)) is said to lie in \"\(shown(file))\"",
-                        expected: "a .safetensors file of the same folder")
+                        expected: "a .safetensors file of the same folder, with a name of at most "
+                            + "\(CheckpointFolder.maximumNameBytes) bytes")
                 }
                 files[tensor] = file
                 guard files.count <= SafetensorsHeader.maximumTensors else {

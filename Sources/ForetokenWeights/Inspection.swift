@@ -18,11 +18,12 @@ public struct Inspection: Sendable, Encodable {
     /// Bytes of weights by dtype, under the names of the safetensors format.
     public let bytesByType: [String: Int]
     /// Every problem found; empty for a usable checkpoint.
-    public let problems: [CheckpointError]
+    public private(set) var problems: [CheckpointError]
     /// What is odd but does no harm, one sentence each. Not encoded.
-    public let warnings: [String]
+    public private(set) var warnings: [String]
 
     private let configurationJSON: JSONValue?
+    private let folder: CheckpointFolder
 
     /// Bytes read at a time by the scan of weights.
     private static let chunkBytes = 4 << 20
@@ -57,7 +58,9 @@ public struct Inspection: Sendable, Encodable {
         var warnings = survey.warnings
         var moduleCount = 0
         var defaults: GenerationDefaults?
-        if let checkpoint = Checkpoint(unchecked: survey) {
+        // Weight files that could not be read at all explain why every tensor is missing.
+        let isExplained = survey.tensors.isEmpty && !survey.problems.isEmpty
+        if !isExplained, let checkpoint = Checkpoint(unchecked: survey) {
             let (layout, layoutProblems) = WeightLayout.resolve(checkpoint)
             moduleCount = layout.mtp.count
             warnings = layout.warnings
@@ -70,6 +73,7 @@ public struct Inspection: Sendable, Encodable {
             if scanningWeights { problems += try Inspection.scan(checkpoint, progress: progress) }
         }
         modelType = survey.configurationJSON?.object?["model_type"]?.string
+        folder = survey.folder
         configuration = survey.configuration
         configurationJSON = survey.configurationJSON
         generationDefaults = defaults
@@ -78,6 +82,16 @@ public struct Inspection: Sendable, Encodable {
         bytesByType = survey.tensors.values.reduce(into: [:]) { $0[$1.type.rawValue, default: 0] += $1.range.count }
         self.problems = problems
         self.warnings = warnings
+    }
+
+    /// The whole of a small file of the folder, such as tokenizer.json; nil when there is none.
+    /// - Throws: `CheckpointError` when it cannot be read or is larger than such files are.
+    public func file(named name: String) throws -> [UInt8]? { try folder.read(name) }
+
+    /// Adds what was found in files that this room does not understand.
+    public mutating func add(problems more: [CheckpointError], warnings others: [String]) {
+        problems += more
+        warnings += others
     }
 
     private static func scan(

@@ -50,7 +50,7 @@ extension Packer {
     ) throws {
         var largest: Float = 0
         for i in 0..<count { largest = max(largest, values[i].magnitude) }
-        guard largest >= ValueCheck.scaleLimit else { return }
+        guard largest >= BlockScales.limit else { return }
         throw CheckpointError(
             "\(checkpoint.fileNames[tensor.file]): \(tensor.name) cannot be kept in another format",
             expected: "weights below 2^70", found: "\(largest) in the 32 rows from row \(row) on",

@@ -25,20 +25,27 @@ struct SafetensorsHeader {
 
     private static func headerBytes(of source: ByteSource, name: String) throws -> [UInt8] {
         let hint = "the file is damaged or not a safetensors file; download it again"
+        /// The reason that the file's beginning tells, or else the given one.
+        func refusal(_ error: CheckpointError) throws -> CheckpointError {
+            try source.kind()?.error(name, expected: "a safetensors file") ?? error
+        }
         guard source.count >= 8 else {
-            throw CheckpointError(
-                "\(name): too short for a safetensors file", expected: "at least 8 bytes",
-                found: "\(source.count) bytes", hint: hint)
+            throw try refusal(
+                CheckpointError(
+                    "\(name): too short for a safetensors file", expected: "at least 8 bytes",
+                    found: "\(source.count) bytes", hint: hint))
         }
         let length = try source.bytes(0..<8).reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
         guard length <= maximumHeaderBytes, Int(length) <= source.count - 8 else {
-            throw CheckpointError(
-                "\(name): the header's length is impossible",
-                expected: "at most \(min(maximumHeaderBytes, source.count - 8)) bytes", found: "\(length)", hint: hint)
+            throw try refusal(
+                CheckpointError(
+                    "\(name): the header's length is impossible",
+                    expected: "at most \(min(maximumHeaderBytes, source.count - 8)) bytes", found: "\(length)",
+                    hint: hint))
         }
         let json = try source.bytes(8..<8 + Int(length))
         guard json.first == UInt8(ascii: "{") else {
-            throw CheckpointError("\(name): the header does not start with `{`", hint: hint)
+            throw try refusal(CheckpointError("\(name): the header does not start with `{`", hint: hint))
         }
         return json
     }

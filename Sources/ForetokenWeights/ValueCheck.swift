@@ -13,24 +13,27 @@ struct ValueCheck {
 
     /// The rule for a tensor, by its name and type; nil when its values mean nothing to this program.
     init?(_ tensor: TensorInfo) {
-        guard [.f32, .bf16, .f16, .fp8].contains(tensor.type) else { return nil }
+        let isScale = BlockScales.isScale(tensor.name)
+        guard [.f32, .bf16, .f16, .fp8].contains(tensor.type) || isScale && tensor.type == .fp8E8M0 else { return nil }
         type = tensor.type
-        rule = tensor.name.hasSuffix(TensorResolver.scaleSuffix) ? .scale : .finite
+        rule = isScale ? .scale : .finite
     }
-
-    /// Scales from here on overflow inside the kernels; the weights they would give are far beyond FP16's range.
-    static let scaleLimit: Float = 0x1p70
 
     /// How many elements of whole, little-endian elements break the rule.
     func violations(in bytes: UnsafeRawBufferPointer) -> Int {
         switch type {
         case .fp8: count(bytes, UInt8.self, magnitude: 0x7F, firstBad: 0x7F)
         case .f16: count(bytes, UInt16.self, magnitude: 0x7FFF, firstBad: 0x7C00)
-        case .bf16: count(bytes, UInt16.self, magnitude: 0x7FFF, firstBad: 0x7F80)
+        case .bf16:
+            count(
+                bytes, UInt16.self, magnitude: 0x7FFF,
+                firstBad: rule == .scale ? UInt16(BlockScales.limit.bitPattern >> 16) : 0x7F80)
+        // Exponents alone: every one is above zero, and NaN is the largest.
+        case .fp8E8M0: bytes.count { $0 >= UInt8(BlockScales.limit.bitPattern >> 23) }
         default:
             count(
                 bytes, UInt32.self, magnitude: 0x7FFF_FFFF,
-                firstBad: rule == .scale ? Self.scaleLimit.bitPattern : 0x7F80_0000)
+                firstBad: rule == .scale ? BlockScales.limit.bitPattern : 0x7F80_0000)
         }
     }
 
@@ -69,7 +72,7 @@ struct ValueCheck {
         return CheckpointError(
             "\(checkpoint.fileNames[tensor.file]): tensor \(shown(tensor.name)) holds \(bad) bad "
                 + "value\(bad == 1 ? "" : "s")",
-            expected: check.rule == .scale ? "scales from zero to below 2^70" : "finite numbers",
+            expected: check.rule == .scale ? BlockScales.expectation : "finite numbers",
             found: check.rule == .scale ? "NaN, less than zero, or larger" : "NaN or infinity",
             hint: "the file is damaged or was badly converted; download it again")
     }

@@ -1,8 +1,9 @@
-/// A matrix W [rows, columns] of the checkpoint, y = W x. FP8 weights carry one FP32 multiplier per 128×128 block.
+/// A matrix W [rows, columns] of the checkpoint, y = W x. FP8 weights carry one multiplier per 128×128 block.
 public struct LinearSource: Sendable, Equatable {
     /// The weight, [rows, columns], F8_E4M3, BF16, F16 or F32.
     public let weight: TensorInfo
-    /// For F8_E4M3 only: `weight_scale_inv`, F32 [⌈rows/128⌉, ⌈columns/128⌉]. Multiplied, despite its name.
+    /// For F8_E4M3 only: `weight_scale_inv` or `weight_scale`, F32, BF16 or F8_E8M0 [⌈rows/128⌉, ⌈columns/128⌉].
+    /// Multiplied under either name.
     public let scale: TensorInfo?
 
     /// Outputs.
@@ -154,7 +155,6 @@ public struct WeightLayout: Sendable {
                 "the configuration announces \(announced) MTP module\(announced == 1 ? "" : "s"), "
                     + "the weight files hold \(found)")
         }
-        if let unexpected = resolver.unexpectedTensors() { warnings.append(unexpected) }
-        self.warnings = warnings
+        self.warnings = warnings + resolver.unexpectedTensors()
     }
 }

@@ -44,12 +44,15 @@ enum ZeroBlocks {
     static func problem(
         _ scale: TensorInfo, of checkpoint: Checkpoint, buffer: UnsafeMutableRawBufferPointer
     ) throws -> CheckpointError? {
-        let name = String(scale.name.dropLast(TensorResolver.scaleSuffix.count))
-        guard scale.type == .f32, let weight = checkpoint.tensor(name), weight.type == .fp8, weight.shape.count == 2,
-            scale.shape == weight.shape.map({ ($0 + TensorResolver.scaleBlock - 1) / TensorResolver.scaleBlock })
+        guard let suffix = BlockScales.suffixes.first(where: { scale.name.hasSuffix($0) }),
+            let weight = checkpoint.tensor(String(scale.name.dropLast(suffix.count))), weight.type == .fp8,
+            weight.shape.count == 2, scale.shape == BlockScales.shape(of: weight.shape),
+            BlockScales.types.contains(scale.type)
         else { return nil }
-        var scales = [Float](repeating: 0, count: scale.elementCount)
-        try scales.withUnsafeMutableBytes { try checkpoint.read(scale, fromByte: 0, into: $0) }
+        let scales = try [Float](unsafeUninitializedCapacity: scale.elementCount) { buffer, initialized in
+            if let floats = buffer.baseAddress { try checkpoint.readScales(scale, into: floats) }
+            initialized = scale.elementCount
+        }
         guard scales.contains(0) else { return nil }
         var lost: Int?
         try checkpoint.forEachChunk(of: weight, buffer: buffer) { offset, bytes in

@@ -27,7 +27,9 @@ struct Inspect: ParsableCommand {
 
     func run() throws {
         let folder = directory ?? model ?? environment("FORETOKEN_MODEL")
-        let inspection = try inspection(of: folder)
+        var inspection = try inspection(of: folder)
+        let text = TextFiles(of: inspection)
+        inspection.add(problems: text.problems, warnings: text.warnings)
         for warning in inspection.warnings { Console.warning(warning) }
         if json {
             try StandardOutput.write(JSONOutput.line(inspection))
@@ -69,7 +71,7 @@ extension Inspection {
                 + terminal.styled("The files fit together and can be loaded; \(checked).", .green) + "\n"
         }
         text += "\n" + terminal.styled("\(problems.count) problem\(problems.count == 1 ? "" : "s"):", .red) + "\n"
-        for problem in problems { text += "- \(problem)\n" }
+        for problem in problems { text += "- \(problem.description.printable)\n" }
         return text
     }
 }

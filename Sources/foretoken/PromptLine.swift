@@ -5,45 +5,9 @@ import ForetokenTokenizer
 
 /// One line of `generate --input-file`.
 struct PromptLine {
-    /// One message of a conversation, its role as it was given.
-    struct Message {
-        let role: String
-        let content: String
-
-        init(_ field: JSONField) throws {
-            let fields = try field.fields()
-            role = try fields["role"].string()
-            content = try Self.text(fields["content"])
-        }
-
-        /// A string, null for an empty one, or a list of parts of text, as OpenAI's clients send them.
-        private static func text(_ field: JSONField) throws -> String {
-            switch field.value {
-            case .null: return ""
-            case .array: break
-            default:
-                guard let text = field.value?.string else {
-                    throw field.mismatch("a string, null or a list of text parts")
-                }
-                return text
-            }
-            return try field.list().map { part in
-                let members = try part.fields()
-                let type = try members["type"].string()
-                guard type == "text" else {
-                    throw InputError(
-                        "`\(part.path)` is a part of type \"\(type)\"; only parts of type \"text\" can be read")
-                }
-                return try members["text"].string()
-            }.joined()
-        }
-
-        /// The messages under a key; nil where there are none.
-        static func list(_ field: JSONField) throws -> [Message]? { try field.given?.list().map { try Message($0) } }
-    }
-
     private static let keys: Set<String> = [
-        "id", "domain", "prompt", "prompt_tokens", "messages", "max_tokens", "max_completion_tokens", "temperature",
+        "id", "domain", "prompt", "prompt_tokens", "messages", "tools", "max_tokens", "max_completion_tokens",
+        "temperature",
         "top_k", "top_p", "min_p", "seed", "stop", "stop_token_ids", "repetition_penalty", "presence_penalty",
         "frequency_penalty", "logit_bias", "logprobs",
     ]
@@ -53,7 +17,9 @@ struct PromptLine {
     let domain: String?
     let prompt: String?
     let prompt_tokens: [Int]?
-    let messages: [Message]?
+    let messages: [ChatMessage]?
+    /// Descriptions of tools, with `messages`.
+    let tools: [JSONValue]
     let max_tokens: Int?
     let temperature: Float?
     let top_k: Int?
@@ -82,7 +48,9 @@ struct PromptLine {
         domain = try fields["domain"].given?.string()
         prompt = try fields["prompt"].given?.string()
         prompt_tokens = try fields["prompt_tokens"].given?.integers()
-        messages = try Message.list(fields["messages"])
+        messages = try ChatMessage.list(fields["messages"])
+        tools = try fields["tools"].given?.list().compactMap(\.value) ?? []
+        guard tools.isEmpty || messages != nil else { throw InputError("`tools` need `messages`") }
         let maximum = try fields["max_tokens"].given?.integer()
         // OpenAI's newer name for the same.
         let newer = try fields["max_completion_tokens"].given?.integer()
@@ -149,7 +117,8 @@ struct PromptLine {
 
     private func wanted(_ flags: PromptFlags) throws -> Prompt {
         try Prompt(
-            text: prompt, tokens: prompt_tokens, messages: messages, format: flags.format, system: flags.system,
+            text: prompt, tokens: prompt_tokens, messages: messages, tools: tools, format: flags.format,
+            system: flags.system,
             thinking: flags.chat.thinking)
     }
 }
@@ -157,8 +126,8 @@ struct PromptLine {
 extension Prompt {
     /// What a line of a file asks for, in exactly one of three ways.
     init(
-        text: String?, tokens: [Int]?, messages: [PromptLine.Message]?, format: PromptFormat, system: String?,
-        thinking: Bool?
+        text: String?, tokens: [Int]?, messages: [ChatMessage]?, tools: [JSONValue] = [], format: PromptFormat,
+        system: String?, thinking: Bool?
     ) throws {
         switch (text, tokens, messages) {
         case (let text?, nil, nil):
@@ -166,15 +135,9 @@ extension Prompt {
                 format == .raw ? .text(text) : .chat(ChatPrompt(ChatMessage.opening(system, text), thinking: thinking))
         case (nil, let tokens?, nil): self = .tokens(tokens)
         case (nil, nil, let messages?):
-            let own = try messages.map { message in
-                guard let role = ChatMessage.Role(rawValue: message.role) else {
-                    throw InputError("unknown role \"\(message.role)\"; roles are system, user and assistant")
-                }
-                return ChatMessage(role, message.content)
-            }
-            let hasSystem = own.contains { $0.role == .system }
-            let messages = (hasSystem ? [] : system.map { [ChatMessage(.system, $0)] } ?? []) + own
-            self = .chat(ChatPrompt(messages, thinking: thinking))
+            let hasSystem = messages.contains { $0.role == .system || $0.role == .developer }
+            let opening = hasSystem ? [] : system.map { [ChatMessage(.system, $0)] } ?? []
+            self = .chat(ChatPrompt(opening + messages, tools: tools, thinking: thinking))
         default: throw InputError("a line has exactly one of prompt, prompt_tokens and messages")
         }
     }

@@ -97,7 +97,7 @@ struct SuiteLine {
     let domain: String?
     let prompt: String?
     let prompt_tokens: [Int]?
-    let messages: [PromptLine.Message]?
+    let messages: [ChatMessage]?
 
     /// - Returns: the line, and keys of it that mean nothing.
     /// - Throws: `JSONError` or `InputError` for anything but a JSON object with values of these types.
@@ -106,7 +106,7 @@ struct SuiteLine {
         let line = SuiteLine(
             id: try fields["id"].given?.identifier(), domain: try fields["domain"].given?.string(),
             prompt: try fields["prompt"].given?.string(), prompt_tokens: try fields["prompt_tokens"].given?.integers(),
-            messages: try PromptLine.Message.list(fields["messages"]))
+            messages: try ChatMessage.list(fields["messages"]))
         if let domain = line.domain { try RoutingTrace.check(domain: domain) }
         return (line, fields.keys.filter { !keys.contains($0) }.sorted())
     }
