@@ -66,6 +66,13 @@ let package = Package(
             dependencies: ["ForetokenModel", "ForetokenWeights", "ForetokenPlacement", "ForetokenHardware"],
             path: "Tests/ForetokenTestSupport",
             swiftSettings: swift),
+        .executableTarget(
+            name: "foretoken-fuzz",
+            dependencies: [
+                "ForetokenWeights", "ForetokenTokenizer", "ForetokenPlacement", "ForetokenHardware",
+                "ForetokenTestSupport",
+            ],
+            path: "Tests/Fuzz/Driver", swiftSettings: swift),
         .target(name: "CForetokenAllocationProbe", path: "Tests/CForetokenAllocationProbe", cSettings: c()),
         .target(
             name: "CForetokenEmulatedKernels", dependencies: ["CForetokenKernels"],
@@ -104,7 +111,9 @@ let package = Package(
             swiftSettings: swift),
         .testTarget(
             name: "CommandTests",
-            dependencies: ["foretoken", "ForetokenPlacement", "ForetokenReport", "ForetokenTestSupport"],
+            dependencies: [
+                "foretoken", "foretoken-fuzz", "ForetokenPlacement", "ForetokenReport", "ForetokenTestSupport",
+            ],
             swiftSettings: swift),
     ],
     swiftLanguageModes: [.v6],
