@@ -3,7 +3,7 @@ enum CommandLines {
     static let files: [(name: String, text: String)] = [
         ("standard-input", "Hello\nabc\n"),
         ("text.txt", "let value = array[index]\nfunc reverse() {}\n"),
-        ("topology.json", SampleFiles.topologies[1]), ("trace.jsonl", SampleFiles.textTrace),
+        ("topology.json", SampleFiles.topologies[1]), ("trace.jsonl", trace),
         ("prompts.jsonl", prompts), ("suite.jsonl", suite),
         (
             "plan.json",
@@ -14,6 +14,13 @@ enum CommandLines {
             """
         ),
     ]
+
+    /// A routing trace of the tiny model.
+    private static let trace = (0..<24).map { row in
+        let experts = (0..<4).map { "\((row * 3 + $0 * 5) % 13 % 4 + 4 * $0)" }.joined(separator: ",")
+        return
+            "{\"round\":\(row / 2),\"row\":\(row % 2),\"domain\":\"code\",\"layers\":[[],[\(experts)],[\(experts)]]}\n"
+    }.joined()
 
     /// What `generate --input-file` takes.
     static let prompts = """
@@ -59,7 +66,7 @@ enum CommandLines {
         ["generate", "a", "--model", "model", "--max-tokens", "2", "--threads", "1", "--presence-penalty", "0.5"],
         ["generate", "a", "--plan", "plan.json", "--max-tokens", "1"],
         ["chat", "--input-file", "text.txt", "--max-tokens", "1", "--system", "x"],
-        ["score", "abc", "--top", "2", "--per-token", "--json"],
+        ["score", "abc", "--top", "2", "--per-token"],
         ["score", "--text-file", "text.txt", "--context", "16", "--mtp", "--mtp-depth", "2"],
         ["score", "--tokens", "1,2,3,4", "--model", "model"],
         [
@@ -72,11 +79,11 @@ enum CommandLines {
         ["bench", "--numa", "--seconds", "0.01", "--topology-out", "new.json", "--fresh"],
         ["place", "--show", "code.trace"], ["place", "--show", "trace.jsonl", "--json"],
         [
-            "place", "--trace-jsonl", "trace.jsonl", "--topology", "topology.json", "--shape", "deepseek-v3",
+            "place", "--trace-jsonl", "trace.jsonl", "--topology", "topology.json", "--model", "model",
             "--policy", "hybrid=50",
         ],
         [
-            "place", "--trace", "code.trace", "--shape", "v3-lite", "--out", "out.json", "--report", "page.html",
+            "place", "--trace", "code.trace", "--out", "out.json", "--report", "page.html",
             "--window", "2",
         ],
         [
@@ -88,14 +95,18 @@ enum CommandLines {
             "--candidates", "2", "--no-probe",
         ],
         ["inspect", "--model", "model", "--scan", "--json"], ["inspect", "--model", "model"], ["inspect", "model"],
-        ["convert", "model", "converted", "--to", "bf16"], ["convert", "model", "grown", "--grow", "2mb"],
+        ["convert", "model", "converted", "--to", "bf16"],
+        ["convert", "model", "grown", "--grow", "hidden=1,experts=2,layers=1"],
         ["doctor"], ["doctor", "--json"], ["doctor", "--topology", "topology.json"], ["--version"], ["help", "place"],
         ["--help"], ["generate", "--help"], [],
     ]
 
     /// The command line that is written so, without what could reach outside the folder it runs in.
     static func arguments(_ bytes: [UInt8]) -> [String] {
-        String(decoding: bytes, as: UTF8.self).split(separator: "\n", omittingEmptySubsequences: false).prefix(60).map {
+        if bytes.isEmpty { return [] }
+        return String(decoding: bytes, as: UTF8.self).split(separator: "\n", omittingEmptySubsequences: false).prefix(
+            60
+        ).map {
             var text = String($0).replacing("\0", with: " ").replacing("..", with: ".").replacing("=/", with: "=")
             while text.hasPrefix("/") || text.hasPrefix("~") { text.removeFirst() }
             return text

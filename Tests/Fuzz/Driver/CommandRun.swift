@@ -25,7 +25,7 @@ final class CommandRun {
         outside = try TemporaryFolder()
         mkdir(folder.path + "/model", 0o755)
         let model =
-            TinyModel().files() + [
+            TinyModel(TinyGeometry { $0.vocabulary = 320 }).files() + [
                 ("tokenizer.json", Array(SmallTokenizer.json.utf8)),
                 ("tokenizer_config.json", Array(SmallTokenizer.configurations[1].utf8)),
             ]
@@ -38,9 +38,27 @@ final class CommandRun {
         guard chdir(folder.path) == 0 else { throw Unclean("\(folder.path) cannot be entered") }
     }
 
+    /// Records a trace of the embedded model and makes a plan from it, both for this machine, in place of made-up ones.
+    func record() throws {
+        try run(["score", "--text-file", "text.txt", "--record-routing", "new.trace"]) {
+            sound["code.trace"] = try folder.read("new.trace")
+        }
+        try run(
+            [
+                "place", "--trace", "code.trace", "--policy", "round-robin", "--search-seconds", "0.1", "--out",
+                "new.json",
+            ]
+        ) {
+            sound["plan.json"] = try folder.read("new.json")
+        }
+    }
+
     /// Runs one command line, with one file replaced if asked, and puts the folder in order again.
     /// - Throws: `Unclean`; a `Refusal` when the program refused as it should.
-    func run(_ arguments: [String], replacing file: (name: String, bytes: [UInt8])? = nil) throws {
+    /// `keep` is called after success, before that.
+    func run(
+        _ arguments: [String], replacing file: (name: String, bytes: [UInt8])? = nil, keep: () throws -> Void = {}
+    ) throws {
         if let file { try folder.write(file.bytes, file.name) }
         defer { tidy(file?.name) }
         let process = try Process(
@@ -63,6 +81,7 @@ final class CommandRun {
         }
         do {
             try judge(ending, interrupted)
+            try keep()
         } catch {
             throw error is Refusal ? error : Unclean("\(error)\n  \(arguments)")
         }
@@ -89,7 +108,7 @@ final class CommandRun {
         guard errors.hasPrefix("foretoken: error: ") || errors.contains("\nforetoken: error: ") else {
             throw Unclean("it ended with \(code) without an error message: \(errors.suffix(1000))")
         }
-        throw Refusal()
+        throw Refusal(description: errors)
     }
 
     private func tidy(_ replaced: String?) {
@@ -117,5 +136,5 @@ final class CommandRun {
 
 /// The program said what is wrong, as it should.
 struct Refusal: Error, CustomStringConvertible {
-    let description = "refused"
+    let description: String
 }

@@ -37,7 +37,8 @@ enum CommandTargets {
                 try file(
                     "trace.jsonl", .json,
                     [
-                        "place", "--trace-jsonl", "trace.jsonl", "--topology", "topology.json", "--format", "eplb",
+                        "place", "--model", "model", "--trace-jsonl", "trace.jsonl", "--topology", "topology.json",
+                        "--format", "eplb",
                         "--out", "e.json",
                     ])
             }
@@ -66,11 +67,13 @@ enum CommandTargets {
     /// A target whose inputs take the place of one file.
     private static func file(_ name: String, _ form: Mutator.Form, _ arguments: [String]) throws -> Target {
         let command = try CommandRun()
+        if ["code.trace", "plan.json", "topology.json"].contains(name) { try command.record() }
         return target(form, [try command.folder.read(name)]) { try command.run(arguments, replacing: (name, $0)) }
     }
 
     private static func options() throws -> Target {
         let command = try CommandRun()
+        try command.record()
         let corpus = CommandLines.sound.map { Array($0.joined(separator: "\n").utf8) }
         return target(.bytes, corpus) { try command.run(CommandLines.arguments($0)) }
     }

@@ -53,7 +53,9 @@ enum ReaderTargets {
         ].map { $0.files()[0].bytes }
         let rest = Array(smallModel().files().dropFirst())
         return Target(form: .json, corpus: configurations) { bytes in
-            _ = try ModelConfiguration(json: bytes, file: "config.json")
+            let configuration = try ModelConfiguration(json: bytes, file: "config.json")
+            // Weights are there for the first one only.
+            guard configuration.vocabularySize == 8 else { return }
             try open([("config.json", bytes)] + rest)
         }
     }
@@ -71,7 +73,7 @@ enum ReaderTargets {
         let files = smallModel().files(shards: 3) + [("generation_config.json", Array(generationConfig.utf8))]
         for (name, bytes) in files { try folder.write(bytes, name) }
         return Target(form: .safetensors, corpus: files.map(\.bytes)) { bytes in
-            let name = files[Int(Checksum.of(bytes) % UInt64(files.count))].name
+            let name = files[closest(bytes, files.map(\.bytes))].name
             let sound = try folder.read(name)
             try folder.write(bytes, name)
             defer { try? folder.write(sound, name) }
@@ -79,6 +81,15 @@ enum ReaderTargets {
             for problem in inspection.problems { try Unclean.check(message: problem.description) }
             _ = try WeightLayout(Checkpoint(directory: folder.path))
         }
+    }
+
+    /// The index of the file that a damaged one was made from, as far as both ends tell.
+    private static func closest(_ bytes: [UInt8], _ files: [[UInt8]]) -> Int {
+        let common = files.map { file in
+            zip(bytes, file).prefix(400).count { $0 == $1 }
+                + zip(bytes.reversed(), file.reversed()).prefix(400).count { $0 == $1 }
+        }
+        return common.indices.max { common[$0] < common[$1] } ?? 0
     }
 
     private static let generationConfig = """

@@ -19,7 +19,7 @@ struct Runner {
         var done = 0
         var accepted = 0
         var failed = 0
-        var batch = 20
+        var batch = 4
         var time = 0.0
         var isBusy = false
     }

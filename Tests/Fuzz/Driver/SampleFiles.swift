@@ -40,7 +40,7 @@ enum SampleFiles {
             let sum = UInt32(truncatingIfNeeded: hash ^ hash >> 32)
             for byte in 0..<4 { bytes[place + byte] = UInt8(truncatingIfNeeded: sum >> (8 * UInt32(byte))) }
         }
-        guard bytes.count >= 16 else { return bytes }
+        guard bytes.count >= 20 else { return bytes }
         var place = number(12)
         guard 20...bytes.count ~= place else { return bytes }
         seal(place - 4, Array(bytes[..<(place - 4)]))
