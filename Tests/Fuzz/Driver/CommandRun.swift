@@ -105,6 +105,8 @@ final class CommandRun {
             throw Unclean("a raw control character U+\(String(raw.value, radix: 16)) in: \(errors.suffix(1000))")
         }
         guard code != 0, code != 130 else { return }
+        // What inspect finds wrong is its result.
+        if code == 65, try !outside.read("output").isEmpty { throw Refusal(description: "see its output") }
         guard errors.hasPrefix("foretoken: error: ") || errors.contains("\nforetoken: error: ") else {
             throw Unclean("it ended with \(code) without an error message: \(errors.suffix(1000))")
         }

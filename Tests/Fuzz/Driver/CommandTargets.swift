@@ -99,6 +99,7 @@ enum CommandTargets {
         var target = Target(form: form, corpus: corpus, read: read)
         // The worker only waits.
         target.seconds = 60
+        if CommandRun.sanitized != nil { target.addressSpace = nil }
         return target
     }
 }

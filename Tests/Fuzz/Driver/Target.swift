@@ -8,8 +8,8 @@ struct Target {
     let corpus: [[UInt8]]
     /// Seconds of processor time that an input may take.
     var seconds = 20
-    /// Bytes of address space that it may take.
-    var addressSpace = 6 << 30
+    /// Bytes of address space that it may take; nil where that has no limit.
+    var addressSpace: Int? = 6 << 30
     /// Reads an input. Refusals are errors of the project's own types; `Unclean` says that something is wrong.
     let read: ([UInt8]) throws -> Void
 

@@ -47,8 +47,10 @@ struct Worker {
     }
 
     private func limit() {
-        var space = rlimit(rlim_cur: rlim_t(target.addressSpace), rlim_max: rlim_t(target.addressSpace))
-        setrlimit(__rlimit_resource_t(RLIMIT_AS.rawValue), &space)
+        if let bytes = target.addressSpace {
+            var space = rlimit(rlim_cur: rlim_t(bytes), rlim_max: rlim_t(bytes))
+            setrlimit(__rlimit_resource_t(RLIMIT_AS.rawValue), &space)
+        }
         var core = rlimit(rlim_cur: 0, rlim_max: 0)
         setrlimit(__rlimit_resource_t(RLIMIT_CORE.rawValue), &core)
     }

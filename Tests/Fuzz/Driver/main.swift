@@ -47,7 +47,10 @@ struct Arguments {
 func replay(_ folder: String, _ names: [String]) throws -> (passed: Int, failed: Int) {
     let scratch = try TemporaryFolder()
     var (passed, failed) = (0, 0)
-    for file in try FileManager.default.contentsOfDirectory(atPath: folder).sorted() {
+    guard let files = try? FileManager.default.contentsOfDirectory(atPath: folder) else {
+        throw Unclean("there is no folder \(folder) for failures")
+    }
+    for file in files.sorted() {
         let name = String(file.prefix { $0 != "." })
         guard names.contains(name) else { continue }
         let bytes = Array(try Data(contentsOf: URL(filePath: folder + "/" + file)))
