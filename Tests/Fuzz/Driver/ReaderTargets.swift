@@ -46,11 +46,18 @@ enum ReaderTargets {
         _ = try WeightLayout(checkpoint)
     }
 
+    /// config.json alone: weights of larger models take long to make.
+    private static func configuration(_ geometry: TinyGeometry) -> [UInt8] {
+        let members = TinyModel.configuration(geometry).sorted { $0.key < $1.key }.map { "\"\($0.key)\": \($0.value)" }
+        return Array("{\(members.joined(separator: ", "))}".utf8)
+    }
+
     private static func config() -> Target {
         let configurations = [
-            smallModel(), TinyModel(TinyGeometry { $0.storage = .mixed }),
-            TinyModel(TinyGeometry { ($0.queryRank, $0.yarn, $0.mtpModules, $0.storage) = (nil, false, 0, .bf16) }),
-        ].map { $0.files()[0].bytes }
+            smallModel().files()[0].bytes, configuration(TinyGeometry { $0.storage = .mixed }),
+            configuration(
+                TinyGeometry { ($0.queryRank, $0.yarn, $0.mtpModules, $0.storage) = (nil, false, 0, .bf16) }),
+        ]
         let rest = Array(smallModel().files().dropFirst())
         return Target(form: .json, corpus: configurations) { bytes in
             let configuration = try ModelConfiguration(json: bytes, file: "config.json")
@@ -106,7 +113,7 @@ enum ReaderTargets {
     }
 
     private static func shape() -> Target {
-        Target(form: .json, corpus: [smallModel().files()[0].bytes, TinyModel().files()[0].bytes]) { bytes in
+        Target(form: .json, corpus: [smallModel().files()[0].bytes, configuration(TinyGeometry())]) { bytes in
             let shape = try SyntheticShape(name: "shape", json: bytes, file: "shape.json")
             _ = try Checkpoint(synthetic: shape.part(moeLayers: 1, mtp: true), label: "shape")
         }
