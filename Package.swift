@@ -75,6 +75,13 @@ let package = Package(
         .executableTarget(
             name: "template-probe", dependencies: ["ForetokenTemplate", "ForetokenJSON"], path: "Tests/TemplateProbe",
             swiftSettings: swift),
+        .executableTarget(
+            name: "foretoken-fuzz",
+            dependencies: [
+                "ForetokenWeights", "ForetokenTokenizer", "ForetokenTemplate", "ForetokenJSON", "ForetokenPlacement",
+                "ForetokenHardware", "ForetokenTestSupport",
+            ],
+            path: "Tests/Fuzz/Driver", swiftSettings: swift),
         .target(name: "CForetokenAllocationProbe", path: "Tests/CForetokenAllocationProbe", cSettings: c()),
         .target(
             name: "CForetokenEmulatedKernels", dependencies: ["CForetokenKernels"],
@@ -115,7 +122,9 @@ let package = Package(
             swiftSettings: swift),
         .testTarget(
             name: "CommandTests",
-            dependencies: ["foretoken", "ForetokenPlacement", "ForetokenReport", "ForetokenTestSupport"],
+            dependencies: [
+                "foretoken", "foretoken-fuzz", "ForetokenPlacement", "ForetokenReport", "ForetokenTestSupport",
+            ],
             swiftSettings: swift),
     ],
     swiftLanguageModes: [.v6],

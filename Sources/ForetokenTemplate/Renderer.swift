@@ -14,7 +14,7 @@ struct Renderer {
     static let globals = ["range", "dict", "namespace", "raise_exception", "strftime_now"]
 
     /// Expressions and statements that one rendering may run.
-    private static let mostSteps = 20_000_000
+    private static let mostSteps = 5_000_000
     /// Scalars of text that one rendering may make, those of intermediate texts included.
     private static let mostUnits = 1 << 27
     /// Scalars of the result.
