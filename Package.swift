@@ -94,6 +94,7 @@ let package = Package(
             name: "CForetokenKernelsTests",
             dependencies: ["CForetokenKernels", "CForetokenEmulatedKernels", "ForetokenTestSupport"],
             swiftSettings: swift),
+        .testTarget(name: "ForetokenTemplateTests", dependencies: ["ForetokenTemplate"], swiftSettings: swift),
         .testTarget(name: "ForetokenJSONTests", dependencies: ["ForetokenJSON"], swiftSettings: swift),
         .testTarget(
             name: "ForetokenHardwareTests", dependencies: ["ForetokenHardware", "CForetokenSystem"],

@@ -67,6 +67,18 @@ enum Value {
         }
     }
 
+    /// How deep values lie in it; texts and numbers have none in them.
+    var depth: Int {
+        switch self {
+        case .list(let series): series.depth
+        case .dictionary(let members): members.depth
+        case .namespace(let namespace): namespace.members.depth + 1
+        case .function(.method(let object, _)): object.depth + 1
+        case .loop(let state): state.depth
+        default: 0
+        }
+    }
+
     var isUndefined: Bool { if case .undefined = self { true } else { false } }
 
     /// Bools count as 0 and 1.
@@ -106,10 +118,13 @@ struct Series {
 
     let items: [Value]
     let kind: Kind
+    /// How deep values lie in it.
+    let depth: Int
 
     init(_ items: [Value], _ kind: Kind) {
         self.items = items
         self.kind = kind
+        depth = items.depth
     }
 }
 
@@ -117,6 +132,8 @@ struct Series {
 struct Members {
     private(set) var keys: [Value] = []
     private(set) var values: [Value] = []
+    /// How deep values lie in it.
+    private(set) var depth = 1
     private var places: [Key: Int] = [:]
 
     /// What can be a key: numbers that are equal are one key.
@@ -149,6 +166,7 @@ struct Members {
         get { Key(key).flatMap { places[$0] }.map { values[$0] } }
         set {
             guard let newValue, let place = Key(key) else { return }
+            depth = max(depth, newValue.depth + 1)
             if let index = places[place] {
                 values[index] = newValue
             } else {
@@ -196,6 +214,8 @@ final class Scope {
 
     init(inside outer: Scope? = nil) { self.outer = outer }
 
+    func clear() { names = [:] }
+
     subscript(name: String) -> Value? {
         get {
             var scope: Scope? = self
@@ -213,10 +233,19 @@ final class Scope {
 final class LoopState {
     let items: [Value]
     var index = 0
+    /// Loops around this one.
+    let level: Int
+    /// How deep values lie in it.
     let depth: Int
 
-    init(_ items: [Value], depth: Int) {
+    init(_ items: [Value], level: Int) {
         self.items = items
-        self.depth = depth
+        self.level = level
+        depth = items.depth
     }
+}
+
+extension [Value] {
+    /// How deep values lie in a list of these.
+    fileprivate var depth: Int { reduce(0) { Swift.max($0, $1.depth) } + 1 }
 }
