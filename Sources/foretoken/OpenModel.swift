@@ -28,6 +28,8 @@ struct OpenModel {
         tokenizer = try Tokenizer(self.checkpoint)
         defaults = try self.checkpoint.generationDefaults()
         for warning in layout.warnings { Console.warning(warning) }
+        // Before a line of a file can be blamed for it.
+        if options.chatTemplate != nil { _ = try chatFormat() }
     }
 
     var configuration: ModelConfiguration { checkpoint.configuration }
