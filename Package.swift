@@ -23,11 +23,9 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-collections", exact: "1.6.0"),
     ],
     targets: [
-        .systemLibrary(name: "CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"])]),
         .systemLibrary(name: "CNUMA", pkgConfig: "numa", providers: [.apt(["libnuma-dev"])]),
         .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
 
-        .target(name: "CForetokenRegex", dependencies: ["CPCRE2"], cSettings: c()),
         // Debug builds would compile the SIMD code at -O0, tens of times slower than it is meant to run.
         .target(
             name: "CForetokenKernels", dependencies: ["COpenBLAS"],
@@ -42,8 +40,7 @@ let package = Package(
             name: "ForetokenWeights",
             dependencies: ["CForetokenKernels", "CForetokenDemo", "ForetokenHardware", "ForetokenPlacement"],
             swiftSettings: swift),
-        .target(
-            name: "ForetokenTokenizer", dependencies: ["CForetokenRegex", heap], swiftSettings: swift),
+        .target(name: "ForetokenTokenizer", dependencies: [heap], swiftSettings: swift),
         .target(
             name: "ForetokenModel",
             dependencies: ["ForetokenWeights", "ForetokenPlacement", "ForetokenHardware", "CForetokenKernels"],

@@ -31,7 +31,7 @@ struct TextEncoder {
         if let offset = text.firstInvalidUTF8 { throw .invalidUTF8(offset: offset) }
         self.core = core
         self.text = text
-        matcher = try Matcher()
+        matcher = Matcher()
         var size = 64
         while size < text.count / 8, size < Self.mostMemories { size *= 2 }
         memories = Array(repeating: Memory(), count: size)
