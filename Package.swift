@@ -36,11 +36,15 @@ let package = Package(
         .target(name: "ForetokenHardware", dependencies: ["CForetokenSystem"], swiftSettings: swift),
         .target(name: "ForetokenPlacement", swiftSettings: swift),
         .target(name: "ForetokenReport", swiftSettings: swift),
+        .target(name: "ForetokenJSON", swiftSettings: swift),
+        .target(name: "ForetokenTemplate", swiftSettings: swift),
         .target(
             name: "ForetokenWeights",
             dependencies: ["CForetokenKernels", "CForetokenDemo", "ForetokenHardware", "ForetokenPlacement"],
             swiftSettings: swift),
-        .target(name: "ForetokenTokenizer", dependencies: [heap], swiftSettings: swift),
+        .target(
+            name: "ForetokenTokenizer", dependencies: ["ForetokenTemplate", "ForetokenJSON", heap],
+            swiftSettings: swift),
         .target(
             name: "ForetokenModel",
             dependencies: ["ForetokenWeights", "ForetokenPlacement", "ForetokenHardware", "CForetokenKernels"],
@@ -62,6 +66,9 @@ let package = Package(
             name: "ForetokenTestSupport",
             dependencies: ["ForetokenModel", "ForetokenWeights", "ForetokenPlacement", "ForetokenHardware"],
             path: "Tests/ForetokenTestSupport",
+            swiftSettings: swift),
+        .executableTarget(
+            name: "template-probe", dependencies: ["ForetokenTemplate", "ForetokenJSON"], path: "Tests/TemplateProbe",
             swiftSettings: swift),
         .target(name: "CForetokenAllocationProbe", path: "Tests/CForetokenAllocationProbe", cSettings: c()),
         .target(
@@ -86,7 +93,8 @@ let package = Package(
             dependencies: ["ForetokenWeights", "ForetokenHardware", "ForetokenTestSupport", "CForetokenKernels"],
             swiftSettings: swift),
         .testTarget(
-            name: "ForetokenTokenizerTests", dependencies: ["ForetokenTokenizer", "ForetokenTestSupport"],
+            name: "ForetokenTokenizerTests",
+            dependencies: ["ForetokenTokenizer", "ForetokenTemplate", "ForetokenJSON", "ForetokenTestSupport"],
             exclude: ["Fixtures"], swiftSettings: swift),
         .testTarget(
             name: "ForetokenModelTests",

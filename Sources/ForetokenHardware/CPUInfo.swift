@@ -10,24 +10,42 @@ public struct CPUCache: Sendable, Equatable {
     public let cpus: [Int]
 
     /// The caches of the CPU described in a folder (/sys/devices/system/cpu/cpu0); empty where the system says nothing.
-    static func read(cpu folder: String) throws -> [CPUCache] {
-        var caches: [CPUCache] = []
+    ///
+    /// - Returns: nil for a cache that there is but that is not known.
+    static func read(cpu folder: String, _ findings: inout Findings) -> [CPUCache?] {
+        var caches: [CPUCache?] = []
         // Four or five in practice, numbered without gaps.
         for index in 0..<16 {
             let cache = "\(folder)/cache/index\(index)"
-            guard let level = try SystemFile.integer("\(cache)/level") else { break }
+            guard SystemFile.exists("\(cache)/level") else { break }
             // Some virtual machines leave out the rest.
-            guard let size = try SystemFile.line("\(cache)/size"),
-                let cpus = try SystemFile.list("\(cache)/shared_cpu_list", below: Topology.cpuLimit)
-            else { continue }
-            guard let bytes = SystemFile.byteCount(size), (1...8).contains(level) else {
-                throw HardwareError(
-                    .file, "\(cache): expected a level of 1...8 and a size, found \(level) and \"\(size)\"")
-            }
-            let kind = try SystemFile.line("\(cache)/type") ?? "Unified"
-            caches.append(CPUCache(level: level, kind: kind, byteCount: bytes, cpus: cpus))
+            guard SystemFile.exists("\(cache)/size"), SystemFile.exists("\(cache)/shared_cpu_list") else { continue }
+            caches.append(one(cache, &findings))
         }
         return caches
+    }
+
+    private static func one(_ folder: String, _ findings: inout Findings) -> CPUCache? {
+        guard let level = findings.integer("\(folder)/level", in: 1...8), let bytes = size(folder, &findings),
+            let cpus = findings.list("\(folder)/shared_cpu_list", below: Topology.cpuLimit)
+        else { return nil }
+        return CPUCache(
+            level: level, kind: findings.line("\(folder)/type") ?? "Unified", byteCount: bytes, cpus: cpus)
+    }
+
+    /// A terabyte: figures can be added up without overflow.
+    private static let mostBytes = 1 << 40
+
+    private static func size(_ folder: String, _ findings: inout Findings) -> Int? {
+        let path = "\(folder)/size"
+        return findings.attempt(path) {
+            guard let text = try SystemFile.line(path) else { return nil }
+            guard let bytes = SystemFile.byteCount(text), (1...mostBytes).contains(bytes)
+            else {
+                throw HardwareError(.file, "\(path): expected a size as in 32768K, found \"\(text.prefix(80))\"")
+            }
+            return bytes
+        }
     }
 }
 
@@ -47,25 +65,43 @@ public struct CPUInfo: Sendable, Equatable {
     /// throttled together, in the middle of a run.
     public let quota: Double?
 
-    /// Reads the description of one CPU.
+    /// Reads the description of one CPU. What the system does not say is nil, empty or "unknown".
     ///
     /// - Parameters:
     ///   - cpu: number of the CPU that is described.
     ///   - root: where sysfs is mounted.
     ///   - proc: where procfs is mounted.
-    /// - Throws: `HardwareError` for malformed files. What the system does not say is nil, empty or "unknown".
-    public static func read(cpu: Int = 0, root: String = "/sys", proc: String = "/proc") throws -> CPUInfo {
+    ///   - findings: takes what could not be understood.
+    public static func read(
+        cpu: Int = 0, root: String = "/sys", proc: String = "/proc", findings: inout Findings
+    ) -> CPUInfo {
         let folder = "\(root)/devices/system/cpu/cpu\(cpu)"
-        let text = try SystemFile.text("\(proc)/cpuinfo") ?? ""
-        let kilohertz = try SystemFile.integer("\(folder)/cpufreq/cpuinfo_max_freq")
+        let text = findings.text("\(proc)/cpuinfo") ?? ""
+        let kilohertz = findings.integer("\(folder)/cpufreq/cpuinfo_max_freq", in: CoreSpeeds.kilohertz)
         return CPUInfo(
             model: model(text),
-            megahertz: kilohertz.map { Double($0) / 1000 }
-                ?? SystemFile.field("cpu MHz", in: text).flatMap { Double($0) },
+            megahertz: kilohertz.map { Double($0) / 1000 } ?? megahertz(text),
             features: features(text),
-            caches: try CPUCache.read(cpu: folder),
-            hugePages: try SystemFile.choice("\(root)/kernel/mm/transparent_hugepage/enabled"),
-            quota: try ControlGroup.cpuQuota(root: "\(root)/fs/cgroup", proc: proc))
+            caches: CPUCache.read(cpu: folder, &findings).compactMap(\.self),
+            hugePages: findings.choice("\(root)/kernel/mm/transparent_hugepage/enabled"),
+            quota: quota(root: root, proc: proc, findings: &findings))
+    }
+
+    /// The same, where nobody asks what could not be understood.
+    public static func read(cpu: Int = 0, root: String = "/sys", proc: String = "/proc") -> CPUInfo {
+        var findings = Findings()
+        return read(cpu: cpu, root: root, proc: proc, findings: &findings)
+    }
+
+    /// CPUs' worth of time that the process's control groups grant; nil without a limit, or where it is not known.
+    public static func quota(
+        root: String = "/sys", proc: String = "/proc", findings: inout Findings
+    ) -> Double? {
+        ControlGroup.cpuQuota(root: "\(root)/fs/cgroup", proc: proc, &findings)
+    }
+
+    private static func megahertz(_ cpuinfo: String) -> Double? {
+        SystemFile.field("cpu MHz", in: cpuinfo).flatMap { Double($0) }.flatMap { $0 > 0 && $0 < 1e6 ? $0 : nil }
     }
 
     private static func model(_ cpuinfo: String) -> String {

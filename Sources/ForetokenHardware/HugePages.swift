@@ -22,31 +22,34 @@ public struct HugePages: Sendable, Equatable {
     /// Sizes that x86-64 and arm64 kernels know, in KiB.
     private static let poolSizes = [64, 2048, 32_768, 524_288, 1_048_576, 16_777_216]
 
-    /// Asks the system.
+    /// Asks the system. What cannot be understood is left out.
     ///
     /// - Parameters:
     ///   - root: where sysfs is mounted.
     ///   - nodes: the system's numbers of the nodes whose pools are read.
-    /// - Throws: `HardwareError` for malformed or contradictory files.
-    public static func read(root: String = "/sys", nodes: [Int]) throws -> HugePages {
+    ///   - findings: takes what could not be understood.
+    public static func read(root: String = "/sys", nodes: [Int], findings: inout Findings) -> HugePages {
         let transparent = "\(root)/kernel/mm/transparent_hugepage"
+        if !SystemFile.exists("\(root)/devices/system") {
+            findings.add("\(transparent)/enabled", "\(root) does not show the machine, nor whether it has huge pages")
+        }
         return HugePages(
-            enabled: try SystemFile.choice("\(transparent)/enabled"),
-            defrag: try SystemFile.choice("\(transparent)/defrag"),
-            pools: try nodes.flatMap { node in
-                try poolSizes.compactMap { size in
-                    try pool("\(root)/devices/system/node/node\(node)/hugepages/hugepages-\(size)kB", node, size)
+            enabled: findings.choice("\(transparent)/enabled"),
+            defrag: findings.choice("\(transparent)/defrag"),
+            pools: nodes.flatMap { node in
+                poolSizes.compactMap { size in
+                    pool("\(root)/devices/system/node/node\(node)/hugepages/hugepages-\(size)kB", node, size, &findings)
                 }
             })
     }
 
-    private static func pool(_ folder: String, _ node: Int, _ kibibytes: Int) throws -> Pool? {
-        guard let total = try SystemFile.integer("\(folder)/nr_hugepages") else { return nil }
-        let free = try SystemFile.integer("\(folder)/free_hugepages") ?? 0
-        guard total >= 0, free >= 0, free <= total, total <= Int.max >> 10 / kibibytes else {
-            throw HardwareError(
-                .file, "\(folder): expected some of nr_hugepages to be free, found \(free) of \(total)")
-        }
-        return total == 0 ? nil : Pool(node: node, pageBytes: kibibytes << 10, total: total, free: free)
+    /// 256 TiB in one pool: figures can be added up without overflow.
+    private static let mostBytes = 1 << 48
+
+    private static func pool(_ folder: String, _ node: Int, _ kibibytes: Int, _ findings: inout Findings) -> Pool? {
+        let most = mostBytes >> 10 / kibibytes
+        guard let total = findings.integer("\(folder)/nr_hugepages", in: 0...most), total > 0 else { return nil }
+        let free = findings.integer("\(folder)/free_hugepages", in: 0...total) ?? 0
+        return Pool(node: node, pageBytes: kibibytes << 10, total: total, free: free)
     }
 }

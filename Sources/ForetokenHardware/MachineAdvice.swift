@@ -28,7 +28,13 @@ public struct MachineAdvice: Sendable, Equatable {
 extension MachineSurvey {
     /// What the machine will give and what to mend, most general first.
     public var advice: [MachineAdvice] {
-        workers + topology.advice + policy + pages + limits
+        unknown + workers + topology.advice + policy + pages + limits
+    }
+
+    // MARK: What the system does not tell
+
+    private var unknown: [MachineAdvice] {
+        findings.warnings.map { MachineAdvice(.mend, $0) } + findings.sentences.map { MachineAdvice(.note, $0) }
     }
 
     // MARK: Threads
@@ -52,14 +58,16 @@ extension MachineSurvey {
                     "this process may use \(topology.cpus.count) of \(onlineCPUs.count) CPUs "
                         + "(\(NumberList.format(topology.cpus))); its affinity or cpuset leaves out the others"))
         }
+        if let reason = defaultWorkers.reason, topology.cores.contains(where: { !$0.isFast }) {
+            advice.append(MachineAdvice(.note, "\(reason); --threads \(cores) takes all cores"))
+        }
         guard let quota = processor.quota, quota < Double(cores) else { return advice }
-        let whole = max(1, Int(quota))
         return advice + [
             MachineAdvice(
                 .mend,
                 "the control group grants \(FigureText.decimal(quota)) CPUs' worth of time to \(cores) cores: "
                     + "as many workers would be stopped together, in the middle of a step",
-                remedy: "use --threads \(whole), or raise the limit (docker --cpus, cpu.max)")
+                remedy: "leave it at --threads \(defaultWorkers.count), or raise the limit (docker --cpus, cpu.max)")
         ]
     }
 
@@ -123,6 +131,7 @@ extension MachineSurvey {
             } else {
                 advice.append(MachineAdvice(.good, "transparent huge pages are on (\(hugePages.enabled ?? ""))"))
             }
+        case nil where findings.leavesUnknown("transparent_hugepage/enabled"): break
         case let mode:
             advice.append(
                 MachineAdvice(
@@ -146,12 +155,12 @@ extension MachineSurvey {
 
     private var limits: [MachineAdvice] {
         var advice: [MachineAdvice] = []
-        if let group = budget.groupAvailable, group < budget.systemAvailable {
+        if let group = budget.groupAvailable, let system = budget.systemAvailable, group < system {
             advice.append(
                 MachineAdvice(
                     .note,
                     "the control group leaves \(FigureText.bytes(group)) of the machine's "
-                        + "\(FigureText.bytes(budget.systemAvailable)) available"))
+                        + "\(FigureText.bytes(system)) available"))
         }
         if let addressSpaceLimit {
             advice.append(
@@ -164,9 +173,10 @@ extension MachineSurvey {
                 MachineAdvice(
                     .note, "vm.overcommit_memory is 2: every mapped byte counts against CommitLimit of /proc/meminfo"))
         }
-        let room = min(budget.available, addressSpaceLimit ?? .max)
-        advice.append(
-            MachineAdvice(.good, "weights, cache and scratch of up to \(FigureText.bytes(room)) fit now"))
+        if let room = [budget.available, addressSpaceLimit].compactMap(\.self).min() {
+            advice.append(
+                MachineAdvice(.good, "weights, cache and scratch of up to \(FigureText.bytes(room)) fit now"))
+        }
         return advice
     }
 }

@@ -4,8 +4,6 @@ import CForetokenSystem
 public struct MachineSurvey: Sendable, Equatable {
     /// Nodes, cores and caches the process may use.
     public var topology: Topology
-    /// What limits it to them.
-    public var restriction: Topology.Restriction
     /// CPUs that are online, whether the process may use them or not.
     public var onlineCPUs: [Int]
     /// Nodes that are online, whether the process may use them or not.
@@ -26,6 +24,11 @@ public struct MachineSurvey: Sendable, Equatable {
     public var memoryAccess: [MemoryAccess]
     /// Which memory policy calls work.
     public var permissions: PolicyPermissions
+    /// What could not be read or understood.
+    public var findings: Findings
+
+    /// Workers unless the user says.
+    public var defaultWorkers: DefaultWorkers { topology.defaultWorkers(quota: processor.quota) }
 
     /// Asks the system. To be called before anything is pinned.
     ///
@@ -34,27 +37,28 @@ public struct MachineSurvey: Sendable, Equatable {
     ///   - proc: where procfs is mounted.
     ///   - restriction: what the process may use; nil asks the system.
     ///   - permissions: which calls work; nil tries them.
-    /// - Throws: `HardwareError` for files that are malformed or contradict each other.
+    /// - Throws: `HardwareError` when there is no memory to try calls on.
     public static func read(
         root: String = "/sys", proc: String = "/proc", restriction: Topology.Restriction? = nil,
         permissions: PolicyPermissions? = nil
     ) throws -> MachineSurvey {
-        let restriction = try restriction ?? .thisProcess(proc: proc)
-        let topology = try Topology.read(root: root, proc: proc, restriction: restriction)
+        var findings = Findings()
+        let topology = Topology.read(root: root, proc: proc, restriction: restriction, findings: &findings)
         let system = "\(root)/devices/system"
-        let online = try SystemFile.list("\(system)/node/online", below: Topology.nodeLimit) ?? topology.nodes.map(\.id)
+        let nodes = topology.nodes.map(\.id)
+        let online = findings.list("\(system)/node/online", below: Topology.nodeLimit) ?? nodes
         let limit = foretoken_address_space_limit()
         return MachineSurvey(
-            topology: topology, restriction: restriction,
-            onlineCPUs: try SystemFile.list("\(system)/cpu/online", below: Topology.cpuLimit) ?? topology.cpus,
+            topology: topology,
+            onlineCPUs: findings.list("\(system)/cpu/online", below: Topology.cpuLimit) ?? topology.cpus,
             onlineNodes: online,
-            processor: try CPUInfo.read(cpu: topology.cpus[0], root: root, proc: proc),
-            budget: try MemoryBudget.read(proc: proc, groups: "\(root)/fs/cgroup"),
+            processor: CPUInfo.read(cpu: topology.cpus[0], root: root, proc: proc, findings: &findings),
+            budget: MemoryBudget.read(proc: proc, groups: "\(root)/fs/cgroup", findings: &findings),
             addressSpaceLimit: limit > UInt64(Int.max) ? nil : Int(limit),
-            overcommit: try SystemFile.integer("\(proc)/sys/vm/overcommit_memory"),
-            hugePages: try HugePages.read(root: root, nodes: topology.nodes.map(\.id)),
-            numaBalancing: try SystemFile.integer("\(proc)/sys/kernel/numa_balancing"),
-            memoryAccess: try MemoryAccess.read(root: root, nodes: online),
-            permissions: try permissions ?? .probe())
+            overcommit: findings.integer("\(proc)/sys/vm/overcommit_memory", in: 0...2),
+            hugePages: HugePages.read(root: root, nodes: nodes, findings: &findings),
+            numaBalancing: findings.integer("\(proc)/sys/kernel/numa_balancing", in: 0...Int(Int32.max)),
+            memoryAccess: MemoryAccess.read(root: root, nodes: online, findings: &findings),
+            permissions: try permissions ?? .probe(), findings: findings)
     }
 }

@@ -29,13 +29,15 @@ struct MappedAreas: Equatable {
         return low
     }
 
-    /// Asks the system; nil where the kernel does not count by node.
-    ///
-    /// - Throws: `HardwareError` for a file that cannot be read or understood.
-    static func read(proc: String) throws -> MappedAreas? {
+    /// Asks the system; nil where the kernel does not count by node, or in a way that cannot be understood. Whoever asks says
+    /// that it is not known where memory lies: it may lie right all the same.
+    static func read(proc: String) -> MappedAreas? {
         let (numaMaps, smaps) = ("\(proc)/self/numa_maps", "\(proc)/self/smaps")
-        guard let counts = try SystemFile.text(numaMaps), let extents = try SystemFile.text(smaps) else { return nil }
-        return try MappedAreas(numaMaps: counts, smaps: extents, sources: (numaMaps, smaps))
+        var findings = Findings()
+        guard let counts = findings.text(numaMaps), let extents = findings.text(smaps) else { return nil }
+        return findings.attempt(numaMaps) {
+            try MappedAreas(numaMaps: counts, smaps: extents, sources: (numaMaps, smaps))
+        }
     }
 
     /// - Parameter sources: names of the two texts, for errors.

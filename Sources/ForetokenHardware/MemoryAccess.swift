@@ -37,18 +37,18 @@ public struct MemoryAccess: Sendable, Equatable {
     /// - Parameters:
     ///   - root: where sysfs is mounted.
     ///   - nodes: the system's numbers, of memory and of initiators.
-    /// - Throws: `HardwareError` for figures that are malformed or impossible.
-    public static func read(root: String = "/sys", nodes: [Int]) throws -> [MemoryAccess] {
-        try nodes.flatMap { node in
-            try [0, 1].compactMap { accessClass in
+    ///   - findings: takes figures that are malformed or impossible; these are nil.
+    public static func read(root: String = "/sys", nodes: [Int], findings: inout Findings) -> [MemoryAccess] {
+        nodes.flatMap { node in
+            [0, 1].compactMap { accessClass in
                 let folder = "\(root)/devices/system/node/node\(node)/access\(accessClass)/initiators"
                 let access = MemoryAccess(
                     node: node, accessClass: accessClass,
                     initiators: nodes.filter { Glibc.access("\(folder)/node\($0)", F_OK) == 0 },
-                    readBandwidth: try figure("\(folder)/read_bandwidth", "MB/s", limit: 100_000_000),
-                    writeBandwidth: try figure("\(folder)/write_bandwidth", "MB/s", limit: 100_000_000),
-                    readLatency: try figure("\(folder)/read_latency", "nanoseconds", limit: 1_000_000),
-                    writeLatency: try figure("\(folder)/write_latency", "nanoseconds", limit: 1_000_000))
+                    readBandwidth: figure("\(folder)/read_bandwidth", limit: 100_000_000, &findings),
+                    writeBandwidth: figure("\(folder)/write_bandwidth", limit: 100_000_000, &findings),
+                    readLatency: figure("\(folder)/read_latency", limit: 1_000_000, &findings),
+                    writeLatency: figure("\(folder)/write_latency", limit: 1_000_000, &findings))
                 return access.saysNothing ? nil : access
             }
         }
@@ -59,11 +59,7 @@ public struct MemoryAccess: Sendable, Equatable {
     }
 
     /// 0 stands for a figure the firmware did not give.
-    private static func figure(_ path: String, _ unit: String, limit: Int) throws -> Int? {
-        guard let value = try SystemFile.integer(path), value != 0 else { return nil }
-        guard (1...limit).contains(value) else {
-            throw HardwareError(.file, "\(path): expected 1 to \(limit) \(unit), or 0 for unknown, found \(value)")
-        }
-        return value
+    private static func figure(_ path: String, limit: Int, _ findings: inout Findings) -> Int? {
+        findings.integer(path, in: 0...limit).flatMap { $0 == 0 ? nil : $0 }
     }
 }

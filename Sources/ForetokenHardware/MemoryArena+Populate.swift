@@ -43,7 +43,7 @@ extension MemoryArena {
         var placed = 0
         let error = foretoken_memory_populate(base + piece.lowerBound, piece.count, nil, 0, &placed)
         try check(error, placed: placedBefore + placed, of: wanted)
-        guard home != .anywhere, let areas = try MappedAreas.read(proc: proc) else { return }
+        guard home != .anywhere, let areas = MappedAreas.read(proc: proc) else { return }
         let homes = Set(home.nodes)
         let address = UInt(bitPattern: base)
         let found = areas.areas(overlapping: address..<address + UInt(capacity)).flatMap(\.nodeBytes)

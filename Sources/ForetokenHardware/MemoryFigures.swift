@@ -1,3 +1,5 @@
+import Glibc
+
 /// What /proc/meminfo or a node's meminfo says, in bytes.
 struct MemoryFigures {
     let total: Int
@@ -30,5 +32,22 @@ struct MemoryFigures {
         self.free = free
         let reclaimable = ["Active(file)", "Inactive(file)", "SReclaimable"].map { min(figures[$0] ?? 0, total) }
         available = figures["MemAvailable"] ?? min(total, reclaimable.reduce(free, +))
+    }
+
+    private init(total: Int, free: Int) {
+        self.total = total
+        self.free = free
+        available = free
+    }
+
+    /// What the C library knows of the machine's memory, for where no file says it; the page cache does not count as free.
+    static var physical: MemoryFigures {
+        let page = max(1, sysconf(Int32(_SC_PAGESIZE)))
+        func bytes(_ name: Int) -> Int {
+            let (bytes, overflow) = max(0, sysconf(Int32(name))).multipliedReportingOverflow(by: page)
+            return overflow ? SystemFile.mostBytes : min(bytes, SystemFile.mostBytes)
+        }
+        let total = bytes(Int(_SC_PHYS_PAGES))
+        return MemoryFigures(total: total, free: min(total, bytes(Int(_SC_AVPHYS_PAGES))))
     }
 }

@@ -41,7 +41,7 @@ extension Topology {
         }
         let wanted = max(256 << 20, 4 * (caches.max() ?? 0))
         return nodes.map { node in
-            let bytes = min(wanted, node.memoryFree / 4, budget.available / 4 / nodes.count)
+            let bytes = min(wanted, node.memoryFree / 4, (budget.available ?? .max) / 4 / nodes.count)
             return bytes < 4 << 20 ? 0 : bytes / MemoryArena.hugePageBytes * MemoryArena.hugePageBytes
         }
     }

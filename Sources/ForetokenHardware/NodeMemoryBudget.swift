@@ -28,12 +28,15 @@ public struct NodeMemoryBudget: Sendable, Equatable {
 
     /// The nodes with memory that were asked about, ascending by number.
     public let nodes: [Node]
+    /// Nodes that were asked about and whose figures are not known: nothing is refused on them.
+    public let unknown: [Int]
     /// The same for the machine as a whole.
     public let whole: MemoryBudget
 
     /// A budget made by hand.
-    public init(nodes: [Node], whole: MemoryBudget) {
+    public init(nodes: [Node], unknown: [Int] = [], whole: MemoryBudget) {
         self.nodes = nodes
+        self.unknown = unknown
         self.whole = whole
     }
 
@@ -44,22 +47,36 @@ public struct NodeMemoryBudget: Sendable, Equatable {
     ///   - root: where sysfs is mounted.
     ///   - proc: where procfs is mounted.
     ///   - groups: where the control groups are mounted.
-    /// - Throws: `HardwareError` when a file is missing or malformed.
+    ///   - findings: takes what could not be understood.
     public static func read(
-        nodes ids: [Int], root: String = "/sys", proc: String = "/proc", groups: String = "/sys/fs/cgroup"
-    ) throws -> NodeMemoryBudget {
+        nodes ids: [Int], root: String = "/sys", proc: String = "/proc", groups: String = "/sys/fs/cgroup",
+        findings: inout Findings
+    ) -> NodeMemoryBudget {
         let folder = "\(root)/devices/system/node"
-        let describesNodes = try SystemFile.text("\(folder)/online") != nil
-        let nodes = try ids.sorted().map { id in
+        let describesNodes = SystemFile.exists("\(folder)/online")
+        var (nodes, unknown): ([Node], [Int]) = ([], [])
+        for id in ids.sorted() {
             // A kernel without NUMA describes no nodes: everything is one.
             let path = describesNodes ? "\(folder)/node\(id)/meminfo" : "\(proc)/meminfo"
-            guard let text = try SystemFile.text(path) else {
-                throw HardwareError(.file, "\(path) does not exist, so nothing is known of node \(id)'s memory")
+            let figures = findings.attempt(path) {
+                try SystemFile.text(path).map { try MemoryFigures($0, source: path) }
             }
-            let figures = try MemoryFigures(text, source: path)
-            return Node(id: id, total: figures.total, available: figures.available)
+            if let figures {
+                nodes.append(Node(id: id, total: figures.total, available: figures.available))
+            } else {
+                unknown.append(id)
+            }
         }
-        return NodeMemoryBudget(nodes: nodes, whole: try MemoryBudget.read(proc: proc, groups: groups))
+        return NodeMemoryBudget(
+            nodes: nodes, unknown: unknown, whole: MemoryBudget.read(proc: proc, groups: groups, findings: &findings))
+    }
+
+    /// The same, where somebody else tells what could not be understood.
+    public static func read(
+        nodes: [Int], root: String = "/sys", proc: String = "/proc", groups: String = "/sys/fs/cgroup"
+    ) -> NodeMemoryBudget {
+        var findings = Findings()
+        return read(nodes: nodes, root: root, proc: proc, groups: groups, findings: &findings)
     }
 
     /// Refuses what does not fit, before the first byte is read.
@@ -72,7 +89,7 @@ public struct NodeMemoryBudget: Sendable, Equatable {
     public func check(wanted: [Int: Int], elsewhere: Int = 0, for what: String) throws {
         let known = Dictionary(uniqueKeysWithValues: nodes.map { ($0.id, $0) })
         let short = wanted.sorted { $0.key < $1.key }.compactMap { id, bytes -> String? in
-            guard bytes > 0 else { return nil }
+            guard bytes > 0, !unknown.contains(id) else { return nil }
             guard let node = known[id] else {
                 return "node \(id) is to hold \(MemoryBudget.format(bytes)), but has no memory that may be used"
             }

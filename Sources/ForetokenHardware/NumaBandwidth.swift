@@ -1,3 +1,5 @@
+import Glibc
+
 /// How fast the CPUs of each node read the memory of each: bandwidths of plain sequential reads, latencies of dependent
 /// ones, and what is left of the bandwidths while all nodes read at once.
 public struct NumaBandwidth: Sendable, Equatable, Codable {
@@ -94,6 +96,8 @@ public struct NumaBandwidth: Sendable, Equatable, Codable {
     public var tiers: [Tier]
     /// What a reader of the figures must know: what could not be bound, checked or measured.
     public var remarks: [String]
+    /// When it was measured: seconds since 1970; nil for figures that are no measurement.
+    public var measuredAt: Int?
 
     /// A measurement in which nothing has been measured yet.
     public init(fingerprint: String, cpuNodes: [Int], threads: [Int], memory: [Memory]) {
@@ -106,6 +110,21 @@ public struct NumaBandwidth: Sendable, Equatable, Codable {
         together = memory.map { _ in nil }
         tiers = []
         remarks = []
+    }
+
+    /// The day it was measured (UTC), as 2026-11-29; nil for figures that are no measurement.
+    public var day: String? {
+        guard let measuredAt else { return nil }
+        var seconds = time_t(measuredAt)
+        var date = tm()
+        guard gmtime_r(&seconds, &date) != nil else { return nil }
+        func padded(_ number: Int32) -> String { number < 10 ? "0\(number)" : "\(number)" }
+        return "\(Int(date.tm_year) + 1900)-\(padded(date.tm_mon + 1))-\(padded(date.tm_mday))"
+    }
+
+    /// The largest distance between best and worst of the figures that plans count with: all nodes at once.
+    public var spread: Double {
+        (together.compactMap { $0?.spread } + tiers.flatMap { [$0.read.spread, $0.own.spread] }).max() ?? 0
     }
 
     /// Whether the tables have the sizes they should and every figure can be true. Says what is wrong, or nil.

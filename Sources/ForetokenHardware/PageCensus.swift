@@ -83,12 +83,12 @@ public struct PageCensus: Sendable, Equatable {
     ///   - policy: whether the memory could be bound and move_pages may be asked; numa_maps is read otherwise.
     ///   - pageLimit: the most pages to ask about; of more, every n-th stands for n.
     ///   - proc: where procfs is mounted.
-    /// - Throws: `HardwareError` when the system answers what cannot be understood.
+    /// - Throws: `HardwareError` when a system call fails in a way that is no denial.
     public static func take(
         of regions: [Region], policy: MemoryPolicySupport = .untried, pageLimit: Int = 1 << 20, proc: String = "/proc"
     ) throws -> PageCensus {
         let counted = regions.filter { $0.home != .anywhere && $0.byteCount > 0 }
-        let areas = try MappedAreas.read(proc: proc)
+        let areas = MappedAreas.read(proc: proc)
         var census = PageCensus(method: .unknown)
         for region in counted { census.intend(region) }
         if policy.canLocate && (policy.canBind || areas == nil) {

@@ -5,15 +5,13 @@ public struct ProcessMemory: Sendable, Equatable {
     /// The most that was ever in memory (VmHWM), in bytes.
     public let peakResident: Int
 
-    /// Reads `proc`/self/status.
-    ///
-    /// - Throws: `HardwareError` when the file or its figures are missing.
-    public static func read(proc: String = "/proc") throws -> ProcessMemory {
-        let path = "\(proc)/self/status"
-        guard let text = try SystemFile.text(path),
+    /// Reads `proc`/self/status; nil where it does not say.
+    public static func read(proc: String = "/proc") -> ProcessMemory? {
+        var findings = Findings()
+        guard let text = findings.text("\(proc)/self/status"),
             let resident = SystemFile.field("VmRSS", in: text).flatMap(SystemFile.byteCount),
             let peak = SystemFile.field("VmHWM", in: text).flatMap(SystemFile.byteCount)
-        else { throw HardwareError(.file, "\(path): expected sizes VmRSS and VmHWM in kB") }
+        else { return nil }
         return ProcessMemory(resident: resident, peakResident: peak)
     }
 }

@@ -1,6 +1,6 @@
 import Glibc
 
-/// The small text files of /sys and /proc.
+/// The small text files of /sys and /proc. `Findings` reads them for those who can do without.
 enum SystemFile {
     /// Far above any file that is read here except /proc/cpuinfo of a large machine.
     static let byteLimit = 16 << 20
@@ -31,6 +31,16 @@ enum SystemFile {
         }
     }
 
+    /// Whether there is a file, readable or not.
+    static func exists(_ path: String) -> Bool {
+        let file = open(path, O_RDONLY | O_CLOEXEC)
+        guard file < 0 else {
+            close(file)
+            return true
+        }
+        return errno != ENOENT && errno != ENOTDIR
+    }
+
     /// The text without surrounding white space, or nil when there is no file.
     static func line(_ path: String) throws -> String? { try text(path).map { String(trimmed($0)) } }
 
@@ -38,7 +48,7 @@ enum SystemFile {
     static func integer(_ path: String) throws -> Int? {
         guard let line = try line(path) else { return nil }
         guard let number = Int(line) else {
-            throw HardwareError(.file, "\(path): expected a number, found \"\(line)\"")
+            throw HardwareError(.file, "\(path): expected a number, found \"\(line.prefix(80))\"")
         }
         return number
     }
@@ -77,7 +87,10 @@ enum SystemFile {
         return rest
     }
 
-    /// Bytes from a figure like "32768K", "32M" or "123 kB", or nil when it is none.
+    /// 4 PiB, the most memory that a processor of today can address: figures can be added up without overflow.
+    static let mostBytes = 1 << 52
+
+    /// Bytes from a figure like "32768K", "32M" or "123 kB", or nil when it is none or above `mostBytes`.
     static func byteCount(_ figure: String) -> Int? {
         let digits = figure.prefix { $0.isASCII && $0.isNumber }
         let shift: Int
@@ -90,6 +103,6 @@ enum SystemFile {
         }
         guard let number = Int(digits) else { return nil }
         let (bytes, overflow) = number.multipliedReportingOverflow(by: 1 << shift)
-        return overflow ? nil : bytes
+        return overflow || bytes > mostBytes ? nil : bytes
     }
 }

@@ -53,6 +53,8 @@ public struct Topology: Sendable, Equatable {
         public let node: Int
         /// The socket's number, 0 where the system does not say.
         public let package: Int
+        /// False for an efficient core of a processor that has faster ones the process may use.
+        public internal(set) var isFast = true
     }
 
     /// CPUs that share one last-level cache.
@@ -80,20 +82,29 @@ public struct Topology: Sendable, Equatable {
 
         /// The affinity mask of the calling thread, and Mems_allowed_list of `proc`/self/status.
         ///
-        /// - Throws: `HardwareError` when the system refuses or the file is malformed.
-        public static func thisProcess(proc: String = "/proc") throws -> Restriction {
-            var cpus = [Int32](repeating: 0, count: Topology.cpuLimit)
-            var count: Int32 = 0
-            let error = foretoken_affinity_get(&cpus, &count)
-            guard error == 0 else { throw HardwareError.system("asking for the CPU affinity", errno: error) }
+        /// - Parameter findings: takes what the system would not say; that then limits nothing.
+        /// - Throws: `HardwareError` where the list of nodes is malformed: memory might be sought where it is forbidden.
+        public static func thisProcess(proc: String = "/proc", findings: inout Findings) throws -> Restriction {
             let path = "\(proc)/self/status"
             let list = try SystemFile.text(path).flatMap { SystemFile.field("Mems_allowed_list", in: $0) }
             return Restriction(
-                cpus: cpus.prefix(Int(count)).map(Int.init),
+                cpus: Topology.affinity(&findings),
                 memoryNodes: try list.map {
                     try NumberList.parse($0, below: Topology.nodeLimit, source: "\(path), Mems_allowed_list")
                 })
         }
+    }
+
+    /// The CPUs that the calling thread may run on; nil where the system does not say.
+    static func affinity(_ findings: inout Findings) -> [Int]? {
+        var cpus = [Int32](repeating: 0, count: cpuLimit)
+        var count: Int32 = 0
+        let error = foretoken_affinity_get(&cpus, &count)
+        guard error == 0, count > 0 else {
+            findings.add("sched_getaffinity", HardwareError.system("sched_getaffinity", errno: error).description)
+            return nil
+        }
+        return cpus.prefix(Int(count)).map(Int.init)
     }
 
     static let cpuLimit = Int(FORETOKEN_MAX_CPUS)
@@ -107,7 +118,7 @@ public struct Topology: Sendable, Equatable {
     public let distanceTable: DistanceTable
     /// Cores, by node and then by first CPU; never empty.
     public let cores: [Core]
-    /// Last-level caches by first CPU; empty where the system does not describe them.
+    /// Last-level caches by first CPU; empty where the system does not describe them or contradicts itself.
     public let clusters: [CacheCluster]
 
     /// Bytes of all last-level caches together.
@@ -138,17 +149,25 @@ public struct Topology: Sendable, Equatable {
         return distanceTable.rows[row][column]
     }
 
-    /// Reads the machine's description.
+    /// Reads the machine's description. Where nodes cannot be told apart, or their files contradict each other, all CPUs
+    /// and all memory are one node, with a warning.
     ///
     /// - Parameters:
     ///   - root: where sysfs is mounted.
     ///   - proc: where procfs is mounted.
     ///   - restriction: what the process may use; nil asks the system.
-    /// - Throws: `HardwareError` for a file that is malformed or contradicts another, or when nothing is usable.
+    ///   - findings: takes what could not be understood.
+    public static func read(
+        root: String = "/sys", proc: String = "/proc", restriction: Restriction? = nil, findings: inout Findings
+    ) -> Topology {
+        TopologyReader(devices: "\(root)/devices", proc: proc, asked: restriction).read(&findings)
+    }
+
+    /// The same, where nobody asks what could not be understood.
     public static func read(
         root: String = "/sys", proc: String = "/proc", restriction: Restriction? = nil
-    ) throws -> Topology {
-        let restriction = try restriction ?? .thisProcess(proc: proc)
-        return try TopologyReader(system: "\(root)/devices/system", proc: proc, restriction: restriction).read()
+    ) -> Topology {
+        var findings = Findings()
+        return read(root: root, proc: proc, restriction: restriction, findings: &findings)
     }
 }

@@ -1,8 +1,17 @@
-/// Reads `Topology` from the tree below /sys/devices/system.
+import Glibc
+
+/// Reads `Topology` from the tree below /sys/devices.
+///
+/// Two kinds of files are told apart. Those that decide where memory goes must be right: otherwise everything is one node.
+/// Those that only advise (cores, sockets, caches, speeds) are not known where they cannot be understood.
 struct TopologyReader {
-    let system: String
+    /// Where the tree lies.
+    let devices: String
     let proc: String
-    let restriction: Topology.Restriction
+    /// What the process may use; nil asks the system.
+    let asked: Topology.Restriction?
+
+    private var system: String { "\(devices)/system" }
 
     /// A node as the system describes it.
     private struct RawNode {
@@ -14,47 +23,98 @@ struct TopologyReader {
         var distances: [Int]
     }
 
-    func read() throws -> Topology {
-        let raw = try rawNodes()
-        let split = try split(raw)
-        let nodeOfCPU = Dictionary(
-            uniqueKeysWithValues: split.nodes.enumerated().flatMap { index, node in node.cpus.map { ($0, index) } })
-        guard !nodeOfCPU.isEmpty else {
+    func read(_ findings: inout Findings) -> Topology {
+        do {
+            return try described(&findings)
+        } catch {
+            // A machine with one node loses nothing.
+            let online = findings.list("\(system)/node/online", below: Topology.nodeLimit)
+            if online?.count == 1 {
+                findings.add("\(system)/node", "\(error)")
+            } else {
+                findings.warn("all CPUs and all memory are taken as one node: \(error)")
+            }
+            return oneNode(&findings)
+        }
+    }
+
+    /// The machine as its nodes are described.
+    /// - Throws: `HardwareError` for a file that decides where memory goes and is malformed or contradicts another.
+    private func described(_ findings: inout Findings) throws -> Topology {
+        let restriction = try asked ?? .thisProcess(proc: proc, findings: &findings)
+        let raw = try rawNodes(&findings)
+        let split = try split(raw, restriction)
+        let described = Set(split.nodes.map(\.id) + split.cpuOnly.map(\.id))
+        let columns = raw.indices.filter { described.contains(raw[$0].id) }
+        let table = Topology.DistanceTable(
+            ids: columns.map { raw[$0].id }, rows: columns.map { row in columns.map { raw[row].distances[$0] } })
+        let cpus = split.nodes.flatMap(\.cpus).sorted()
+        guard !cpus.isEmpty else {
             throw HardwareError(
                 .file,
                 "\(system) names no CPU that this process may use (\(restriction)); check its cpuset and affinity")
         }
-        let cpus = nodeOfCPU.keys.sorted()
-        let cores = try groups(of: cpus, called: "core") { cpu in
-            try SystemFile.list("\(folder(cpu))/topology/core_cpus_list", below: Topology.cpuLimit)
-                ?? SystemFile.list("\(folder(cpu))/topology/thread_siblings_list", below: Topology.cpuLimit) ?? [cpu]
+        let siblings = siblings(cpus, &findings)
+        let homes = split.nodes.map { Set($0.cpus) }
+        if let torn = siblings.first(where: { core in !homes.contains { $0.isSuperset(of: core) } }) {
+            throw HardwareError(
+                .file,
+                "\(folder(torn[0])): its core is said to be CPUs \(NumberList.format(torn)), "
+                    + "which belong to different nodes")
         }
-        let described = Set(split.nodes.map(\.id) + split.cpuOnly.map(\.id))
-        let columns = raw.indices.filter { described.contains(raw[$0].id) }
+        return topology(split.nodes, split.cpuOnly, table, siblings, &findings)
+    }
+
+    private func topology(
+        _ nodes: [Topology.Node], _ cpuOnly: [Topology.CPUOnlyNode], _ table: Topology.DistanceTable,
+        _ siblings: [[Int]], _ findings: inout Findings
+    ) -> Topology {
+        let nodeOfCPU = Dictionary(
+            uniqueKeysWithValues: nodes.enumerated().flatMap { index, node in node.cpus.map { ($0, index) } })
+        let cpus = nodeOfCPU.keys.sorted()
+        let fast = CoreSpeeds(devices: devices).fast(of: cpus, &findings)
         return Topology(
-            nodes: split.nodes, cpuOnlyNodes: split.cpuOnly,
-            distanceTable: .init(
-                ids: columns.map { raw[$0].id }, rows: columns.map { row in columns.map { raw[row].distances[$0] } }),
-            cores: try cores.map { siblings in
-                guard let node = nodeOfCPU[siblings[0]], siblings.allSatisfy({ nodeOfCPU[$0] == node }) else {
-                    throw HardwareError(
-                        .file,
-                        "\(folder(siblings[0])): its core is said to be CPUs \(NumberList.format(siblings)), "
-                            + "which belong to different nodes")
-                }
-                let package = try SystemFile.integer("\(folder(siblings[0]))/topology/physical_package_id")
-                return Topology.Core(cpus: siblings, node: node, package: package ?? 0)
+            nodes: nodes, cpuOnlyNodes: cpuOnly, distanceTable: table,
+            cores: siblings.map { core in
+                let package = findings.integer(
+                    "\(folder(core[0]))/topology/physical_package_id", in: -1...Int(Int32.max))
+                return Topology.Core(
+                    cpus: core, node: nodeOfCPU[core[0]] ?? 0, package: package ?? 0,
+                    isFast: core.contains(where: fast.contains))
             }.sorted { ($0.node, $0.cpus[0]) < ($1.node, $1.cpus[0]) },
-            clusters: try clusters(of: cpus))
+            clusters: clusters(of: cpus, &findings))
     }
 
     private func folder(_ cpu: Int) -> String { "\(system)/cpu/cpu\(cpu)" }
 
+    // MARK: One node
+
+    /// Everything the process may use as one node. What the kernel says of its CPUs comes before any file.
+    private func oneNode(_ findings: inout Findings) -> Topology {
+        // What went wrong with the list of nodes has been said.
+        let limits = asked ?? (try? .thisProcess(proc: proc, findings: &findings))
+        let mask = limits?.cpus ?? (asked == nil ? Topology.affinity(&findings) : nil)
+        let online = findings.list("\(system)/cpu/online", below: Topology.cpuLimit)
+        let count = min(max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))), Topology.cpuLimit)
+        let cpus = [mask, online].compactMap(\.self).first { !$0.isEmpty } ?? Array(0..<count)
+        let memory = machineMemory(&findings) ?? .physical
+        let node = Topology.Node(
+            id: limits?.memoryNodes?.first ?? 0, cpus: cpus.sorted(), attachedCPUs: [], memoryTotal: memory.total,
+            memoryFree: memory.free, memoryAvailable: memory.available, distances: [10])
+        let table = Topology.DistanceTable(ids: [node.id], rows: [[10]])
+        return topology([node], [], table, siblings(node.cpus, &findings), &findings)
+    }
+
+    private func machineMemory(_ findings: inout Findings) -> MemoryFigures? {
+        let path = "\(proc)/meminfo"
+        return findings.attempt(path) { try SystemFile.text(path).map { try MemoryFigures($0, source: path) } }
+    }
+
     // MARK: Nodes
 
-    private func rawNodes() throws -> [RawNode] {
+    private func rawNodes(_ findings: inout Findings) throws -> [RawNode] {
         guard let online = try SystemFile.list("\(system)/node/online", below: Topology.nodeLimit) else {
-            return [try kernelWithoutNodes()]
+            return [try kernelWithoutNodes(&findings)]
         }
         let withMemory = try SystemFile.list("\(system)/node/has_memory", below: Topology.nodeLimit).map { Set($0) }
         if let withMemory, let stray = withMemory.subtracting(online).min() {
@@ -79,15 +139,13 @@ struct TopologyReader {
                 id: id, cpus: cpus, memory: memory, hasMemory: withMemory?.contains(id) ?? (memory.total > 0),
                 distances: try distances(folder, from: id, to: online))
         }
-        return try wholeMachine(nodes)
+        return wholeMachine(nodes, &findings)
     }
 
     /// A single node's memory is the machine's. Hot-plugged memory may be missing from the node's own figures, and only
     /// the machine's have the kernel's estimate of what can be had.
-    private func wholeMachine(_ nodes: [RawNode]) throws -> [RawNode] {
-        let path = "\(proc)/meminfo"
-        guard nodes.filter(\.hasMemory).count == 1, let text = try SystemFile.text(path) else { return nodes }
-        let memory = try MemoryFigures(text, source: path)
+    private func wholeMachine(_ nodes: [RawNode], _ findings: inout Findings) -> [RawNode] {
+        guard nodes.filter(\.hasMemory).count == 1, let memory = machineMemory(&findings) else { return nodes }
         return nodes.map { node in
             var node = node
             if node.hasMemory { node.memory = memory }
@@ -96,17 +154,13 @@ struct TopologyReader {
     }
 
     /// A kernel built without NUMA describes no nodes: everything is one.
-    private func kernelWithoutNodes() throws -> RawNode {
-        let meminfo = "\(proc)/meminfo"
-        guard let online = try SystemFile.list("\(system)/cpu/online", below: Topology.cpuLimit),
-            let text = try SystemFile.text(meminfo)
-        else {
-            throw HardwareError(
-                .file,
-                "neither \(system)/node/online nor \(system)/cpu/online with \(meminfo) exists; is sysfs mounted?")
+    private func kernelWithoutNodes(_ findings: inout Findings) throws -> RawNode {
+        let path = "\(system)/cpu/online"
+        guard let online = try SystemFile.list(path, below: Topology.cpuLimit) else {
+            throw HardwareError(.file, "neither \(system)/node/online nor \(path) exists")
         }
-        return RawNode(
-            id: 0, cpus: online, memory: try MemoryFigures(text, source: meminfo), hasMemory: true, distances: [10])
+        let memory = machineMemory(&findings) ?? .physical
+        return RawNode(id: 0, cpus: online, memory: memory, hasMemory: true, distances: [10])
     }
 
     private func distances(_ folder: String, from id: Int, to online: [Int]) throws -> [Int] {
@@ -125,7 +179,9 @@ struct TopologyReader {
     }
 
     /// Nodes whose memory may be used with the CPUs that may, and those of which only CPUs may be used.
-    private func split(_ raw: [RawNode]) throws -> (nodes: [Topology.Node], cpuOnly: [Topology.CPUOnlyNode]) {
+    private func split(
+        _ raw: [RawNode], _ restriction: Topology.Restriction
+    ) throws -> (nodes: [Topology.Node], cpuOnly: [Topology.CPUOnlyNode]) {
         let allowedNodes = restriction.memoryNodes.map { Set($0) }
         let allowedCPUs = restriction.cpus.map { Set($0) }
         let kept = raw.indices.filter { raw[$0].hasMemory && allowedNodes?.contains(raw[$0].id) ?? true }
@@ -153,13 +209,27 @@ struct TopologyReader {
 
     // MARK: Cores and caches
 
+    /// The hardware threads of each core; every CPU is one where that is not known.
+    private func siblings(_ cpus: [Int], _ findings: inout Findings) -> [[Int]] {
+        let lists = cpus.map { cpu in
+            let (newer, older) = ("core_cpus_list", "thread_siblings_list")
+            return findings.list("\(folder(cpu))/topology/\(newer)", below: Topology.cpuLimit)
+                ?? findings.list("\(folder(cpu))/topology/\(older)", below: Topology.cpuLimit) ?? [cpu]
+        }
+        let members = Dictionary(uniqueKeysWithValues: zip(cpus, lists))
+        let groups = findings.attempt("\(system)/cpu/topology/core_cpus_list") {
+            try self.groups(of: cpus, called: "core") { members[$0] ?? [$0] }
+        }
+        return groups ?? cpus.map { [$0] }
+    }
+
     /// Cuts ascending `cpus` into groups by what `members` says of the first CPU of each.
-    private func groups(of cpus: [Int], called name: String, members: (Int) throws -> [Int]) throws -> [[Int]] {
+    private func groups(of cpus: [Int], called name: String, members: (Int) -> [Int]) throws -> [[Int]] {
         let usable = Set(cpus)
         var taken: Set<Int> = []
         var groups: [[Int]] = []
         for cpu in cpus where !taken.contains(cpu) {
-            let group = try members(cpu).filter(usable.contains)
+            let group = members(cpu).filter(usable.contains)
             guard group.contains(cpu), taken.isDisjoint(with: group) else {
                 throw HardwareError(
                     .file,
@@ -172,12 +242,19 @@ struct TopologyReader {
         return groups
     }
 
-    private func clusters(of cpus: [Int]) throws -> [Topology.CacheCluster] {
-        var found: [Int: CPUCache] = [:]
-        for cpu in cpus { found[cpu] = try CPUCache.read(cpu: folder(cpu)).max { $0.level < $1.level } }
-        let described = cpus.filter { found[$0] != nil }
-        return try groups(of: described, called: "last-level cache") { found[$0]?.cpus ?? [] }.compactMap { group in
-            found[group[0]].map { .init(cpus: group, level: $0.level, byteCount: $0.byteCount) }
+    /// Last-level caches; none where one CPU's are not known or they contradict each other.
+    private func clusters(of cpus: [Int], _ findings: inout Findings) -> [Topology.CacheCluster] {
+        var last: [Int: CPUCache] = [:]
+        for cpu in cpus {
+            let caches = CPUCache.read(cpu: folder(cpu), &findings)
+            guard !caches.contains(where: { $0 == nil }) else { return [] }
+            last[cpu] = caches.compactMap(\.self).max { $0.level < $1.level }
+        }
+        let groups = findings.attempt("\(system)/cpu/cache/shared_cpu_list") {
+            try self.groups(of: cpus.filter { last[$0] != nil }, called: "last-level cache") { last[$0]?.cpus ?? [] }
+        }
+        return (groups ?? []).compactMap { group in
+            last[group[0]].map { .init(cpus: group, level: $0.level, byteCount: $0.byteCount) }
         }
     }
 }

@@ -38,11 +38,18 @@ public struct RoutingTraceFile: Sendable, Equatable {
         while let record = try walker.next() {
             switch record {
             case .domain(let label): trace.domains.append(label)
-            case .window(let window): try trace.append(window, of: bytes, walker.header)
+            case .window(let window):
+                try trace.append(window, of: bytes, walker.header, index: trace.windows.count)
             }
         }
         self.trace = trace
         droppedByteCount = walker.droppedCount
+    }
+
+    /// Refuses a file for its first bytes, before the rest of it is read.
+    /// - Throws: `PlacementError` when no trace begins like this.
+    public static func checkBeginning(_ bytes: [UInt8]) throws {
+        if !bytes.starts(with: RoutingTraceHeader.magic.prefix(bytes.count)) { throw RoutingTraceHeader.noTrace }
     }
 
     /// What must be known of a file to add to it.
@@ -58,13 +65,20 @@ public struct RoutingTraceFile: Sendable, Equatable {
         /// Bytes behind it.
         public let droppedByteCount: Int
 
-        /// Looks at a file without unpacking its windows.
-        /// - Throws: `PlacementError` when it is no trace or damaged before its end.
+        /// Looks at a file without keeping its windows.
+        /// - Throws: `PlacementError` when it is no trace, damaged before its end, or has a window that cannot be: what
+        ///   could not be read later is not added to.
         public init(_ bytes: [UInt8]) throws {
             var walker = try RoutingTraceWalker(bytes)
             var domains: [String] = []
+            var window = RoutingTrace(walker.header)
             while let record = try walker.next() {
-                if case .domain(let label) = record { domains.append(label) }
+                switch record {
+                case .domain(let label): domains.append(label)
+                case .window(let found):
+                    try window.append(found, of: bytes, walker.header, index: walker.windowCount - 1)
+                    window.removeAll()
+                }
             }
             header = walker.header
             self.domains = domains
@@ -101,12 +115,12 @@ public struct RoutingTraceFile: Sendable, Equatable {
 }
 
 extension RoutingTrace {
-    /// Adds the window of a file's record.
+    /// Adds the window of a file's record, which is the one with that index in the file.
     fileprivate mutating func append(
-        _ window: RoutingTraceRecord.Window, of bytes: [UInt8], _ header: RoutingTraceHeader
+        _ window: RoutingTraceRecord.Window, of bytes: [UInt8], _ header: RoutingTraceHeader, index: Int
     ) throws {
         func impossible(_ what: String) -> PlacementError {
-            PlacementError("window \(windows.count) of the trace cannot be: \(what); record it anew")
+            PlacementError("window \(index) of the trace cannot be: \(what); record it anew")
         }
         let first = rowCount
         for row in 0..<window.rows {
@@ -127,6 +141,13 @@ extension RoutingTrace {
             experts.append(UInt16(id))
         }
         windows.append(Window(rows: first..<rowCount, domain: window.domain, position: window.position))
+    }
+
+    /// Takes all rows away, but not their room.
+    fileprivate mutating func removeAll() {
+        windows.removeAll(keepingCapacity: true)
+        kinds.removeAll(keepingCapacity: true)
+        experts.removeAll(keepingCapacity: true)
     }
 
     /// Whether rows of these kinds can make up a window.

@@ -79,12 +79,16 @@ public struct RoutingTraceHeader: Sendable, Equatable {
     /// Whether these bytes are what writing this header leaves when it is cut off.
     public func isBegun(by bytes: [UInt8]) -> Bool { bytes.count < self.bytes.count && self.bytes.starts(with: bytes) }
 
+    /// Why a file that begins otherwise is refused.
+    static let noTrace = PlacementError(
+        "it does not begin as a routing trace does; traces are made by --record-routing")
+
     /// Reads the header at the beginning of a file.
     /// - Returns: the header, and its size in bytes.
     /// - Throws: `PlacementError` when this is no trace, of another version, damaged or impossible.
     static func read(_ bytes: [UInt8]) throws -> (header: RoutingTraceHeader, count: Int) {
         guard bytes.starts(with: magic) else {
-            throw PlacementError("it does not begin as a routing trace does; traces are made by --record-routing")
+            throw noTrace
         }
         guard bytes.count >= shortest else {
             throw PlacementError("the trace ends inside its header, after \(bytes.count) bytes; record it anew")

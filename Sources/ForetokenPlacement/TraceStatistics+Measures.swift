@@ -17,16 +17,20 @@ extension TraceStatistics {
         public let idle: Double
 
         /// The skew of loads by expert; nil without any.
-        init?(_ loads: [Int]) {
-            let total = Double(loads.reduce(0, +))
-            guard total > 0 else { return nil }
-            let count = Double(loads.count)
-            let ranked = loads.sorted().enumerated().reduce(0) { $0 + Double($1.offset + 1) * Double($1.element) }
+        init?(_ loads: [Int]) { self.init(loads.filter { $0 > 0 }, of: loads.count) }
+
+        /// The same where only the loads that are not 0 are given, and how many experts there are.
+        init?(_ loads: [Int], of experts: Int) {
+            guard !loads.isEmpty else { return nil }
+            let (total, count) = (Double(loads.reduce(0, +)), Double(experts))
+            let idleCount = experts - loads.count
+            let ranked = loads.sorted().enumerated().reduce(0) {
+                $0 + Double(idleCount + $1.offset + 1) * Double($1.element)
+            }
             hottest = Double(loads.max() ?? 0) * count / total
             gini = 2 * ranked / (count * total) - (count + 1) / count
-            effectiveExperts = exp(
-                loads.reduce(0) { $1 == 0 ? $0 : $0 - Double($1) / total * log(Double($1) / total) })
-            idle = Double(loads.count { $0 == 0 }) / count
+            effectiveExperts = exp(loads.reduce(0) { $0 - Double($1) / total * log(Double($1) / total) })
+            idle = Double(idleCount) / count
         }
 
         private init(hottest: Double, gini: Double, effectiveExperts: Double, idle: Double) {
@@ -77,6 +81,12 @@ extension TraceStatistics {
 
         /// By how many standard deviations of a Poisson distribution `together` exceeds `expected`.
         var deviation: Double { (Double(together) - expected) / expected.squareRoot() }
+
+        /// Whether chance explains this pair of the same layer less; of equals the one with lower ids comes first.
+        func isMoreStriking(than other: Pair) -> Bool {
+            let (own, its) = (deviation, other.deviation)
+            return own > its || (own == its && (first, second) < (other.first, other.second))
+        }
     }
 
     /// How many distinct experts of a layer some rows touch together: what a step has to read.
@@ -142,6 +152,7 @@ struct ExpertLoads {
     func variationByChance(_ first: Int, _ second: Int, perToken: Int) -> Double {
         let inverse = 1 / Double(first) + 1 / Double(second)
         return counts.reduce(0) { sum, count in
+            if count == 0 { return sum }
             let share = Double(count) / Double(rows)
             return sum + (2 / Double.pi * max(0, share * (1 - share)) * inverse).squareRoot()
         } / Double(2 * perToken)
@@ -161,12 +172,14 @@ struct ExpertLoads {
     }
 
     private static func ranks(_ values: [Int]) -> [Double] {
-        let order = values.indices.sorted { values[$0] < values[$1] }
-        var ranks = [Double](repeating: 0, count: values.count)
+        // Most experts may have no load: these come first and need no sorting.
+        let order = values.indices.filter { values[$0] > 0 }.sorted { values[$0] < values[$1] }
+        let idle = values.count - order.count
+        var ranks = [Double](repeating: Double(idle + 1) / 2, count: values.count)
         var first = 0
         while first < order.count {
             let end = order[first...].firstIndex { values[$0] != values[order[first]] } ?? order.count
-            for i in first..<end { ranks[order[i]] = Double(first + end + 1) / 2 }
+            for i in first..<end { ranks[order[i]] = Double(idle + first + idle + end + 1) / 2 }
             first = end
         }
         return ranks
@@ -174,6 +187,6 @@ struct ExpertLoads {
 
     /// Expected distinct experts of `width` rows that choose independently.
     func distinct(width: Int) -> Double {
-        counts.reduce(0) { $0 + 1 - pow(1 - Double($1) / Double(rows), Double(width)) }
+        counts.reduce(0) { $1 == 0 ? $0 : $0 + 1 - pow(1 - Double($1) / Double(rows), Double(width)) }
     }
 }

@@ -7,6 +7,11 @@ struct TraceStudy {
     let verifyWidths: [Int: Int]
     /// Rows that follow each other in a text, rejected drafts left out.
     let texts: [[Int]]
+    /// By domain: its windows.
+    let windows: [[RoutingTrace.Window]]
+    /// Mean over the layers of `variationByChance` of two samples the inverses of whose sizes sum to 1.
+    let unitVariation: Double
+    private let pairTable = ExpertPairs()
 
     init(_ trace: RoutingTrace) {
         self.trace = trace
@@ -15,6 +20,10 @@ struct TraceStudy {
             if trace.kinds[window.rows.lowerBound] != .prompt { widths[window.rows.count, default: 0] += 1 }
         }
         texts = Self.texts(trace)
+        windows = trace.windows.reduce(into: .init(repeating: [], count: trace.domains.count)) { domains, window in
+            domains[window.domain].append(window)
+        }
+        unitVariation = loads.map { $0.variationByChance(2, 2, perToken: trace.expertsPerToken) }.mean
     }
 
     /// Loads of some rows, by layer.
@@ -78,51 +87,35 @@ struct TraceStudy {
 
     private func pairs(_ layer: Int) -> [TraceStatistics.Pair] {
         let load = loads[layer].counts
-        let experts = load.indices.sorted { (load[$1], $0) < (load[$0], $1) }.prefix(Self.pairedExperts).sorted()
-        let together = pairCounts(layer, experts)
-        var (sum, possible) = (0, 0.0)
-        forEachPair(experts) { i, j in
-            sum += together[i * experts.count + j]
-            possible += Double(load[experts[i]]) * Double(load[experts[j]])
-        }
-        guard sum > 0 else { return [] }
-        // Scaled so that the expected pairs are as many as there are.
-        let scale = Double(sum) / possible
+        let experts = load.indices.filter { load[$0] > 0 }.sorted { (load[$1], $0) < (load[$0], $1) }
+            .prefix(Self.pairedExperts).sorted()
+        pairTable.count(experts.count, chosen(layer, among: experts))
+        let total = pairTable.total
+        guard total > 0 else { return [] }
+        // Products of all pairs' loads; scaled so that the expected pairs are as many as there are.
+        let loads = experts.map { Double(load[$0]) }
+        let (sum, squares) = loads.reduce((0, 0)) { ($0.0 + $1, $0.1 + $1 * $1) }
+        let scale = Double(total) / ((sum * sum - squares) / 2)
         var strongest: [TraceStatistics.Pair] = []
-        forEachPair(experts) { i, j in
-            let count = together[i * experts.count + j]
-            guard count > 0 else { return }
+        pairTable.forEach { i, j, count in
             let pair = TraceStatistics.Pair(
                 layer: trace.layers[layer], first: experts[i], second: experts[j], together: count,
-                expected: Double(load[experts[i]]) * Double(load[experts[j]]) * scale)
-            if strongest.count == Self.pairsPerLayer && pair.deviation <= strongest.last!.deviation { return }
-            let place = strongest.firstIndex { $0.deviation < pair.deviation } ?? strongest.count
+                expected: loads[i] * loads[j] * scale)
+            if strongest.count == Self.pairsPerLayer && !pair.isMoreStriking(than: strongest.last!) { return }
+            let place = strongest.firstIndex { pair.isMoreStriking(than: $0) } ?? strongest.count
             strongest.insert(pair, at: place)
             if strongest.count > Self.pairsPerLayer { strongest.removeLast() }
         }
         return strongest.filter { $0.deviation > 0 }
     }
 
-    private func forEachPair(_ experts: [Int], _ body: (_ i: Int, _ j: Int) -> Void) {
-        for i in experts.indices { for j in i + 1..<max(i + 1, experts.count) { body(i, j) } }
-    }
-
-    /// [i][j]: rows that chose both `experts[i]` and `experts[j]`, i < j.
-    private func pairCounts(_ layer: Int, _ experts: [Int]) -> [Int] {
+    /// By row, the places in `experts`, which ascend, of those it chose.
+    private func chosen(_ layer: Int, among experts: [Int]) -> some Sequence<[Int]> {
         var places = [Int](repeating: -1, count: trace.expertCount)
         for (place, expert) in experts.enumerated() { places[expert] = place }
-        var counts = [Int](repeating: 0, count: experts.count * experts.count)
-        var own: [Int] = []
-        for row in 0..<trace.rowCount {
-            own.removeAll(keepingCapacity: true)
-            for expert in trace.chosen(row: row, layer: layer) where places[Int(expert)] >= 0 {
-                own.append(places[Int(expert)])
-            }
-            for a in own.indices {
-                for b in a + 1..<max(a + 1, own.count) { counts[own[a] * experts.count + own[b]] += 1 }
-            }
+        return (0..<trace.rowCount).lazy.map { row in
+            trace.chosen(row: row, layer: layer).compactMap { places[Int($0)] >= 0 ? places[Int($0)] : nil }
         }
-        return counts
     }
 
     // MARK: Overlap
@@ -195,30 +188,6 @@ struct TraceStudy {
             }
         }
         return count > 0 ? Double(shared) / Double(count * trace.expertsPerToken) : nil
-    }
-
-    // MARK: Domains
-
-    func domain(_ index: Int) -> TraceStatistics.Domain {
-        let windows = trace.windows.filter { $0.domain == index }
-        var rows = TraceStatistics.RowCounts()
-        for window in windows { for row in window.rows { rows.add(trace.kinds[row]) } }
-        let own = windows.isEmpty ? [] : Self.loads(trace, windows.lazy.flatMap(\.rows))
-        return TraceStatistics.Domain(
-            domain: trace.domains[index], rows: rows, windows: windows.count,
-            skew: TraceStatistics.Skew.mean(own.compactMap { TraceStatistics.Skew($0.counts) }),
-            distance: own.isEmpty ? nil : zip(own, loads).map { $0.variation(from: $1) }.mean,
-            distanceByChance: own.isEmpty ? nil : distanceByChance(rows.all))
-    }
-
-    /// The rows of a domain are among those it is compared with, which brings them nearer: against the other rows chance
-    /// makes a difference d, against all of them d times the others' share.
-    private func distanceByChance(_ rows: Int) -> Double {
-        let others = trace.rowCount - rows
-        guard others > 0 else { return 0 }
-        let share = Double(others) / Double(trace.rowCount)
-        return share
-            * loads.map { $0.variationByChance(rows, others, perToken: trace.expertsPerToken) }.mean
     }
 }
 

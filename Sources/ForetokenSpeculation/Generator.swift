@@ -204,7 +204,7 @@ public final class Generator {
                 verifier.hidden(row: 0), stride: verifier.hiddenStride, count: emitted, firstRow: newest)
             if draftHead.waitingRowCount > Self.waitingRows { draftHead.forgetAllButNewest(Self.waitingRows / 2) }
         }
-        run.telemetry.record(drafted: length, accepted: accepted)
+        run.telemetry.record(drafted: length, accepted: accepted, emitted: emitted)
         observer?.ended(.verified(accepted: accepted))
         let droppedHeld =
             accepted == length && emitted > length ? dropped.map { $0 == tokens[newest + 1 + length] } : nil

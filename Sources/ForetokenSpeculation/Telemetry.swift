@@ -3,6 +3,8 @@
 public struct Telemetry: Sendable, Equatable {
     /// Rounds run.
     public private(set) var rounds = 0
+    /// Tokens that the rounds emitted.
+    private var emitted = 0
     private var draftedCounts: Counts = .init(repeating: 0)
     private var acceptedCounts: Counts = .init(repeating: 0)
 
@@ -11,15 +13,20 @@ public struct Telemetry: Sendable, Equatable {
     /// No rounds yet.
     public init() {}
 
-    mutating func record(drafted: Int, accepted: Int) {
+    /// Counts a round that emitted its accepted drafts and the verifier's own token behind them, or ended the text with its
+    /// last accepted draft. Drafts behind that end met no verdict and are not counted.
+    mutating func record(drafted: Int, accepted: Int, emitted: Int) {
         rounds += 1
-        for i in 0..<drafted { draftedCounts[i] += 1 }
+        self.emitted += emitted
+        let judged = emitted > accepted ? drafted : accepted
+        for i in 0..<judged { draftedCounts[i] += 1 }
         for i in 0..<accepted { acceptedCounts[i] += 1 }
     }
 
     /// Adds another generation's counts.
     public mutating func add(_ other: Telemetry) {
         rounds += other.rounds
+        emitted += other.emitted
         draftedCounts &+= other.draftedCounts
         acceptedCounts &+= other.acceptedCounts
     }
@@ -30,10 +37,11 @@ public struct Telemetry: Sendable, Equatable {
     /// By draft position: how often that draft was accepted; as long as `drafted`.
     public var accepted: [Int] { Array(Self.list(acceptedCounts).prefix(depth)) }
 
-    /// Tokens emitted per round: 1 + accepted / rounds; 0 without rounds.
-    public var tokensPerRound: Double {
-        rounds == 0 ? 0 : 1 + Double(accepted.reduce(0, +)) / Double(rounds)
-    }
+    /// Tokens emitted per round, the prompt's own first token not among them; 0 without rounds.
+    public var tokensPerRound: Double { rounds == 0 ? 0 : Double(emitted) / Double(rounds) }
+
+    /// Tokens of the rounds beyond one each.
+    var extraTokens: Int { max(0, emitted - rounds) }
 
     private var depth: Int { (Self.list(draftedCounts).lastIndex { $0 > 0 } ?? -1) + 1 }
 

@@ -38,24 +38,39 @@ struct TextEncoder {
         output.reserveCapacity(text.count / 3 + 8)
     }
 
-    mutating func encode(addedTokens: Bool) throws(TokenizerError) {
-        try cut(text.indices, finding: addedTokens ? core.addedTokens[...] : [])
+    /// - Parameter plain: parts of the text, ascending, in which no added token is looked for; a token that would reach into
+    ///   one is none.
+    mutating func encode(plain: [Range<Int>]) throws(TokenizerError) {
+        var searched: [Range<Int>] = []
+        var end = 0
+        for part in plain where !part.isEmpty {
+            if end < part.lowerBound { searched.append(end..<part.lowerBound) }
+            end = part.upperBound
+        }
+        if end < text.count { searched.append(end..<text.count) }
+        try cut(text.indices, searched[...], finding: core.addedTokens[...])
     }
 
+    /// - Parameter searched: where added tokens are looked for, at least all of it that lies in `range`.
     private mutating func cut(
-        _ range: Range<Int>, finding tries: ArraySlice<AddedTokenTrie>
+        _ range: Range<Int>, _ searched: ArraySlice<Range<Int>>, finding tries: ArraySlice<AddedTokenTrie>
     ) throws(TokenizerError) {
-        guard let trie = tries.first else { return try split(range, by: 0) }
-        let segment = UnsafeBufferPointer(rebasing: text[range])
-        var position = 0
-        while position < segment.count {
-            let found = trie.first(in: segment, from: position)
-            let end = found?.range.lowerBound ?? segment.count
-            try cut(range.lowerBound + position..<range.lowerBound + end, finding: tries.dropFirst())
-            guard let found else { return }
-            output.append(found.id)
-            position = found.range.upperBound
+        guard let trie = tries.first, !searched.isEmpty else { return try split(range, by: 0) }
+        // What lies behind the last token found, and the first searched part that may reach into it.
+        var start = range.lowerBound
+        var first = searched.startIndex
+        for index in searched.indices {
+            let part = searched[index].clamped(to: range)
+            let segment = UnsafeBufferPointer(rebasing: text[..<part.upperBound])
+            var position = part.lowerBound
+            while let found = trie.first(in: segment, from: position) {
+                try cut(start..<found.range.lowerBound, searched[first...index], finding: tries.dropFirst())
+                output.append(found.id)
+                position = found.range.upperBound
+                (start, first) = (position, index)
+            }
         }
+        try cut(start..<range.upperBound, searched[first...], finding: tries.dropFirst())
     }
 
     /// Each pattern runs on the pieces of the one before, and its lookarounds see only that piece. Text between matches

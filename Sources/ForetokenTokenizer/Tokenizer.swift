@@ -15,8 +15,14 @@ public struct Tokenizer: Sendable {
     public let bos: Int32?
     /// The id that ends a text or an assistant's turn; nil when the checkpoint defines none.
     public let eos: Int32?
-    /// The text of tokenizer_config.json's chat template; with several, that of the one named "default".
-    public let chatTemplate: String?
+    /// Sources of tokenizer_config.json's chat templates by name; a single one is "default".
+    public let chatTemplates: [String: String]
+    /// Whether plain text begins with BOS: unless the file says no.
+    public let addsBOS: Bool
+    /// Whether plain text ends with EOS: only if the file says so.
+    public let addsEOS: Bool
+    /// Names such as "bos_token", in order, and the tokens that tokenizer_config.json gives them; chat templates ask for these.
+    let specialTokens: [(name: String, text: String)]
 
     /// Reads tokenizer.json and, if the checkpoint has one, tokenizer_config.json.
     ///
@@ -28,13 +34,20 @@ public struct Tokenizer: Sendable {
         guard let configJSON else {
             bos = Self.id(spelt: "<｜begin▁of▁sentence｜>".utf8, in: core)
             eos = Self.id(spelt: "<｜end▁of▁sentence｜>".utf8, in: core)
-            chatTemplate = nil
+            (chatTemplates, specialTokens) = ([:], [])
+            (addsBOS, addsEOS) = (true, false)
             return
         }
         let configuration = try TokenizerConfiguration(configJSON.bindMemory(to: UInt8.self))
-        bos = try Self.required(configuration.bos, "bos_token", in: core)
-        eos = try Self.required(configuration.eos, "eos_token", in: core)
-        chatTemplate = configuration.chatTemplate
+        let tokens = configuration.specialTokens
+        bos = try Self.required(tokens["bos_token"], "bos_token", in: core)
+        eos = try Self.required(tokens["eos_token"], "eos_token", in: core)
+        addsBOS = configuration.addsBOS ?? true
+        addsEOS = configuration.addsEOS ?? false
+        chatTemplates = configuration.chatTemplates
+        specialTokens = TokenizerConfiguration.tokenKeys.compactMap { key in
+            tokens[key].map { (key, String(decoding: $0, as: UTF8.self)) }
+        }
     }
 
     /// The same, from arrays of bytes.
@@ -81,6 +94,9 @@ public struct Tokenizer: Sendable {
     /// The bytes a token stands for, often only a part of a character; nil when the id has no token.
     public func bytes(of id: Int32) -> ArraySlice<UInt8>? { core.vocabulary.bytes(of: id) }
 
+    /// The token as text; nil when the id has no token, or none that is text.
+    func spelling(of id: Int32) -> String? { bytes(of: id).flatMap { String(validating: $0, as: UTF8.self) } }
+
     /// Whether the file marks the token special, so that detokenised text leaves it out. DeepSeek's role, thinking and
     /// tool markers are not.
     public func isSpecial(_ id: Int32) -> Bool { core.vocabulary.isSpecial(id) }
@@ -93,8 +109,14 @@ public struct Tokenizer: Sendable {
     /// characters, as text from strangers must be. Throws `TokenizerError.invalidUTF8`, `.textTooLong` (2³¹ bytes) or
     /// `.patternFailed`. Takes O(n log n) time even for a text without any boundary.
     public func encode(_ utf8: UnsafeBufferPointer<UInt8>, addedTokens: Bool = true) throws(TokenizerError) -> [Int32] {
+        try encode(utf8, plain: addedTokens ? [] : [utf8.indices])
+    }
+
+    /// The ids of a UTF-8 text in parts of which added tokens are ordinary characters, in all else as in the other form.
+    /// - Parameter plain: those parts, as ascending ranges of bytes.
+    func encode(_ utf8: UnsafeBufferPointer<UInt8>, plain: [Range<Int>]) throws(TokenizerError) -> [Int32] {
         var encoder = try TextEncoder(core, utf8)
-        try encoder.encode(addedTokens: addedTokens)
+        try encoder.encode(plain: plain)
         return encoder.output
     }
 

@@ -1,19 +1,28 @@
-/// What tokenizer_config.json adds: the names of BOS and EOS, and the chat template's text.
+/// What tokenizer_config.json adds: the names of special tokens, which of them surround a text, and the chat templates.
 struct TokenizerConfiguration {
     static let name = "tokenizer_config.json"
 
-    private(set) var bos: [UInt8]?
-    private(set) var eos: [UInt8]?
-    private(set) var chatTemplate: String?
+    /// Keys such as "bos_token" and the tokens they name, as the file spells them.
+    private(set) var specialTokens: [String: [UInt8]] = [:]
+    /// Whether a text begins with BOS; nil where the file does not say.
+    private(set) var addsBOS: Bool?
+    /// Whether a text ends with EOS; nil where the file does not say.
+    private(set) var addsEOS: Bool?
+    /// Sources of chat templates by name; a single one is "default".
+    private(set) var chatTemplates: [String: String] = [:]
+
+    /// The keys of tokens that chat templates may ask for.
+    static let tokenKeys = ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"]
 
     init(_ bytes: UnsafeBufferPointer<UInt8>) throws(TokenizerError) {
         var reader = try JSONReader(bytes, file: Self.name)
         try reader.beginObject()
         while try reader.nextKey() {
             switch String(decoding: reader.text, as: UTF8.self) {
-            case "bos_token": bos = try Self.readToken(&reader)
-            case "eos_token": eos = try Self.readToken(&reader)
-            case "chat_template": chatTemplate = try Self.readTemplate(&reader)
+            case let key where Self.tokenKeys.contains(key): specialTokens[key] = try Self.readToken(&reader)
+            case "add_bos_token": addsBOS = try Self.readFlag(&reader)
+            case "add_eos_token": addsEOS = try Self.readFlag(&reader)
+            case "chat_template": chatTemplates = try Self.readTemplates(&reader)
             default: try reader.skip()
             }
         }
@@ -46,11 +55,15 @@ struct TokenizerConfiguration {
         }
     }
 
-    /// One template, or a list of named ones, of which "default" is taken.
-    private static func readTemplate(_ reader: inout JSONReader) throws(TokenizerError) -> String? {
-        if try reader.takeNull() { return nil }
-        guard try reader.kind() == .array else { return try reader.string() }
-        var chosen: String?
+    private static func readFlag(_ reader: inout JSONReader) throws(TokenizerError) -> Bool? {
+        try reader.takeNull() ? nil : try reader.bool()
+    }
+
+    /// One template, or a list of named ones.
+    private static func readTemplates(_ reader: inout JSONReader) throws(TokenizerError) -> [String: String] {
+        if try reader.takeNull() { return [:] }
+        guard try reader.kind() == .array else { return [ChatTemplates.usual: try reader.string()] }
+        var templates: [String: String] = [:]
         try reader.beginArray()
         while try reader.nextElement() {
             var name: String?
@@ -63,8 +76,9 @@ struct TokenizerConfiguration {
                 default: try reader.skip()
                 }
             }
-            if name == "default" { chosen = template }
+            guard let name, let template else { throw reader.damaged("a chat template without name or text") }
+            templates[name] = template
         }
-        return chosen
+        return templates
     }
 }

@@ -6,8 +6,15 @@ enum CheckpointFolder: Sendable {
     case directory(String)
     case memory([String: EmbeddedBytes])
 
-    /// Small files (JSON, tokenizer) are read whole; anything longer than this is a mistake.
-    static let maximumSmallFile = 256 << 20
+    /// Bytes that a file which is read whole may have: the tokenizer and the index of the largest models have some tens of
+    /// megabytes, files of settings some kilobytes. Anything longer is a mistake.
+    static func byteLimit(_ name: String) -> Int {
+        switch name {
+        case "tokenizer.json", CheckpointSurvey.indexFile: 256 << 20
+        case CheckpointSurvey.configurationFile, "tokenizer_config.json", "generation_config.json": 16 << 20
+        default: 64 << 20
+        }
+    }
 
     /// Names of the entries, sorted.
     func names() throws -> [String] {
@@ -46,10 +53,10 @@ enum CheckpointFolder: Sendable {
     /// The whole of a small file; nil when there is none.
     func read(_ name: String) throws -> [UInt8]? {
         guard let source = try open(name) else { return nil }
-        guard source.count <= CheckpointFolder.maximumSmallFile else {
+        let limit = CheckpointFolder.byteLimit(name)
+        guard source.count <= limit else {
             throw CheckpointError(
-                "\(name) is too long", expected: "at most \(CheckpointFolder.maximumSmallFile) bytes",
-                found: "\(source.count) bytes")
+                "\(name) is too long", expected: "at most \(limit >> 20) MiB", found: "\(source.count) bytes")
         }
         return try source.bytes(0..<source.count)
     }

@@ -1,3 +1,4 @@
+import ForetokenHardware
 import FoundationEssentials
 import Glibc
 
@@ -6,9 +7,13 @@ final class OutputFolder {
     private let destination: String
     private let parent: String
     private let staging: String
+    /// The staging folder, locked while this object lives.
+    private let lock: Int32
     private var isFinished = false
 
-    /// Creates the staging folder beside `path`, which must not exist and not lie inside `source`.
+    /// Creates the staging folder beside `path`, which must not exist and not lie inside `source`. What a run that was
+    /// killed left there is removed.
+    /// - Throws: `CheckpointError`, also where another run is writing the same folder.
     init(_ path: String, outside source: CheckpointFolder) throws {
         var trimmed = path[...]
         while trimmed.count > 1, trimmed.hasSuffix("/") { trimmed.removeLast() }
@@ -21,17 +26,15 @@ final class OutputFolder {
         }
         var status = stat()
         guard lstat(destination, &status) != 0 else {
-            throw CheckpointError("\(destination) exists already", hint: "name a folder that does not exist yet")
+            throw Self.exists(destination)
         }
         try OutputFolder.require(parent, outside: source)
-        staging = "\(parent)/.\(name).foretoken-\(getpid())"
-        guard mkdir(staging, 0o755) == 0 else {
-            let code = errno
-            guard code == ENOENT || code == ENOTDIR else {
-                throw CheckpointError.system("create the folder", staging, code: code)
-            }
-            throw CheckpointError("the folder \(parent) does not exist", hint: "create it first", kind: .missingPath)
-        }
+        staging = "\(parent)/.\(name).foretoken"
+        lock = try StagingFolder.claim(staging, in: parent, for: destination)
+    }
+
+    private static func exists(_ destination: String) -> CheckpointError {
+        CheckpointError("\(destination) exists already", hint: "name a folder that does not exist yet")
     }
 
     /// A checkpoint inside another would be copied or deleted with it.
@@ -52,6 +55,7 @@ final class OutputFolder {
 
     deinit {
         if !isFinished { try? FileManager.default.removeItem(atPath: staging) }
+        close(lock)
     }
 
     /// Bytes that the file system has left for us.
@@ -72,9 +76,9 @@ final class OutputFolder {
     /// Gives the folder its name. Until this returns, nothing is visible at the destination.
     func finish() throws {
         try synchronize(staging)
-        guard rename(staging, destination) == 0 else {
-            throw CheckpointError.system("create the folder", destination, code: errno)
-        }
+        let code = ExclusiveRename.rename(staging, to: destination)
+        if code == EEXIST { throw Self.exists(destination) }
+        guard code == 0 else { throw CheckpointError.system("create the folder", destination, code: code) }
         isFinished = true
         try synchronize(parent)
     }

@@ -10,7 +10,7 @@ struct Chat: ParsableCommand {
         abstract: "Holds a conversation in the checkpoint's chat format.",
         discussion: """
             /clear forgets the conversation, /exit (or the end of the input) ends it. Ctrl-C stops an answer; at the \
-            prompt it ends the program.
+            prompt it ends the program, and wherever the questions come from no terminal.
             """)
 
     @Option(help: ArgumentHelp("Answers each line of a file as a conversation of its own.", valueName: "f"))
@@ -19,8 +19,7 @@ struct Chat: ParsableCommand {
     @Option(help: ArgumentHelp("System message.", valueName: "text"))
     var system: String?
 
-    @Flag(help: "Lets the model think before it answers.")
-    var thinking = false
+    @OptionGroup var chat: ChatFlags
 
     @OptionGroup(title: "Answer") var length: LengthFlags
     @OptionGroup(title: "Sampling") var sampling: SamplingFlags
@@ -33,30 +32,35 @@ struct Chat: ParsableCommand {
 
     func run() throws {
         let questions = try inputFile.map { path in
-            try InputFile.lines(path).map { try InputFile.text($0.bytes, source: "\(path), line \($0.number)") }
+            try InputFile.lines(path).compactMap { number, bytes in
+                bytes.isEmpty ? nil : try InputFile.text(bytes, source: "\(path), line \(number)")
+            }
         }
         let open = try OpenModel(model)
         try open.check(draft.draft)
         let settings = try AnswerSettings(open, length, sampling, draft)
         if let questions {
-            try answer(questions.filter { !$0.isEmpty }, open, settings)
+            try answer(questions, of: inputFile ?? "-", open, settings)
         } else {
             // What the format cannot say is better said before the weights are loaded.
-            _ = try open.tokens(of: .messages(ChatMessage.opening(system, "")), thinking: thinking)
+            _ = try open.tokens(of: .chat(ChatPrompt(ChatMessage.opening(system, "?"), thinking: chat.thinking)))
             let context = try open.context(for: Self.defaultContext)
             let generator = try open.makeGenerator(open.load(context: context), context: context, draft: draft.draft)
-            let conversation = Conversation(open, generator, system: system, thinking: thinking)
+            let conversation = Conversation(open, generator, system: system, thinking: chat.thinking)
             try converse(conversation, settings)
         }
     }
 
     // MARK: A file of questions
 
-    private func answer(_ questions: [String], _ open: OpenModel, _ settings: AnswerSettings) throws {
+    /// - Parameter path: where the questions are from.
+    private func answer(
+        _ questions: [String], of path: String, _ open: OpenModel, _ settings: AnswerSettings
+    ) throws {
         let prompts = try questions.map { question in
-            try open.encode(.messages(ChatMessage.opening(system, question)), thinking: thinking)
+            try open.encode(.chat(ChatPrompt(ChatMessage.opening(system, question), thinking: chat.thinking)))
         }
-        guard let longest = prompts.map(\.count).max() else { throw InputError("the file holds no prompt") }
+        guard let longest = prompts.map(\.count).max() else { throw InputError("\(path) holds no prompt") }
         let context = try open.context(for: longest, and: settings.maximumTokens)
         let generator = try open.makeGenerator(open.load(context: context), context: context, draft: draft.draft)
         for (question, prompt) in zip(questions, prompts) {
@@ -90,13 +94,13 @@ struct Chat: ParsableCommand {
             case .line(let text):
                 do {
                     let answer = try conversation.ask(text, settings) { try StandardOutput.write($0) }
+                    // The next Ctrl-C is the first again, and for the prompt.
+                    if input.isTerminal { Interrupts.reset() }
                     try answer.finishLine()
                     Console.write(remark(on: answer, conversation) + "\n")
                 } catch let error as InputError {
                     Console.error(error.description)
                 }
-                // The next Ctrl-C is the first again.
-                Interrupts.reset()
             }
         }
     }

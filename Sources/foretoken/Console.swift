@@ -1,3 +1,4 @@
+import ForetokenHardware
 import ForetokenReport
 import Glibc
 
@@ -44,13 +45,17 @@ struct OutputError: Error, CustomStringConvertible {
     let description: String
 }
 
-/// Reads as the system's `read` does, but waits where another program left a terminal non-blocking.
+/// Reads as the system's `read` does, but waits where another program left a terminal non-blocking, and returns -1 with
+/// EINTR only when the user asked to stop (`Interrupts`).
 func readWaiting(_ descriptor: Int32, _ buffer: inout [UInt8]) -> Int {
     while true {
+        let error = Interrupts.waitForInput(descriptor)
+        guard error == 0 else {
+            errno = error
+            return -1
+        }
         let count = read(descriptor, &buffer, buffer.count)
-        guard count < 0 && errno == EAGAIN else { return count }
-        var request = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-        guard poll(&request, 1, -1) >= 0 else { return -1 }
+        if count >= 0 || (errno != EAGAIN && errno != EINTR) { return count }
     }
 }
 
@@ -68,7 +73,8 @@ func writeAll(_ bytes: [UInt8], to descriptor: Int32, as name: String = "the out
             var request = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
             poll(&request, 1, -1)
         } else if errno != EINTR {
-            throw OutputError(description: "cannot write \(name): \(String(cString: strerror(errno)))")
+            let reason = errno == EBADF ? "it is closed" : String(cString: strerror(errno))
+            throw OutputError(description: "cannot write \(name): \(reason)")
         }
     }
 }

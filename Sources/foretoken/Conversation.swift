@@ -6,12 +6,12 @@ final class Conversation {
     private let open: OpenModel
     private let generator: Generator
     private let system: String?
-    private let thinking: Bool
+    private let thinking: Bool?
     private var messages: [ChatMessage] = []
     /// What the generator's context holds.
     private var tokens: [Int32] = []
 
-    init(_ open: OpenModel, _ generator: Generator, system: String?, thinking: Bool) {
+    init(_ open: OpenModel, _ generator: Generator, system: String?, thinking: Bool?) {
         self.open = open
         self.generator = generator
         self.system = system
@@ -35,7 +35,7 @@ final class Conversation {
     /// Answers the next question. When it cannot be asked (it does not fit), the conversation stays as it was.
     func ask(_ question: String, _ settings: AnswerSettings, show: ([UInt8]) throws -> Void) throws -> Answer {
         let asked = messages.isEmpty ? ChatMessage.opening(system, question) : messages + [ChatMessage(.user, question)]
-        let whole = try open.tokens(of: .messages(asked), thinking: thinking)
+        let whole = try open.tokens(of: .chat(ChatPrompt(asked, thinking: thinking)))
         guard whole.count <= generator.capacity else {
             throw InputError(
                 "with this question the conversation has \(whole.count) tokens, but the context holds "

@@ -26,8 +26,11 @@ struct Foretoken: ParsableCommand {
     /// Replaces the argument parser's own entry point, whose exit codes are others.
     static func main() {
         do {
+            // Before anything can open a file.
+            try StandardDescriptors.fill()
+            try Interrupts.endAtOnce()
+            try Interrupts.ignoreWriteSignals()
             try CommandLineText.check()
-            try Interrupts.ignoreBrokenPipes()
             var command = try parseAsRoot()
             try command.run()
         } catch {

@@ -29,7 +29,7 @@ struct Generate: ParsableCommand {
         if let inputFile = prompt.inputFile { return try answerAll(inputFile) }
         let wanted = try prompt.read()
         let open = try OpenModel(model)
-        let ids = try open.encode(wanted, thinking: prompt.thinking)
+        let ids = try open.encode(wanted)
         try open.check(draft.draft)
         let settings = try settings(open)
         let context = try open.context(for: ids.count, and: length.maxTokens)

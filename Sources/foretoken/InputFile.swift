@@ -4,49 +4,61 @@ import Glibc
 /// A file the user names on the command line; `-` is standard input.
 enum InputFile {
     /// The whole content.
-    /// - Parameter limit: bytes from which on the file is refused, without being read further.
-    /// - Throws: `UsageError` when there is no such file, `InputError` when it cannot be read or is too large.
-    static func bytes(_ path: String, limit: Int = .max) throws -> [UInt8] {
+    /// - Parameters:
+    ///   - purpose: says how large it may be; it is not read further than that.
+    ///   - glance: looks at the first bytes that could be read, and may refuse the file for them.
+    /// - Throws: `UsageError` when there is no such file, `InputError` when it cannot be read or is too large,
+    ///   `Interrupted`, and what `glance` throws.
+    static func bytes(
+        _ path: String, for purpose: InputPurpose, glance: ([UInt8]) throws -> Void = { _ in }
+    ) throws -> [UInt8] {
         let descriptor = path == "-" ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else {
-            let reason = String(cString: strerror(errno))
             if errno == ENOENT || errno == ENOTDIR { throw UsageError("\(path) does not exist") }
-            throw InputError("cannot open \(path): \(reason)")
+            throw failure("open", path)
         }
         defer { if descriptor != STDIN_FILENO { close(descriptor) } }
-        return try bytes(of: descriptor, path, limit: limit)
+        return try bytes(of: descriptor, path, for: purpose, glance: glance)
     }
 
     /// What is left to read of an open file that messages call `path`.
-    /// - Throws: `InputError` when it cannot be read or is too large.
-    static func bytes(of descriptor: Int32, _ path: String, limit: Int = .max) throws -> [UInt8] {
+    /// - Throws: as `bytes` does of a path.
+    static func bytes(
+        of descriptor: Int32, _ path: String, for purpose: InputPurpose, glance: ([UInt8]) throws -> Void = { _ in }
+    ) throws -> [UInt8] {
         var bytes: [UInt8] = []
+        var status = stat()
+        if fstat(descriptor, &status) == 0 && status.st_mode & S_IFMT == S_IFREG {
+            if status.st_size > purpose.byteLimit { throw purpose.isTooLarge(path) }
+            bytes.reserveCapacity(Int(status.st_size) + 1)
+        }
         var buffer = [UInt8](repeating: 0, count: 1 << 16)
+        var line = LineMeter(path, limit: purpose.lineLimit)
         while true {
             let count = readWaiting(descriptor, &buffer)
-            if count < 0 && errno == EINTR { continue }
-            guard count >= 0 else { throw InputError("cannot read \(path): \(String(cString: strerror(errno)))") }
+            guard count >= 0 else { throw failure("read", path) }
             if count == 0 { return bytes }
+            try line.add(buffer[..<count])
             bytes += buffer[..<count]
-            if bytes.count > limit { throw InputError("\(path) is larger than the \(limit) bytes that it may have") }
+            if bytes.count > purpose.byteLimit { throw purpose.isTooLarge(path) }
+            if bytes.count == count { try glance(bytes) }
         }
+    }
+
+    /// Why the system refused; to be called before anything else can change errno.
+    private static func failure(_ verb: String, _ path: String) -> any Error {
+        if errno == EINTR { return Interrupted() }
+        return InputError("cannot \(verb) \(path): \(String(cString: strerror(errno)))")
     }
 
     /// The whole content as text, unchanged.
     /// - Throws: `InputError` with the first bad byte's place, besides what `bytes` throws.
-    static func text(_ path: String) throws -> String { try text(bytes(path), source: path) }
+    static func text(_ path: String, for purpose: InputPurpose) throws -> String {
+        try text(bytes(path, for: purpose), source: path)
+    }
 
     /// The lines of a text file without their line ends, and their numbers from 1. A final line end makes no extra line.
-    static func lines(_ path: String) throws -> [(number: Int, bytes: [UInt8])] { lines(of: try bytes(path)) }
-
-    /// The same of a file already read.
-    static func lines(of bytes: [UInt8]) -> [(number: Int, bytes: [UInt8])] {
-        var lines = bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
-        if lines.last?.isEmpty == true { lines.removeLast() }
-        return lines.enumerated().map { index, line in
-            (index + 1, Array(line.last == UInt8(ascii: "\r") ? line.dropLast() : line))
-        }
-    }
+    static func lines(_ path: String) throws -> InputLines { InputLines(try bytes(path, for: .lines)) }
 
     /// Bytes as text.
     static func text(_ bytes: [UInt8], source: String) throws -> String {
@@ -62,5 +74,54 @@ enum InputFile {
         var offset = 0
         while case .scalarValue(let scalar) = decoder.decode(&iterator) { offset += UTF8.width(scalar) }
         return offset
+    }
+}
+
+/// The lines of a file already read, without their line ends, and their numbers from 1. A final line end makes no extra
+/// line. Each is made when its turn comes: a file of line ends alone would fill the memory with empty ones.
+struct InputLines: Sequence, IteratorProtocol {
+    private let bytes: [UInt8]
+    private var start = 0
+    private var number = 0
+
+    init(_ bytes: [UInt8]) { self.bytes = bytes }
+
+    mutating func next() -> (number: Int, bytes: [UInt8])? {
+        guard start < bytes.count else { return nil }
+        let end = bytes[start...].firstIndex(of: UInt8(ascii: "\n")) ?? bytes.count
+        let line = bytes[start..<end]
+        start = end + 1
+        number += 1
+        return (number, Array(line.last == UInt8(ascii: "\r") ? line.dropLast() : line))
+    }
+}
+
+/// Counts the bytes of the line that is being read, and refuses one that is too long.
+private struct LineMeter {
+    private let path: String
+    private let limit: Int?
+    private var number = 1
+    private var count = 0
+
+    init(_ path: String, limit: Int?) {
+        self.path = path
+        self.limit = limit
+    }
+
+    mutating func add(_ bytes: ArraySlice<UInt8>) throws {
+        guard let limit else { return }
+        var rest = bytes
+        while let end = rest.firstIndex(of: UInt8(ascii: "\n")) {
+            try check(count + (end - rest.startIndex), limit)
+            number += 1
+            count = 0
+            rest = rest[(end + 1)...]
+        }
+        count += rest.count
+        try check(count, limit)
+    }
+
+    private func check(_ count: Int, _ limit: Int) throws {
+        if count > limit { throw InputPurpose.lineIsTooLong(path, number: number, limit: limit) }
     }
 }

@@ -12,7 +12,8 @@ struct OpenModel {
     let layout: WeightLayout
     /// nil when the folder has no tokenizer.json; ids still work then.
     let tokenizer: Tokenizer?
-    private let options: ModelOptions
+    let options: ModelOptions
+    let foundChatFormat = FoundChatFormat()
     private let instructionSet: String?
 
     /// - Parameter checkpoint: nil for the one that the options name.

@@ -11,7 +11,9 @@ struct ModelOptions: ParsableArguments {
             "Folder of the checkpoint (default: $FORETOKEN_MODEL, or the demonstration model).", valueName: "dir"))
     var model: String?
 
-    @Option(parsing: .unconditional, help: "Worker threads (default: one for each physical core).")
+    @Option(
+        parsing: .unconditional,
+        help: "Worker threads (default: one for each fast physical core, within a control group's CPU quota).")
     var threads: Int?
 
     @Option(help: ArgumentHelp("Instruction set (default: $FORETOKEN_ISA, or the best).", valueName: "name"))
@@ -38,6 +40,12 @@ struct ModelOptions: ParsableArguments {
             valueName: "f"))
     var plan: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "Chat template in place of the checkpoint's: a Jinja file, or one of DeepSeek's formats by name.",
+            valueName: "f|v3|r1|v3.1"))
+    var chatTemplate: String?
+
     static let maximumThreads = 1024
 
     func validate() throws {
@@ -50,7 +58,7 @@ struct ModelOptions: ParsableArguments {
     /// Whether any option was given.
     var isChosen: Bool {
         model != nil || threads != nil || isa != nil || context != nil || cacheType != .f32 || weights != .stored
-            || plan != nil
+            || plan != nil || chatTemplate != nil
     }
 
     /// The folder to open; nil for the embedded model.

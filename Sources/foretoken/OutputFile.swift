@@ -3,7 +3,7 @@ import Glibc
 /// A result file the user names on the command line.
 package enum OutputFile {
     /// Writes the file whole or not at all: the bytes go to a hidden file beside it, reach the disk, and take the name.
-    /// An existing file is replaced and keeps its permissions; a symbolic link stays one; devices and pipes are written to.
+    /// What runs that were killed left there is removed. An existing file is replaced and keeps its permissions; a symbolic link stays one; devices and pipes are written to.
     /// - Throws: `UsageError` where the path cannot name a file, `OutputError` where it cannot be written.
     package static func write(_ bytes: [UInt8], to path: String) throws {
         try check(path)
@@ -11,21 +11,17 @@ package enum OutputFile {
         var status = stat()
         let exists = stat(target, &status) == 0
         if exists && status.st_mode & S_IFMT != S_IFREG { return try writeThrough(bytes, to: target) }
-        let temporary = folder(of: target) + "/.foretoken-\(getpid())-\(UInt64.random(in: 0 ... .max)).tmp"
-        let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
-        guard descriptor >= 0 else { throw failure("create", path) }
+        TemporaryFile.removeLeftovers(in: folder(of: target))
+        guard let temporary = TemporaryFile(in: folder(of: target)) else { throw failure("create", path) }
+        // Behind the renaming: until then the lock says that the file is in use.
+        defer { close(temporary.descriptor) }
         do {
-            defer { close(descriptor) }
-            if exists { fchmod(descriptor, status.st_mode & 0o777) }
-            try writeAll(bytes, to: descriptor, as: path)
-            guard fsync(descriptor) == 0 else { throw failure("write", path) }
+            if exists { fchmod(temporary.descriptor, status.st_mode & 0o777) }
+            try writeAll(bytes, to: temporary.descriptor, as: path)
+            guard fsync(temporary.descriptor) == 0 else { throw failure("write", path) }
+            guard rename(temporary.path, target) == 0 else { throw failure("create", path) }
         } catch {
-            unlink(temporary)
-            throw error
-        }
-        guard rename(temporary, target) == 0 else {
-            let error = failure("create", path)
-            unlink(temporary)
+            unlink(temporary.path)
             throw error
         }
     }

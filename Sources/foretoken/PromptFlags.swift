@@ -33,8 +33,7 @@ struct PromptFlags: ParsableArguments {
     @Option(help: ArgumentHelp("System message, with --chat.", valueName: "text"))
     var system: String?
 
-    @Flag(help: "Lets the model think first, with --chat.")
-    var thinking = false
+    @OptionGroup var chat: ChatFlags
 
     func validate() throws {
         let count = [prompt, promptFile, promptTokens, inputFile].count { $0 != nil }
@@ -43,8 +42,8 @@ struct PromptFlags: ParsableArguments {
                 "give exactly one of PROMPT, --prompt-file, --prompt-tokens and --input-file (found \(count))"
                     + (count == 0 ? PromptText.dashAdvice : ""))
         }
-        if format == .raw, system != nil || (thinking && inputFile == nil) {
-            throw ValidationError("--system and --thinking need --chat")
+        if format == .raw, system != nil || (chat.thinking != nil && inputFile == nil) {
+            throw ValidationError("--system, --thinking and --no-thinking need --chat")
         }
         if format == .chat, promptTokens != nil {
             throw ValidationError("--prompt-tokens are taken as they are; --chat needs text")
@@ -54,8 +53,9 @@ struct PromptFlags: ParsableArguments {
     /// What was given, before a tokenizer has seen it.
     func read() throws -> Prompt {
         if let promptTokens { return .tokens(try TokenList.parse(promptTokens, option: "--prompt-tokens")) }
-        let text = try prompt ?? InputFile.text(promptFile ?? "-")
-        return format == .raw ? .text(text) : .messages(ChatMessage.opening(system, text))
+        let text = try prompt ?? InputFile.text(promptFile ?? "-", for: .prompt)
+        return format == .raw
+            ? .text(text) : .chat(ChatPrompt(ChatMessage.opening(system, text), thinking: chat.thinking))
     }
 }
 
@@ -87,31 +87,28 @@ enum Prompt {
     case text(String)
     /// As given, so that a message can name what the model lacks.
     case tokens([Int])
-    case messages([ChatMessage])
+    case chat(ChatPrompt)
 }
 
 extension OpenModel {
-    /// The prompt's token ids. Text gets one BOS when the tokenizer defines one, ids are taken as they are.
+    /// The prompt's token ids. Text gets the BOS and EOS that the tokenizer's files ask for, ids are taken as they are.
     /// - Throws: `InputError` when nothing is left or the model cannot take it.
-    func encode(_ prompt: Prompt, thinking: Bool) throws -> [Int32] {
-        let ids = try tokens(of: prompt, thinking: thinking)
+    func encode(_ prompt: Prompt) throws -> [Int32] {
+        let ids = try tokens(of: prompt)
         try check(ids)
         return ids
     }
 
     /// The same, not checked but for given ids; empty text has no BOS either.
-    func tokens(of prompt: Prompt, thinking: Bool) throws -> [Int32] {
+    func tokens(of prompt: Prompt) throws -> [Int32] {
         switch prompt {
         case .tokens(let ids):
             try checkIDs(ids)
             return ids.map { Int32($0) }
         case .text(let text):
             // BOS alone would make the model talk about anything.
-            return text.isEmpty ? [] : try requiredTokenizer().encodeWithBOS(text)
-        case .messages(let messages):
-            // Without the flag the format decides: R1 always thinks.
-            return try chatFormat().encode(
-                messages: messages, thinking: thinking ? true : nil, tokenizer: requiredTokenizer())
+            return text.isEmpty ? [] : try requiredTokenizer().encodePlain(text)
+        case .chat(let prompt): return try chatFormat().encode(prompt, requiredTokenizer())
         }
     }
 }

@@ -55,7 +55,7 @@ struct PromptLine: Decodable {
         if let problem = LogProbabilityFlags.problem(settings.logProbabilities) { throw InputError(problem) }
         try open.check(settings.sampling)
         if !settings.stopStrings.isEmpty { _ = try open.requiredTokenizer() }
-        let ids = try open.encode(try wanted(flags), thinking: flags.thinking)
+        let ids = try open.encode(try wanted(flags))
         return PromptJob(id: id, domain: domain, prompt: ids, settings: settings)
     }
 
@@ -84,16 +84,21 @@ struct PromptLine: Decodable {
 
     private func wanted(_ flags: PromptFlags) throws -> Prompt {
         try Prompt(
-            text: prompt, tokens: prompt_tokens, messages: messages, format: flags.format, system: flags.system)
+            text: prompt, tokens: prompt_tokens, messages: messages, format: flags.format, system: flags.system,
+            thinking: flags.chat.thinking)
     }
 }
 
 extension Prompt {
     /// What a line of a file asks for, in exactly one of three ways.
-    init(text: String?, tokens: [Int]?, messages: [PromptLine.Message]?, format: PromptFormat, system: String?) throws {
+    init(
+        text: String?, tokens: [Int]?, messages: [PromptLine.Message]?, format: PromptFormat, system: String?,
+        thinking: Bool?
+    ) throws {
         switch (text, tokens, messages) {
         case (let text?, nil, nil):
-            self = format == .raw ? .text(text) : .messages(ChatMessage.opening(system, text))
+            self =
+                format == .raw ? .text(text) : .chat(ChatPrompt(ChatMessage.opening(system, text), thinking: thinking))
         case (nil, let tokens?, nil): self = .tokens(tokens)
         case (nil, nil, let messages?):
             let own = try messages.map { message in
@@ -103,7 +108,8 @@ extension Prompt {
                 return ChatMessage(role, message.content)
             }
             let hasSystem = own.contains { $0.role == .system }
-            self = .messages((hasSystem ? [] : system.map { [ChatMessage(.system, $0)] } ?? []) + own)
+            let messages = (hasSystem ? [] : system.map { [ChatMessage(.system, $0)] } ?? []) + own
+            self = .chat(ChatPrompt(messages, thinking: thinking))
         default: throw InputError("a line has exactly one of prompt, prompt_tokens and messages")
         }
     }

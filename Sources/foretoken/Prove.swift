@@ -46,7 +46,6 @@ struct Prove: ParsableCommand {
                 "give at most one of --prompt, --prompt-file and --prompt-tokens (found \(count))")
         }
         if let maxTokens, maxTokens < 1 { throw ValidationError("--max-tokens must be at least 1, not \(maxTokens)") }
-        if let promptTokens { _ = try TokenList.parse(promptTokens, option: "--prompt-tokens") }
     }
 
     func run() throws {
@@ -66,7 +65,7 @@ struct Prove: ParsableCommand {
 
     private func givenPrompt() throws -> Prompt? {
         if let promptTokens { return .tokens(try TokenList.parse(promptTokens, option: "--prompt-tokens")) }
-        if let promptFile { return .text(try InputFile.text(promptFile)) }
+        if let promptFile { return .text(try InputFile.text(promptFile, for: .prompt)) }
         return prompt.map(Prompt.text)
     }
 
@@ -81,7 +80,7 @@ struct Prove: ParsableCommand {
         }
         let tokens = maxTokens ?? min(quick ? 24 : 64, limit / 4)
         let room = limit - min(tokens, limit) - ProofSettings.reserve
-        let ids = try given.map { try open.encode($0, thinking: false) }
+        let ids = try given.map { try open.encode($0) }
         if room < max(1, ids?.count ?? 0) {
             throw InputError(
                 "a prompt of \(ids?.count ?? 1) tokens, \(tokens) generated ones and \(ProofSettings.reserve) of a second "
@@ -139,7 +138,7 @@ struct Prove: ParsableCommand {
     private func placedLoader(
         _ open: OpenModel, _ weights: ModelWeights, _ settings: ProofSettings
     ) throws -> ((NodeLayout) throws -> ModelWeights)? {
-        let room = try MemoryBudget.read().available
+        let room = MemoryBudget.read().available ?? .max
         guard weights.byteCount < room / 2, !quick || weights.byteCount <= Self.quickCopyBytes else { return nil }
         return { nodes in
             let pool = try WorkerPool(threads: settings.threads)

@@ -10,7 +10,7 @@ enum ProvePrompts {
         let vocabulary = Int32(clamping: open.configuration.vocabularySize)
         let texts = try [("code", code), ("prose", prose), ("long", long)].compactMap { name, text -> ProofPrompt? in
             // A tokenizer may know more ids than the model.
-            let tokens = try open.tokenizer?.encodeWithBOS(text).filter { $0 < vocabulary }.prefix(longest) ?? []
+            let tokens = try open.tokenizer?.encodePlain(text).filter { $0 < vocabulary }.prefix(longest) ?? []
             return tokens.isEmpty ? nil : ProofPrompt(name: name, tokens: Array(tokens))
         }
         guard texts.isEmpty else { return texts }

@@ -11,6 +11,8 @@ final class RoutingFile: RoutingSink {
     let domains: [String]
     private let path: String
     private let descriptor: Int32
+    /// Whether this object made the file.
+    private let isNew: Bool
     /// Size up to the last whole record.
     private var size: Int
     /// Why writing ended early.
@@ -21,26 +23,31 @@ final class RoutingFile: RoutingSink {
     ///   file, `OutputError` where it cannot be written or another process is at it.
     init(_ path: String, _ header: RoutingTraceHeader) throws {
         try OutputFile.check(path, appending: true)
-        // O_NONBLOCK: opening a pipe would wait for its reader.
-        let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0o666)
-        guard descriptor >= 0 else { throw Self.failure("open", path) }
+        let (descriptor, isNew) = try Self.claimed(path)
         do {
-            try Self.claim(descriptor, path)
-            let bytes = try InputFile.bytes(of: descriptor, path)
+            let bytes = try InputFile.bytes(of: descriptor, path, for: .trace)
             (size, domains) = try Self.prepare(descriptor, path, bytes, header)
         } catch {
+            if isNew { unlink(path) }
             Glibc.close(descriptor)
             throw error
         }
         self.path = path
         self.header = header
         self.descriptor = descriptor
+        self.isNew = isNew
     }
 
     deinit { Glibc.close(descriptor) }
 
     func write(_ records: UnsafeRawBufferPointer) {
         guard failure == nil else { return }
+        if records.count > InputPurpose.trace.byteLimit - size {
+            failure = OutputError(
+                description: "\(path) has reached the \(InputPurpose.trace.byteLimit >> 20) MiB that a routing trace "
+                    + "may have: what came later is not in it; record into another file")
+            return
+        }
         var done = 0
         while done < records.count {
             let count = Glibc.write(descriptor, records.baseAddress! + done, records.count - done)
@@ -56,15 +63,39 @@ final class RoutingFile: RoutingSink {
         size += done
     }
 
-    /// Brings everything to the disk.
+    /// Brings everything to the disk. A new file into which nothing could be recorded is removed.
     /// - Throws: `OutputError` when some of it could not be written.
     func finish() throws {
+        if isNew && size == header.bytes.count { unlink(path) }
         if let failure { throw failure }
         guard fsync(descriptor) == 0 else { throw Self.failure("write", path) }
     }
 
+    /// Opens or makes the file, for this process alone.
+    private static func claimed(_ path: String) throws -> (descriptor: Int32, isNew: Bool) {
+        while true {
+            // O_NONBLOCK: opening a pipe would wait for its reader.
+            let flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK
+            var isNew = true
+            var descriptor = open(path, flags | O_EXCL, 0o666)
+            if descriptor < 0 && errno == EEXIST {
+                isNew = false
+                descriptor = open(path, flags, 0o666)
+            }
+            guard descriptor >= 0 else { throw failure("open", path) }
+            do {
+                if try claim(descriptor, path) { return (descriptor, isNew) }
+            } catch {
+                Glibc.close(descriptor)
+                throw error
+            }
+            Glibc.close(descriptor)
+        }
+    }
+
     /// Refuses what is no file, and a trace that another process adds to.
-    private static func claim(_ descriptor: Int32, _ path: String) throws {
+    /// - Returns: false when another process has removed the file meanwhile.
+    private static func claim(_ descriptor: Int32, _ path: String) throws -> Bool {
         var status = stat()
         guard fstat(descriptor, &status) == 0 else { throw failure("examine", path) }
         guard status.st_mode & S_IFMT == S_IFREG else {
@@ -75,6 +106,8 @@ final class RoutingFile: RoutingSink {
             throw OutputError(
                 description: "another process is recording into \(path); wait for it or name another file")
         }
+        guard fstat(descriptor, &status) == 0 else { throw failure("examine", path) }
+        return status.st_nlink > 0
     }
 
     /// Brings the file into a state in which records can follow.
@@ -87,7 +120,13 @@ final class RoutingFile: RoutingSink {
             guard ftruncate(descriptor, 0) == 0, lseek(descriptor, 0, SEEK_SET) == 0 else {
                 throw failure("write", path)
             }
-            try writeAll(start, to: descriptor, as: path)
+            do {
+                try writeAll(start, to: descriptor, as: path)
+            } catch {
+                // Part of a header would be no trace.
+                _ = ftruncate(descriptor, 0)
+                throw error
+            }
             return (start.count, [])
         }
         let survey = try InputFile.named(path) { try RoutingTraceFile.Survey(bytes) }

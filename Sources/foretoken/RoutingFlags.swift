@@ -26,8 +26,10 @@ struct RoutingFlags: ParsableArguments {
         guard let recordRouting else { return try work(nil) }
         let file = try RoutingFile(recordRouting, open.routingHeader())
         let recorder = RoutingRecorder(file.header, domains: file.domains, sink: file)
-        if let domain { try recorder.begin(domain: domain) }
-        let outcome = Result { try work(recorder) }
+        let outcome = Result {
+            if let domain { try recorder.begin(domain: domain) }
+            try work(recorder)
+        }
         recorder.finish()
         let ending = Result { try file.finish() }
         if case .success = ending, recorder.windowCount > 0 {

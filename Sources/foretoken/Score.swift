@@ -67,9 +67,9 @@ struct Score: ParsableCommand {
         try labelled.routing.check()
         let given =
             try tokens.map { Prompt.tokens(try TokenList.parse($0, option: "--tokens")) }
-            ?? .text(text ?? InputFile.text(textFile ?? "-"))
+            ?? .text(text ?? InputFile.text(textFile ?? "-", for: .text))
         let open = try OpenModel(model)
-        let ids = try open.tokens(of: given, thinking: false)
+        let ids = try open.tokens(of: given)
         if ids.isEmpty { throw InputError("the text is empty: there is nothing to score") }
         try open.checkIDs(ids)
         try labelled.routing.record(open, domain: labelled.label) { recorder in

@@ -8,11 +8,13 @@ extension Tokenizer {
         try self.init(tokenizerJSON: json, configJSON: checkpoint.file(named: "tokenizer_config.json"))
     }
 
-    /// The ids of a text behind one BOS, if the tokenizer defines one. A text that brings its own gets no second.
-    func encodeWithBOS(_ text: String) throws -> [Int32] {
-        let ids = try encode(text)
-        guard let bos, ids.first != bos else { return ids }
-        return [bos] + ids
+    /// The ids of a text to go on with: between BOS and EOS where the tokenizer's files ask for them. A text that brings its own
+    /// BOS gets no second.
+    func encodePlain(_ text: String) throws -> [Int32] {
+        var ids = try encode(text)
+        if addsBOS, let bos, ids.first != bos { ids.insert(bos, at: 0) }
+        if addsEOS, let eos { ids.append(eos) }
+        return ids
     }
 
     /// Bytes of the text that the ids stand for; nil when one of them has no token.
@@ -26,13 +28,46 @@ extension Tokenizer {
     }
 }
 
+/// The chat format, once somebody has asked for it: most work needs none.
+final class FoundChatFormat {
+    fileprivate var format: ChatFormat?
+}
+
 extension OpenModel {
-    /// The checkpoint's chat format.
-    /// - Throws: `TokenizerError` when it has none that this program knows.
+    /// The format that `--chat-template` asks for, or else the checkpoint's own.
+    /// - Throws: `TokenizerError` when the template cannot be used, or there is none and DeepSeek's formats do not fit.
     func chatFormat() throws -> ChatFormat {
+        if let format = foundChatFormat.format { return format }
+        let format = try findChatFormat()
+        if options.chatTemplate == nil, let remark = format.remark {
+            Console.note("\(remark); --chat-template gives another")
+        }
+        foundChatFormat.format = format
+        return format
+    }
+
+    private func findChatFormat() throws -> ChatFormat {
         let tokenizer = try requiredTokenizer()
-        // Newer folders keep the template in a file of its own.
-        let file = try checkpoint.file(named: "chat_template.jinja")
-        return try ChatFormat.detect(tokenizer, template: file.map { String(decoding: $0, as: UTF8.self) })
+        if let name = options.chatTemplate {
+            if let generation = DeepSeekChat.Generation(rawValue: name) { return try ChatFormat(generation, tokenizer) }
+            let source = try InputFile.text(InputFile.bytes(name, for: .chatTemplate), source: name)
+            return try ChatFormat(ChatTemplates(source), tokenizer)
+        }
+        return try ChatFormat(ChatTemplates(of: checkpoint, tokenizer), tokenizer)
+    }
+}
+
+extension ChatTemplates {
+    /// A checkpoint's own templates: newer folders keep them in a file of their own.
+    init(of checkpoint: Checkpoint, _ tokenizer: Tokenizer) throws {
+        let name = "chat_template.jinja"
+        guard let file = try checkpoint.file(named: name) else {
+            try self.init(tokenizer.chatTemplates)
+            return
+        }
+        guard let source = String(validating: file, as: UTF8.self) else {
+            throw InputError("\(name) of \(checkpoint.label) is not valid UTF-8")
+        }
+        try self.init(source)
     }
 }

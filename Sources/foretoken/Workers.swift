@@ -18,14 +18,21 @@ struct Crew {
         }
     }
 
-    /// Workers for each physical core or as many as asked for, spread over the nodes, each pinned to its own CPU.
-    /// - Parameter warns: whether to say when they are not pinned.
+    /// As many workers as asked for, or else as the machine is good for, spread over the nodes, each pinned to its own CPU.
+    /// - Parameter warns: whether to say what is not as it should be: nodes or memory that are not known, fewer workers than
+    ///   cores, workers that are not pinned.
     static func make(threads: Int?, warns: Bool = true) throws -> Crew {
-        let topology = try Topology.read()
+        var findings = Findings()
+        let topology = Topology.read(findings: &findings)
         // Before anything is pinned.
         let policy = try MemoryPolicySupport.probe()
-        var machine = try MachineDescription.here(topology, policy).machine
-        let count = threads ?? topology.cores.count
+        var machine = MachineDescription.here(topology, policy, findings: &findings).machine
+        let usual = topology.defaultWorkers(quota: CPUInfo.quota(findings: &findings))
+        if warns {
+            findings.warnings.forEach(Console.warning)
+            if threads == nil, let reason = usual.reason { Console.note(reason) }
+        }
+        let count = threads ?? usual.count
         if count > topology.cpus.count {
             if warns {
                 Console.warning(
@@ -54,25 +61,42 @@ struct Crew {
 }
 
 extension MachineDescription {
-    /// This machine, by what was measured on it or by what its firmware says.
+    /// This machine, by what was measured on it or by what its firmware says; warnings are printed.
+    static func here(costs: Costs = .init()) throws -> MachineDescription {
+        var findings = Findings()
+        let topology = Topology.read(findings: &findings)
+        let description = here(topology, try .probe(), costs: costs, findings: &findings)
+        findings.warnings.forEach(Console.warning)
+        return description
+    }
+
+    /// The same for a topology that has been read.
     static func here(
-        _ topology: Topology, _ policy: MemoryPolicySupport, costs: Costs = .init()
-    ) throws -> MachineDescription {
+        _ topology: Topology, _ policy: MemoryPolicySupport, costs: Costs = .init(), findings: inout Findings
+    ) -> MachineDescription {
         MachineDescription(
-            topology, budget: try MemoryBudget.read(),
+            topology, budget: MemoryBudget.read(findings: &findings),
             bandwidth: topology.nodes.count > 1 ? BandwidthCache.standard?.read(for: topology) : nil,
-            firmware: try MemoryAccess.read(nodes: topology.nodes.map(\.id)), canBind: policy.canBind, costs: costs)
+            firmware: MemoryAccess.read(nodes: topology.nodes.map(\.id), findings: &findings),
+            canBind: policy.canBind, costs: costs)
     }
 }
 
 extension Topology {
-    /// By node: its part of so many workers. Cores come first, in equal shares of each node's; second hardware threads only
-    /// after every core has work.
+    /// By node: its part of so many workers. Fast cores come first, in equal shares of each node's, then the other cores,
+    /// and second hardware threads only after every core has work.
     package func spread(_ count: Int) -> [Int] {
-        let cores = nodes.indices.map { workerCPUs(node: $0).count }
-        let onCores = Self.divide(min(count, cores.reduce(0, +)), among: cores)
-        let siblings = zip(nodes, cores).map { $0.cpus.count - $1 }
-        return zip(onCores, Self.divide(count - onCores.reduce(0, +), among: siblings)).map { $0 + $1 }
+        let fast = nodes.indices.map { node in cores.count { $0.node == node && $0.isFast } }
+        let slow = nodes.indices.map { node in cores.count { $0.node == node && !$0.isFast } }
+        let siblings = nodes.indices.map { nodes[$0].cpus.count - fast[$0] - slow[$0] }
+        var parts = nodes.map { _ in 0 }
+        var left = count
+        for kind in [fast, slow, siblings] {
+            let taken = Self.divide(min(left, kind.reduce(0, +)), among: kind)
+            left -= taken.reduce(0, +)
+            parts = zip(parts, taken).map { $0 + $1 }
+        }
+        return parts
     }
 
     /// Divides `count` in proportion to `sizes`, none getting more than its size; what rounding leaves over goes one by one
@@ -90,7 +114,8 @@ extension Topology {
 
     /// The first `count` CPUs of a node to be given work.
     package func cpus(node: Int, count: Int) -> [Int] {
-        let cores = workerCPUs(node: node)
-        return Array((cores + nodes[node].cpus.filter { !cores.contains($0) }).prefix(count))
+        let own = cores.filter { $0.node == node }
+        let first = (own.filter(\.isFast) + own.filter { !$0.isFast }).map { $0.cpus[0] }
+        return Array((first + nodes[node].cpus.filter { !first.contains($0) }).prefix(count))
     }
 }

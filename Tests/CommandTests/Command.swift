@@ -64,6 +64,32 @@ final class Command {
 
     func signal(_ number: Int32) { kill(process, number) }
 
+    /// Waits until something is so, as long as the program runs; ten minutes at most, against a program that hangs.
+    func wait(until isSo: () -> Bool) {
+        for _ in 0..<60_000 where !isSo() {
+            var information = siginfo_t()
+            guard waitid(P_PID, id_t(process), &information, WEXITED | WNOHANG | WNOWAIT) == 0,
+                information._sifields._kill.si_pid == 0
+            else { return }
+            usleep(10_000)
+        }
+    }
+
+    /// Runs a program that reports what it has done when it is interrupted. When it has begun cannot be seen from
+    /// outside, so the moment is a guess: where nothing is reported, the next run gets three times as long.
+    static func interrupt(_ arguments: [String]) throws -> Outcome {
+        var outcome: Outcome
+        var seconds: UInt32 = 1
+        repeat {
+            let command = try Command(arguments)
+            sleep(seconds)
+            command.signal(SIGINT)
+            outcome = try command.finish()
+            seconds *= 3
+        } while outcome.output.isEmpty && outcome.status == 130 && seconds < 300
+        return outcome
+    }
+
     /// Waits for the end.
     func finish() throws -> Outcome {
         var status: Int32 = 0

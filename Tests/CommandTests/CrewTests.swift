@@ -1,4 +1,6 @@
 import ForetokenHardware
+import ForetokenTestSupport
+import FoundationEssentials
 import Testing
 import foretoken
 
@@ -27,8 +29,27 @@ import foretoken
         }
     }
 
+    @Test("Fast cores come first, then the others, then second hardware threads; a node's fast ones by its share")
+    func fastCoresFirst() throws {
+        let folder = try TemporaryFolder()
+        func write(_ text: String, _ path: String) throws {
+            let file = "sys/devices/" + path
+            let parent = folder.path + "/" + file.split(separator: "/").dropLast().joined(separator: "/")
+            try FileManager.default.createDirectory(atPath: parent, withIntermediateDirectories: true)
+            try folder.write(Array(text.utf8), file)
+        }
+        try write("2-5\n", "cpu_core/cpus")
+        try write("0-1\n", "cpu_atom/cpus")
+        try write("0-5\n", "system/cpu/online")
+        for cpu in 2...5 { try write(cpu < 4 ? "2-3\n" : "4-5\n", "system/cpu/cpu\(cpu)/topology/core_cpus_list") }
+        let topology = Topology.read(root: folder.path + "/sys", proc: folder.path, restriction: .init())
+        #expect(topology.defaultWorkers(quota: nil).count == 2)
+        #expect((1...6).map { topology.spread($0) } == [[1], [2], [3], [4], [5], [6]])
+        #expect(topology.cpus(node: 0, count: 6) == [2, 4, 0, 1, 3, 5])
+    }
+
     @Test func thisMachineHasWorkForEveryCount() throws {
-        let topology = try Topology.read()
+        let topology = Topology.read()
         for count in 1...topology.cpus.count {
             #expect(topology.spread(count).reduce(0, +) == count)
             #expect(topology.spread(count).count == topology.nodes.count)

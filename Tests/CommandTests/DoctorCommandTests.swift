@@ -25,6 +25,7 @@ import Testing
         struct Limits: Decodable {
             let usable_cpus: [Int]
             let memory_available_bytes: Int
+            let default_threads: Int
         }
         struct Call: Decodable {
             let call: String
@@ -72,6 +73,7 @@ import Testing
         #expect(output.processor?.instruction_sets.contains("generic") == true)
         let limits = try #require(output.limits)
         #expect(limits.memory_available_bytes > 0)
+        #expect((1...output.cores.count).contains(limits.default_threads))
         #expect(output.cores.joined().sorted() == limits.usable_cpus)
         #expect(output.nodes.reduce(0) { $0 + $1.workers } == output.cores.count)
         #expect(output.nodes.contains { $0.memory_bytes > 0 && $0.available_bytes > 0 })
@@ -85,6 +87,7 @@ import Testing
         for part in [
             "machine ", "instruction sets", "generic", "usable CPUs", "huge pages", "cpuset", "mbind", "numa_balancing",
             "node", "available", "fit now",
+            "threads", "by default", "has not been measured",
         ] { #expect(outcome.output.contains(part), "\(part) is missing:\n\(outcome.output)") }
     }
 

@@ -68,11 +68,7 @@ extension EngineTests {
         }
 
         @Test func interruptionTellsWhatWasCompared() throws {
-            let command = try Command(["prove", "--max-tokens", "1000"])
-            // The proof has begun.
-            usleep(1_500_000)
-            command.signal(SIGINT)
-            let outcome = try command.finish()
+            let outcome = try Command.interrupt(["prove", "--max-tokens", "1000"])
             #expect(outcome.status == 130)
             #expect(outcome.output.contains("Interrupted. Identical so far"))
         }

@@ -127,7 +127,7 @@ extension EngineTests {
                 "--record-routing", path,
             ])
             // A block is written once a second.
-            for _ in 0..<1500 where (try? folder.read("trace").count) ?? 0 < 1000 { usleep(20_000) }
+            command.wait { (try? folder.read("trace").count) ?? 0 >= 1000 }
             command.signal(signal)
             let outcome = try command.finish()
             #expect(outcome.status == (signal == SIGINT ? 130 : 128 + SIGKILL))

@@ -4,6 +4,8 @@ import Testing
 /// A /sys and /proc of our own in a temporary folder, removed with its owner.
 final class FixtureTree {
     let root: String
+    /// Contents by path below `root`, as they were at the beginning.
+    let files: [String: String]
     var sys: String { "\(root)/sys" }
     var proc: String { "\(root)/proc" }
 
@@ -21,6 +23,7 @@ final class FixtureTree {
             }
         }
         for (path, content) in changes { files[path] = content }
+        self.files = files
         for (path, content) in files { try write(content, to: path) }
     }
 

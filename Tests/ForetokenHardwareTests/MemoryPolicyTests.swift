@@ -12,7 +12,7 @@ let denied = MemoryPolicySupport(bindError: EPERM, threadError: EPERM, locateErr
     /// No machine has this node.
     private static let nowhere = Int(FORETOKEN_MAX_NODES) - 1
 
-    private func usableNodes() throws -> [Int] { try Topology.read().nodes.map(\.id) }
+    private func usableNodes() throws -> [Int] { Topology.read().nodes.map(\.id) }
 
     @Test func callsWorkOrAreDenied() {
         for code in [Self.policy.bindError, Self.policy.threadError, Self.policy.locateError] {

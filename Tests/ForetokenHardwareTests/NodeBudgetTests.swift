@@ -5,7 +5,7 @@ import Testing
     private func budget(replacing files: [String: String?] = [:]) throws -> NodeMemoryBudget {
         let machine: [String: String?] = ["proc/meminfo": "MemTotal: 99 kB\nMemFree: 9 kB\nMemAvailable: 50 kB\n"]
         let tree = try FixtureTree("two-nodes-smt", replacing: machine.merging(files) { $1 })
-        return try NodeMemoryBudget.read(
+        return NodeMemoryBudget.read(
             nodes: [1, 0], root: tree.sys, proc: tree.proc, groups: "\(tree.sys)/fs/cgroup")
     }
 
@@ -58,19 +58,24 @@ import Testing
         #expect(error?.description.contains("control group leaves 30.0 GiB") == true)
     }
 
-    @Test func missingFilesAreErrors() throws {
-        #expect(throws: HardwareError.self) {
-            try self.budget(replacing: ["sys/devices/system/node/node1/meminfo": nil])
+    @Test func nothingIsRefusedOnANodeThatIsNotKnown() throws {
+        for content: String? in [nil, "lots\n", ""] {
+            let silent = try self.budget(replacing: ["sys/devices/system/node/node1/meminfo": content])
+            #expect(silent.nodes.map(\.id) == [0] && silent.unknown == [1])
+            let budget = NodeMemoryBudget(nodes: silent.nodes, unknown: silent.unknown, whole: Self.wide)
+            try budget.check(wanted: [1: 1 << 49], for: "weights")
+            #expect(throws: HardwareError.self) { try budget.check(wanted: [1: 1 << 51], for: "weights") }
+            #expect(throws: HardwareError.self) { try budget.check(wanted: [0: 1 << 49], for: "weights") }
         }
         let withoutNodes = try FixtureTree("one-node", replacing: ["sys/devices/system/node/online": nil])
-        let budget = try NodeMemoryBudget.read(
+        let budget = NodeMemoryBudget.read(
             nodes: [0], root: withoutNodes.sys, proc: withoutNodes.proc, groups: "\(withoutNodes.sys)/fs/cgroup")
         #expect(budget.nodes[0].available == budget.whole.systemAvailable)
     }
 
     @Test func theRealMachineAnswers() throws {
-        let nodes = try Topology.read().nodes.map(\.id)
-        let budget = try NodeMemoryBudget.read(nodes: nodes)
+        let nodes = Topology.read().nodes.map(\.id)
+        let budget = NodeMemoryBudget.read(nodes: nodes)
         #expect(budget.nodes.allSatisfy { $0.usable < $0.available && $0.available <= $0.total })
     }
 }

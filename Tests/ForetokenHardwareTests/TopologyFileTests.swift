@@ -60,7 +60,7 @@ import Testing
     @Test(arguments: ["one-node", "two-sockets-snc2", "one-socket-nps4", "cxl-hmat", "cpu-only-node", "two-nodes-smt"])
     func aMachineComesBackFromItsFile(name: String) throws {
         let tree = try FixtureTree(name)
-        let topology = try Topology.read(root: tree.sys, proc: tree.proc, restriction: .init())
+        let topology = Topology.read(root: tree.sys, proc: tree.proc, restriction: .init())
         let file = try TopologyFile(topology, bandwidth(topology))
         let again = try read(file.json)
         #expect(again == file)
@@ -73,7 +73,7 @@ import Testing
 
     @Test func whatWasNotMeasuredHereIsNotWritten() throws {
         let tree = try FixtureTree("cxl-hmat")
-        let topology = try Topology.read(root: tree.sys, proc: tree.proc, restriction: .init())
+        let topology = Topology.read(root: tree.sys, proc: tree.proc, restriction: .init())
         var partial = bandwidth(topology)
         partial.read[1][2] = nil
         let error = #expect(throws: TopologyFileError.self) { try TopologyFile(topology, partial) }
@@ -130,7 +130,7 @@ import Testing
         func fingerprint(_ name: String, _ changes: [String: String?] = [:], _ mask: [Int]? = nil) throws -> String {
             let tree = try FixtureTree(name, replacing: changes)
             let restriction = Topology.Restriction(cpus: mask)
-            return try Topology.read(root: tree.sys, proc: tree.proc, restriction: restriction).fingerprint
+            return Topology.read(root: tree.sys, proc: tree.proc, restriction: restriction).fingerprint
         }
         let one = try fingerprint("cxl-hmat")
         #expect(one.count == 16 && one.allSatisfy { $0.isHexDigit && !$0.isUppercase })
@@ -148,7 +148,7 @@ import Testing
 
     @Test func measurementsSayWhatIsWrongWithThem() throws {
         let tree = try FixtureTree("cxl-hmat")
-        let good = bandwidth(try Topology.read(root: tree.sys, proc: tree.proc, restriction: .init()))
+        let good = bandwidth(Topology.read(root: tree.sys, proc: tree.proc, restriction: .init()))
         #expect(good.fault == nil)
         var other = good
         other.version = 2
@@ -168,7 +168,7 @@ import Testing
 
     @Test func buffersForMeasuringLeaveMostOfANodeFree() throws {
         let tree = try FixtureTree("cxl-hmat")
-        let topology = try Topology.read(root: tree.sys, proc: tree.proc, restriction: .init())
+        let topology = Topology.read(root: tree.sys, proc: tree.proc, restriction: .init())
         let plenty = MemoryBudget(systemAvailable: 1 << 40, groupAvailable: nil)
         #expect(topology.probeBytes(budget: plenty) == [256 << 20, 256 << 20, 256 << 20])
         #expect(
@@ -177,19 +177,19 @@ import Testing
             ])
         #expect(topology.probeBytes(budget: .init(systemAvailable: 24 << 20, groupAvailable: nil)) == [0, 0, 0])
         let large = try FixtureTree("two-sockets-snc2")
-        let sockets = try Topology.read(root: large.sys, proc: large.proc, restriction: .init())
+        let sockets = Topology.read(root: large.sys, proc: large.proc, restriction: .init())
         #expect(sockets.probeBytes(budget: plenty) == Array(repeating: 4 * 105 << 20, count: 4))
         let full = try FixtureTree(
             "cxl-hmat",
             replacing: [
                 "sys/devices/system/node/node2/meminfo": "Node 2 MemTotal: 163840 kB\nNode 2 MemFree: 100000 kB\n"
             ])
-        let small = try Topology.read(root: full.sys, proc: full.proc, restriction: .init())
+        let small = Topology.read(root: full.sys, proc: full.proc, restriction: .init())
         #expect(small.probeBytes(budget: plenty)[2] == 24 << 20)
     }
 
     @Test func buffersLieWhereTheyAreMeantTo() throws {
-        let topology = try Topology.read()
+        let topology = Topology.read()
         let node = topology.nodes[0].id
         let buffer = try NodeBuffer(node: node, byteCount: 4 << 20)
         for offset in stride(from: 0, to: buffer.byteCount, by: 4096) {

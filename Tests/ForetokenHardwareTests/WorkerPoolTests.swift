@@ -66,8 +66,9 @@ private func availableCPUs() -> [Int] {
     @Test("The group that finishes first waits for the one that finishes last")
     func waitsAreCounted() throws {
         let pool = try WorkerPool(threads: 2, groupSizes: [1, 1])
-        pool.run({ _, worker, _ in if worker == 1 { usleep(50_000) } }, nil)
-        #expect(pool.groupWaits[0] >= 40_000_000)
+        // Far longer than a busy machine keeps a thread waiting.
+        pool.run({ _, worker, _ in if worker == 1 { usleep(1_000_000) } }, nil)
+        #expect(pool.groupWaits[0] >= 100_000_000)
         #expect(pool.groupWaits[1] == 0)
     }
 

@@ -42,7 +42,8 @@ struct BenchmarkTests {
         #expect(report.prompts.map(\.tokens) == [32, 300])
         #expect(report.prompts.allSatisfy { $0.operationsPerSecond > 0 })
         let memory = try #require(report.memory)
-        #expect(memory.weights == model.weights.byteCount && memory.resident > memory.weights && memory.cache > 0)
+        #expect(
+            memory.weights == model.weights.byteCount && (memory.resident ?? 0) > memory.weights && memory.cache > 0)
         #expect(report.projection == nil)
     }
 

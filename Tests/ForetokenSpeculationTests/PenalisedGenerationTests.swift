@@ -182,6 +182,22 @@ struct PenalisedGenerationTests {
         #expect(result.telemetry.accepted == [1, 1, 1])
     }
 
+    /// A text that ends on an accepted draft: no verifier's token follows it, and the drafts behind it meet no verdict.
+    @Test func draftsBehindTheEndAreNotCounted() throws {
+        let generator = try Generator(model: model, capacity: 256)
+        var ending = request(
+            options {
+                $0.presencePenalty = 100
+                $0.logitBias = [700: 100, 800: 80, 900: 60, 1000: 40]
+            }, .fixed(3), tokens: 5)
+        ending.stopTokens = [900]
+        let result = try run(generator, ending)
+        #expect(result.tokens == [700, 800, 900] && result.reason == .stop)
+        #expect(result.telemetry.rounds == 1)
+        #expect(result.telemetry.drafted == [1, 1] && result.telemetry.accepted == [1, 1])
+        #expect(result.telemetry.tokensPerRound == 2)
+    }
+
     @Test func badSettingsAreRefused() throws {
         let generator = try Generator(model: model, capacity: 64, drawable: 10)
         let settings = [

@@ -68,13 +68,16 @@ struct TunerTests {
         #expect(outcome?.candidates.count == 1 && outcome?.fastest == 0)
     }
 
-    @Test("Costs are measured, or said not to be measurable; an ended measurement gives none")
+    @Test("Costs are measured; an ended measurement gives none")
     func probing() throws {
         let model = try Model.load(Fixtures.demoModel, threads: 1)
         let probe = try #require(PlacementProbe(model: model))
         #expect(probe.measure(seconds: 0.05, goesOn: { false }) == nil)
-        // One worker meets nobody: nothing can be longer than the experts.
-        let costs = try #require(probe.measure(seconds: 0.05))
+        // While other programs run, most passes may be interrupted, and their figures contradict each other: nothing is
+        // measured then, by design. One of many attempts finds the processor free.
+        var measured: PlacementCosts?
+        for attempt in 1...40 where measured == nil { measured = probe.measure(seconds: 0.02 * Double(attempt)) }
+        let costs = try #require(measured, "costs could not be measured in forty attempts")
         #expect(costs.bandwidth > 0 && costs.pieceSeconds >= 0 && costs.barrierSeconds >= 0)
         #expect(costs.rowCost.count == PlacementProbe.rows && costs.rowCost[0] == 1)
         #expect(costs.rowCost.allSatisfy { $0 >= 1 && $0.isFinite })

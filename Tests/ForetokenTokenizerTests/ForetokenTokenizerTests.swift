@@ -26,7 +26,7 @@ import ForetokenTokenizer
         }
         #expect(tokenizer.isSpecial(0))
         #expect(!tokenizer.isSpecial(4084))
-        #expect(tokenizer.chatTemplate?.contains("<｜Assistant｜>") == true)
+        #expect(tokenizer.chatTemplates["default"]?.contains("<｜Assistant｜>") == true)
     }
 
     @Test func addedTokensCanBeOrdinaryText() throws {
@@ -105,7 +105,7 @@ struct PublishedTokenizerTests {
         let messages: [ChatMessage] = [
             .init(.system, "You are helpful."), .init(.user, "Hi"), .init(.assistant, "Hello!"), .init(.user, "2+2?"),
         ]
-        let ids = try ChatFormat.detect(tokenizer).encode(messages: messages, tokenizer: tokenizer)
+        let ids = try ChatFormat(.v3, tokenizer).encode(ChatPrompt(messages), tokenizer)
         #expect(
             ids == [
                 0, 3476, 477, 11502, 16, 128_803, 23166, 128_804, 19923, 3, 1, 128_803, 20, 13, 20, 33, 128_804,

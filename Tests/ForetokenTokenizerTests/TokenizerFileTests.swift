@@ -202,15 +202,14 @@ private struct Draft {
 }
 
 @Suite(.serialized) struct LongPieceTests {
-    /// Quadratic merging would take hours here; the limit leaves room for a busy machine.
-    @Test(arguments: ["a", " ", "\n", "7", "中", "한", "!", "\u{301}", "<", "<｜User", "\r\n", "x y"])
+    /// Quadratic merging would take hours here; the limit leaves room for a slow and busy machine.
+    @Test(
+        .timeLimit(.minutes(15)),
+        arguments: ["a", " ", "\n", "7", "中", "한", "!", "\u{301}", "<", "<｜User", "\r\n", "x y"])
     func aMegabyteWithoutStructure(part: String) throws {
         let text = String(repeating: part, count: 1_000_000 / part.utf8.count)
         let tokenizer = try Files.hasPublished ? publishedTokenizer.get() : demoTokenizer.get()
-        let clock = ContinuousClock()
-        let start = clock.now
         let ids = try tokenizer.encode(text)
-        #expect(clock.now - start < .seconds(10))
         #expect(tokenizer.decode(ids) == Array(text.utf8))
     }
 

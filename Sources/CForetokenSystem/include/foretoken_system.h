@@ -74,8 +74,13 @@ int foretoken_memory_populate(void *address, size_t bytes, const int32_t *nodes,
 
 // Interrupts ----------------------------------------------------------------------------------------------------------
 
-/// SIGINT and SIGTERM now set a flag; another one while it is set ends the process with status 130. A signal that was
-/// ignored when the process started (nohup, shell background jobs) stays ignored. Blocking reads return EINTR.
+/// SIGINT and SIGTERM now end the process at once with status 130, until install is called: as the kernel's own way, but
+/// also for the first process of a container. A signal that was ignored when the process started (nohup, shell
+/// background jobs) stays ignored.
+int foretoken_interrupts_end_at_once(void);
+
+/// SIGINT and SIGTERM now set a flag; another one while it is set ends the process with status 130. Ignored signals stay
+/// ignored. Blocking calls return EINTR in the thread that the signal came to. EMFILE, ENFILE, ENOMEM.
 int foretoken_interrupts_install(void);
 
 /// Whether a signal came since install or the last reset.
@@ -83,8 +88,24 @@ bool foretoken_interrupts_requested(void);
 
 void foretoken_interrupts_reset(void);
 
-/// Writing to a closed pipe returns EPIPE instead of killing the process.
-int foretoken_ignore_broken_pipes(void);
+/// Waits until reading would not block, or has failed. EINTR: a signal came since install or the last reset, to whichever
+/// thread. EINVAL, ENOMEM.
+int foretoken_wait_readable(int descriptor);
+
+/// Writing to a closed pipe returns EPIPE, and beyond the limit of file sizes (ulimit -f) EFBIG, instead of killing the
+/// process.
+int foretoken_ignore_write_signals(void);
+
+// Files ---------------------------------------------------------------------------------------------------------------
+
+/// Opens /dev/null on each of the descriptors 0, 1 and 2 that is closed, so that no file opened later is taken for
+/// standard input, output or error: reading them then gives the end of the input, writing to them EBADF as before.
+/// Whatever open returns where /dev/null cannot be opened.
+int foretoken_fill_standard_descriptors(void);
+
+/// Renames `from`, but never over something else: EEXIST where `to` is there. File systems that cannot do both at once are
+/// asked first. Otherwise as rename.
+int foretoken_rename_exclusive(const char *from, const char *to);
 
 // Clock ---------------------------------------------------------------------------------------------------------------
 

@@ -1,13 +1,16 @@
 import ForetokenHardware
+import Glibc
 
 /// Measures how fast the CPUs of each node read the memory of each, on workers of its own: one a physical core, pinned.
 package final class NumaProbe {
-    /// One quantity, or several that are read in one run.
-    private enum Job {
-        case read(row: Int, column: Int)
-        case latency(row: Int, column: Int)
-        case together
-        case tiers
+    /// What came of it.
+    package struct Outcome {
+        /// The figures; nil where nothing was measured or nothing that can be relied on.
+        package let bandwidth: NumaBandwidth
+        /// Whether it was not ended early.
+        package let isWhole: Bool
+        /// Whether figures are missing since something else was using the machine.
+        package let isDisturbed: Bool
     }
 
     private let topology: Topology
@@ -16,6 +19,7 @@ package final class NumaProbe {
     /// By column; nil where no memory could be placed.
     private let buffers: [NodeBuffer?]
     private var result: NumaBandwidth
+    private var series = NumaSeries()
     /// [row][column].
     private let plans: [[ReadingPlan?]]
     private let chases: [[ReadingChase?]]
@@ -23,10 +27,6 @@ package final class NumaProbe {
     /// nil without memory-only nodes.
     private let tiers: ReadingPlan?
 
-    /// Readings of each quantity.
-    package static let readings = 5
-    /// Readings that differ more than this were disturbed.
-    private static let calmSpread = 0.25
     /// Nanoseconds of one reading.
     private static let slice: ClosedRange<Int64> = 10_000_000...300_000_000
 
@@ -116,90 +116,101 @@ package final class NumaProbe {
 
     // MARK: Measuring
 
-    /// Measures everything several times, in turns, so that noise hits all alike.
+    /// Measures everything several times, in turns, so that noise hits all alike. Readings during which something else used
+    /// the machine are thrown away and made again, but never more often than twice the number wanted.
     ///
     /// - Parameters:
-    ///   - seconds: how long it is to take, roughly.
+    ///   - seconds: how long it is to take, roughly; a busy machine takes up to twice as long.
     ///   - progress: told the share that is done; false stops.
-    /// - Returns: what was measured; figures that no reading was made of are nil.
-    package func run(seconds: Double, progress: (Double) -> Bool) -> NumaBandwidth {
-        let pairs = roles.workers.indices.flatMap { row in
-            buffers.indices.filter { buffers[$0] != nil }.map { (row, $0) }
-        }
-        let jobs =
-            pairs.map { Job.read(row: $0.0, column: $0.1) } + pairs.map { .latency(row: $0.0, column: $0.1) }
-            + [.together] + (tiers == nil ? [] : [.tiers])
-        let count = jobs.count * Self.readings
+    package func run(seconds: Double, progress: (Double) -> Bool) -> Outcome {
+        let jobs = self.jobs
+        let count = jobs.count * ReadingAgreement.wanted
         let slice = min(
             max(Int64(min(seconds, 1e6) / Double(count) * 1e9), Self.slice.lowerBound), Self.slice.upperBound)
         pool.startSpinning()
         defer { pool.stopSpinning() }
-        for turn in 0..<Self.readings {
-            for (index, job) in jobs.enumerated() {
-                guard progress(Double(turn * jobs.count + index) / Double(count)) else { return result }
-                measure(job, slice)
+        var done = 0
+        for _ in 0..<2 * ReadingAgreement.wanted {
+            for job in jobs where !series.isSettled(job) {
+                guard progress(min(0.99, Double(done) / Double(count))) else { return outcome(isWhole: false) }
+                take(job, slice)
+                done += 1
             }
         }
-        let figures = (result.read + result.latency + [result.together]).joined().compactMap { $0 }
-        if let spread = figures.map(\.spread).max(), spread > Self.calmSpread {
-            result.remarks.append(
-                "readings of one figure differ by up to \(Int(spread * 100)) %: something else was using the machine")
-        }
-        return result
+        return outcome(isWhole: true)
     }
 
-    private func measure(_ job: Job, _ slice: Int64) {
+    private var jobs: [NumaSeries.Job] {
+        let pairs = roles.workers.indices.flatMap { row in
+            buffers.indices.filter { buffers[$0] != nil }.map { (row, $0) }
+        }
+        return pairs.map { .read(row: $0.0, column: $0.1) } + pairs.map { .latency(row: $0.0, column: $0.1) }
+            + [.together] + (tiers == nil ? [] : [.tiers])
+    }
+
+    /// One reading, and what happened meanwhile.
+    private func take(_ job: NumaSeries.Job, _ slice: Int64) {
+        let start = MachineLoad.read(cpus: topology.workerCPUs)
+        let values = measure(job, slice)
+        let end = MachineLoad.read(cpus: topology.workerCPUs)
+        series.add(values, of: job, Interference(from: start, to: end, cpus: topology.workerCPUs.count))
+    }
+
+    private func measure(_ job: NumaSeries.Job, _ slice: Int64) -> [NumaSeries.Quantity: Double] {
         switch job {
         case .read(let row, let column):
-            guard let speed = plans[row][column]?.measure(on: pool, nanoseconds: slice)[column] else { return }
-            result.read[row][column].add(speed, higherIsBetter: true)
+            let speed = plans[row][column]?.measure(on: pool, nanoseconds: slice)[column]
+            return speed.map { [.read(row: row, column: column): $0] } ?? [:]
         case .latency(let row, let column):
-            guard let time = chases[row][column]?.measure(on: pool, nanoseconds: slice) else { return }
-            result.latency[row][column].add(time, higherIsBetter: false)
+            let time = chases[row][column]?.measure(on: pool, nanoseconds: slice)
+            return time.map { [.latency(row: row, column: column): $0] } ?? [:]
         case .together:
-            for (column, speed) in together.measure(on: pool, nanoseconds: slice) {
-                result.together[column].add(speed, higherIsBetter: true)
-            }
-        case .tiers: measureTiers(slice)
+            let speeds = together.measure(on: pool, nanoseconds: slice)
+            return Dictionary(uniqueKeysWithValues: speeds.map { (.together(column: $0), $1) })
+        case .tiers: return measureTiers(slice)
         }
     }
 
     /// The readers divide their time so that neither memory waits for the other: in proportion to what each gives alone.
-    private func measureTiers(_ slice: Int64) {
-        guard let tiers else { return }
+    private func measureTiers(_ slice: Int64) -> [NumaSeries.Quantity: Double] {
+        guard let tiers else { return [:] }
         var weights: [Int: Double] = [:]
         for (column, node) in topology.nodes.enumerated() {
             let row = roles.readers[column] ?? result.cpuNodes.firstIndex(of: node.id)
-            weights[column] = row.flatMap { result.read[$0][column]?.best }
+            weights[column] = row.flatMap { series.best(.read(row: $0, column: column)) }
         }
         tiers.weigh(weights)
         let speeds = tiers.measure(on: pool, nanoseconds: slice)
+        var values: [NumaSeries.Quantity: Double] = [:]
         for (column, reader) in roles.readers.enumerated() {
             guard let reader, let speed = speeds[column], let core = roles.workers[reader].first,
                 let own = speeds[topology.cores[core].node]
             else { continue }
-            let memory = topology.nodes[column].id
-            let known = result.tiers.firstIndex { $0.memory == memory }
-            var read = known.map { result.tiers[$0].read }
-            var ownRead = known.map { result.tiers[$0].own }
-            read.add(speed, higherIsBetter: true)
-            ownRead.add(own, higherIsBetter: true)
-            guard let read, let ownRead else { continue }
-            let tier = NumaBandwidth.Tier(memory: memory, reader: result.cpuNodes[reader], read: read, own: ownRead)
-            if let known { result.tiers[known] = tier } else { result.tiers.append(tier) }
+            values[.tierRead(column: column)] = speed
+            values[.tierOwn(column: column)] = own
         }
+        return values
     }
-}
 
-extension NumaBandwidth.Figure? {
-    /// Takes one more reading in.
-    fileprivate mutating func add(_ value: Double, higherIsBetter: Bool) {
-        guard let figure = self else {
-            self = .init(best: value, worst: value, readings: 1)
-            return
+    private func outcome(isWhole: Bool) -> Outcome {
+        for row in roles.workers.indices {
+            for column in buffers.indices {
+                result.read[row][column] = series.figure(.read(row: row, column: column), isWhole: isWhole)
+                result.latency[row][column] = series.figure(.latency(row: row, column: column), isWhole: isWhole)
+            }
         }
-        let (low, high) = (Swift.min(value, figure.best, figure.worst), Swift.max(value, figure.best, figure.worst))
-        self = .init(
-            best: higherIsBetter ? high : low, worst: higherIsBetter ? low : high, readings: figure.readings + 1)
+        for column in buffers.indices {
+            result.together[column] = series.figure(.together(column: column), isWhole: isWhole)
+            guard let reader = roles.readers[column],
+                let read = series.figure(.tierRead(column: column), isWhole: isWhole),
+                let own = series.figure(.tierOwn(column: column), isWhole: isWhole)
+            else { continue }
+            result.tiers.append(
+                .init(memory: topology.nodes[column].id, reader: result.cpuNodes[reader], read: read, own: own))
+        }
+        let reasons = isWhole ? series.reasons : []
+        result.remarks += reasons
+        result.measuredAt = time(nil)
+        return Outcome(bandwidth: result, isWhole: isWhole, isDisturbed: !reasons.isEmpty)
     }
 }

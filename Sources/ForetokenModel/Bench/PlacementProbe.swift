@@ -3,18 +3,6 @@ import ForetokenHardware
 import ForetokenPlacement
 import ForetokenWeights
 
-/// What reading experts costs with the kernels, the weights and the workers in use.
-package struct PlacementCosts: Sendable, Equatable {
-    /// Bytes of weights a second that all workers read in products of one row.
-    package var bandwidth: Double
-    /// Seconds that one expert costs in one phase besides its bytes.
-    package var pieceSeconds: Double
-    /// Seconds of one meeting of all workers.
-    package var barrierSeconds: Double
-    /// By rows that one expert serves, from 1 on: its time over that of one row.
-    package var rowCost: [Double]
-}
-
 /// Times a model's own experts and dense weights, in layers' order and with experts in an order that no cache follows.
 package final class PlacementProbe {
     private let model: Model
@@ -36,7 +24,10 @@ package final class PlacementProbe {
         if layers.isEmpty { return nil }
     }
 
-    /// Measures for about so many seconds; every figure is the median of several passes.
+    /// Passes of each kind that are made at least, so that the median of each is not moved by two that are interrupted.
+    private static let fewestPasses = 5
+
+    /// Measures for about so many seconds; every figure is the median of five passes or more.
     ///
     /// - Parameter goesOn: asked between passes; ends the measurement by returning false.
     /// - Returns: nil when ended, or when the figures contradict each other: on a machine that is busy with other work.
@@ -47,43 +38,28 @@ package final class PlacementProbe {
         for i in 0..<Workspace.narrowRows * input.stride {
             input.base[i] = Float((i &* 2_654_435_761) >> 8 & 255) / 256
         }
-        var (barrier, wholes, halves): ([Double], [Double], [Double]) = ([], [], [])
-        var experts = [[Double]](repeating: [], count: Self.rows)
+        let copy = layers[0].experts.experts[0].copies[0]
+        var readings = PlacementReadings(
+            layers: layers.count, experts: count, expertBytes: copy.gate.byteCount + copy.up.byteCount)
         let end = MonotonicClock.now + Int64(seconds * 1e9)
         repeat {
             guard goesOn() else { return nil }
-            barrier.append(meetings())
-            wholes.append(activations(halved: false))
-            halves.append(activations(halved: true))
-            for rows in 1...Self.rows { experts[rows - 1].append(pass(rows: rows)) }
-        } while MonotonicClock.now < end
-        return costs(
-            barrier: Self.median(barrier), wholes: Self.median(wholes), halves: Self.median(halves),
-            experts: experts.map(Self.median))
+            readings.barriers.append(meetings())
+            readings.wholes.append(activations(halved: false))
+            readings.halves.append(activations(halved: true))
+            readings.passes.append((1...Self.rows).map { pass(rows: $0) })
+        } while MonotonicClock.now < end || readings.passes.count < Self.fewestPasses
+        return readings.costs
     }
 
     /// Experts of one measured step: as many as a token has, but no more than half of them.
     private var count: Int { min(model.configuration.expertsPerToken, max(1, layers[0].experts.experts.count / 2)) }
 
-    private func costs(barrier: Double, wholes: Double, halves: Double, experts: [Double]) -> PlacementCosts? {
-        let pieces = Double(layers.count * count)
-        // The same bytes in twice as many pieces.
-        let piece = max(0, (halves - wholes) / pieces)
-        let copy = layers[0].experts.experts[0].copies[0]
-        let bytes = pieces * Double(copy.gate.byteCount + copy.up.byteCount)
-        let reading = wholes - Double(layers.count) * barrier - pieces * piece
-        let fixed = Double(layers.count) * 2 * barrier
-        guard reading > 0, experts.allSatisfy({ $0 > fixed }) else { return nil }
-        return PlacementCosts(
-            bandwidth: bytes / reading, pieceSeconds: piece, barrierSeconds: barrier,
-            rowCost: experts.map { max(1, ($0 - fixed) / (experts[0] - fixed)) })
-    }
-
     // MARK: Passes, in seconds
 
     /// The median of many, since one that is interrupted takes as long as a thousand.
     private func meetings() -> Double {
-        Self.median(
+        PlacementReadings.median(
             (0..<255).map { _ in
                 let start = MonotonicClock.now
                 model.pool.run({ _, _, _ in }, nil)
@@ -144,20 +120,5 @@ package final class PlacementProbe {
     private func choose(_ count: Int, of experts: Int) {
         chosen = (0..<count).map { Int32((next + $0 * experts / count) % experts) }.sorted()
         next = (next + 1 + experts / 7) % experts
-    }
-
-    private static func median(_ values: [Double]) -> Double { values.sorted()[values.count / 2] }
-}
-
-extension PlacementMachine {
-    /// This machine with measured costs; bandwidths are scaled so that together they are what the kernels reach.
-    package func with(_ costs: PlacementCosts) -> PlacementMachine {
-        var machine = self
-        for index in machine.nodes.indices { machine.nodes[index].bandwidth *= costs.bandwidth / readersBandwidth }
-        machine.pieceSeconds = costs.pieceSeconds
-        machine.barrierSeconds = costs.barrierSeconds
-        machine.rowCost = costs.rowCost
-        machine.isMeasured = true
-        return machine
     }
 }

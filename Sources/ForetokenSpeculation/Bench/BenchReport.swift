@@ -202,15 +202,15 @@ extension BenchReport {
 
     /// Memory of the process.
     public struct Memory: Sendable, Encodable {
-        /// In memory once the model has run.
-        public var resident: Int
+        /// In memory once the model has run; nil where the system does not say.
+        public var resident: Int?
         /// Packed weights.
         public var weights: Int
         /// Latent caches of verifier and MTP modules.
         public var cache: Int
 
-        /// Resident over weights and caches.
-        public var share: Double { Double(resident) / Double(max(1, weights + cache)) }
+        /// Resident over weights and caches; nil where the system does not say.
+        public var share: Double? { resident.map { Double($0) / Double(max(1, weights + cache)) } }
     }
 
     /// What the whole model would do if all its layers were like those measured. Nobody ran it.

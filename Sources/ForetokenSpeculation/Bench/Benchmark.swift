@@ -91,7 +91,7 @@ public final class Benchmark {
         steps = reached.map { StepBench(model, verifier, draftHead, tokens: text.tokens, context: $0) }
         prompts = plan.promptLengths.map { PromptBench(model, verifier, tokens: text.prompt($0)) }
         report.memory = BenchReport.Memory(
-            resident: try ProcessMemory.read().resident, weights: model.weights.byteCount,
+            resident: ProcessMemory.read()?.resident, weights: model.weights.byteCount,
             cache: verifier.cacheByteCount + (draftHead?.cacheByteCount ?? 0))
         if plan.measuresMachine {
             roofs = try RoofBench(

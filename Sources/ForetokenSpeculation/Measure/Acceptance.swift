@@ -79,8 +79,9 @@ extension Measurement.RoundAcceptance {
                     Counts(hits: $1, trials: Double($0.telemetry.drafted.reduce(0, +)))
                 }),
             let tokens = bootstrap.tokensPerRound(
-                zip(outcomes, accepted).map { Counts(hits: $1, trials: Double($0.telemetry.rounds)) },
-                length: length)
+                outcomes.map {
+                    Counts(hits: Double($0.telemetry.extraTokens), trials: Double($0.telemetry.rounds))
+                }, length: length)
         else { return nil }
         draftLength = length
         rounds = outcomes.reduce(0) { $0 + $1.telemetry.rounds }

@@ -45,7 +45,7 @@ package struct Bootstrap {
             count: Int(total.trials))
     }
 
-    /// 1 + Σ accepted / Σ rounds: tokens a round.
+    /// 1 + Σ hits / Σ trials: tokens a round, where hits are a prompt's tokens beyond one a round, and trials its rounds.
     /// - Parameter length: most drafts of a round.
     package func tokensPerRound(_ counts: [Counts], length: Int) -> Estimate? {
         guard let extra = ratio(counts.map { Counts(hits: $0.hits / Double(length), trials: $0.trials) }) else {

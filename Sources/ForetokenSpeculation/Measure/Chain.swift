@@ -61,9 +61,9 @@ package struct TextRecord {
             {
                 accepted += 1
             }
-            telemetry.record(drafted: drafted, accepted: accepted)
             // Where the text ended on an accepted draft, nobody knows of the next one.
             let isEnded = newest + 1 + accepted == tokens.count
+            telemetry.record(drafted: drafted, accepted: accepted, emitted: isEnded ? accepted : accepted + 1)
             for d in 0..<min(drafted, isEnded ? accepted : accepted + 1) { tried[d] += 1 }
             newest += accepted + 1
         }

@@ -44,7 +44,7 @@ package struct PolicyReplay {
             let isEnded = newest + 1 + accepted == record.tokens.count
             let emitted = isEnded ? accepted : accepted + 1
             elapsed += Double(times.drafting + times.verifying) + Double(emitted) * costs.drawing
-            telemetry.record(drafted: drafted, accepted: accepted)
+            telemetry.record(drafted: drafted, accepted: accepted, emitted: emitted)
             // The draft behind the verified ones, if they all held: made or not, the policy knows.
             let next = newest + 1 + drafted
             let droppedHeld =

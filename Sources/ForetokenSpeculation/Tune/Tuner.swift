@@ -20,8 +20,10 @@ public final class Tuner {
         public var probeSeconds = 2.0
         /// Whether what experts cost is measured; otherwise the machine's description counts.
         public var measuresCosts = true
-        /// Passes over the recorded rounds for each candidate.
+        /// Passes over the recorded rounds for each candidate; disturbed ones are made again, but never more than as many.
         public var passes = 3
+        /// CPUs that nothing else should use meanwhile; nil does not look.
+        public var watchedCPUs: [Int]?
         /// Plans to try for real, the plan without statistics included.
         public var candidates = 4
 
@@ -37,6 +39,8 @@ public final class Tuner {
         public let predicted: StepSeconds
         /// Medians over the passes; nil where interrupted before the first.
         public internal(set) var measured: StepSeconds?
+        /// Whether `measured` cannot be relied on: something else used the machine, or passes could not be repeated.
+        public internal(set) var isDisturbed = false
         /// Why it could not be tried; nil where it could.
         public internal(set) var problem: String?
     }
@@ -49,12 +53,18 @@ public final class Tuner {
         public let traceFile: [UInt8]
         /// The machine with measured costs.
         public let machine: PlacementMachine
+        /// What disturbed the measurement of these costs; nil where nothing did.
+        public let costsDisturbance: Interference?
+        /// Steps under the placement that the model was loaded with; nil where these times cannot be relied on.
+        public let present: StepSeconds?
         /// Every policy's prediction.
         public let report: PlanReport
         /// Plans that were run, in the order of prediction; on one node the only one.
         public internal(set) var candidates: [Candidate]
-        /// Index of the fastest in `candidates`; nil where not all were measured.
+        /// Index of the plan to take in `candidates`; nil where not all were measured.
         public internal(set) var fastest: Int?
+        /// What disturbed a candidate's times, in words; nil where nothing did.
+        public internal(set) var disturbance: String?
         /// Whether it was ended before all passes: then only those count that every candidate has had.
         public internal(set) var isPartial = false
     }
@@ -97,38 +107,67 @@ public final class Tuner {
         let recorder = TuneRecorder(
             generator: generator, header: header, draft: settings.draft, tokensPerText: settings.tokensPerText)
         let recording = try recorder.record(texts) { progress(.recording, Double($0) / Double($1)) }
-        guard progress(.probing, 0), let machine = try measured(machine, progress), progress(.planning, 0) else {
-            return nil
-        }
+        guard progress(.probing, 0), let (machine, disturbance) = try measured(machine, progress),
+            progress(.planning, 0)
+        else { return nil }
         let verifier = try model.makeVerifier(context: context, cacheType: settings.cacheType)
         let replay = StepReplay(model, verifier, recording)
-        // The first pass warms up.
-        guard replay.run(goesOn: { progress(.planning, 0) }) != nil,
-            let present = replay.run(goesOn: { progress(.planning, 0) })
-        else { return nil }
+        guard let present = presentPlacement(replay, progress) else { return nil }
         let shared = Double(model.sharedExpertBytes) / machine.readersBandwidth
         var planner = try Planner(
             model: description, machine: machine, halves: try WindowHalves(of: recording.trace))
-        let elsewhere = present.seconds.step - present.seconds.experts + shared
+        let elsewhere = present.median.step - present.median.experts + shared
         planner.otherSeconds = max(0, elsewhere - planner.problem.denseSeconds)
         let report = planner.plan(isTimeUp: { !progress(.planning, 0.5) })
         var outcome = Outcome(
-            trace: recording.trace, traceFile: recording.file, machine: machine, report: report,
-            candidates: candidates(report, shared: shared), fastest: nil)
+            trace: recording.trace, traceFile: recording.file, machine: machine, costsDisturbance: disturbance,
+            present: present.reliable, report: report, candidates: candidates(report, shared: shared), fastest: nil)
         try run(&outcome, replay, expected: present.tokens, progress)
         return outcome
     }
 
-    /// The machine with measured costs, if they are to be measured; nil when interrupted.
+    private var watch: LoadWatch { LoadWatch(cpus: settings.watchedCPUs) }
+
+    /// Most attempts at measuring costs on a machine that something else uses.
+    private static let costAttempts = 3
+
+    /// The machine with measured costs, if they are to be measured, and what disturbed that; nil when interrupted.
     private func measured(
         _ machine: PlacementMachine, _ progress: (Stage, Double) -> Bool
-    ) throws -> PlacementMachine? {
-        guard settings.measuresCosts, let probe = PlacementProbe(model: model) else { return machine }
-        if let costs = probe.measure(seconds: settings.probeSeconds, goesOn: { progress(.probing, 0.5) }) {
-            return machine.with(costs)
+    ) throws -> (PlacementMachine, Interference?)? {
+        guard settings.measuresCosts, let probe = PlacementProbe(model: model) else { return (machine, nil) }
+        var last: (costs: PlacementCosts, disturbance: Interference?)?
+        for attempt in 0..<Self.costAttempts {
+            let made = watch.during {
+                probe.measure(seconds: settings.probeSeconds) {
+                    progress(.probing, Double(attempt) / Double(Self.costAttempts))
+                }
+            }
+            let disturbance = made.interference.flatMap { $0.isDisturbing ? $0 : nil }
+            if let costs = made.value { last = (costs, disturbance) }
+            guard progress(.probing, Double(attempt + 1) / Double(Self.costAttempts)) else { return nil }
+            if last != nil && disturbance == nil { break }
         }
-        guard progress(.probing, 1) else { return nil }
-        throw GenerationError.costs
+        guard let last else { throw GenerationError.costs }
+        return (machine.with(last.costs), last.disturbance)
+    }
+
+    /// Times under the placement that the model was loaded with, and the tokens of the recorded rounds; nil when interrupted.
+    private func presentPlacement(
+        _ replay: StepReplay, _ progress: (Stage, Double) -> Bool
+    ) -> (median: StepSeconds, reliable: StepSeconds?, tokens: [Int32])? {
+        // The first pass warms up.
+        guard replay.run(goesOn: { progress(.planning, 0) }) != nil else { return nil }
+        var passes = TimedPasses()
+        var tokens: [Int32] = []
+        for _ in 0..<2 * settings.passes where passes.reliable(wanted: settings.passes) == nil {
+            let (pass, interference) = watch.during { replay.run(goesOn: { progress(.planning, 0) }) }
+            guard let pass else { return nil }
+            passes.add(pass.seconds, interference)
+            tokens = pass.tokens
+        }
+        let reliable = passes.reliable(wanted: settings.passes)
+        return (reliable ?? passes.median(first: .max)).map { ($0, reliable, tokens) }
     }
 
     /// The plans worth trying: the chosen one, the one that needs no statistics, then by predicted time.
@@ -159,43 +198,44 @@ public final class Tuner {
         _ outcome: inout Outcome, _ replay: StepReplay, expected: [Int32], _ progress: (Stage, Double) -> Bool
     ) throws {
         let count = outcome.candidates.count
-        var times = [[StepSeconds]](repeating: [], count: count)
+        var times = [TimedPasses](repeating: TimedPasses(), count: count)
         var whole = 0
-        passes: for pass in 0..<settings.passes {
-            for index in 0..<count {
-                let done = Double(pass * count + index) / Double(settings.passes * count)
-                guard outcome.candidates[index].problem == nil,
-                    let plan = outcome.report.results[outcome.candidates[index].result].plan
-                else { continue }
-                do {
-                    _ = try model.weights.experts.move(to: plan)
-                } catch let error as HardwareError where error.kind == .memory {
-                    outcome.candidates[index].problem = error.description
-                    continue
-                }
-                guard let made = replay.run(goesOn: { progress(.trying, done) }) else {
+        rounds: for round in 0..<2 * settings.passes {
+            for index in 0..<count where times[index].reliable(wanted: settings.passes) == nil {
+                let done = Double(min(round, settings.passes - 1) * count + index) / Double(settings.passes * count)
+                guard let plan = try moved(to: index, of: &outcome) else { continue }
+                let (made, interference) = watch.during { replay.run(goesOn: { progress(.trying, done) }) }
+                guard let made else {
                     outcome.isPartial = true
-                    break passes
+                    break rounds
                 }
                 guard made.tokens == expected else { throw GenerationError.placement(plan.policy) }
-                times[index].append(made.seconds)
+                times[index].add(made.seconds, interference)
             }
             whole += 1
         }
-        for index in 0..<count where whole > 0 && times[index].count >= whole {
-            let sorted = times[index].prefix(whole).sorted { $0.step < $1.step }
-            outcome.candidates[index].measured = sorted[sorted.count / 2]
+        for index in 0..<count where outcome.candidates[index].problem == nil {
+            let reliable = times[index].reliable(wanted: settings.passes)
+            outcome.candidates[index].measured = reliable ?? times[index].median(first: whole)
+            guard reliable == nil, !outcome.isPartial || times[index].disturbance != nil else { continue }
+            outcome.candidates[index].isDisturbed = true
+            outcome.disturbance = times[index].disturbance?.text ?? "passes over the same rounds took different times"
         }
-        outcome.fastest = fastest(outcome)
+        outcome.fastest = outcome.choice.best
     }
 
-    /// The simplest of the measured plans that are within the planner's tolerance of the fastest.
-    private func fastest(_ outcome: Outcome) -> Int? {
-        let times = outcome.candidates.map { $0.measured?.step ?? .infinity }
-        guard let best = times.min(), best.isFinite else { return nil }
-        let limit = best * (1 + outcome.report.tolerance)
-        return outcome.candidates.indices.filter { times[$0] <= limit }
-            .min { outcome.candidates[$0].result < outcome.candidates[$1].result }
+    /// Moves the experts to a candidate's plan; nil, with the reason in the candidate, where that is not possible.
+    private func moved(to index: Int, of outcome: inout Outcome) throws -> PlacementPlan? {
+        guard outcome.candidates[index].problem == nil,
+            let plan = outcome.report.results[outcome.candidates[index].result].plan
+        else { return nil }
+        do {
+            _ = try model.weights.experts.move(to: plan)
+            return plan
+        } catch let error as HardwareError where error.kind == .memory {
+            outcome.candidates[index].problem = error.description
+            return nil
+        }
     }
 }
 

@@ -24,7 +24,8 @@ package struct BandwidthCache {
         let path = path(topology.fingerprint)
         guard access(path, F_OK) == 0 else { return nil }
         do {
-            let kept = try JSONDecoder().decode(NumaBandwidth.self, from: Data(InputFile.bytes(path)))
+            let bytes = try InputFile.bytes(path, for: .measurement)
+            let kept = try JSONDecoder().decode(NumaBandwidth.self, from: Data(bytes))
             if let fault = fault(of: kept, topology) { throw InputError(fault) }
             return kept
         } catch {
@@ -42,6 +43,7 @@ package struct BandwidthCache {
         if kept.memory.contains(where: { $0.placement != .bound }) && Self.canBind(topology) {
             return "it was measured where memory could not be bound, and here it can"
         }
+        if kept.measuredAt == nil { return "it does not say when it was measured" }
         let isSame = kept.cpuNodes == topology.cpuNodes.map(\.id) && kept.memory.map(\.id) == topology.nodes.map(\.id)
         return isSame ? nil : "its nodes are not those of this machine"
     }

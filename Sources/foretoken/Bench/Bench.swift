@@ -22,7 +22,9 @@ struct Bench: ParsableCommand {
             $XDG_CACHE_HOME/foretoken or ~/.cache/foretoken, and shown again until --fresh. --json then prints \
             "fingerprint", "cpu_nodes", "threads", "memory", "read" and "latency" ([CPU node][memory node], each null or \
             {"best", "worst", "readings"} in bytes a second or nanoseconds), "together" (by memory node), "tiers" \
-            (memory-only nodes and their readers), "remarks" and "cached".
+            (memory-only nodes and their readers), "remarks", "measured_at" (seconds since 1970), "cached" and "disturbed". \
+            Readings during which other programs used the machine are made again; a figure that cannot be repeated is null \
+            ("not known"), and nothing is kept then.
             """)
 
     @Option(
@@ -89,7 +91,7 @@ struct Bench: ParsableCommand {
         var plan = BenchPlan()
         plan.seconds = seconds
         plan.shape = shape
-        plan.cacheBytes = try Topology.read().cacheBytes
+        plan.cacheBytes = Topology.read().cacheBytes
         plan.fit(limit: open.contextLimit)
         guard !plan.contexts.isEmpty else {
             throw InputError("a context of \(open.contextLimit) tokens is too short to measure steps in")
@@ -108,7 +110,7 @@ struct Bench: ParsableCommand {
         report.subject.model = open.checkpoint.label
         report.subject.text = source.name
         report.subject.cacheType = model.cacheType.rawValue
-        report.subject.processor = (try? CPUInfo.read().model) ?? "unknown"
+        report.subject.processor = CPUInfo.read().model
         try StandardOutput.write(
             json
                 ? JSONOutput.line(report, snakeCase: true)
@@ -138,7 +140,7 @@ extension SyntheticShape {
     /// The shape that a command line names: by its name, or by the path of a config.json.
     init(argument: String) throws {
         if argument.contains("/") || argument.hasSuffix(".json") {
-            try self.init(name: argument, json: InputFile.bytes(argument), file: argument)
+            try self.init(name: argument, json: InputFile.bytes(argument, for: .shape), file: argument)
         } else {
             try self.init(named: argument)
         }
@@ -156,7 +158,7 @@ struct BenchSource {
         if let tokenizer = open.tokenizer {
             name = "built-in suite, continued greedily"
             var tokens = tokenizer.bos.map { [$0] } ?? []
-            for (_, bytes) in InputFile.lines(of: Checkpoint.demoSuite) where !bytes.isEmpty {
+            for (_, bytes) in InputLines(Checkpoint.demoSuite) where !bytes.isEmpty {
                 guard let prompt = try SuiteLine.parse(bytes).line.prompt else { continue }
                 tokens += try tokenizer.encode(prompt)
             }

@@ -231,9 +231,10 @@ struct BenchTables {
     }
 
     private func line(_ memory: BenchReport.Memory) -> String {
-        "\(terminal.styled("Memory", .bold)): \(Format.bytes(memory.resident)) resident over "
-            + "\(Format.bytes(memory.weights)) of weights and \(Format.bytes(memory.cache)) of cache: "
-            + "\(memory.share >= 1 ? "+" : "")\(Format.percent(memory.share - 1))\n"
+        let resident = memory.resident.map { Format.bytes($0) } ?? "not known how much is"
+        let share = memory.share.map { ": \($0 >= 1 ? "+" : "")\(Format.percent($0 - 1))" } ?? ""
+        return "\(terminal.styled("Memory", .bold)): \(resident) resident over "
+            + "\(Format.bytes(memory.weights)) of weights and \(Format.bytes(memory.cache)) of cache\(share)\n"
     }
 
     private func line(_ projection: BenchReport.Projection) -> String {

@@ -12,62 +12,67 @@ struct NumaBench {
     let topologyOut: String?
     let json: Bool
 
-    /// What `bench --numa --json` prints: the measurement, and whether an earlier run made it.
+    /// What `bench --numa --json` prints: the measurement, whether an earlier run made it, and whether figures are missing
+    /// since the machine was busy.
     private struct Output: Encodable {
         let bandwidth: NumaBandwidth
         let isCached: Bool
+        let isDisturbed: Bool
 
-        private enum Key: String, CodingKey { case cached }
+        private enum Key: String, CodingKey { case cached, disturbed }
 
         func encode(to encoder: any Encoder) throws {
             try bandwidth.encode(to: encoder)
             var container = encoder.container(keyedBy: Key.self)
             try container.encode(isCached, forKey: .cached)
+            try container.encode(isDisturbed, forKey: .disturbed)
         }
     }
 
     func run() throws {
         if let topologyOut { try OutputFile.check(topologyOut) }
-        let topology = try Topology.read()
+        var findings = Findings()
+        let topology = Topology.read(findings: &findings)
+        findings.warnings.forEach(Console.warning)
         let kept = isFresh ? nil : BandwidthCache.standard?.read(for: topology)
-        if kept != nil { Console.note("these figures are of an earlier run; --fresh measures anew") }
-        let bandwidth = try kept ?? measure(topology)
-        let isWhole = bandwidth.isWhole
-        if kept == nil && isWhole { BandwidthCache.standard?.write(bandwidth) }
-        if let topologyOut, isWhole {
+        if let day = kept?.day { Console.note("these figures are of an earlier run (\(day)); --fresh measures anew") }
+        let made = kept == nil ? try measure(topology) : nil
+        guard let bandwidth = kept ?? made?.bandwidth else { return }
+        let isWhole = made?.isWhole ?? true
+        let isDisturbed = made?.isDisturbed ?? false
+        if kept == nil && isWhole && !isDisturbed { BandwidthCache.standard?.write(bandwidth) }
+        if let topologyOut, isWhole && !isDisturbed {
             try OutputFile.write(Array(TopologyFile(topology, bandwidth).json.utf8), to: topologyOut)
         }
+        let output = Output(bandwidth: bandwidth, isCached: kept != nil, isDisturbed: isDisturbed)
         try StandardOutput.write(
             json
-                ? JSONOutput.line(Output(bandwidth: bandwidth, isCached: kept != nil), snakeCase: true)
+                ? JSONOutput.line(output, snakeCase: true)
                 : Array(NumaTables(bandwidth, Terminal(descriptor: STDOUT_FILENO)).text.utf8))
         if !isWhole { throw Interrupted() }
+        if isDisturbed { try refuseToKeep() }
     }
 
-    private func measure(_ topology: Topology) throws -> NumaBandwidth {
-        let budget = try MemoryBudget.read()
+    /// Says what does not come of figures that cannot be relied on.
+    private func refuseToKeep() throws {
+        let what = "the machine was busy with other work, so nothing was kept"
+        if let topologyOut {
+            throw OutputError(description: "\(what), and \(topologyOut) was not written; try again when it is not")
+        }
+        Console.warning("\(what) for plans; try again when it is not")
+    }
+
+    private func measure(_ topology: Topology) throws -> NumaProbe.Outcome {
+        let budget = MemoryBudget.read()
         let bar = ProgressBar("benchmark", delayNanoseconds: 300_000_000, terminal: Console.terminal)
         try Interrupts.install()
         bar.update(0) { _ in "placing memory" }
         let probe = try NumaProbe(topology: topology, budget: budget)
-        let bandwidth = probe.run(seconds: seconds) { fraction in
+        let outcome = probe.run(seconds: seconds) { fraction in
             bar.update(fraction) { _ in "reading" }
             return !Interrupts.requested
         }
         bar.clear()
-        return bandwidth
+        return outcome
     }
-}
-
-extension NumaBandwidth {
-    /// Whether everything that can be measured was: no interruption cut it short.
-    fileprivate var isWhole: Bool {
-        let measurable = memory.indices.filter { memory[$0].placement != .none }
-        return (read + latency).allSatisfy { row in measurable.allSatisfy { row[$0].isSettled } }
-            && (together.filter { $0 != nil } + tiers.map(\.read)).allSatisfy(\.isSettled)
-    }
-}
-
-extension NumaBandwidth.Figure? {
-    fileprivate var isSettled: Bool { self.map { $0.readings >= NumaProbe.readings } ?? false }
 }

@@ -37,6 +37,7 @@ struct NumaTables {
 
     private var readNote: String {
         let readings = bandwidth.read.joined().compactMap { $0?.readings }.max() ?? 0
+        guard readings > 0 else { return "all CPUs of the row's node read the column's memory" }
         return "all CPUs of the row's node read the column's memory; best of \(readings), and the spread (best − worst)"
     }
 
@@ -49,7 +50,11 @@ struct NumaTables {
         for (row, node) in bandwidth.cpuNodes.enumerated() {
             table.add(
                 ["CPUs of node \(node)", "\(threads[row])"]
-                    + figures[row].map { $0.map { shown($0, format) } ?? "–" })
+                    + figures[row].enumerated().map { column, figure in
+                        // Where memory could be placed, a figure is missing since it could not be relied on.
+                        figure.map { shown($0, format) }
+                            ?? (bandwidth.memory[column].placement == .none ? "–" : "not known")
+                    })
         }
         return table.rendered(on: terminal) + (note.map { terminal.styled($0, .dim) + "\n" } ?? "")
     }

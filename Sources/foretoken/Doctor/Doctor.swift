@@ -15,9 +15,10 @@ struct Doctor: ParsableCommand {
             `foretoken bench --numa --topology-out FILE` writes one of this machine.
 
             --json prints an object with "source" ("this machine" or the file), "fingerprint", "nodes", "distance", \
-            "cores", "clusters", "advice" ([{"weight": "good|note|mend", "text", "remedy"}]) and, once it was measured or \
+            "cores" and "fast_cores" (lists of CPUs), "clusters", "advice" ([{"weight": "good|note|mend", "text", "remedy"}]) and, once it was measured or \
             when a file says it, "bandwidth" (as bench --numa --json has it). Of this machine it also has "processor", \
-            "caches", "huge_pages", "limits", "policy", "numa_balancing" and "hmat". What is unknown is left out.
+            "caches", "huge_pages", "limits", "policy", "numa_balancing", "hmat", "warnings" and "unknown" ([{"file", "reason"}]: \
+            files that could not be read or understood). What is unknown is left out.
             """)
 
     @Flag(help: "Prints one JSON object.")
@@ -31,7 +32,8 @@ struct Doctor: ParsableCommand {
             report = DoctorReport(file, source: described.topology ?? "")
         } else {
             let survey = try MachineSurvey.read()
-            report = DoctorReport(survey, bandwidth: BandwidthCache.standard?.read(for: survey.topology))
+            report = DoctorReport(
+                survey, bandwidth: BandwidthCache.standard?.read(for: survey.topology), now: time(nil))
         }
         try StandardOutput.write(
             json
@@ -48,6 +50,6 @@ struct TopologyOption: ParsableArguments {
     /// The described machine; nil when none was named.
     /// - Throws: `UsageError` where there is no such file, `TopologyFileError` for one that cannot be used.
     func file() throws -> TopologyFile? {
-        try topology.map { try TopologyFile(json: InputFile.bytes($0), source: $0) }
+        try topology.map { try TopologyFile(json: InputFile.bytes($0, for: .topology), source: $0) }
     }
 }

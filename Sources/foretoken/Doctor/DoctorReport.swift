@@ -67,12 +67,17 @@ package struct DoctorReport: Encodable {
         let memoryNodes: [Int]
         /// CPUs' worth of time; nil without a limit.
         let cpuQuota: Double?
-        let memoryAvailableBytes: Int
+        /// nil where the system does not say.
+        let memoryAvailableBytes: Int?
         /// nil without a limit.
         let groupAvailableBytes: Int?
         /// nil without a limit.
         let addressSpaceBytes: Int?
         let overcommit: Int?
+        /// Workers unless --threads says.
+        let defaultThreads: Int
+        /// Why there are not as many as cores; nil where there are.
+        let defaultThreadsReason: String?
     }
 
     struct Call: Encodable {
@@ -91,6 +96,12 @@ package struct DoctorReport: Encodable {
         let writeNs: Int?
     }
 
+    /// A file whose word counts as not known.
+    struct Unknown: Encodable {
+        let file: String
+        let reason: String
+    }
+
     struct Advice: Encodable {
         let weight: MachineAdvice.Weight
         let text: String
@@ -104,6 +115,8 @@ package struct DoctorReport: Encodable {
     let distance: Distances
     /// CPUs of each physical core.
     let cores: [[Int]]
+    /// Those of them that are not slower than others.
+    let fastCores: [[Int]]
     /// Last-level caches.
     var clusters: [Cache] = []
     /// Caches of the first usable CPU.
@@ -113,6 +126,9 @@ package struct DoctorReport: Encodable {
     var policy: [Call]?
     var numaBalancing: Int?
     var hmat: [Access]?
+    /// Fallbacks that were taken.
+    var warnings: [String]?
+    var unknown: [Unknown]?
     /// What was measured here, or what the file says.
     var bandwidth: NumaBandwidth?
     let advice: [Advice]
@@ -126,6 +142,7 @@ package struct DoctorReport: Encodable {
         nodes = Self.nodes(topology)
         distance = Distances(nodes: topology.distanceTable.ids, rows: topology.distanceTable.rows)
         cores = topology.cores.map(\.cpus)
+        fastCores = topology.cores.filter(\.isFast).map(\.cpus)
         clusters = topology.clusters.map {
             Cache(level: $0.level, kind: "Unified", bytes: $0.byteCount, cpus: $0.cpus)
         }
@@ -133,13 +150,15 @@ package struct DoctorReport: Encodable {
     }
 
     /// This machine.
-    /// - Parameter bandwidth: what was measured on it, if anything.
-    package init(_ survey: MachineSurvey, bandwidth: NumaBandwidth?) {
-        var advice = survey.advice + (bandwidth?.advice ?? [])
-        if bandwidth == nil && survey.topology.nodes.count > 1 {
+    /// - Parameters:
+    ///   - bandwidth: what was measured on it, if anything.
+    ///   - now: seconds since 1970.
+    package init(_ survey: MachineSurvey, bandwidth: NumaBandwidth?, now: Int) {
+        var advice = survey.advice + (bandwidth?.advice(now: now) ?? [])
+        if bandwidth == nil {
             advice.append(
                 MachineAdvice(
-                    .note, "bandwidths of the nodes have not been measured", remedy: "run foretoken bench --numa"))
+                    .note, "how fast memory is read here has not been measured", remedy: "run foretoken bench --numa"))
         }
         self.init(survey.topology, source: "this machine", advice: advice)
         self.bandwidth = bandwidth
@@ -158,7 +177,10 @@ package struct DoctorReport: Encodable {
             onlineCpus: survey.onlineCPUs, usableCpus: survey.topology.cpus, onlineNodes: survey.onlineNodes,
             memoryNodes: survey.topology.nodes.map(\.id), cpuQuota: survey.processor.quota,
             memoryAvailableBytes: survey.budget.systemAvailable, groupAvailableBytes: survey.budget.groupAvailable,
-            addressSpaceBytes: survey.addressSpaceLimit, overcommit: survey.overcommit)
+            addressSpaceBytes: survey.addressSpaceLimit, overcommit: survey.overcommit,
+            defaultThreads: survey.defaultWorkers.count, defaultThreadsReason: survey.defaultWorkers.reason)
+        warnings = survey.findings.warnings
+        unknown = survey.findings.unknown.map { Unknown(file: $0.file, reason: $0.reason) }
         policy = survey.permissions.calls.map { Call(call: $0.name, outcome: $0.outcome) }
         numaBalancing = survey.numaBalancing
         hmat = survey.memoryAccess.map {
@@ -206,15 +228,22 @@ extension NumaBandwidth {
         }
     }
 
-    /// What the measured bandwidth will give.
-    fileprivate var advice: [MachineAdvice] {
+    /// Older measurements may be of other memory or another kernel.
+    private static let freshDays = 90
+
+    /// What the measured bandwidth will give, when it was measured, and how well its readings agreed.
+    fileprivate func advice(now: Int) -> [MachineAdvice] {
         let sum = together.reduce(0) { $0 + ($1?.best ?? 0) }
-        guard sum > 0 else { return [] }
-        return [
-            MachineAdvice(
-                .good,
-                "memory is read at \(Format.short(sum / 1e9)) GB/s by all cores together: "
-                    + "each GB of weights that a step reads takes \(Format.short(1e12 / sum)) ms")
-        ]
+        guard sum > 0, let day, let measuredAt else { return [] }
+        let readings = together.compactMap { $0?.readings }.min() ?? 0
+        let days = (now - measuredAt) / 86_400
+        let isFresh = (0...Self.freshDays).contains(days)
+        let text =
+            "memory is read at \(Format.short(sum / 1e9)) GB/s by all cores together: "
+            + "each GB of weights that a step reads takes \(Format.short(1e12 / sum)) ms "
+            + "(measured on \(day), \(readings) readings at most \(Format.fixed(spread * 100, 0)) % apart)"
+        guard !isFresh else { return [MachineAdvice(.good, text)] }
+        let age = days < 0 ? "a day that has not come yet" : "\(days) days ago"
+        return [MachineAdvice(.note, text + "; that was \(age)", remedy: "run foretoken bench --numa --fresh")]
     }
 }

@@ -36,10 +36,15 @@ package struct DoctorTables {
         if let processor = report.processor {
             table.add("instruction sets", processor.instructionSets.joined(separator: ", "))
             if !processor.features.isEmpty { table.add("extensions", processor.features.joined(separator: " ")) }
-            if let megahertz = processor.megahertz { table.add("frequency", "\(Format.fixed(megahertz, 0)) MHz") }
+            let frequency = processor.megahertz.map { "\(Format.fixed($0, 0)) MHz" }
+            if let frequency = frequency ?? unknown(["cpuinfo_max_freq"]) { table.add("frequency", frequency) }
         }
         let threads = report.cores.reduce(0) { $0 + $1.count }
-        table.add("usable CPUs", "\(threads) on \(report.cores.count) physical cores")
+        let slow = report.cores.count - report.fastCores.count
+        table.add(
+            "usable CPUs",
+            "\(threads) on \(report.cores.count) physical cores" + (slow > 0 ? ", \(slow) of them slow" : ""))
+        if let limits = report.limits { table.add("threads", "\(limits.defaultThreads) by default") }
         for cache in report.caches where cache.kind != "Instruction" {
             let sharers = cache.cpus.count
             table.add(
@@ -49,7 +54,9 @@ package struct DoctorTables {
             table.add("last level", "\(report.clusters.count) × L\(level)")
         }
         if let pages = report.hugePages {
-            table.add("huge pages", "transparent: \(pages.enabled ?? "none"), defrag: \(pages.defrag ?? "none")")
+            let enabled = pages.enabled ?? unknown(["transparent_hugepage/enabled"]) ?? "none"
+            let defrag = pages.defrag ?? unknown(["transparent_hugepage/defrag"]) ?? "none"
+            table.add("huge pages", "transparent: \(enabled), defrag: \(defrag)")
             for pool in pages.pools {
                 table.add(
                     "  pool", "node \(pool.node): \(pool.total) × \(Format.bytes(pool.pageBytes)), \(pool.free) free")
@@ -57,20 +64,34 @@ package struct DoctorTables {
         }
         add(report.limits, to: &table)
         for call in report.policy ?? [] { table.add(call.call, call.outcome) }
-        table.add("numa_balancing", report.numaBalancing.map(String.init) ?? "not in this kernel")
+        table.add(
+            "numa_balancing",
+            report.numaBalancing.map(String.init) ?? unknown(["kernel/numa_balancing"]) ?? "not in this kernel")
         return table.rendered(on: terminal)
     }
 
     private func add(_ limits: DoctorReport.Limits?, to table: inout Table) {
         guard let limits else { return }
-        table.add("memory available", Format.bytes(limits.memoryAvailableBytes))
-        table.add("  control group", limits.groupAvailableBytes.map { Format.bytes($0) + " left" } ?? "no limit")
-        table.add("CPU quota", limits.cpuQuota.map { "\(Format.fixed($0, 1)) CPUs" } ?? "no limit")
+        table.add("memory available", limits.memoryAvailableBytes.map { Format.bytes($0) } ?? "not known")
+        table.add(
+            "  control group",
+            limits.groupAvailableBytes.map { Format.bytes($0) + " left" }
+                ?? unknown(["self/cgroup", "memory.max", "memory.high", "memory.limit_in_bytes"]) ?? "no limit")
+        table.add(
+            "CPU quota",
+            limits.cpuQuota.map { "\(Format.fixed($0, 1)) CPUs" }
+                ?? unknown(["self/cgroup", "cpu.max", "cpu.cfs_quota_us", "cpu.cfs_period_us"]) ?? "no limit")
         table.add(
             "cpuset",
             "CPUs \(list(limits.usableCpus)) of \(list(limits.onlineCpus)), "
                 + "memory of nodes \(list(limits.memoryNodes)) of \(list(limits.onlineNodes))")
         if let bytes = limits.addressSpaceBytes { table.add("address space", Format.bytes(bytes)) }
+    }
+
+    /// "not known" where one of the files that say it, given by their paths' ends, could not be understood.
+    private func unknown(_ endings: [String]) -> String? {
+        let files = report.unknown ?? []
+        return files.contains { file in endings.contains { file.file.hasSuffix($0) } } ? "not known" : nil
     }
 
     private var nodes: String {

@@ -30,8 +30,7 @@ struct Measure: ParsableCommand {
 
     @Flag var format = PromptFormat.raw
 
-    @Flag(help: "Lets the model think first, with --chat.")
-    var thinking = false
+    @OptionGroup var chat: ChatFlags
 
     @Option(
         parsing: .unconditional,
@@ -80,7 +79,9 @@ struct Measure: ParsableCommand {
         guard seconds.isFinite, seconds >= 0 else {
             throw ValidationError("--seconds must be 0 or more, not \(seconds)")
         }
-        if format == .raw && thinking { throw ValidationError("--thinking needs --chat") }
+        if format == .raw && chat.thinking != nil {
+            throw ValidationError("--thinking and --no-thinking need --chat")
+        }
         if !text.isEmpty && format == .chat { throw ValidationError("--text is taken as it is; --chat needs prompts") }
     }
 
@@ -133,7 +134,7 @@ struct Measure: ParsableCommand {
         plan.maximumTokens = maxTokens
         plan.stopTokens = ignoreEos ? [] : open.endTokens
         plan.timingSeconds = seconds
-        plan.cacheBytes = try Topology.read().cacheBytes
+        plan.cacheBytes = Topology.read().cacheBytes
         return plan
     }
 
@@ -147,7 +148,7 @@ struct Measure: ParsableCommand {
         subject.threads = model.pool.workerCount
         subject.instructionSet = model.instructionSet
         subject.cacheType = self.model.cacheType.rawValue
-        subject.processor = (try? CPUInfo.read().model) ?? "unknown"
+        subject.processor = CPUInfo.read().model
         subject.depth = plan.lengths.max() ?? 1
         subject.maximumTokens = text.isEmpty ? maxTokens : 0
         subject.prompts = texts.count

@@ -22,7 +22,7 @@ struct MeasureSource {
         if let twice = Self.repeated(flags.text) { throw UsageError("--text names \(twice) twice") }
         // Files of the same name keep their folders.
         texts = try zip(flags.text, Self.repeated(names) == nil ? names : flags.text).map { path, name in
-            (domain: name, text: try InputFile.text(path))
+            (domain: name, text: try InputFile.text(path, for: .text))
         }
         guard texts.isEmpty else {
             for (domain, _) in texts { try RoutingTrace.check(domain: domain) }
@@ -56,9 +56,9 @@ struct MeasureSource {
             counts[domain, default: 0] += 1
             if let most = flags.prompts, counts[domain]! > most { return nil }
             do {
-                let prompt = try line.wanted(flags.format)
+                let prompt = try line.wanted(flags.format, thinking: flags.chat.thinking)
                 return MeasuredText(
-                    domain: domain, tokens: try open.encode(prompt, thinking: flags.thinking), isGiven: false)
+                    domain: domain, tokens: try open.encode(prompt), isGiven: false)
             } catch {
                 throw LineError(number: number, file: flags.suite ?? name, cause: error)
             }
@@ -67,7 +67,7 @@ struct MeasureSource {
 
     /// A text in pieces of at most one context, each behind the text's BOS.
     private func pieces(_ domain: String, _ text: String, _ open: OpenModel) throws -> [MeasuredText] {
-        let ids = try open.tokens(of: .text(text), thinking: false)
+        let ids = try open.tokens(of: .text(text))
         // A draft needs a token to start from and one to foresee.
         guard ids.count >= 3 else {
             throw InputError("\(domain) has \(ids.count) tokens; drafts along a text need at least 3")
@@ -112,10 +112,10 @@ struct SuiteLine: Decodable {
     /// - Throws: `UsageError` for a missing file, `InputError` and `LineError` for what is in it.
     static func read(_ file: String?) throws -> [(line: SuiteLine, number: Int)] {
         let label = file ?? "built-in suite"
-        let bytes = try file.map { try InputFile.bytes($0) } ?? Checkpoint.demoSuite
+        let bytes = try file.map { try InputFile.bytes($0, for: .lines) } ?? Checkpoint.demoSuite
         var ignored: Set<String> = []
         var lines: [(line: SuiteLine, number: Int)] = []
-        for (number, bytes) in InputFile.lines(of: bytes)
+        for (number, bytes) in InputLines(bytes)
         where !bytes.allSatisfy({ $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") }) {
             do {
                 let (line, unknownKeys) = try parse(bytes)
@@ -133,7 +133,8 @@ struct SuiteLine: Decodable {
     }
 
     /// The prompt in the user's form. Messages always take the chat format.
-    func wanted(_ format: PromptFormat) throws -> Prompt {
-        try Prompt(text: prompt, tokens: prompt_tokens, messages: messages, format: format, system: nil)
+    func wanted(_ format: PromptFormat, thinking: Bool?) throws -> Prompt {
+        try Prompt(
+            text: prompt, tokens: prompt_tokens, messages: messages, format: format, system: nil, thinking: thinking)
     }
 }

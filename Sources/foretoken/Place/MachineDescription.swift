@@ -64,7 +64,7 @@ package struct MachineDescription {
                 topology.nodes[index].memoryAvailable - NodeMemoryBudget.margin(of: topology.nodes[index].memoryTotal))
         }
         let total = room.reduce(0, +)
-        let scale = total > budget.available ? Double(budget.available) / Double(total) : 1
+        let scale = budget.available.map { total > $0 ? Double($0) / Double(total) : 1 } ?? 1
         let capacities = room.map { scale < 1 ? Int(Double($0) * scale) : $0 }
         func description(_ speeds: [Double], _ source: Source, _ remark: String?) -> MachineDescription {
             MachineDescription(topology, reachable, capacities, speeds, source, costs, remark)

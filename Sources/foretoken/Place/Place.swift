@@ -155,7 +155,7 @@ struct Place: ParsableCommand {
 
     private func describedMachine() throws -> MachineDescription {
         guard let file = try described.file() else {
-            return try MachineDescription.here(Topology.read(), .probe(), costs: costs.costs)
+            return try MachineDescription.here(costs: costs.costs)
         }
         return MachineDescription(file, costs: costs.costs)
     }

@@ -13,7 +13,7 @@ enum PlanInput {
     static func read(
         _ path: String, for open: OpenModel, on machine: PlacementMachine, format: ResidentFormat, besides: Int
     ) throws -> PlacementPlan {
-        let bytes = try InputFile.bytes(path, limit: PlacementPlanFile.sizeLimit)
+        let bytes = try InputFile.bytes(path, for: .plan)
         let plan = try PlacementPlanFile.decode(bytes, name: path)
         guard let model = try open.layout.placementModel(open.checkpoint, format: format, besides: besides) else {
             throw InputError(

@@ -12,8 +12,12 @@ struct TraceInput {
     ///   - expertCount: routed experts a layer, for the text form, which does not say; nil takes the largest id.
     /// - Throws: `UsageError` when there is no such file, `InputError` when it is no good trace.
     init(_ path: String, isText: Bool? = nil, expertCount: Int? = nil) throws {
-        let bytes = try InputFile.bytes(path)
-        let isText = isText ?? (bytes.first { ![0x20, 0x09, 0x0A, 0x0D].contains($0) } == UInt8(ascii: "{"))
+        let bytes = try InputFile.bytes(path, for: .trace) { beginning in
+            // What is neither form may have no end.
+            guard isText != true, let first = Self.firstMark(beginning), first != Self.brace else { return }
+            try InputFile.named(path) { try RoutingTraceFile.checkBeginning(beginning) }
+        }
+        let isText = isText ?? (Self.firstMark(bytes) == Self.brace)
         (trace, droppedByteCount) = try InputFile.named(path) {
             if isText { return (try RoutingTrace(jsonLines: bytes, expertCount: expertCount), 0) }
             let file = try RoutingTraceFile(bytes)
@@ -24,6 +28,13 @@ struct TraceInput {
                 "the last \(droppedByteCount) bytes of \(path) are no whole record: a crash cut them off, or the "
                     + "recording goes on; everything before them is used")
         }
+    }
+
+    private static let brace = UInt8(ascii: "{")
+
+    /// The first byte that is no white space.
+    private static func firstMark(_ bytes: [UInt8]) -> UInt8? {
+        bytes.first { ![0x20, 0x09, 0x0A, 0x0D].contains($0) }
     }
 
     /// Reads traces of one model and joins them.

@@ -91,7 +91,7 @@ struct TraceTables {
     }
 
     private func hottest(_ load: [Int]) -> String {
-        load.indices.sorted { (load[$1], $0) < (load[$0], $1) }.prefix(Self.hottestShown).filter { load[$0] > 0 }
+        load.indices.filter { load[$0] > 0 }.sorted { (load[$1], $0) < (load[$0], $1) }.prefix(Self.hottestShown)
             .map { "\($0) (\(Format.percent(Double(load[$0]) / Double(statistics.rows.all))))" }
             .joined(separator: ", ")
     }

@@ -15,7 +15,8 @@ struct Tune: ParsableCommand {
         discussion: """
             Records what the router does while texts are generated, measures what reading experts costs here, plans, and \
             runs the recorded rounds again under the most promising plans. With --no-probe the costs are those that place \
-            assumes. Moving experts never changes a token. On a \
+            assumes. Measurements that something else disturbs are made again, and said to be disturbed where that does not \
+            help. Moving experts never changes a token. On a \
             machine with one node there is nothing to place; --topology FILE then plans for a machine that is described, \
             with this machine's measured costs.
             """)
@@ -77,10 +78,14 @@ struct Tune: ParsableCommand {
     func run() throws {
         try OutputFile.check([("--out", out), ("--trace-out", traceOut)], inputs: [suite, topology])
         // Before anything is pinned: a pinned thread sees one CPU only.
-        let here = try MachineDescription.here(Topology.read(), .probe())
+        var findings = Findings()
+        let topology = Topology.read(findings: &findings)
+        let here = MachineDescription.here(topology, try .probe(), findings: &findings)
         let crew = try Crew.make(threads: model.threads)
         try crew.checkPlaces()
-        let other = try topology.map { MachineDescription(try TopologyFile(json: InputFile.bytes($0), source: $0)) }
+        let other = try self.topology.map {
+            MachineDescription(try TopologyFile(json: InputFile.bytes($0, for: .topology), source: $0))
+        }
         let open = try OpenModel(model)
         try open.check(draft.draft)
         let header = try open.routingHeader()
@@ -97,6 +102,7 @@ struct Tune: ParsableCommand {
             passes, candidates, probeSeconds ?? settings.probeSeconds
         )
         settings.measuresCosts = !noProbe
+        settings.watchedCPUs = topology.cpus
         settings.drawable = open.tokenizer?.vocabularyCount
         let bar = ProgressBar("tuning", delayNanoseconds: 300_000_000, terminal: Console.terminal)
         let tuner = Tuner(model: loaded, context: context, settings: settings)
@@ -125,8 +131,8 @@ struct Tune: ParsableCommand {
     private func texts(_ open: OpenModel) throws -> [TuneText] {
         try SuiteLine.read(suite).map { line, number in
             do {
-                let prompt = try line.wanted(.raw)
-                let ids = try open.encode(prompt, thinking: false)
+                let prompt = try line.wanted(.raw, thinking: nil)
+                let ids = try open.encode(prompt)
                 try open.check(ids)
                 return TuneText(domain: line.domain ?? "prompts", prompt: ids)
             } catch {

@@ -1,3 +1,4 @@
+import ForetokenHardware
 import ForetokenPlacement
 import ForetokenReport
 import ForetokenSpeculation
@@ -10,13 +11,18 @@ struct TuneReport: Encodable {
         let measuredStepMs: Double?
         let predictedExpertsMs: Double
         let measuredExpertsMs: Double?
+        /// Whether the measured times cannot be relied on.
+        let disturbed: Bool
         let problem: String?
+        /// Whether this is the plan to take.
         let isFastest: Bool
     }
 
     struct Costs: Encodable {
         /// Whether they were measured in this run.
         let measured: Bool
+        /// What disturbed that, in words; nil where nothing did.
+        let disturbance: String?
         let gbps: Double
         let pieceUs: Double
         let barrierUs: Double
@@ -31,6 +37,12 @@ struct TuneReport: Encodable {
     /// Where the bandwidths of the nodes come from.
     let bandwidthSource: String
     let remark: String?
+    /// A step under the placement before; nil where it is not known.
+    let presentStepMs: Double?
+    /// How much longer a step takes under the plan than under the placement before, as a share; nil where it does not.
+    let loss: Double?
+    /// What disturbed the times of plans, in words; nil where nothing did.
+    let disturbance: String?
     let candidates: [Candidate]
     let report: PlanReport
     /// For the described machine.
@@ -47,19 +59,23 @@ struct TuneReport: Encodable {
         rows = outcome.trace.rowCount
         windows = outcome.trace.windows.count
         costs = Costs(
-            measured: costsMeasured, gbps: outcome.machine.readersBandwidth / 1e9,
+            measured: costsMeasured, disturbance: outcome.costsDisturbance?.text,
+            gbps: outcome.machine.readersBandwidth / 1e9,
             pieceUs: outcome.machine.pieceSeconds * 1e6,
             barrierUs: outcome.machine.barrierSeconds * 1e6, rowCost: outcome.machine.rowCost)
         bandwidthSource = machine.source.rawValue
         remark = outcome.machine.nodes.count > 1 ? machine.remark : nil
+        presentStepMs = outcome.present.map { $0.step * 1e3 }
+        loss = outcome.loss
+        disturbance = outcome.disturbance
         candidates = outcome.candidates.enumerated().map { index, candidate in
             Candidate(
                 policy: "\(outcome.report.results[candidate.result].policy)",
                 predictedStepMs: candidate.predicted.step * 1e3,
                 measuredStepMs: candidate.measured.map { $0.step * 1e3 },
                 predictedExpertsMs: candidate.predicted.experts * 1e3,
-                measuredExpertsMs: candidate.measured.map { $0.experts * 1e3 }, problem: candidate.problem,
-                isFastest: index == outcome.fastest)
+                measuredExpertsMs: candidate.measured.map { $0.experts * 1e3 }, disturbed: candidate.isDisturbed,
+                problem: candidate.problem, isFastest: index == outcome.fastest)
         }
         report = outcome.report
         self.elsewhere = elsewhere
@@ -79,6 +95,10 @@ struct TuneTables {
 
     var text: String {
         var blocks = [costs, candidates]
+        blocks +=
+            TuneReservations(
+                nodes: report.nodes, disturbance: report.disturbance, loss: report.loss, presentMs: report.presentStepMs
+            ).sentences
         if report.nodes == 1 { blocks.append("one node: nothing to place") }
         if let remark = report.remark { blocks.append(remark) }
         if let elsewhere = report.elsewhere { blocks.append(planned(elsewhere)) }
@@ -89,7 +109,11 @@ struct TuneTables {
     private var costs: String {
         let rowCost = report.costs.rowCost
         let rows = rowCost.map { Format.fixed($0, 2) }.joined(separator: " ")
-        let source = report.costs.measured ? "measured" : "as place takes them"
+        let source =
+            report.costs.measured
+            ? report.costs.disturbance.map { "measured on a busy machine (\($0)), so not to be relied on" }
+                ?? "measured"
+            : "as place takes them"
         return """
             \(report.model): \(Format.grouped(report.rows)) rows in \(Format.grouped(report.windows)) windows recorded
             \(source): experts are read at \(Format.fixed(report.costs.gbps, 1)) GB/s, a piece costs \
@@ -101,7 +125,8 @@ struct TuneTables {
 
     private var candidates: String {
         var table = Table([
-            .init(""), .init("policy"), .init("step ms", .right), .init("measured", .right), .init("off", .right),
+            .init(""), .init("policy"), .init("step ms", .right), .init("measured", .right),
+            .init("prediction off", .right),
             .init("experts ms", .right), .init("measured", .right), .init(""),
         ])
         for candidate in report.candidates {
@@ -109,9 +134,9 @@ struct TuneTables {
             table.add(
                 candidate.isFastest ? "→" : "", candidate.policy, milliseconds(candidate.predictedStepMs),
                 milliseconds(candidate.measuredStepMs),
-                ratio.map { ($0 < 0 ? "−" : "+") + Format.percent(abs($0)) } ?? "",
+                candidate.disturbed ? "not known" : ratio.map { ($0 < 0 ? "−" : "+") + Format.percent(abs($0)) } ?? "",
                 milliseconds(candidate.predictedExpertsMs), milliseconds(candidate.measuredExpertsMs),
-                candidate.problem ?? "")
+                candidate.problem ?? (candidate.disturbed ? "disturbed" : ""))
         }
         return "Plans run for real: a step, and its experts with the shared one and barriers; predicted, measured\n"
             + table.rendered(on: terminal)

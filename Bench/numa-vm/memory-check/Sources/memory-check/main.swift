@@ -46,7 +46,7 @@ func place(_ bytes: Int, _ nodes: [Int], _ policy: MemoryPolicySupport) throws -
 /// The system's figure of what is free is an estimate, so a node may be full before it says so.
 func leave(_ bytes: Int, _ node: Int, _ policy: MemoryPolicySupport) throws {
     var arenas: [MemoryArena] = []
-    while let free = try NodeMemoryBudget.read(nodes: [node]).nodes.first?.available, free > bytes {
+    while let free = NodeMemoryBudget.read(nodes: [node]).nodes.first?.available, free > bytes {
         let arena = try MemoryArena(byteCount: 1 << 20, home: .node(node), policy: policy)
         do { try arena.populate() } catch { break }
         arenas.append(arena)
@@ -87,7 +87,7 @@ final class Touches {
 }
 
 func touch(_ bytes: Int, _ policy: MemoryPolicySupport, seconds: Int64 = 0) throws -> Int32 {
-    let topology = try Topology.read()
+    let topology = Topology.read()
     let withCPUs = topology.nodes.indices.filter { !topology.workerCPUs(node: $0).isEmpty }
     let touches = Touches(
         try withCPUs.map {
@@ -111,7 +111,7 @@ func fit(_ words: [String]) throws {
         guard parts.count == 2, let node = Int(parts[0]) else { wrongUsage() }
         wanted[node] = mebibytes(String(parts[1]))
     }
-    let nodes = try Topology.read().nodes.map(\.id)
+    let nodes = Topology.read().nodes.map(\.id)
     try NodeMemoryBudget.read(nodes: nodes).check(wanted: wanted, for: "the weights")
 }
 

@@ -1,0 +1,51 @@
+/// A variable's value.
+public indirect enum TemplateValue: Sendable, Equatable {
+    /// Python's None.
+    case none
+    /// True or False.
+    case bool(Bool)
+    /// A whole number.
+    case integer(Int)
+    /// Any other number.
+    case number(Double)
+    /// Text.
+    case string(TemplateText)
+    /// A list.
+    case list([TemplateValue])
+    /// A dictionary.
+    case dictionary(TemplateDictionary)
+}
+
+/// Keys and values in the order in which they came.
+public struct TemplateDictionary: Sendable, Equatable {
+    /// The members in order; every key once.
+    public private(set) var members: [(key: TemplateText, value: TemplateValue)] = []
+
+    /// A dictionary without members.
+    public init() {}
+
+    /// The value of a key of the program's own.
+    public subscript(key: String) -> TemplateValue? {
+        get { self[TemplateText(own: key)] }
+        set { self[TemplateText(own: key)] = newValue }
+    }
+
+    /// The value of a key; setting one that is there replaces its value, and nil removes it.
+    public subscript(key: TemplateText) -> TemplateValue? {
+        get { members.first { $0.key == key }?.value }
+        set {
+            let index = members.firstIndex { $0.key == key }
+            switch (index, newValue) {
+            case (let index?, let value?): members[index].value = value
+            case (nil, let value?): members.append((key, value))
+            case (let index?, nil): members.remove(at: index)
+            case (nil, nil): break
+            }
+        }
+    }
+
+    /// Whether both have the same keys with equal values.
+    public static func == (left: Self, right: Self) -> Bool {
+        left.members.count == right.members.count && left.members.allSatisfy { right[$0.key] == $0.value }
+    }
+}

@@ -1,0 +1,144 @@
+import ForetokenJSON
+import ForetokenTemplate
+
+/// Conversations as a checkpoint's own chat template writes them, with the variables that Hugging Face transformers gives it.
+struct RenderedChat: Sendable {
+    private let templates: ChatTemplates
+    private let specialTokens: [(name: String, text: String)]
+
+    /// - Parameter specialTokens: names such as "bos_token", and what they stand for.
+    init(_ templates: ChatTemplates, _ specialTokens: [(name: String, text: String)]) throws(TokenizerError) {
+        self.templates = templates
+        self.specialTokens = specialTokens
+        _ = try templates.template(withTools: false)
+    }
+
+    /// The prompt's text. Throws `TokenizerError.chat` for what the template refuses, and for what it would leave out without a
+    /// word: tools, their results, and a wish to think or not.
+    func pieces(of prompt: ChatPrompt) throws(TokenizerError) -> [TemplatePiece] {
+        let prompt = try withKnownRoles(prompt)
+        if prompt.continuesAnswer { return try unfinished(prompt) }
+        let pieces = try render(prompt)
+        try checkThinking(prompt, pieces)
+        try checkTools(prompt, pieces)
+        return pieces
+    }
+
+    // MARK: What a template may not know
+
+    /// The same with developers' messages as system messages, where the template does not know the newer role.
+    private func withKnownRoles(_ prompt: ChatPrompt) throws(TokenizerError) -> ChatPrompt {
+        guard prompt.messages.contains(where: { $0.role == .developer }) else { return prompt }
+        var (without, asSystem) = (prompt, prompt)
+        without.messages.removeAll { $0.role == .developer }
+        for index in asSystem.messages.indices where asSystem.messages[index].role == .developer {
+            asSystem.messages[index].role = .system
+        }
+        guard let written = try? render(prompt) else { return asSystem }
+        return without.messages.isEmpty || written == (try? render(without)) ? asSystem : prompt
+    }
+
+    private func checkThinking(_ prompt: ChatPrompt, _ pieces: [TemplatePiece]) throws(TokenizerError) {
+        guard let thinking = prompt.thinking else { return }
+        var undecided = prompt
+        undecided.thinking = nil
+        guard pieces.opensThoughts != thinking, pieces == (try render(undecided)) else { return }
+        throw .chat(
+            reason: thinking
+                ? "This checkpoint's chat template has no thinking mode. Ask without it."
+                : "This checkpoint's chat template always lets the model think. Ask without --no-thinking.")
+    }
+
+    private func checkTools(_ prompt: ChatPrompt, _ pieces: [TemplatePiece]) throws(TokenizerError) {
+        if !prompt.tools.isEmpty {
+            var without = prompt
+            without.tools = []
+            if pieces == (try? render(without)) {
+                throw .chat(reason: "This checkpoint's chat template does not write tools. Ask without them.")
+            }
+        }
+        let results = prompt.messages.indices.filter { prompt.messages[$0].role == .tool }
+        guard !results.isEmpty else { return }
+        var other = prompt
+        for index in results { other.messages[index].content = (prompt.messages[index].content ?? "") + Self.unusual }
+        if pieces == (try? render(other)) {
+            throw .chat(reason: "This checkpoint's chat template does not write what tools give back.")
+        }
+    }
+
+    /// A text that no message ends with by chance.
+    private static let unusual = "\u{F8FF}\u{E0F1}\u{E2AD}"
+
+    /// The text up to the end of the last message, which is the model's own to go on with. A mark behind that message shows where
+    /// the template puts its end.
+    private func unfinished(_ prompt: ChatPrompt) throws(TokenizerError) -> [TemplatePiece] {
+        var marked = prompt
+        let last = marked.messages.count - 1
+        marked.messages[last].content = (prompt.messages[last].content ?? "") + Self.unusual
+        var pieces = try render(marked, opensAnswer: false)
+        while let piece = pieces.popLast() {
+            guard piece.isInput, let mark = piece.text.lastPlace(of: Self.unusual) else { continue }
+            let text = String(piece.text.unicodeScalars[..<mark])
+            return pieces + (text.isEmpty ? [] : [TemplatePiece(text, isInput: true)])
+        }
+        throw .chat(
+            reason:
+                "This checkpoint's chat template does not write the last message so that the model could go on with it."
+        )
+    }
+
+    // MARK: Variables
+
+    /// Templates want the arguments of calls as objects or as JSON text. Objects come first: those that want text fail at them.
+    private func render(_ prompt: ChatPrompt, opensAnswer: Bool = true) throws(TokenizerError) -> [TemplatePiece] {
+        let template = try templates.template(withTools: !prompt.tools.isEmpty)
+        let hasCalls = prompt.messages.contains { !$0.toolCalls.isEmpty }
+        do {
+            return try template.render(variables(prompt, opensAnswer, argumentsAsObjects: true))
+        } catch let error {
+            if hasCalls, let pieces = try? template.render(variables(prompt, opensAnswer, argumentsAsObjects: false)) {
+                return pieces
+            }
+            throw Self.refusal(error)
+        }
+    }
+
+    private static func refusal(_ error: TemplateError) -> TokenizerError {
+        error.kind == .raised
+            ? .chat(reason: "The chat template refuses this conversation: \(error.reason)")
+            : .chat(reason: "The chat template cannot be rendered: \(error)")
+    }
+
+    private func variables(_ prompt: ChatPrompt, _ opensAnswer: Bool, argumentsAsObjects: Bool) -> TemplateDictionary {
+        var variables = TemplateDictionary()
+        var messages = prompt.messages.map { $0.variables(argumentsAsObjects: argumentsAsObjects) }
+        // DeepSeek's name for an answer to go on with.
+        if !opensAnswer, let last = messages.indices.last { messages[last]["prefix"] = .bool(true) }
+        variables["messages"] = .list(messages.map { .dictionary($0) })
+        variables["tools"] = prompt.tools.isEmpty ? TemplateValue.none : .list(prompt.tools.map { .input($0) })
+        variables["documents"] = TemplateValue.none
+        variables["add_generation_prompt"] = .bool(opensAnswer)
+        for token in specialTokens { variables[token.name] = .own(token.text) }
+        if let thinking = prompt.thinking {
+            // DeepSeek's name, and that of GLM and others.
+            variables["thinking"] = .bool(thinking)
+            variables["enable_thinking"] = .bool(thinking)
+        }
+        return variables
+    }
+}
+
+extension [TemplatePiece] {
+    /// Whether the text ends inside thoughts that the template itself has opened.
+    fileprivate var opensThoughts: Bool {
+        guard let last, !last.isInput, let open = last.text.lastPlace(of: "<think>") else { return false }
+        return last.text.lastPlace(of: "</think>").map { $0 < open } ?? true
+    }
+}
+
+extension String {
+    /// Where the last occurrence of `part` begins, compared scalar by scalar.
+    fileprivate func lastPlace(of part: String) -> Index? {
+        unicodeScalars.indices.reversed().first { unicodeScalars[$0...].starts(with: part.unicodeScalars) }
+    }
+}
