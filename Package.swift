@@ -70,6 +70,9 @@ let package = Package(
         .executableTarget(
             name: "template-probe", dependencies: ["ForetokenTemplate", "ForetokenJSON"], path: "Tests/TemplateProbe",
             swiftSettings: swift),
+        .executableTarget(
+            name: "split-probe", dependencies: ["ForetokenTokenizer", "ForetokenJSON"], path: "Tests/SplitProbe",
+            swiftSettings: swift),
         .target(name: "CForetokenAllocationProbe", path: "Tests/CForetokenAllocationProbe", cSettings: c()),
         .target(
             name: "CForetokenEmulatedKernels", dependencies: ["CForetokenKernels"],

@@ -1,7 +1,8 @@
-/// Matches programs against texts: one thread's use of the patterns, for the length of one call.
+/// Matches programs against the pieces of one text: one thread's use of the patterns, for the length of one call.
 ///
 /// What could still be tried otherwise lies on a stack of its own, so no text overflows the thread's; a repetition of one
-/// class is a single entry, however long it is.
+/// class is a single entry, however long it is. The work on a whole text is limited in proportion to its length, so an
+/// expression that tries without end is an error soon.
 final class Matcher {
     /// A place to come back to: an instruction, a byte of the text, and what that instruction needs to go on.
     private struct Entry {
@@ -18,21 +19,44 @@ final class Matcher {
     }
 
     private static let mostEntries = 1 << 24
+    /// Published expressions take fewer than ten steps for a byte.
+    private static let stepsPerByte = 500
 
     private var stack: UnsafeMutablePointer<Entry>
     private var capacity = 64
     private var count = 0
-    private var stepsLeft = 0
+    private var stepsLeft: Int
 
-    init() { stack = .allocate(capacity: 64) }
+    /// - Parameter textBytes: the length of the text whose pieces will be searched.
+    init(textBytes: Int) {
+        stack = .allocate(capacity: 64)
+        stepsLeft = 10_000_000 + Self.stepsPerByte * textBytes
+    }
 
     deinit { stack.deallocate() }
 
-    /// The first match at or after `start`, as byte offsets into `subject`, which must be valid UTF-8.
+    /// Calls `body` with each match in turn, as byte offsets into `subject`, which must be valid UTF-8.
     ///
     /// Lookarounds see the whole subject and nothing beyond it.
     @inline(__always)
-    func firstMatch(
+    func forEachMatch(
+        of pattern: SplitPattern, in subject: UnsafeBufferPointer<UInt8>,
+        _ body: (Range<Int>) throws(TokenizerError) -> Void
+    ) throws(TokenizerError) {
+        var start = 0
+        while start < subject.count, let match = try firstMatch(of: pattern, in: subject, from: start) {
+            try body(match)
+            start = match.upperBound
+            if match.isEmpty {
+                // The search goes on behind the next scalar.
+                start += 1
+                while start < subject.count, !subject[start].beginsScalar { start += 1 }
+            }
+        }
+    }
+
+    @inline(__always)
+    private func firstMatch(
         of pattern: SplitPattern, in subject: UnsafeBufferPointer<UInt8>, from start: Int
     ) throws(TokenizerError) -> Range<Int>? {
         do {
@@ -45,12 +69,9 @@ final class Matcher {
     private func search(
         _ program: PatternProgram, _ subject: UnsafeBufferPointer<UInt8>, _ start: Int
     ) throws(Exhausted) -> Range<Int>? {
-        stepsLeft = 10_000_000 + 64 * subject.count
-        let instructions = UnsafePointer(program.instructions.baseAddress!)
-        let masks = UnsafePointer(program.masks.baseAddress)
-        let targets = UnsafePointer(program.targets.baseAddress)
-        var begin = start
         guard let bytes = subject.baseAddress else { return nil }
+        let (instructions, masks, targets) = (program.instructions, program.masks, program.targets)
+        var begin = start
         while begin <= subject.count {
             if let starts = program.starts {
                 while begin < subject.count, starts.length(at: bytes + begin) == 0 { begin += 1 }
@@ -59,9 +80,15 @@ final class Matcher {
             if let end = try match(instructions, masks, targets, bytes, subject.count, begin) { return begin..<end }
             begin += 1
             while begin < subject.count, !bytes[begin].beginsScalar { begin += 1 }
-            stepsLeft -= 1
+            try spendStep()
         }
         return nil
+    }
+
+    @inline(__always)
+    private func spendStep() throws(Exhausted) {
+        stepsLeft -= 1
+        if stepsLeft <= 0 { throw .steps }
     }
 
     @inline(__always)
@@ -82,8 +109,8 @@ final class Matcher {
 
     /// Where the match that begins at `begin` ends, or nil.
     private func match(
-        _ instructions: UnsafePointer<PatternProgram.Instruction>, _ masks: UnsafePointer<UInt64>?,
-        _ targets: UnsafePointer<Int32>?, _ bytes: UnsafePointer<UInt8>, _ end: Int, _ begin: Int
+        _ instructions: UnsafePointer<PatternProgram.Instruction>, _ masks: UnsafePointer<UInt64>,
+        _ targets: UnsafePointer<Int32>, _ bytes: UnsafePointer<UInt8>, _ end: Int, _ begin: Int
     ) throws(Exhausted) -> Int? {
         count = 0
         var (current, position) = (0, begin)
@@ -96,16 +123,17 @@ final class Matcher {
                     position < end ? instruction.pointee.table.unsafelyUnwrapped.length(at: bytes + position) : 0
                 holds = length > 0
                 position += length
+                stepsLeft -= 1
             case .run: holds = try run(instruction, current, bytes, end, &position)
             case .choose:
-                let mask = masks.unsafelyUnwrapped[
-                    Int(instruction.pointee.high) + (position < end ? Int(bytes[position]) : 256)]
+                let mask = masks[Int(instruction.pointee.high) + (position < end ? Int(bytes[position]) : 256)]
                 if mask != 0 {
-                    current = try branch(instruction, current, targets.unsafelyUnwrapped, position, mask)
+                    current = try branch(instruction, current, targets, position, mask)
                     continue
                 }
                 holds = false
             case .jump:
+                try spendStep()
                 current = Int(instruction.pointee.low)
                 continue
             case .atomic, .lookahead, .negativeLookahead: try push(current, position, 0)
@@ -145,7 +173,7 @@ final class Matcher {
             taken += 1
             if taken == least { lowest = position }
         }
-        stepsLeft -= (position - first) >> 6
+        stepsLeft -= (position - first) >> 3
         guard taken >= least else { return false }
         if !instruction.pointee.flag, lowest < position { try push(current, position, UInt64(lowest)) }
         return true
@@ -171,12 +199,11 @@ final class Matcher {
 
     /// Takes up the last thing that could be tried otherwise: the instruction to go on with, nil when there is none.
     private func comeBack(
-        _ instructions: UnsafePointer<PatternProgram.Instruction>, _ targets: UnsafePointer<Int32>?,
+        _ instructions: UnsafePointer<PatternProgram.Instruction>, _ targets: UnsafePointer<Int32>,
         _ bytes: UnsafePointer<UInt8>, _ position: inout Int
     ) throws(Exhausted) -> Int? {
         while count > 0 {
-            stepsLeft -= 1
-            guard stepsLeft > 0 else { throw .steps }
+            try spendStep()
             count -= 1
             let entry = stack[count]
             let current = Int(entry.instruction)
@@ -188,7 +215,7 @@ final class Matcher {
                 if position > Int(entry.rest) { try push(current, position, entry.rest) }
                 return current + 1
             case .choose:
-                return try branch(instructions + current, current, targets.unsafelyUnwrapped, position, entry.rest)
+                return try branch(instructions + current, current, targets, position, entry.rest)
             case .negativeLookahead: return Int(instructions[current].high)
             default: continue
             }

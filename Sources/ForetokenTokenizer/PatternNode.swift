@@ -70,9 +70,12 @@ indirect enum PatternNode {
         }
     }
 
+    /// Whether it, or an alternative of it, only asks about its surroundings.
     var isAssertion: Bool {
         switch self {
         case .lookahead, .lookbehind, .anchor: true
+        case .choice(let nodes): nodes.contains { $0.isAssertion }
+        case .sequence(let nodes): !nodes.isEmpty && nodes.allSatisfy(\.isAssertion)
         default: false
         }
     }

@@ -11,6 +11,8 @@ struct PatternParser {
 
     private static let deepestNesting = 50
     private static let mostRepeats = 1000
+    /// Published expressions have fewer than 600 characters.
+    private static let mostCharacters = 4000
 
     let scalars: [UInt32]
     var position = 0
@@ -19,6 +21,9 @@ struct PatternParser {
 
     static func parse(_ pattern: String) throws(Refusal) -> PatternNode {
         var parser = PatternParser(pattern)
+        guard parser.scalars.count <= mostCharacters else {
+            throw parser.refusal("more than \(mostCharacters) characters")
+        }
         let node = try parser.choice(ignoringCase: false, depth: 0)
         guard parser.position == parser.scalars.count else { throw parser.refusal("a closing parenthesis too many") }
         return node
@@ -161,10 +166,11 @@ struct PatternParser {
                 throw refusal("a group of an unknown kind (?…)")
             }
         }
+        let isNested = next == "("
         let node = try choice(ignoringCase: ignoringCase, depth: depth)
         guard take(")") else { throw refusal("a group without end") }
         if let looksBack {
-            guard case .scalar(let set) = node else { throw refusal("looking back by other than one character") }
+            guard case .scalar(let set) = node, !isNested else { throw refusal("looking back by other than one character") }
             return .lookbehind(set, negated: looksBack)
         }
         return wrap?(node) ?? node

@@ -27,20 +27,25 @@ final class PatternProgram: @unchecked Sendable {
         var table: ScalarTable?
     }
 
-    let instructions: UnsafeMutableBufferPointer<Instruction>
+    let instructions: UnsafePointer<Instruction>
     /// Which of a choice's branches can begin with a byte: a bit each, for 256 bytes and for the end of the text.
-    let masks: UnsafeMutableBufferPointer<UInt64>
-    let targets: UnsafeMutableBufferPointer<Int32>
+    let masks: UnsafePointer<UInt64>
+    let targets: UnsafePointer<Int32>
     /// Where a match can begin; nil when it can anywhere.
     let starts: ScalarTable?
     private let tables: [ScalarTable]
 
     init(_ node: PatternNode) throws(PatternCompiler.TooLarge) {
         var compiler = PatternCompiler()
-        try compiler.emit(node, .end)
-        compiler.add(.init(operation: .match))
         let start = node.start
-        starts = start.mayBeEmpty ? nil : try compiler.table(start.scalars)
+        do throws(PatternCompiler.TooLarge) {
+            try compiler.emit(node, .end)
+            compiler.add(.init(operation: .match))
+            starts = start.mayBeEmpty ? nil : try compiler.table(start.scalars)
+        } catch {
+            for table in compiler.tables.values { table.free() }
+            throw error
+        }
         tables = Array(compiler.tables.values)
         instructions = Self.copy(compiler.instructions)
         masks = Self.copy(compiler.masks)
@@ -54,10 +59,10 @@ final class PatternProgram: @unchecked Sendable {
         targets.deallocate()
     }
 
-    private static func copy<T>(_ array: [T]) -> UnsafeMutableBufferPointer<T> {
-        let buffer = UnsafeMutableBufferPointer<T>.allocate(capacity: array.count)
-        _ = buffer.initialize(from: array)
-        return buffer
+    private static func copy<T: BitwiseCopyable>(_ array: [T]) -> UnsafePointer<T> {
+        let memory = UnsafeMutablePointer<T>.allocate(capacity: array.count)
+        memory.initialize(from: array, count: array.count)
+        return UnsafePointer(memory)
     }
 }
 
@@ -66,7 +71,8 @@ struct PatternCompiler {
     /// The expression would take too many instructions or classes.
     struct TooLarge: Error {}
 
-    private static let mostInstructions = 20_000
+    /// Published expressions take fewer than 200.
+    private static let mostInstructions = 4000
     private static let mostTables = 500
     /// A choice's branches fit a word of bits.
     private static let mostBranches = 64
@@ -75,6 +81,10 @@ struct PatternCompiler {
     private(set) var masks: [UInt64] = []
     private(set) var targets: [Int32] = []
     private(set) var tables: [ScalarSet: ScalarTable] = [:]
+    /// For each set at the beginning of a branch, what `ScalarTable` says about each first byte.
+    private var leads: [ScalarSet: [UInt8]] = [:]
+    /// Nodes turned into instructions so far, those that give none included.
+    private var emitted = 0
 
     private var here: Int32 { Int32(instructions.count) }
 
@@ -89,7 +99,8 @@ struct PatternCompiler {
     }
 
     mutating func emit(_ node: PatternNode, _ follow: PatternFollow) throws(TooLarge) {
-        guard instructions.count < Self.mostInstructions else { throw TooLarge() }
+        emitted += 1
+        guard max(instructions.count, emitted) < Self.mostInstructions else { throw TooLarge() }
         switch node {
         case .scalar(let set): add(.init(operation: .scalar, table: try table(set)))
         case .sequence(let nodes):
@@ -142,18 +153,22 @@ struct PatternCompiler {
     private mutating func addChoice(_ edges: [PatternNode.Edge]) -> Int {
         add(.init(operation: .choose, low: Int32(targets.count), high: Int32(masks.count)))
         let every = edges.indices.reduce(UInt64(0)) { edges[$1].mayBeEmpty ? $0 | 1 << UInt64($1) : $0 }
-        for byte in UInt8.min...UInt8.max {
-            var mask = every
-            if let scalars = ScalarTable.scalars(beginningWith: byte).map({ ScalarSet([$0]) }) {
-                for (branch, edge) in edges.enumerated() where !edge.scalars.isDisjoint(with: scalars) {
-                    mask |= 1 << UInt64(branch)
-                }
+        let first = masks.count
+        masks += repeatElement(every, count: 257)
+        for (branch, edge) in edges.enumerated() {
+            for (byte, lead) in leads(of: edge.scalars).enumerated() where lead != 0 {
+                masks[first + byte] |= 1 << UInt64(branch)
             }
-            masks.append(mask)
         }
-        masks.append(every)
         targets += edges.map { _ in 0 }
         return targets.count - edges.count
+    }
+
+    private mutating func leads(of set: ScalarSet) -> [UInt8] {
+        if let known = leads[set] { return known }
+        let found = ScalarTable.leads(of: set)
+        leads[set] = found
+        return found
     }
 
     private mutating func emit(

@@ -45,7 +45,7 @@ struct ScalarTable {
         let blocks = UnsafeMutablePointer<UInt64>.allocate(capacity: words.count)
         blocks.initialize(from: words, count: words.count)
         let leads = UnsafeMutablePointer<UInt8>.allocate(capacity: 256)
-        for byte in 0..<256 { leads[byte] = Self.verdict(on: UInt8(byte), set) }
+        leads.initialize(from: Self.leads(of: set), count: 256)
         (self.index, self.blocks, self.leads) = (UnsafePointer(index), UnsafePointer(blocks), UnsafePointer(leads))
     }
 
@@ -55,8 +55,11 @@ struct ScalarTable {
         leads.deallocate()
     }
 
+    /// What `leads` holds for a set.
+    static func leads(of set: ScalarSet) -> [UInt8] { (0..<256).map { verdict(on: UInt8($0), set) } }
+
     /// The scalars that can begin with a byte; nil for one that begins none.
-    static func scalars(beginningWith byte: UInt8) -> ClosedRange<UInt32>? {
+    private static func scalars(beginningWith byte: UInt8) -> ClosedRange<UInt32>? {
         let lead = UInt32(byte)
         return switch byte {
         case 0x00...0x7F: lead...lead
