@@ -170,7 +170,9 @@ struct PatternParser {
         let node = try choice(ignoringCase: ignoringCase, depth: depth)
         guard take(")") else { throw refusal("a group without end") }
         if let looksBack {
-            guard case .scalar(let set) = node, !isNested else { throw refusal("looking back by other than one character") }
+            guard case .scalar(let set) = node, !isNested else {
+                throw refusal("looking back by other than one character")
+            }
             return .lookbehind(set, negated: looksBack)
         }
         return wrap?(node) ?? node
