@@ -33,14 +33,17 @@ let package = Package(
         .target(name: "CForetokenSystem", dependencies: ["CNUMA"], cSettings: c()),
         .target(name: "CForetokenDemo", exclude: ["model", "suite.jsonl"], cSettings: c()),
 
-        .target(name: "ForetokenHardware", dependencies: ["CForetokenSystem"], swiftSettings: swift),
-        .target(name: "ForetokenPlacement", swiftSettings: swift),
-        .target(name: "ForetokenReport", swiftSettings: swift),
         .target(name: "ForetokenJSON", swiftSettings: swift),
+        .target(
+            name: "ForetokenHardware", dependencies: ["ForetokenJSON", "CForetokenSystem"], swiftSettings: swift),
+        .target(name: "ForetokenPlacement", dependencies: ["ForetokenJSON"], swiftSettings: swift),
+        .target(name: "ForetokenReport", swiftSettings: swift),
         .target(name: "ForetokenTemplate", swiftSettings: swift),
         .target(
             name: "ForetokenWeights",
-            dependencies: ["CForetokenKernels", "CForetokenDemo", "ForetokenHardware", "ForetokenPlacement"],
+            dependencies: [
+                "CForetokenKernels", "CForetokenDemo", "ForetokenHardware", "ForetokenPlacement", "ForetokenJSON",
+            ],
             swiftSettings: swift),
         .target(
             name: "ForetokenTokenizer", dependencies: ["ForetokenTemplate", "ForetokenJSON", heap],
@@ -59,7 +62,7 @@ let package = Package(
             name: "foretoken",
             dependencies: [
                 "ForetokenSpeculation", "ForetokenModel", "ForetokenWeights", "ForetokenTokenizer",
-                "ForetokenPlacement", "ForetokenHardware", "ForetokenReport", argumentParser,
+                "ForetokenPlacement", "ForetokenHardware", "ForetokenReport", "ForetokenJSON", argumentParser,
             ], swiftSettings: swift),
 
         .target(
@@ -73,6 +76,13 @@ let package = Package(
         .executableTarget(
             name: "split-probe", dependencies: ["ForetokenTokenizer", "ForetokenJSON"], path: "Tests/SplitProbe",
             swiftSettings: swift),
+        .executableTarget(
+            name: "foretoken-fuzz",
+            dependencies: [
+                "ForetokenWeights", "ForetokenTokenizer", "ForetokenTemplate", "ForetokenJSON", "ForetokenPlacement",
+                "ForetokenHardware", "ForetokenTestSupport",
+            ],
+            path: "Tests/Fuzz/Driver", swiftSettings: swift),
         .target(name: "CForetokenAllocationProbe", path: "Tests/CForetokenAllocationProbe", cSettings: c()),
         .target(
             name: "CForetokenEmulatedKernels", dependencies: ["CForetokenKernels"],
@@ -85,6 +95,8 @@ let package = Package(
             name: "CForetokenKernelsTests",
             dependencies: ["CForetokenKernels", "CForetokenEmulatedKernels", "ForetokenTestSupport"],
             swiftSettings: swift),
+        .testTarget(name: "ForetokenTemplateTests", dependencies: ["ForetokenTemplate"], swiftSettings: swift),
+        .testTarget(name: "ForetokenJSONTests", dependencies: ["ForetokenJSON"], swiftSettings: swift),
         .testTarget(
             name: "ForetokenHardwareTests", dependencies: ["ForetokenHardware", "CForetokenSystem"],
             exclude: ["Fixtures"], swiftSettings: swift),
@@ -112,7 +124,9 @@ let package = Package(
             swiftSettings: swift),
         .testTarget(
             name: "CommandTests",
-            dependencies: ["foretoken", "ForetokenPlacement", "ForetokenReport", "ForetokenTestSupport"],
+            dependencies: [
+                "foretoken", "foretoken-fuzz", "ForetokenPlacement", "ForetokenReport", "ForetokenTestSupport",
+            ],
             swiftSettings: swift),
     ],
     swiftLanguageModes: [.v6],

@@ -1,20 +1,18 @@
-import FoundationEssentials
+import ForetokenJSON
 
 /// A topology file as it is written, before anything in it is believed. Fields are spelt as the keys.
-struct TopologyDocument: Decodable {
-    struct Node: Decodable {
+struct TopologyDocument {
+    struct Node {
         let id: Int
         let cpus: [Int]
         let memory_bytes: Int
 
-        private enum CodingKeys: String, CodingKey, CaseIterable { case id, cpus, memory_bytes }
-
-        init(from decoder: any Decoder) throws {
-            try decoder.refuseKeys(besides: CodingKeys.allCases.map(\.rawValue))
-            let members = try decoder.container(keyedBy: CodingKeys.self)
-            id = try members.decode(WholeNumber.self, forKey: .id).value
-            cpus = try members.decode([WholeNumber].self, forKey: .cpus).map(\.value)
-            memory_bytes = try members.decode(WholeNumber.self, forKey: .memory_bytes).value
+        fileprivate init(_ field: JSONField) throws(JSONError) {
+            let fields = try field.fields()
+            try fields.refuseKeys(besides: ["id", "cpus", "memory_bytes"])
+            id = try fields["id"].integer()
+            cpus = try fields["cpus"].integers()
+            memory_bytes = try fields["memory_bytes"].integer()
         }
     }
 
@@ -24,16 +22,27 @@ struct TopologyDocument: Decodable {
     let latency_ns: [[Double]]?
     let cores: [[Int]]?
 
-    private enum CodingKeys: String, CodingKey, CaseIterable { case nodes, distance, read_gbps, latency_ns, cores }
+    private init(_ fields: JSONFields) throws(JSONError) {
+        try fields.refuseKeys(besides: ["nodes", "distance", "read_gbps", "latency_ns", "cores"])
+        var nodes: [Node] = []
+        for node in try fields["nodes"].list() { nodes.append(try Node(node)) }
+        self.nodes = nodes
+        distance = try Self.rows(fields["distance"])
+        read_gbps = try Self.matrix(fields["read_gbps"])
+        latency_ns = try fields["latency_ns"].given.map(Self.matrix)
+        cores = try fields["cores"].given.map(Self.rows)
+    }
 
-    init(from decoder: any Decoder) throws {
-        try decoder.refuseKeys(besides: CodingKeys.allCases.map(\.rawValue))
-        let members = try decoder.container(keyedBy: CodingKeys.self)
-        nodes = try members.decode([Node].self, forKey: .nodes)
-        distance = try members.decode([[WholeNumber]].self, forKey: .distance).map { $0.map(\.value) }
-        read_gbps = try members.decode([[Double]].self, forKey: .read_gbps)
-        latency_ns = try members.decodeIfPresent([[Double]].self, forKey: .latency_ns)
-        cores = try members.decodeIfPresent([[WholeNumber]].self, forKey: .cores)?.map { $0.map(\.value) }
+    private static func rows(_ field: JSONField) throws(JSONError) -> [[Int]] {
+        var rows: [[Int]] = []
+        for row in try field.list() { rows.append(try row.integers()) }
+        return rows
+    }
+
+    private static func matrix(_ field: JSONField) throws(JSONError) -> [[Double]] {
+        var rows: [[Double]] = []
+        for row in try field.list() { rows.append(try row.numbers()) }
+        return rows
     }
 
     /// Far above any real description.
@@ -44,10 +53,10 @@ struct TopologyDocument: Decodable {
             throw TopologyFileError(
                 description: "\(source) has \(json.count) bytes; a topology file has at most \(byteLimit)")
         }
-        do {
-            return try JSONDecoder().decode(TopologyDocument.self, from: Data(json))
-        } catch let error as DecodingError {
-            throw TopologyFileError(description: "\(source): \(error.topologySentence)")
+        do throws(JSONError) {
+            return try TopologyDocument(JSONField(JSONValue(json)).fields())
+        } catch {
+            throw TopologyFileError(description: "\(source): \(error)")
         }
     }
 
@@ -55,69 +64,6 @@ struct TopologyDocument: Decodable {
     /// column of a matrix that has one for each.
     func places(in order: [Int], where belongs: (Node) -> Bool) -> [Int] {
         order.filter { belongs(nodes[$0]) }.map { index in nodes[..<index].filter(belongs).count }
-    }
-}
-
-/// A whole number; the decoder's own refusal of a fraction would not say where it stands.
-private struct WholeNumber: Decodable {
-    let value: Int
-
-    init(from decoder: any Decoder) throws {
-        let number = try decoder.singleValueContainer().decode(Double.self)
-        guard number == number.rounded(), abs(number) < 9e18 else {
-            throw DecodingError.dataCorrupted(
-                .init(codingPath: decoder.codingPath, debugDescription: "expected a whole number, found \(number)"))
-        }
-        value = Int(number)
-    }
-}
-
-/// Any key of an object.
-private struct AnyKey: CodingKey {
-    let stringValue: String
-    let intValue: Int? = nil
-    init?(stringValue: String) { self.stringValue = stringValue }
-    init?(intValue: Int) { nil }
-}
-
-extension Decoder {
-    /// A misspelt key would otherwise be a figure silently left out.
-    fileprivate func refuseKeys(besides known: [String]) throws {
-        for key in try container(keyedBy: AnyKey.self).allKeys where !known.contains(key.stringValue) {
-            throw DecodingError.dataCorrupted(
-                .init(
-                    codingPath: codingPath,
-                    debugDescription: "there is no key \"\(key.stringValue.prefix(40))\"; "
-                        + "known are \(known.joined(separator: ", "))"))
-        }
-    }
-}
-
-extension DecodingError {
-    fileprivate var topologySentence: String {
-        switch self {
-        case .typeMismatch(let type, let context): "expected \(Self.name(of: type)) at \(Self.place(context))"
-        case .valueNotFound(_, let context): "expected a value, found null at \(Self.place(context))"
-        case .keyNotFound(let key, let context): "the key \"\(key.stringValue)\" is missing at \(Self.place(context))"
-        case .dataCorrupted(let context) where context.codingPath.isEmpty && context.underlyingError != nil:
-            "this is not JSON, or a number is out of all bounds"
-        case .dataCorrupted(let context): "\(context.debugDescription) (at \(Self.place(context)))"
-        @unknown default: "\(self)"
-        }
-    }
-
-    private static func name(of type: any Any.Type) -> String {
-        switch type {
-        case is Double.Type: "a number"
-        default: "\(type)".hasPrefix("Array") ? "a list" : "an object"
-        }
-    }
-
-    private static func place(_ context: Context) -> String {
-        let path = context.codingPath.reduce("") { path, key in
-            key.intValue.map { "\(path)[\($0)]" } ?? (path.isEmpty ? "" : path + ".") + key.stringValue
-        }
-        return path.isEmpty ? "the top" : path
     }
 }
 

@@ -154,13 +154,14 @@ public struct JSONReader {
 
     /// The kind of the next value, which is not consumed. Only its first byte is looked at.
     public mutating func kind() throws(JSONError) -> Kind {
-        switch peek() {
+        guard let next = peek() else { throw error(expected: "a value") }
+        switch next {
         case UInt8(ascii: "{"): return .object
         case UInt8(ascii: "["): return .array
         case UInt8(ascii: "\""): return .string
         case UInt8(ascii: "t"), UInt8(ascii: "f"): return .bool
         case UInt8(ascii: "n"): return .null
-        case UInt8(ascii: "-"), (UInt8(ascii: "0")...UInt8(ascii: "9"))?, UInt8(ascii: "I"), UInt8(ascii: "N"):
+        case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "I"), UInt8(ascii: "N"):
             return .number
         default: throw error(expected: "a value")
         }

@@ -39,7 +39,7 @@ private struct TraceLineReader {
     init(expertCount: Int?) { self.expertCount = expertCount }
 
     mutating func add(_ bytes: ArraySlice<UInt8>) throws {
-        let line = try TraceLineScanner.read(bytes)
+        let line = try TraceLine(bytes)
         guard line.round >= 0 && line.row >= 0 else {
             throw PlacementError("round \(line.round) and row \(line.row) must be 0 or more")
         }

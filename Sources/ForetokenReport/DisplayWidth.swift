@@ -1,14 +1,4 @@
 extension StringProtocol {
-    /// The text without what could move the cursor, change colours or turn the writing direction: each such character
-    /// becomes U+FFFD. For names that come from files.
-    public var printable: String {
-        var result = ""
-        for scalar in unicodeScalars {
-            result.unicodeScalars.append(scalar.isDisruptive ? "\u{FFFD}" : scalar)
-        }
-        return result
-    }
-
     /// Columns the text takes on a terminal: 2 for wide East Asian characters and emoji, 0 for combining marks, control
     /// characters and colour sequences.
     public var displayWidth: Int {
@@ -69,14 +59,4 @@ extension Unicode.Scalar {
         0x1100...0x115F, 0x2E80...0x303E, 0x3041...0xA4CF, 0xAC00...0xD7A3, 0xF900...0xFAFF, 0xFE30...0xFE6F,
         0xFF00...0xFF60, 0xFFE0...0xFFE6, 0x1F300...0x1F64F, 0x1F680...0x1F6FF, 0x1F900...0x1F9FF, 0x20000...0x3FFFD,
     ]
-}
-
-extension Unicode.Scalar {
-    /// Control characters, overrides of the writing direction, and code points that are no characters.
-    var isDisruptive: Bool {
-        switch self {
-        case "\u{202A}"..."\u{202E}", "\u{2066}"..."\u{2069}": true
-        default: properties.generalCategory == .control || value & 0xFFFE == 0xFFFE
-        }
-    }
 }

@@ -24,7 +24,7 @@ public final class ProgressBar: Sendable {
     ///   - terminal: what the stream behind `descriptor` can show.
     ///   - descriptor: where to draw.
     public init(_ label: String, delayNanoseconds: UInt64, terminal: Terminal, descriptor: Int32 = STDERR_FILENO) {
-        self.label = label
+        self.label = label.printable
         self.terminal = terminal
         self.descriptor = descriptor
         started = Self.now

@@ -8,7 +8,7 @@ public struct Table: Sendable {
 
         /// A column; numbers are best aligned right.
         public init(_ title: String, _ alignment: Alignment = .left) {
-            self.title = title
+            self.title = title.printable
             self.alignment = alignment
         }
     }
@@ -25,10 +25,10 @@ public struct Table: Sendable {
     /// Adds a row; missing cells are empty.
     public mutating func add(_ cells: String...) { add(cells) }
 
-    /// Adds a row; missing cells are empty.
+    /// Adds a row; missing cells are empty. Cells may hold any text: what could steer a terminal is escaped.
     public mutating func add(_ cells: [String]) {
         precondition(cells.count <= columns.count, "a row has a cell for every column at most")
-        rows.append(cells + Array(repeating: "", count: columns.count - cells.count))
+        rows.append(cells.map(\.printable) + Array(repeating: "", count: columns.count - cells.count))
     }
 
     /// The table's lines, each ending with a newline and none longer than the terminal, as far as that is possible.

@@ -35,7 +35,7 @@ public struct Terminal: Sendable {
 }
 
 /// Emphasis on a terminal.
-public enum Style: String, Sendable {
+public enum Style: String, Sendable, CaseIterable {
     /// Stands out.
     case bold = "1"
     /// Stands back.
@@ -48,11 +48,16 @@ public enum Style: String, Sendable {
     case red = "31"
     /// What the user said.
     case cyan = "36"
+
+    /// What follows the escape character where the style begins.
+    var command: String { "[\(rawValue)m" }
+    /// What follows the escape character where any style ends.
+    static let end = "[0m"
 }
 
 extension Terminal {
     /// The text in that style, or as it is where colour is not welcome.
     public func styled(_ text: String, _ style: Style) -> String {
-        usesColor ? "\u{1B}[\(style.rawValue)m\(text)\u{1B}[0m" : text
+        usesColor ? "\u{1B}\(style.command)\(text)\u{1B}\(Style.end)" : text
     }
 }

@@ -13,12 +13,14 @@ extension Renderer {
     mutating func filter(
         _ name: String, _ value: Value, _ arguments: ArgumentValues
     ) throws(TemplateError) -> Value {
+        guard Filters.names.contains(name) else { throw failure("the filter '\(name)' is not supported", .unsupported) }
         switch name {
         case "tojson": return .string(try json(value, arguments))
         case "trim":
             let set = arguments.value(0, "chars")?.text
             return .string(try printed(value).stripped(of: set))
-        case "string", "safe": return .string(try printed(value))
+        case "string": return value.isSafe ? value : .string(try printed(value))
+        case "safe": return .safe(try printed(value))
         case "upper", "lower", "title", "capitalize":
             let text = try printed(value)
             return .string(try name == "title" ? titled(text) : cased(text, name))

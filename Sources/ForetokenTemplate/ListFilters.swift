@@ -182,7 +182,8 @@ extension Renderer {
     // MARK: Mapping and choosing
 
     private mutating func mapped(_ value: Value, _ arguments: ArgumentValues) throws(TemplateError) -> Value {
-        let items = try elements(of: value)
+        // Jinja takes none and its like for an empty list here.
+        let items = value.isTrue ? try elements(of: value) : []
         var results: [Value] = []
         if let path = arguments.named.first(where: { $0.name == "attribute" })?.value {
             let standard = arguments.named.first { $0.name == "default" }?.value
@@ -193,7 +194,6 @@ extension Renderer {
             return .list(Series(results, .generator))
         }
         guard let name = arguments.positional.first?.text?.string else { throw failure("'map' needs a filter's name") }
-        guard Filters.names.contains(name) else { throw failure("the filter '\(name)' is not supported", .unsupported) }
         let rest = ArgumentValues(positional: Array(arguments.positional.dropFirst()), named: arguments.named)
         for item in items {
             try spend()
@@ -214,9 +214,8 @@ extension Renderer {
             path = first
         }
         let test = try rest.popFirst().map { (value) throws(TemplateError) in try printed(value).string }
-        if let test, !Tests.names.contains(test) { throw failure("the test '\(test)' is not supported", .unsupported) }
         var kept: [Value] = []
-        for item in try elements(of: value) {
+        for item in value.isTrue ? try elements(of: value) : [] {
             try spend()
             let subject = try path.map { (path) throws(TemplateError) in try attribute(path, of: item) } ?? item
             let holds =

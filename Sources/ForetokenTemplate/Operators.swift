@@ -12,6 +12,10 @@ extension Renderer {
             if let value = try whole(operation, left, right) { return value }
         }
         if let left = left.real, let right = right.real { return .number(try real(operation, left, right)) }
+        if left.isSafe || right.isSafe {
+            throw failure(
+                "adding to a text behind 'safe' is not supported: Jinja would escape what is added", .unsupported)
+        }
         guard !isUnary else { throw failure("a \(right.typeName) has no sign") }
         switch (operation, left, right) {
         case ("+", .string(let left), .string(let right)):
@@ -136,7 +140,9 @@ extension Renderer {
         try spend()
         switch (left, right) {
         case (.undefined, .undefined), (.none, .none): return true
-        case (.string(let left), .string(let right)): return left == right
+        case (.string(let left), .string(let right)), (.safe(let left), .string(let right)),
+            (.string(let left), .safe(let right)), (.safe(let left), .safe(let right)):
+            return left == right
         case (.list(let left), .list(let right)):
             guard left.kind == right.kind, left.items.count == right.items.count else { return false }
             for (left, right) in zip(left.items, right.items) where try !isEqual(left, right) { return false }

@@ -214,7 +214,8 @@ extension Parser {
     }
 
     private mutating func subscripted(_ value: Expression) throws(TemplateError) -> Expression {
-        if isSymbol("]") { throw failure("an index of no value is not supported", .unsupported) }
+        // Empty brackets are an empty tuple.
+        if take(symbol: "]") { return .item(value, .tuple([])) }
         var parts: [Expression?] = [nil]
         if !isSymbol(":") { parts[0] = try expression() }
         while parts.count < 3, take(symbol: ":") {
@@ -248,7 +249,9 @@ extension Parser {
     private mutating func test(_ value: Expression) throws(TemplateError) -> Expression {
         let isNegated = take(name: "not")
         let name = try name()
-        guard Tests.names.contains(name) else { throw failure("the test '\(name)' is not supported", .unsupported) }
+        guard isConditional || Tests.names.contains(name) else {
+            throw failure("the test '\(name)' is not supported", .unsupported)
+        }
         var arguments = Arguments()
         if isSymbol("(") {
             arguments = try self.arguments()

@@ -3,6 +3,8 @@ struct Parser {
     private let tokens: [Token]
     private var position = 0
     private var depth = 0
+    /// How many `if` statements lie around.
+    private var conditions = 0
 
     /// Deepest nesting of statements and expressions.
     static let deepest = 120
@@ -14,6 +16,9 @@ struct Parser {
     }
 
     private init(tokens: [Token]) { self.tokens = tokens }
+
+    /// Whether what is read may never be reached.
+    var isConditional: Bool { conditions > 0 }
 
     // MARK: Tokens
 
@@ -138,6 +143,8 @@ struct Parser {
     }
 
     private mutating func condition() throws(TemplateError) -> Statement.Kind {
+        conditions += 1
+        defer { conditions -= 1 }
         var branches: [(test: Expression?, body: [Statement])] = []
         var test: Expression? = try tuple(withConditional: false)
         while true {
@@ -196,7 +203,8 @@ struct Parser {
                 guard !["true", "false", "none", "True", "False", "None"].contains(name) else {
                     throw failure("cannot assign to '\(name)'")
                 }
-                targets.append(take(symbol: ".") ? .attribute(name, try self.name()) : .name(name))
+                let isAttribute = end == nil && take(symbol: ".")
+                targets.append(isAttribute ? .attribute(name, try self.name()) : .name(name))
             }
             isTuple = isTuple || isSymbol(",")
         } while take(symbol: ",")
@@ -251,7 +259,10 @@ struct Parser {
     mutating func filterUse() throws(TemplateError) -> FilterUse {
         var name = try name()
         while take(symbol: ".") { name += "." + (try self.name()) }
-        guard Filters.names.contains(name) else { throw failure("the filter '\(name)' is not supported", .unsupported) }
+        // Inside a condition it may never be reached, and Jinja waits until it is.
+        guard isConditional || Filters.names.contains(name) else {
+            throw failure("the filter '\(name)' is not supported", .unsupported)
+        }
         return FilterUse(name: name, arguments: isSymbol("(") ? try arguments() : Arguments())
     }
 }

@@ -8,7 +8,7 @@ extension Renderer {
     mutating func printed(_ value: Value) throws(TemplateError) -> TemplateText {
         switch value {
         case .undefined: return TemplateText(own: "")
-        case .string(let text): return text
+        case .string(let text), .safe(let text): return text
         default: return try represented(value)
         }
     }
@@ -31,6 +31,7 @@ extension Renderer {
         case .integer(let value): append("\(value)", to: &units)
         case .number(let value): append(Self.python(value), to: &units)
         case .string(let text): Self.quote(text, into: &units)
+        case .safe: throw failure("printing a list with a text behind 'safe' is not supported", .unsupported)
         case .list(let series):
             let brackets: (String, String)
             switch series.kind {
@@ -133,7 +134,7 @@ extension Renderer {
         case .bool(let value): append(value ? "true" : "false", to: &units)
         case .integer(let value): append("\(value)", to: &units)
         case .number(let value): append(Self.json(value), to: &units)
-        case .string(let text):
+        case .string(let text), .safe(let text):
             try reserve(text.units.count)
             Self.encode(text, style, into: &units)
         case .list(let series) where series.kind == .list || series.kind == .tuple:

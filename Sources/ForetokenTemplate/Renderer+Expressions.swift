@@ -12,7 +12,12 @@ struct ArgumentValues {
 extension Renderer {
     mutating func evaluate(_ expression: Expression, in scope: Scope) throws(TemplateError) -> Value {
         try spend()
-        return try nested { (renderer) throws(TemplateError) in try renderer.value(of: expression, in: scope) }
+        let value = try nested { (renderer) throws(TemplateError) in try renderer.value(of: expression, in: scope) }
+        // What lies deeper would overflow the stack when it is freed.
+        guard value.depth <= Self.deepestValue else {
+            throw failure("values lie deeper in each other than \(Self.deepestValue) levels", .limit)
+        }
+        return value
     }
 
     private mutating func value(of expression: Expression, in scope: Scope) throws(TemplateError) -> Value {
@@ -78,7 +83,13 @@ extension Renderer {
         case .concatenation(let parts):
             var units: [UInt32] = []
             for part in parts {
-                let text = try printed(try evaluate(part, in: scope))
+                let value = try evaluate(part, in: scope)
+                if value.isSafe {
+                    throw failure(
+                        "adding to a text behind 'safe' is not supported: Jinja would escape what is added",
+                        .unsupported)
+                }
+                let text = try printed(value)
                 try reserve(text.units.count)
                 units += text.units
             }
@@ -256,6 +267,7 @@ extension Renderer {
             guard name == "namespace" else { return .dictionary(members) }
             let namespace = Namespace()
             namespace.members = members
+            try keep(namespace)
             return .namespace(namespace)
         default: throw failure("the function '\(name)' is not supported", .unsupported)
         }
@@ -320,8 +332,8 @@ extension LoopState {
         case "first": .bool(index == 0)
         case "last": .bool(index + 1 == items.count)
         case "length": .integer(items.count)
-        case "depth": .integer(depth + 1)
-        case "depth0": .integer(depth)
+        case "depth": .integer(level + 1)
+        case "depth0": .integer(level)
         case "previtem": index > 0 ? items[index - 1] : .undefined(what: "there is no previous item")
         case "nextitem":
             index + 1 < items.count ? items[index + 1] : .undefined(what: "there is no next item")

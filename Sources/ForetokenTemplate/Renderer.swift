@@ -14,7 +14,7 @@ struct Renderer {
     static let globals = ["range", "dict", "namespace", "raise_exception", "strftime_now"]
 
     /// Expressions and statements that one rendering may run.
-    private static let mostSteps = 20_000_000
+    private static let mostSteps = 5_000_000
     /// Scalars of text that one rendering may make, those of intermediate texts included.
     private static let mostUnits = 1 << 27
     /// Scalars of the result.
@@ -22,7 +22,31 @@ struct Renderer {
     /// Deepest nesting of what runs, calls of macros included.
     private static let deepest = 400
 
+    /// Deepest nesting of values.
+    static let deepestValue = 200
+
+    /// Scopes with macros and namespaces: they may hold themselves, and are taken apart in the end.
+    private var cyclicScopes: [Scope] = []
+    private var namespaces: [Namespace] = []
+
     init(now: Int) { self.now = now }
+
+    /// Notes something that may come to hold itself.
+    private mutating func keep(_ scope: Scope) throws(TemplateError) {
+        try reserve(1000)
+        cyclicScopes.append(scope)
+    }
+
+    mutating func keep(_ namespace: Namespace) throws(TemplateError) {
+        try reserve(1000)
+        namespaces.append(namespace)
+    }
+
+    /// Frees what the rendering made.
+    func takeApart() {
+        for scope in cyclicScopes { scope.clear() }
+        for namespace in namespaces { namespace.members = Members() }
+    }
 
     /// How a body ended.
     enum Flow { case onwards, leave, next }
@@ -101,7 +125,9 @@ struct Renderer {
         case .setBlock(let target, let filters, let body):
             let text = try capture(body, in: Scope(inside: scope))
             try assign(try apply(filters, to: .string(text), in: scope), to: target, in: scope)
-        case .macro(let definition): scope[definition.name] = .function(.macro(Macro(definition, scope)))
+        case .macro(let definition):
+            try keep(scope)
+            scope[definition.name] = .function(.macro(Macro(definition, scope)))
         case .callBlock(let body, let call): try runCallBlock(body, call, in: scope)
         case .filterBlock(let filters, let body):
             let text = try capture(body, in: Scope(inside: scope))
@@ -134,7 +160,7 @@ struct Renderer {
             _ = try run(loop.otherwise, in: Scope(inside: scope))
             return
         }
-        let state = LoopState(items, depth: loopDepth)
+        let state = LoopState(items, level: loopDepth)
         loopDepth += 1
         defer { loopDepth -= 1 }
         for (index, item) in items.enumerated() {

@@ -36,6 +36,7 @@ public struct Template: Sendable {
         for name in Renderer.globals { globals[name] = .function(.global(name)) }
         for member in variables.members { globals[member.key.string] = Value(member.value) }
         var renderer = Renderer(now: now)
+        defer { renderer.takeApart() }
         _ = try renderer.run(program.statements, in: Scope(inside: globals))
         return TemplateText(units: renderer.output).pieces
     }

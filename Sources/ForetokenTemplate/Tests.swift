@@ -7,10 +7,20 @@ enum Tests {
         "lt",
         "lessthan", "<", "le", "<=", "gt", "greaterthan", ">", "ge", ">=", "lower", "upper", "filter", "test",
     ]
+    /// Those without an argument.
+    static let lonely: Set<String> = [
+        "defined", "undefined", "none", "string", "mapping", "sequence", "iterable", "number", "integer", "float",
+        "boolean",
+        "true", "false", "even", "odd", "callable", "lower", "upper", "filter", "test",
+    ]
 }
 
 extension Renderer {
     mutating func test(_ name: String, _ value: Value, _ arguments: [Value]) throws(TemplateError) -> Bool {
+        guard Tests.names.contains(name) else { throw failure("the test '\(name)' is not supported", .unsupported) }
+        if let first = arguments.first, Tests.lonely.contains(name) {
+            throw failure("the test '\(name)' takes no argument, found a \(first.typeName)")
+        }
         switch name {
         case "defined": return !value.isUndefined
         case "undefined": return value.isUndefined

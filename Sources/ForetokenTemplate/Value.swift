@@ -7,6 +7,8 @@ enum Value {
     case integer(Int)
     case number(Double)
     case string(TemplateText)
+    /// Text behind `safe`: as text, but what is added to it would be escaped, which is not done here.
+    case safe(TemplateText)
     case list(Series)
     case dictionary(Members)
     case namespace(Namespace)
@@ -42,6 +44,7 @@ enum Value {
         case .integer: "int"
         case .number: "float"
         case .string: "str"
+        case .safe: "Markup"
         case .list(let series): series.kind.rawValue
         case .dictionary: "dict"
         case .namespace: "Namespace"
@@ -57,10 +60,22 @@ enum Value {
         case .bool(let value): value
         case .integer(let value): value != 0
         case .number(let value): value != 0
-        case .string(let text): !text.units.isEmpty
+        case .string(let text), .safe(let text): !text.units.isEmpty
         case .list(let series): series.kind == .generator || !series.items.isEmpty
         case .dictionary(let members): members.count > 0
         case .namespace, .function, .loop: true
+        }
+    }
+
+    /// How deep values lie in it; texts and numbers have none in them.
+    var depth: Int {
+        switch self {
+        case .list(let series): series.depth
+        case .dictionary(let members): members.depth
+        case .namespace(let namespace): namespace.members.depth + 1
+        case .function(.method(let object, _)): object.depth + 1
+        case .loop(let state): state.depth
+        default: 0
         }
     }
 
@@ -78,7 +93,14 @@ enum Value {
     /// Any number as a floating one.
     var real: Double? { if case .number(let value) = self { value } else { integer.map { Double($0) } } }
 
-    var text: TemplateText? { if case .string(let text) = self { text } else { nil } }
+    var text: TemplateText? {
+        switch self {
+        case .string(let text), .safe(let text): text
+        default: nil
+        }
+    }
+
+    var isSafe: Bool { if case .safe = self { true } else { false } }
 }
 
 /// Several values in a row.
@@ -96,10 +118,13 @@ struct Series {
 
     let items: [Value]
     let kind: Kind
+    /// How deep values lie in it.
+    let depth: Int
 
     init(_ items: [Value], _ kind: Kind) {
         self.items = items
         self.kind = kind
+        depth = items.depth
     }
 }
 
@@ -107,6 +132,8 @@ struct Series {
 struct Members {
     private(set) var keys: [Value] = []
     private(set) var values: [Value] = []
+    /// How deep values lie in it.
+    private(set) var depth = 1
     private var places: [Key: Int] = [:]
 
     /// What can be a key: numbers that are equal are one key.
@@ -123,7 +150,7 @@ struct Members {
             case .bool(let value): self = .integer(value ? 1 : 0)
             case .integer(let value): self = .integer(value)
             case .number(let value): self = Int(exactly: value).map { .integer($0) } ?? .number(value)
-            case .string(let text): self = .string(text)
+            case .string(let text), .safe(let text): self = .string(text)
             case .list(let series) where series.kind == .tuple:
                 let keys = series.items.compactMap { Key($0) }
                 guard keys.count == series.items.count else { return nil }
@@ -139,6 +166,7 @@ struct Members {
         get { Key(key).flatMap { places[$0] }.map { values[$0] } }
         set {
             guard let newValue, let place = Key(key) else { return }
+            depth = max(depth, newValue.depth + 1)
             if let index = places[place] {
                 values[index] = newValue
             } else {
@@ -186,6 +214,8 @@ final class Scope {
 
     init(inside outer: Scope? = nil) { self.outer = outer }
 
+    func clear() { names = [:] }
+
     subscript(name: String) -> Value? {
         get {
             var scope: Scope? = self
@@ -203,10 +233,19 @@ final class Scope {
 final class LoopState {
     let items: [Value]
     var index = 0
+    /// Loops around this one.
+    let level: Int
+    /// How deep values lie in it.
     let depth: Int
 
-    init(_ items: [Value], depth: Int) {
+    init(_ items: [Value], level: Int) {
         self.items = items
-        self.depth = depth
+        self.level = level
+        depth = items.depth
     }
+}
+
+extension [Value] {
+    /// How deep values lie in a list of these.
+    fileprivate var depth: Int { reduce(0) { Swift.max($0, $1.depth) } + 1 }
 }

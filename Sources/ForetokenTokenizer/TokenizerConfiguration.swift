@@ -1,3 +1,5 @@
+import ForetokenJSON
+
 /// What tokenizer_config.json adds: the names of special tokens, which of them surround a text, and the chat templates.
 struct TokenizerConfiguration {
     static let name = "tokenizer_config.json"
@@ -15,10 +17,18 @@ struct TokenizerConfiguration {
     static let tokenKeys = ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"]
 
     init(_ bytes: UnsafeBufferPointer<UInt8>) throws(TokenizerError) {
-        var reader = try JSONReader(bytes, file: Self.name)
+        do {
+            var reader = JSONReader(bytes)
+            try read(&reader)
+        } catch {
+            throw TokenizerError(error, file: Self.name, size: bytes.count)
+        }
+    }
+
+    private mutating func read(_ reader: inout JSONReader) throws {
         try reader.beginObject()
         while try reader.nextKey() {
-            switch String(decoding: reader.text, as: UTF8.self) {
+            switch reader.key {
             case let key where Self.tokenKeys.contains(key): specialTokens[key] = try Self.readToken(&reader)
             case "add_bos_token": addsBOS = try Self.readFlag(&reader)
             case "add_eos_token": addsEOS = try Self.readFlag(&reader)
@@ -30,7 +40,7 @@ struct TokenizerConfiguration {
     }
 
     /// A string, an object with the string as its content, or null.
-    private static func readToken(_ reader: inout JSONReader) throws(TokenizerError) -> [UInt8]? {
+    private static func readToken(_ reader: inout JSONReader) throws -> [UInt8]? {
         switch try reader.kind() {
         case .string:
             try reader.readString()
@@ -46,21 +56,21 @@ struct TokenizerConfiguration {
                 try reader.readString()
                 content = reader.text
             }
-            guard let content else { throw reader.damaged("a token without content") }
+            guard let content else { throw reader.error("a token without content") }
             return content
         case .null:
             try reader.skip()
             return nil
-        default: throw reader.damaged("expected a token")
+        default: throw reader.error("expected a token")
         }
     }
 
-    private static func readFlag(_ reader: inout JSONReader) throws(TokenizerError) -> Bool? {
+    private static func readFlag(_ reader: inout JSONReader) throws -> Bool? {
         try reader.takeNull() ? nil : try reader.bool()
     }
 
     /// One template, or a list of named ones.
-    private static func readTemplates(_ reader: inout JSONReader) throws(TokenizerError) -> [String: String] {
+    private static func readTemplates(_ reader: inout JSONReader) throws -> [String: String] {
         if try reader.takeNull() { return [:] }
         guard try reader.kind() == .array else { return [ChatTemplates.usual: try reader.string()] }
         var templates: [String: String] = [:]
@@ -70,13 +80,13 @@ struct TokenizerConfiguration {
             var template: String?
             try reader.beginObject()
             while try reader.nextKey() {
-                switch String(decoding: reader.text, as: UTF8.self) {
+                switch reader.key {
                 case "name": name = try reader.string()
                 case "template": template = try reader.string()
                 default: try reader.skip()
                 }
             }
-            guard let name, let template else { throw reader.damaged("a chat template without name or text") }
+            guard let name, let template else { throw reader.error("a chat template without name or text") }
             templates[name] = template
         }
         return templates

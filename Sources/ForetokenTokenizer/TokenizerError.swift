@@ -1,3 +1,5 @@
+import ForetokenJSON
+
 /// Why a tokenizer could not be made, or a text could not be encoded.
 public enum TokenizerError: Error, Equatable, CustomStringConvertible {
     /// A file is not what its format promises. `file` is its customary name, `reason` says what was expected and found.
@@ -29,6 +31,19 @@ public enum TokenizerError: Error, Equatable, CustomStringConvertible {
             "The pre-tokenizer's expression \(pattern) failed at byte \(offset) of the text: \(reason)."
         case .chat(let reason):
             reason
+        }
+    }
+}
+
+extension TokenizerError {
+    /// What reading a file threw, as an error of this kind.
+    init(_ error: any Error, file: String, size: Int) {
+        switch error {
+        case let error as TokenizerError: self = error
+        case let error as JSONError:
+            let place = error.offset.map { ", at byte \($0) of \(size)" } ?? ""
+            self = .damaged(file: file, reason: error.reason + place)
+        default: self = .damaged(file: file, reason: "\(error)")
         }
     }
 }

@@ -1,3 +1,5 @@
+import ForetokenJSON
+
 /// What tokenizer.json says, checked for shape but not yet for sense: `Tokenizer` builds its tables from it.
 struct TokenizerFile {
     static let name = "tokenizer.json"
@@ -37,17 +39,24 @@ struct TokenizerFile {
     private(set) var merges = Strings()
     private(set) var ignoresMerges = false
 
-    private var seen: Set<String> = []
-
     init(_ bytes: UnsafeBufferPointer<UInt8>) throws(TokenizerError) {
         guard bytes.count <= Int32.max else {
             throw .damaged(file: Self.name, reason: "it has \(bytes.count) bytes, expected at most \(Int32.max)")
         }
-        var reader = try JSONReader(bytes, file: Self.name)
+        do {
+            var reader = JSONReader(bytes)
+            try read(&reader)
+        } catch {
+            throw TokenizerError(error, file: Self.name, size: bytes.count)
+        }
+    }
+
+    private mutating func read(_ reader: inout JSONReader) throws {
+        var seen: Set<String> = []
         try reader.beginObject()
         while try reader.nextKey() {
-            let key = String(decoding: reader.text, as: UTF8.self)
-            guard seen.insert(key).inserted else { throw reader.damaged("\"\(key.prefix(40))\" appears twice") }
+            let key = reader.key
+            seen.insert(key)
             switch key {
             case "added_tokens": try readAddedTokens(&reader)
             case "normalizer": try Self.readNormalizer(&reader)
@@ -59,7 +68,7 @@ struct TokenizerFile {
         }
         try reader.finish()
         for key in ["model", "pre_tokenizer", "decoder"] where !seen.contains(key) {
-            throw .damaged(file: Self.name, reason: "\"\(key)\" is missing")
+            throw TokenizerError.damaged(file: Self.name, reason: "\"\(key)\" is missing")
         }
     }
 
@@ -67,7 +76,7 @@ struct TokenizerFile {
 
     // MARK: Added tokens
 
-    private mutating func readAddedTokens(_ reader: inout JSONReader) throws(TokenizerError) {
+    private mutating func readAddedTokens(_ reader: inout JSONReader) throws {
         try reader.beginArray()
         while try reader.nextElement() {
             var id: Int?
@@ -75,7 +84,7 @@ struct TokenizerFile {
             var inexact: String?
             try reader.beginObject()
             while try reader.nextKey() {
-                let key = String(decoding: reader.text, as: UTF8.self)
+                let key = reader.key
                 switch key {
                 case "id": id = try reader.integer()
                 case "content":
@@ -87,7 +96,7 @@ struct TokenizerFile {
                 default: try reader.skip()
                 }
             }
-            guard let id, !token.content.isEmpty else { throw reader.damaged("an added token without id or content") }
+            guard let id, !token.content.isEmpty else { throw reader.error("an added token without id or content") }
             if let inexact {
                 let name = String(decoding: token.content.prefix(60), as: UTF8.self)
                 throw Self.unsupported("\(inexact) for the added token \"\(name)\"")
@@ -99,7 +108,7 @@ struct TokenizerFile {
 
     // MARK: Normalizer, pre-tokenizer, decoder
 
-    private static func readNormalizer(_ reader: inout JSONReader) throws(TokenizerError) {
+    private static func readNormalizer(_ reader: inout JSONReader) throws {
         if try reader.takeNull() { return }
         let part = try Part(&reader)
         guard part.type == "Sequence" else { throw unsupported("the normalizer \(part.type)") }
@@ -109,7 +118,7 @@ struct TokenizerFile {
     /// Published files have three; each is a level of recursion.
     private static let mostSplits = 64
 
-    private mutating func readPreTokenizer(_ reader: inout JSONReader) throws(TokenizerError) {
+    private mutating func readPreTokenizer(_ reader: inout JSONReader) throws {
         if try reader.takeNull() { throw Self.unsupported("no pre-tokenizer at all") }
         let part = try Part(&reader)
         let steps = part.type == "Sequence" ? part.children : [part]
@@ -120,7 +129,7 @@ struct TokenizerFile {
                     throw Self.unsupported("the pre-tokenizer Split with behavior \(step.behavior ?? "missing")")
                 }
                 guard !step.inverts else { throw Self.unsupported("the pre-tokenizer Split with invert") }
-                guard let pattern = step.pattern else { throw reader.damaged("a Split without a pattern") }
+                guard let pattern = step.pattern else { throw reader.error("a Split without a pattern") }
                 guard splits.count < Self.mostSplits else {
                     throw Self.unsupported("more than \(Self.mostSplits) Split pre-tokenizers")
                 }
@@ -137,7 +146,7 @@ struct TokenizerFile {
         }
     }
 
-    private static func readDecoder(_ reader: inout JSONReader) throws(TokenizerError) {
+    private static func readDecoder(_ reader: inout JSONReader) throws {
         if try reader.takeNull() { throw unsupported("no decoder") }
         let part = try Part(&reader)
         let steps = part.type == "Sequence" ? part.children : [part]
@@ -147,13 +156,13 @@ struct TokenizerFile {
 
     // MARK: Model
 
-    private mutating func readModel(_ reader: inout JSONReader) throws(TokenizerError) {
+    private mutating func readModel(_ reader: inout JSONReader) throws {
         var type: String?
         var parts: Set<String> = []
         try reader.beginObject()
         while try reader.nextKey() {
-            let key = String(decoding: reader.text, as: UTF8.self)
-            guard parts.insert(key).inserted else { throw reader.damaged("the model has two \"\(key.prefix(40))\"") }
+            let key = reader.key
+            parts.insert(key)
             switch key {
             case "type":
                 let found = try reader.string()
@@ -174,28 +183,28 @@ struct TokenizerFile {
         // Files of the library's first years leave the type out.
         guard type != nil || parts.contains("merges") else { throw Self.unsupported("a model without a type") }
         for key in ["vocab", "merges"] where !parts.contains(key) {
-            throw reader.damaged("the model has no \"\(key)\"")
+            throw reader.error("the model has no \"\(key)\"")
         }
     }
 
-    private mutating func readVocabulary(_ reader: inout JSONReader) throws(TokenizerError) {
+    private mutating func readVocabulary(_ reader: inout JSONReader) throws {
         try reader.beginObject()
         while try reader.nextKey() {
-            guard !reader.text.isEmpty else { throw reader.damaged("an empty token") }
+            guard !reader.text.isEmpty else { throw reader.error("an empty token") }
             tokens.append(reader.text)
             tokenIDs.append(try reader.integer())
         }
     }
 
     /// Both spellings: `"left right"`, and `["left", "right"]` in files written since 2024.
-    private mutating func readMerges(_ reader: inout JSONReader) throws(TokenizerError) {
+    private mutating func readMerges(_ reader: inout JSONReader) throws {
         try reader.beginArray()
         while try reader.nextElement() {
             if try reader.kind() == .string {
                 try reader.readString()
                 let halves = reader.text.split(separator: 0x20, omittingEmptySubsequences: false)
                 guard halves.count == 2 else {
-                    throw reader.damaged("expected two tokens with a space between in merge \(merges.count / 2)")
+                    throw reader.error("expected two tokens with a space between in merge \(merges.count / 2)")
                 }
                 for half in halves { merges.append(half) }
             } else {
@@ -207,7 +216,7 @@ struct TokenizerFile {
                     halves += 1
                 }
                 guard halves == 2 else {
-                    throw reader.damaged("expected two tokens, found \(halves), in merge \(merges.count / 2)")
+                    throw reader.error("expected two tokens, found \(halves), in merge \(merges.count / 2)")
                 }
             }
         }
@@ -225,10 +234,10 @@ private struct Part {
     var addsPrefixSpace = true
     var usesRegex = true
 
-    init(_ reader: inout JSONReader) throws(TokenizerError) {
+    init(_ reader: inout JSONReader) throws {
         try reader.beginObject()
         while try reader.nextKey() {
-            switch String(decoding: reader.text, as: UTF8.self) {
+            switch reader.key {
             case "type": type = try reader.string()
             case "normalizers", "pretokenizers", "decoders":
                 try reader.beginArray()
@@ -242,14 +251,14 @@ private struct Part {
             default: try reader.skip()
             }
         }
-        guard !type.isEmpty else { throw reader.damaged("expected a \"type\"") }
+        guard !type.isEmpty else { throw reader.error("expected a \"type\"") }
     }
 
-    private static func readPattern(_ reader: inout JSONReader) throws(TokenizerError) -> SplitPattern.Source? {
+    private static func readPattern(_ reader: inout JSONReader) throws -> SplitPattern.Source? {
         var pattern: SplitPattern.Source?
         try reader.beginObject()
         while try reader.nextKey() {
-            switch String(decoding: reader.text, as: UTF8.self) {
+            switch reader.key {
             case "Regex": pattern = .regex(try reader.string())
             case "String": pattern = .literal(try reader.string())
             default: try reader.skip()

@@ -44,7 +44,7 @@ public struct BF16Conversion {
         self.checkpoint = checkpoint
         var items = [[Item]](repeating: [], count: checkpoint.fileNames.count)
         var problems: [CheckpointError] = []
-        for tensor in checkpoint.tensors.values where !tensor.name.hasSuffix(TensorResolver.scaleSuffix) {
+        for tensor in checkpoint.tensors.values where !BF16Conversion.isScale(tensor, checkpoint) {
             do {
                 items[tensor.file].append(Item(source: tensor, scale: try BF16Conversion.scale(of: tensor, checkpoint)))
             } catch let error as CheckpointError {
@@ -68,18 +68,16 @@ public struct BF16Conversion {
             throw CheckpointError("\(place) cannot be converted", expected: "F8_E4M3", found: tensor.type.rawValue)
         default: return nil
         }
-        guard let scale = checkpoint.tensor(tensor.name + TensorResolver.scaleSuffix) else {
-            throw CheckpointError(
-                "\(place) has no scale", expected: "the tensor \(shown(tensor.name))\(TensorResolver.scaleSuffix)",
-                hint: "without its scale the weight cannot be converted; the checkpoint is incomplete")
+        return try checkpoint.blockScale(of: tensor)
+    }
+
+    /// Whether the tensor only says how weights or activations are rounded: then it has no place in the result.
+    private static func isScale(_ tensor: TensorInfo, _ checkpoint: Checkpoint) -> Bool {
+        if tensor.name.hasSuffix("_scale_inv") || BlockScales.isForActivations(tensor.name) { return true }
+        return BlockScales.suffixes.contains { suffix in
+            tensor.name.hasSuffix(suffix)
+                && checkpoint.tensor(String(tensor.name.dropLast(suffix.count)))?.type == .fp8
         }
-        let blocks = tensor.shape.map { ($0 + TensorResolver.scaleBlock - 1) / TensorResolver.scaleBlock }
-        guard tensor.shape.count == 2, scale.type == .f32, scale.shape == blocks else {
-            throw CheckpointError(
-                "\(place) has a scale that does not fit", expected: "F32 \(blocks) for a matrix \(tensor.shape)",
-                found: "\(scale.type.rawValue) \(scale.shape)")
-        }
-        return scale
     }
 
     private var newBytes: Int { files.reduce(0) { $0 + $1.items.reduce(0) { $0 + $1.byteCount } } }

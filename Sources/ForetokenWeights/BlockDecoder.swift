@@ -9,21 +9,14 @@ struct BlockDecoder {
     private let blockColumns: Int
     private let scales: [Float]
 
-    /// Reads and checks the scales of `weight`, F32 [⌈rows/128⌉, ⌈columns/128⌉].
+    /// Reads and checks the block scales of `weight`, [⌈rows/128⌉, ⌈columns/128⌉].
     init(_ weight: TensorInfo, scale: TensorInfo, _ checkpoint: Checkpoint) throws {
         name = weight.name
         columns = weight.shape[1]
         blockColumns = scale.shape[1]
         scales = try [Float](unsafeUninitializedCapacity: scale.elementCount) { buffer, initialized in
-            let bytes = UnsafeMutableRawBufferPointer(buffer)
-            try checkpoint.read(
-                scale, fromByte: 0, into: UnsafeMutableRawBufferPointer(rebasing: bytes[..<scale.range.count]))
+            if let floats = buffer.baseAddress { try checkpoint.readScales(scale, into: floats) }
             initialized = scale.elementCount
-        }
-        if let bad = scales.first(where: { !($0 > 0 && $0.isFinite) }) {
-            throw CheckpointError(
-                "\(checkpoint.fileNames[scale.file]): tensor \(shown(scale.name)) holds a bad scale",
-                expected: "finite numbers above zero", found: "\(bad)")
         }
     }
 
@@ -37,6 +30,10 @@ struct BlockDecoder {
         let block = TensorResolver.scaleBlock
         var bits = [UInt16](repeating: 0, count: 256)
         var sawNaN = false
+        let lost = scales.withUnsafeBufferPointer {
+            ZeroBlocks.lostElement(in: codes, first: first, columns: columns, scales: $0)
+        }
+        if let lost { throw ZeroBlocks.error(lost, columns: columns, place: "the scale of \(shown(name))") }
         for blockRow in rows.lowerBound / block...(rows.upperBound - 1) / block {
             let rows = rows.clamped(to: blockRow * block..<(blockRow + 1) * block)
             for blockColumn in 0..<blockColumns {

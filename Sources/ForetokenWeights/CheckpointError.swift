@@ -1,3 +1,5 @@
+import ForetokenJSON
+
 /// Why a checkpoint cannot be used: what is wrong and where, what was expected, what was found, and what to do.
 public struct CheckpointError: Error, Sendable, Equatable {
     /// What kind of trouble it is; the command line derives its exit code from this.
@@ -31,6 +33,9 @@ public struct CheckpointError: Error, Sendable, Equatable {
         self.found = found
         self.hint = hint
     }
+
+    /// A file's JSON cannot be used.
+    init(_ error: JSONError, in file: String) { self.init("\(file): \(error)") }
 
     /// An operating system call on `file` failed with `code` (an `errno` value).
     static func system(_ action: String, _ file: String, code: Int32) -> CheckpointError {
@@ -66,11 +71,9 @@ extension [CheckpointError] {
     }
 }
 
-/// Text from a file as an error message may show it: control characters escaped, cut when long.
+/// Text from a file as an error message may show it: cut when long. What could steer a terminal stays in it; whoever
+/// writes the message escapes that.
 func shown(_ text: String) -> String {
-    var result = ""
-    for scalar in text.unicodeScalars.prefix(120) {
-        result += scalar.value < 0x20 || scalar.value == 0x7F ? scalar.escaped(asASCII: true) : String(scalar)
-    }
-    return text.unicodeScalars.dropFirst(120).isEmpty ? result : result + "…"
+    let scalars = text.unicodeScalars
+    return scalars.dropFirst(120).isEmpty ? text : String(scalars.prefix(120)) + "…"
 }

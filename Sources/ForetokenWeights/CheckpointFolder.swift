@@ -1,4 +1,3 @@
-import FoundationEssentials
 import Glibc
 
 /// A flat folder of files, on disk or in memory.
@@ -20,13 +19,27 @@ enum CheckpointFolder: Sendable {
     func names() throws -> [String] {
         switch self {
         case .memory(let files): return files.keys.sorted()
-        case .directory(let path):
-            do {
-                return try FileManager.default.contentsOfDirectory(atPath: path).sorted()
-            } catch {
-                throw CheckpointError("\(path): cannot list the folder", found: "\(error)", kind: .system)
-            }
+        case .directory(let path): return try CheckpointFolder.list(path).sorted()
         }
+    }
+
+    private static func list(_ path: String) throws -> [String] {
+        guard let directory = opendir(path) else {
+            throw CheckpointError.system("list the folder", path, code: errno)
+        }
+        defer { closedir(directory) }
+        var names: [String] = []
+        while true {
+            errno = 0
+            guard let entry = readdir(directory) else { break }
+            // The name's field is shorter in the headers than a name may be, so it is read by its address.
+            let offset = MemoryLayout<dirent>.offset(of: \.d_name)!
+            let start = UnsafeRawPointer(entry) + offset
+            let name = String(cString: start.assumingMemoryBound(to: CChar.self))
+            if name != "." && name != ".." { names.append(name) }
+        }
+        guard errno == 0 else { throw CheckpointError.system("list the folder", path, code: errno) }
+        return names
     }
 
     /// Regular files with their sizes, sorted by name.
@@ -50,7 +63,7 @@ enum CheckpointFolder: Sendable {
         }
     }
 
-    /// The whole of a small file; nil when there is none.
+    /// The whole of a small file; nil when there is none. What stands in for a file that was not fetched is refused.
     func read(_ name: String) throws -> [UInt8]? {
         guard let source = try open(name) else { return nil }
         let limit = CheckpointFolder.byteLimit(name)
@@ -58,12 +71,20 @@ enum CheckpointFolder: Sendable {
             throw CheckpointError(
                 "\(name) is too long", expected: "at most \(limit >> 20) MiB", found: "\(source.count) bytes")
         }
+        let isJSON = name.hasSuffix(".json")
+        if let kind = try source.kind(), isJSON || kind.isPointer {
+            throw kind.error(name, expected: isJSON ? "a JSON file" : "the file itself")
+        }
         return try source.bytes(0..<source.count)
     }
 
-    /// A checkpoint may only name files of its own folder: no separators, no `..`, no zero byte.
+    /// The longest name that Linux gives files, in bytes.
+    static let maximumNameBytes = 255
+
+    /// A checkpoint may only name files of its own folder: no separators, no `..`, no zero byte, no name too long for one.
     static func isPlainName(_ name: String) -> Bool {
-        !name.isEmpty && name != "." && name != ".." && !name.utf8.contains { $0 == UInt8(ascii: "/") || $0 == 0 }
+        !name.isEmpty && name.utf8.count <= maximumNameBytes && name != "." && name != ".."
+            && !name.utf8.contains { $0 == UInt8(ascii: "/") || $0 == 0 }
     }
 
     /// Requires that the path leads to a folder.
@@ -71,9 +92,9 @@ enum CheckpointFolder: Sendable {
         var status = stat()
         guard stat(path, &status) == 0 else {
             let code = errno
-            if code == ENOENT || code == ENOTDIR {
+            if code == ENOENT || code == ENOTDIR || code == ENAMETOOLONG {
                 throw CheckpointError(
-                    "\(path) does not exist", hint: "name the folder that holds config.json", kind: .missingPath)
+                    "\(shown(path)) does not exist", hint: "name the folder that holds config.json", kind: .missingPath)
             }
             throw CheckpointError.system("examine the folder", path, code: code)
         }

@@ -1,3 +1,5 @@
+import ForetokenJSON
+
 /// Everything that can be learned about a folder without reading weights, with *all* problems found on the way.
 ///
 /// `Checkpoint` throws the first problem; `Inspection` lists them all.
@@ -102,33 +104,46 @@ struct CheckpointSurvey {
 
     private func readIndex() throws -> [String: String] {
         let name = CheckpointSurvey.indexFile
-        var scanner = JSONScanner(try folder.read(name) ?? [], file: name)
-        var keys: Set<String> = []
-        var index: [String: String]?
-        try scanner.object { scanner, key in
-            guard keys.insert(key).inserted else { throw scanner.duplicate(key) }
-            guard key == "weight_map" else {
-                _ = try scanner.value()
-                return
+        let bytes = try folder.read(name) ?? []
+        let index: [String: String]?
+        do {
+            index = try JSONReader.read(bytes) { try Self.weightMap(&$0, file: name) }
+        } catch let error as JSONError {
+            throw CheckpointError(error, in: name)
+        }
+        guard let index, !index.isEmpty else { throw CheckpointError("\(name): the weight_map is missing or empty") }
+        return index
+    }
+
+    /// The index's tensors with their files; nil where it has no map.
+    private static func weightMap(_ reader: inout JSONReader, file name: String) throws -> [String: String]? {
+        var map: [String: String]?
+        try reader.beginObject()
+        while try reader.nextKey() {
+            guard reader.key == "weight_map" else {
+                try reader.skip()
+                continue
             }
-            var map: [String: String] = [:]
-            try scanner.object { scanner, tensor in
-                let file = try scanner.string()
+            var files: [String: String] = [:]
+            try reader.beginObject()
+            while try reader.nextKey() {
+                let tensor = reader.key
+                let file = try reader.string()
                 guard CheckpointFolder.isPlainName(file), file.hasSuffix(".safetensors") else {
                     throw CheckpointError(
                         "\(name): tensor \(shown(tensor)) is said to lie in \"\(shown(file))\"",
-                        expected: "a .safetensors file of the same folder")
+                        expected: "a .safetensors file of the same folder, with a name of at most "
+                            + "\(CheckpointFolder.maximumNameBytes) bytes")
                 }
-                guard map.updateValue(file, forKey: tensor) == nil else { throw scanner.duplicate(tensor) }
-                guard map.count <= SafetensorsHeader.maximumTensors else {
+                files[tensor] = file
+                guard files.count <= SafetensorsHeader.maximumTensors else {
                     throw CheckpointError("\(name): more than \(SafetensorsHeader.maximumTensors) tensors")
                 }
             }
-            index = map
+            map = files
         }
-        try scanner.end()
-        guard let index, !index.isEmpty else { throw CheckpointError("\(name): the weight_map is missing or empty") }
-        return index
+        try reader.finish()
+        return map
     }
 
     private mutating func reportMissing(_ index: [String: String], unreadable: Set<String>) {

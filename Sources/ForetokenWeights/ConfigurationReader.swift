@@ -1,13 +1,15 @@
+import ForetokenJSON
+
 /// Reads config.json key by key and notes every problem instead of stopping at the first.
 ///
 /// After a problem the largest allowed value takes the place of the bad one, so that keys bounded by it raise no problem of
 /// their own; the result is thrown away as a whole.
 struct ConfigurationReader {
-    private let members: [String: JSONValue]
+    private let members: JSONObject
     private let file: String
     private(set) var problems: [CheckpointError] = []
 
-    init(_ members: [String: JSONValue], file: String) {
+    init(_ members: JSONObject, file: String) {
         self.members = members
         self.file = file
     }
@@ -29,10 +31,11 @@ struct ConfigurationReader {
     mutating func integer(
         _ keys: String..., in range: ClosedRange<Int>, default missing: Int? = nil, null: Int? = nil
     ) -> Int {
-        switch value(keys) {
+        let value = value(keys)
+        if let whole = value?.integer, range ~= whole { return whole }
+        switch value {
         case nil where missing != nil: return missing!
         case .null where (null ?? missing) != nil: return (null ?? missing)!
-        case .integer(let value) where range ~= value: return value
         case let other: return mismatch(keys[0], "a whole number in \(range)", other, instead: range.upperBound)
         }
     }
@@ -60,10 +63,10 @@ struct ConfigurationReader {
     ) -> Double {
         switch value {
         case nil where missing != nil, .null where missing != nil: return missing!
-        case .integer(let value) where isAllowed(Double(value)): return Double(value)
         // Everything is computed in Float in the end; a value that Float turns into 0 or infinity is as bad as those.
-        case .number(let value) where isAllowed(value) && Float(value).isNormal || value == 0 && isAllowed(0):
-            return value
+        case .number(let found)
+        where isAllowed(found.double) && (Float(found.double).isNormal || found.double == 0 && isAllowed(0)):
+            return found.double
         case let other: return mismatch(key, "a number in its usual range", other, instead: 1)
         }
     }
@@ -77,7 +80,7 @@ struct ConfigurationReader {
             case let single?: [single]
             }
         return list.compactMap { element in
-            if case .integer(let id) = element, id >= 0, id < limit { return Int32(id) }
+            if let id = element.integer, id >= 0, id < limit { return Int32(id) }
             return mismatch(key, "token ids in 0..<\(limit)", element, instead: nil)
         }
     }
@@ -85,8 +88,8 @@ struct ConfigurationReader {
     /// Three powers of two, or none at all.
     mutating func growth(_ key: String) -> GrowthFactors {
         guard let value = members[key], value != .null else { return .one }
-        if case .object(let object) = value, object.count == 3, case .integer(let hidden) = object["hidden"],
-            case .integer(let experts) = object["experts"], case .integer(let layers) = object["layers"],
+        if let object = value.object, object.members.count == 3, let hidden = object["hidden"]?.integer,
+            let experts = object["experts"]?.integer, let layers = object["layers"]?.integer,
             let factors = GrowthFactors(hidden: hidden, experts: experts, layers: layers)
         {
             return factors
@@ -144,8 +147,12 @@ struct ConfigurationReader {
     mutating func rope() -> RopeConfiguration {
         let scaling = ropeObject("rope_scaling")
         let parameters = ropeObject("rope_parameters")
-        if let scaling, let parameters, !scaling.allSatisfy({ parameters[$0.key] == $0.value }) {
-            refuse("`rope_scaling` and `rope_parameters` differ")
+        if let scaling, let parameters {
+            for (key, value) in scaling.sorted(by: { $0.key < $1.key }) where parameters[key] != value {
+                refuse(
+                    "`rope_scaling` and `rope_parameters` differ in `\(key)`", expected: value.shortDescription,
+                    found: parameters[key]?.shortDescription ?? "nothing")
+            }
         }
         let object = parameters ?? scaling ?? [:]
         if let inner = object["rope_theta"], let outer = members["rope_theta"], inner != outer {
@@ -158,13 +165,27 @@ struct ConfigurationReader {
     private mutating func ropeObject(_ key: String) -> [String: JSONValue]? {
         switch members[key] {
         case nil, .null: return nil
-        case .object(let object): return object
+        case .object(let object): return ropeMembers(object, of: key)
         case let other: return mismatch(key, "an object or null", other, instead: nil)
         }
     }
 
+    /// The members by key; `type`, the older name, becomes `rope_type`.
+    private mutating func ropeMembers(_ object: JSONObject, of key: String) -> [String: JSONValue] {
+        var members = Dictionary(object.members.map { ($0.key, $0.value) }) { first, _ in first }
+        if let old = members.removeValue(forKey: "type") {
+            if let new = members["rope_type"], new != old {
+                refuse(
+                    "`type` and `rope_type` of `\(key)` mean the same but differ", expected: old.shortDescription,
+                    found: new.shortDescription)
+            }
+            members["rope_type"] = old
+        }
+        return members
+    }
+
     private mutating func yarn(_ object: [String: JSONValue]) -> RopeConfiguration.Yarn? {
-        switch object["rope_type"] ?? object["type"] {
+        switch object["rope_type"] {
         case nil where !object.keys.contains("factor"), .string("default"): return nil
         case .string("yarn"): break
         case let other:
@@ -175,7 +196,7 @@ struct ConfigurationReader {
         }
         var length = 1
         let lengthKey = "original_max_position_embeddings"
-        if case .integer(let value) = object[lengthKey], 1...Int(Int32.max) ~= value {
+        if let value = object[lengthKey]?.integer, 1...Int(Int32.max) ~= value {
             length = value
         } else {
             length = mismatch("rope_scaling.\(lengthKey)", "a positive whole number", object[lengthKey], instead: 1)
@@ -229,7 +250,9 @@ struct ConfigurationReader {
         require("topk_method", .string("noaux_tc"), "other methods belong to DeepSeek-V2")
         require("hidden_act", .string("silu"), nil)
         require("attention_bias", .bool(false), "attention biases are not implemented")
-        require("moe_layer_freq", .integer(1), nil)
+        if let frequency = members["moe_layer_freq"], frequency != .null, frequency.integer != 1 {
+            refuse("`moe_layer_freq` is not supported", expected: "1", found: frequency.shortDescription)
+        }
         require("rope_interleave", .bool(true), "the family's weights are stored for interleaved pairs")
         checkArchitecture()
         checkQuantization()
@@ -258,15 +281,22 @@ struct ConfigurationReader {
             return mismatch("quantization_config", "an object", value, instead: ())
         }
         let hint = "use the published FP8 or a BF16 checkpoint"
-        let rules: [(String, JSONValue, Bool)] = [
-            ("quant_method", .string("fp8"), true), ("fmt", .string("e4m3"), false),
-            ("weight_block_size", .array([.integer(128), .integer(128)]), true),
-        ]
-        for (key, only, isRequired) in rules where object[key] != only && (isRequired || object[key] != nil) {
-            let expected = key == "weight_block_size" ? "[128, 128]" : only.shortDescription
+        func refuseUnless(_ key: String, _ allowed: [String], isRequired: Bool = false) {
+            let found = object[key].flatMap { $0 == .null ? nil : $0 }
+            guard found != nil || isRequired, !allowed.contains(where: { found == .string($0) }) else { return }
             refuse(
-                "`quantization_config.\(key)` is not supported", expected: expected,
-                found: object[key]?.shortDescription ?? "nothing", hint: hint)
+                "`quantization_config.\(key)` is not supported",
+                expected: allowed.map { "\"\($0)\"" }.joined(separator: " or "),
+                found: found?.shortDescription ?? "nothing", hint: hint)
         }
+        refuseUnless("quant_method", ["fp8"], isRequired: true)
+        refuseUnless("fmt", ["e4m3"])
+        // ue8m0: the scales are powers of two, whatever type they are stored in.
+        refuseUnless("scale_fmt", ["ue8m0", "float"])
+        let block = object["weight_block_size"]
+        if case .array(let sizes) = block, sizes.map(\.integer) == [128, 128] { return }
+        refuse(
+            "`quantization_config.weight_block_size` is not supported", expected: "[128, 128]",
+            found: block?.shortDescription ?? "nothing", hint: hint)
     }
 }

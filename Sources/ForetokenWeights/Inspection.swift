@@ -1,11 +1,16 @@
+import ForetokenJSON
+
 /// What a folder holds and everything that is wrong with it: the answer of `foretoken inspect`.
 ///
-/// Encodes as `{"model_type", "config", "mtp_modules", "tensors", "bytes_by_dtype", "problems"}`.
+/// Encodes as `{"model_type", "config", "end_tokens", "sampling_defaults", "mtp_modules", "tensors", "bytes_by_dtype",
+/// "problems"}`.
 public struct Inspection: Sendable, Encodable {
     /// `model_type` of config.json, if it could be read.
     public let modelType: String?
     /// The configuration as this program understands it; nil when there is a problem with it.
     public let configuration: ModelConfiguration?
+    /// What generation_config.json says; nil when there is none or it is damaged.
+    public let generationDefaults: GenerationDefaults?
     /// MTP modules whose tensors are there.
     public let mtpModuleCount: Int
     /// Tensors of the checkpoint.
@@ -13,11 +18,12 @@ public struct Inspection: Sendable, Encodable {
     /// Bytes of weights by dtype, under the names of the safetensors format.
     public let bytesByType: [String: Int]
     /// Every problem found; empty for a usable checkpoint.
-    public let problems: [CheckpointError]
+    public private(set) var problems: [CheckpointError]
     /// What is odd but does no harm, one sentence each. Not encoded.
-    public let warnings: [String]
+    public private(set) var warnings: [String]
 
     private let configurationJSON: JSONValue?
+    private let folder: CheckpointFolder
 
     /// Bytes read at a time by the scan of weights.
     private static let chunkBytes = 4 << 20
@@ -51,25 +57,41 @@ public struct Inspection: Sendable, Encodable {
         var problems = survey.problems
         var warnings = survey.warnings
         var moduleCount = 0
-        if let checkpoint = Checkpoint(unchecked: survey) {
+        var defaults: GenerationDefaults?
+        // Weight files that could not be read at all explain why every tensor is missing.
+        let isExplained = survey.tensors.isEmpty && !survey.problems.isEmpty
+        if !isExplained, let checkpoint = Checkpoint(unchecked: survey) {
             let (layout, layoutProblems) = WeightLayout.resolve(checkpoint)
             moduleCount = layout.mtp.count
             warnings = layout.warnings
             problems += layoutProblems
+            do {
+                defaults = try checkpoint.generationDefaults()
+            } catch let error as CheckpointError {
+                problems.append(error)
+            }
             if scanningWeights { problems += try Inspection.scan(checkpoint, progress: progress) }
         }
-        if case .object(let members) = survey.configurationJSON, case .string(let type) = members["model_type"] {
-            modelType = type
-        } else {
-            modelType = nil
-        }
+        modelType = survey.configurationJSON?.object?["model_type"]?.string
+        folder = survey.folder
         configuration = survey.configuration
         configurationJSON = survey.configurationJSON
+        generationDefaults = defaults
         mtpModuleCount = moduleCount
         tensorCount = survey.tensors.count
         bytesByType = survey.tensors.values.reduce(into: [:]) { $0[$1.type.rawValue, default: 0] += $1.range.count }
         self.problems = problems
         self.warnings = warnings
+    }
+
+    /// The whole of a small file of the folder, such as tokenizer.json; nil when there is none.
+    /// - Throws: `CheckpointError` when it cannot be read or is larger than such files are.
+    public func file(named name: String) throws -> [UInt8]? { try folder.read(name) }
+
+    /// Adds what was found in files that this room does not understand.
+    public mutating func add(problems more: [CheckpointError], warnings others: [String]) {
+        problems += more
+        warnings += others
     }
 
     private static func scan(
@@ -101,17 +123,21 @@ public struct Inspection: Sendable, Encodable {
     private enum CodingKeys: String, CodingKey {
         case modelType = "model_type"
         case config
+        case endTokens = "end_tokens"
+        case samplingDefaults = "sampling_defaults"
         case mtpModules = "mtp_modules"
         case tensors
         case bytesByType = "bytes_by_dtype"
         case problems
     }
 
-    /// Encodes the six documented keys; `config` is config.json as it stands, problems are sentences.
+    /// Encodes the documented keys; `config` is config.json as it stands, problems are sentences.
     public func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: CodingKeys.self)
         try container.encode(modelType, forKey: .modelType)
         try container.encode(configurationJSON ?? .null, forKey: .config)
+        try container.encode(configuration?.endTokens(generationDefaults), forKey: .endTokens)
+        try container.encode(generationDefaults, forKey: .samplingDefaults)
         try container.encode(mtpModuleCount, forKey: .mtpModules)
         try container.encode(tensorCount, forKey: .tensors)
         try container.encode(bytesByType, forKey: .bytesByType)

@@ -1,16 +1,18 @@
+import ForetokenJSON
+
 /// The text of a JSON object without one of its members; all other bytes stay as they are.
 func removingMember(_ name: String, from text: [UInt8], file: String) throws -> [UInt8] {
-    let members = try memberRanges(of: text, file: file)
-    guard let index = members.firstIndex(where: { $0.key == name }) else { return text }
-    // The comma before the member goes with it, or, for the first member, the one behind it.
-    let cut =
-        if index > 0 {
-            members[index - 1].range.upperBound..<members[index].range.upperBound
-        } else {
-            members[0].range
-                .lowerBound..<(members.count > 1 ? members[1].range.lowerBound : members[0].range.upperBound)
-        }
-    return Array(text[..<cut.lowerBound] + text[cut.upperBound...])
+    var text = text
+    // A repeated key stands there more than once.
+    while true {
+        let members = try memberRanges(of: text, file: file)
+        guard let index = members.firstIndex(where: { $0.key == name }) else { return text }
+        // The comma before the member goes with it, or, for the first member, the one behind it.
+        let (first, range) = (members[0].range, members[index].range)
+        let end = members.count > 1 ? members[1].range.lowerBound : first.upperBound
+        text.removeSubrange(
+            index > 0 ? members[index - 1].range.upperBound..<range.upperBound : first.lowerBound..<end)
+    }
 }
 
 /// The text of a JSON object, not empty, with other values for some members; new ones follow the last. All other bytes
@@ -36,14 +38,21 @@ func replacingMembers(_ values: [String: String], in text: [UInt8], file: String
     return result + text[last.range.upperBound...]
 }
 
-/// Where the members of a JSON object lie in its text, from the key's first byte to the value's last.
+/// Where the members of a JSON object lie in its text, from the key's first byte to the value's last; repeated ones too.
 private func memberRanges(of text: [UInt8], file: String) throws -> [(key: String, range: Range<Int>)] {
-    var scanner = JSONScanner(text, file: file)
-    var members: [(key: String, range: Range<Int>)] = []
-    try scanner.object { scanner, key in
-        let start = scanner.keyStart
-        _ = try scanner.value()
-        members.append((key, start..<scanner.position))
+    do {
+        return try JSONReader.read(text) { (reader) throws(JSONError) in
+            reader.showsRepeatedKeys = true
+            var members: [(key: String, range: Range<Int>)] = []
+            try reader.beginObject()
+            while try reader.nextKey() {
+                let (key, start) = (reader.key, reader.keyOffset)
+                try reader.skip()
+                members.append((key, start..<reader.position))
+            }
+            return members
+        }
+    } catch {
+        throw CheckpointError(error, in: file)
     }
-    return members
 }

@@ -1,3 +1,5 @@
+import ForetokenJSON
+
 /// The shape of a DeepSeek-V3-family model, as its config.json gives it and as this program understands it.
 public struct ModelConfiguration: Sendable, Equatable {
     /// `deepseek_v3` or `kimi_k2`.
@@ -106,10 +108,11 @@ public struct ModelConfiguration: Sendable, Equatable {
     }
 
     static func parse(_ json: [UInt8], file: String) throws -> JSONValue {
-        var scanner = JSONScanner(json, file: file)
-        let value = try scanner.value()
-        try scanner.end()
-        return value
+        do {
+            return try JSONValue(json)
+        } catch {
+            throw CheckpointError(error, in: file)
+        }
     }
 
     /// The configuration, when there is no problem, or all problems.

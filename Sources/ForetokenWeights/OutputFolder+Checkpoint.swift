@@ -28,7 +28,9 @@ extension OutputFolder {
         where !name.hasSuffix(".safetensors") && !name.hasPrefix(".") && !written.contains(name)
             && size <= OutputFolder.maximumCopiedFile
         {
-            guard let bytes = try checkpoint.folder.read(name) else { continue }
+            // As they are, even where only git-LFS's note about one is there: the model does not need them all.
+            guard let source = try checkpoint.folder.open(name) else { continue }
+            let bytes = try source.bytes(0..<source.count)
             try write(name) { try $0.write(bytes) }
         }
     }

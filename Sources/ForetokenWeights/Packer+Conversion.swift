@@ -13,6 +13,11 @@ extension Packer {
         let size = source.weight.type.bits / 8
         let grid = ScaleGrid(start: 0, count: columns)
         let scales = try source.scale.map { try readScales($0, of: source.weight, &scratch) }
+        if let scale = source.scale, let scales {
+            let first = panels.lowerBound * lanes
+            let end = min(panels.upperBound * lanes, Int(matrix.rows))
+            try checkZeroBlocks(source, scale, scales, rows: firstRow + first..<firstRow + end, scratch)
+        }
         scratch.reserve(panelElements: columns * lanes)
         let kernels = foretoken_kernels_best()!
         var stored = PackedMatrix()
@@ -45,7 +50,7 @@ extension Packer {
     ) throws {
         var largest: Float = 0
         for i in 0..<count { largest = max(largest, values[i].magnitude) }
-        guard largest >= ValueCheck.scaleLimit else { return }
+        guard largest >= BlockScales.limit else { return }
         throw CheckpointError(
             "\(checkpoint.fileNames[tensor.file]): \(tensor.name) cannot be kept in another format",
             expected: "weights below 2^70", found: "\(largest) in the 32 rows from row \(row) on",

@@ -111,6 +111,7 @@ final class Packer: Sendable {
         }
         guard let scaleTensor = source.scale else { return bytes }
         let scales = try readScales(scaleTensor, of: source.weight, &scratch)
+        try checkZeroBlocks(source, scaleTensor, scales, rows: firstRow + first..<firstRow + first + count, scratch)
         let block = Int(FORETOKEN_SCALE_BLOCK)
         let out = UnsafeMutablePointer(mutating: matrix.scales!)
         let groups = Int(matrix.groups)
@@ -146,6 +147,7 @@ final class Packer: Sendable {
         }
         guard let scaleTensor = source.scale else { return bytes }
         let scales = try readScales(scaleTensor, of: source.weight, &scratch)
+        try checkZeroBlocks(source, scaleTensor, scales, rows: rows, scratch)
         let block = Int(FORETOKEN_SCALE_BLOCK)
         let blocksAcross = scaleTensor.shape[1]
         let groups = Int(matrix.groups)
@@ -210,15 +212,7 @@ final class Packer: Sendable {
         _ tensor: TensorInfo, of weight: TensorInfo, _ scratch: inout PackingScratch
     ) throws -> UnsafeMutablePointer<Float> {
         scratch.reserve(scaleCount: tensor.elementCount)
-        let bytes = UnsafeMutableRawBufferPointer(start: scratch.scales, count: tensor.elementCount * 4)
-        try checkpoint.read(tensor, fromByte: 0, into: bytes)
-        for i in 0..<tensor.elementCount where !(scratch.scales[i] > 0 && scratch.scales[i] < ValueCheck.scaleLimit) {
-            throw CheckpointError(
-                "\(checkpoint.fileNames[tensor.file]): \(tensor.name) holds a bad scale",
-                expected: "scales above zero and below 2^70",
-                found: "\(scratch.scales[i]) for block [\(i / tensor.shape[1]), \(i % tensor.shape[1])]",
-                hint: "the file is damaged or was exported wrongly; fetch or export it again")
-        }
+        try checkpoint.readScales(tensor, into: scratch.scales)
         return scratch.scales
     }
 }

@@ -1,3 +1,5 @@
+import ForetokenJSON
+
 /// The header of one safetensors file, checked against the file's size before any tensor is touched.
 ///
 /// Layout: u64 little-endian N, N bytes of JSON, then the tensors' bytes without holes or overlaps up to the end.
@@ -23,20 +25,27 @@ struct SafetensorsHeader {
 
     private static func headerBytes(of source: ByteSource, name: String) throws -> [UInt8] {
         let hint = "the file is damaged or not a safetensors file; download it again"
+        /// The reason that the file's beginning tells, or else the given one.
+        func refusal(_ error: CheckpointError) throws -> CheckpointError {
+            try source.kind()?.error(name, expected: "a safetensors file") ?? error
+        }
         guard source.count >= 8 else {
-            throw CheckpointError(
-                "\(name): too short for a safetensors file", expected: "at least 8 bytes",
-                found: "\(source.count) bytes", hint: hint)
+            throw try refusal(
+                CheckpointError(
+                    "\(name): too short for a safetensors file", expected: "at least 8 bytes",
+                    found: "\(source.count) bytes", hint: hint))
         }
         let length = try source.bytes(0..<8).reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
         guard length <= maximumHeaderBytes, Int(length) <= source.count - 8 else {
-            throw CheckpointError(
-                "\(name): the header's length is impossible",
-                expected: "at most \(min(maximumHeaderBytes, source.count - 8)) bytes", found: "\(length)", hint: hint)
+            throw try refusal(
+                CheckpointError(
+                    "\(name): the header's length is impossible",
+                    expected: "at most \(min(maximumHeaderBytes, source.count - 8)) bytes", found: "\(length)",
+                    hint: hint))
         }
         let json = try source.bytes(8..<8 + Int(length))
         guard json.first == UInt8(ascii: "{") else {
-            throw CheckpointError("\(name): the header does not start with `{`", hint: hint)
+            throw try refusal(CheckpointError("\(name): the header does not start with `{`", hint: hint))
         }
         return json
     }
@@ -51,45 +60,54 @@ struct SafetensorsHeader {
     }
 
     private static func entries(_ json: [UInt8], name file: String) throws -> [Entry] {
-        var scanner = JSONScanner(json, file: file, maximumDepth: 4)
+        do {
+            return try JSONReader.read(json, deepest: 4) { try entries(&$0, file: file) }
+        } catch let error as JSONError {
+            throw CheckpointError(error, in: file)
+        }
+    }
+
+    private static func entries(_ reader: inout JSONReader, file: String) throws -> [Entry] {
         var entries: [Entry] = []
-        var names: Set<String> = []
-        try scanner.object { scanner, key in
-            guard names.insert(key).inserted else { throw scanner.duplicate(key) }
-            if key == "__metadata__" { return try metadata(&scanner) }
+        try reader.beginObject()
+        while try reader.nextKey() {
+            let key = reader.key
+            if key == "__metadata__" {
+                try skipMetadata(&reader)
+                continue
+            }
             guard entries.count < maximumTensors else {
                 throw CheckpointError("\(file): too many tensors", expected: "at most \(maximumTensors)")
             }
-            entries.append(try entry(&scanner, name: key, file: file))
+            entries.append(try entry(&reader, name: key, file: file))
         }
-        try scanner.end()
+        try reader.finish()
         return entries
     }
 
-    private static func metadata(_ scanner: inout JSONScanner) throws {
-        var keys: Set<String> = []
-        try scanner.object { scanner, key in
-            guard keys.insert(key).inserted else { throw scanner.duplicate(key) }
-            _ = try scanner.string()
-        }
+    /// Remarks on the file's origin: strings by name, or null.
+    private static func skipMetadata(_ reader: inout JSONReader) throws {
+        if try reader.takeNull() { return }
+        try reader.beginObject()
+        while try reader.nextKey() { try reader.readString() }
     }
 
-    private static func entry(_ scanner: inout JSONScanner, name: String, file: String) throws -> Entry {
+    private static func entry(_ reader: inout JSONReader, name: String, file: String) throws -> Entry {
         var type: ElementType?
         var shape: [Int]?
         var offsets: [Int]?
-        try scanner.object { scanner, key in
-            switch key {
-            case "dtype" where type == nil:
-                let text = try scanner.string()
+        try reader.beginObject()
+        while try reader.nextKey() {
+            switch reader.key {
+            case "dtype":
+                let text = try reader.string()
                 guard let known = ElementType(rawValue: text) else {
                     throw CheckpointError("\(file): tensor \(shown(name)) has the unknown dtype \"\(shown(text))\"")
                 }
                 type = known
-            case "shape" where shape == nil: shape = try counts(&scanner, atMost: maximumRank)
-            case "data_offsets" where offsets == nil: offsets = try counts(&scanner, atMost: 2)
-            case "dtype", "shape", "data_offsets": throw scanner.duplicate(key)
-            default:
+            case "shape": shape = try counts(&reader, atMost: maximumRank)
+            case "data_offsets": offsets = try counts(&reader, atMost: 2)
+            case let key:
                 throw CheckpointError(
                     "\(file): tensor \(shown(name)) has the unknown field \"\(shown(key))\"",
                     expected: "dtype, shape and data_offsets")
@@ -106,11 +124,12 @@ struct SafetensorsHeader {
         return Entry(name: name, type: type, shape: shape, offsets: offsets[0]..<offsets[1])
     }
 
-    private static func counts(_ scanner: inout JSONScanner, atMost limit: Int) throws -> [Int] {
+    private static func counts(_ reader: inout JSONReader, atMost limit: Int) throws -> [Int] {
         var numbers: [Int] = []
-        try scanner.array { scanner in
-            guard numbers.count < limit else { throw scanner.failure(expected: "at most \(limit) numbers") }
-            numbers.append(try scanner.count())
+        let start = reader.position
+        try reader.integers(into: &numbers, atMost: limit)
+        guard numbers.allSatisfy({ $0 >= 0 }) else {
+            throw JSONError("expected whole numbers from 0 on, found \(numbers.min() ?? 0)", at: start)
         }
         return numbers
     }

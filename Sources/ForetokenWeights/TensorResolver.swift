@@ -5,7 +5,6 @@ struct TensorResolver {
     private static let floats: Set<ElementType> = [.bf16, .f16, .f32]
     /// Rows and columns of one FP8 scale block.
     static let scaleBlock = 128
-    static let scaleSuffix = "_scale_inv"
 
     private let checkpoint: Checkpoint
     private let configuration: ModelConfiguration
@@ -125,8 +124,20 @@ struct TensorResolver {
         let name = name + ".weight"
         let weight = tensor(name, [rows, columns], types: TensorResolver.floats.union([.fp8]))
         guard weight.type == .fp8 else { return LinearSource(weight: weight, scale: nil) }
-        let blocks = [rows, columns].map { ($0 + TensorResolver.scaleBlock - 1) / TensorResolver.scaleBlock }
-        return LinearSource(weight: weight, scale: tensor(name + TensorResolver.scaleSuffix, blocks, types: [.f32]))
+        return LinearSource(weight: weight, scale: scale(of: weight))
+    }
+
+    private mutating func scale(of weight: TensorInfo) -> TensorInfo {
+        used.formUnion(checkpoint.scaleNames(of: weight.name))
+        do {
+            return try checkpoint.blockScale(of: weight)
+        } catch {
+            // The layout is thrown away; its scale only has to have the right shape.
+            let name = weight.name + BlockScales.suffixes[0]
+            let isExplained = BlockScales.suffixes.contains { checkpoint.knownMissing.contains(weight.name + $0) }
+            if !isExplained && !isExhausted { report(error) }
+            return TensorInfo(name: name, type: .f32, shape: BlockScales.shape(of: weight.shape), file: 0, range: 0..<0)
+        }
     }
 
     /// The vector `name.weight`.
@@ -139,10 +150,15 @@ struct TensorResolver {
         if isExhausted { return placeholder }
         guard let tensor = checkpoint.tensor(name) else {
             if checkpoint.knownMissing.contains(name) { return placeholder }
+            let foreign = foreignWeight(instead: name)
             report(
                 CheckpointError(
                     "\(checkpoint.label): tensor \(name) is missing", expected: "shape \(shape)",
-                    hint: "the checkpoint is incomplete, or config.json belongs to another model"))
+                    found: foreign.map { "the tensor \(shown($0)) in its place" },
+                    hint: foreign == nil
+                        ? "the checkpoint is incomplete, or config.json belongs to another model"
+                        : "weights packed by other quantisers are not read; use the published FP8 or a BF16 checkpoint")
+            )
             return placeholder
         }
         used.insert(name)
@@ -155,6 +171,13 @@ struct TensorResolver {
             report(CheckpointError("\(place) has the wrong shape", expected: "\(shape)", found: "\(tensor.shape)"))
         }
         return tensor.shape == shape ? tensor : placeholder
+    }
+
+    /// The name of a weight that another quantiser packed, in the place of the weight `name`.
+    private func foreignWeight(instead name: String) -> String? {
+        guard name.hasSuffix(".weight") else { return nil }
+        return BlockScales.foreignWeights.map { name.dropLast("weight".count) + $0 }
+            .first { checkpoint.tensor($0) != nil }
     }
 
     private var isExhausted: Bool { problems.count >= TensorResolver.maximumProblems }
@@ -170,15 +193,28 @@ struct TensorResolver {
 
     /// Notes that the matrix may exist although nothing uses it.
     mutating func tolerate(_ name: String) {
-        tolerated += [name + ".weight", name + ".weight" + TensorResolver.scaleSuffix]
+        tolerated.append(name + ".weight")
+        tolerated += BlockScales.suffixes.map { name + ".weight" + $0 }
     }
 
-    /// One warning about the tensors nothing asked for, or nil. Call last.
-    func unexpectedTensors() -> String? {
-        guard used.count < checkpoint.tensors.count else { return nil }
-        let unexpected = Set(checkpoint.tensors.keys.filter { !used.contains($0) }).subtracting(tolerated)
-        guard let first = unexpected.min() else { return nil }
-        return "\(unexpected.count) unexpected tensor\(unexpected.count == 1 ? " is" : "s are") ignored, "
-            + "for example \(shown(first))"
+    /// A warning about the tensors nothing asked for, and one about scales of activations, where there are any. Call last.
+    func unexpectedTensors() -> [String] {
+        guard used.count < checkpoint.tensors.count else { return [] }
+        let unused = Set(checkpoint.tensors.keys.filter { !used.contains($0) }).subtracting(tolerated)
+        let activations = unused.filter(BlockScales.isForActivations)
+        let unexpected = unused.subtracting(activations)
+        var warnings: [String] = []
+        if let first = activations.min() {
+            warnings.append(
+                "\(activations.count) scale\(activations.count == 1 ? "" : "s") of activations "
+                    + "\(activations.count == 1 ? "is" : "are") ignored, for example \(shown(first)): "
+                    + "activations are not rounded to FP8")
+        }
+        if let first = unexpected.min() {
+            warnings.append(
+                "\(unexpected.count) unexpected tensor\(unexpected.count == 1 ? " is" : "s are") ignored, "
+                    + "for example \(shown(first))")
+        }
+        return warnings
     }
 }

@@ -1,11 +1,11 @@
-/// Looks for values no honest checkpoint holds: NaN and infinities anywhere, scales that are not positive.
+/// Looks for values no honest checkpoint holds: NaN and infinities anywhere, scales below zero.
 struct ValueCheck {
     /// What one tensor must satisfy.
     enum Rule: Sendable {
         /// Every value is a finite number.
         case finite
-        /// Every value is finite and greater than zero.
-        case positive
+        /// Every value is finite and zero or more; what zero is allowed for, `ZeroBlocks` tells.
+        case scale
     }
 
     let type: ElementType
@@ -13,37 +13,40 @@ struct ValueCheck {
 
     /// The rule for a tensor, by its name and type; nil when its values mean nothing to this program.
     init?(_ tensor: TensorInfo) {
-        guard [.f32, .bf16, .f16, .fp8].contains(tensor.type) else { return nil }
+        let isScale = BlockScales.isScale(tensor.name)
+        guard [.f32, .bf16, .f16, .fp8].contains(tensor.type) || isScale && tensor.type == .fp8E8M0 else { return nil }
         type = tensor.type
-        rule = tensor.name.hasSuffix(TensorResolver.scaleSuffix) ? .positive : .finite
+        rule = isScale ? .scale : .finite
     }
-
-    /// Scales from here on overflow inside the kernels; the weights they would give are far beyond FP16's range.
-    static let scaleLimit: Float = 0x1p70
 
     /// How many elements of whole, little-endian elements break the rule.
     func violations(in bytes: UnsafeRawBufferPointer) -> Int {
         switch type {
         case .fp8: count(bytes, UInt8.self, magnitude: 0x7F, firstBad: 0x7F)
         case .f16: count(bytes, UInt16.self, magnitude: 0x7FFF, firstBad: 0x7C00)
-        case .bf16: count(bytes, UInt16.self, magnitude: 0x7FFF, firstBad: 0x7F80)
+        case .bf16:
+            count(
+                bytes, UInt16.self, magnitude: 0x7FFF,
+                firstBad: rule == .scale ? UInt16(BlockScales.limit.bitPattern >> 16) : 0x7F80)
+        // Exponents alone: every one is above zero, and NaN is the largest.
+        case .fp8E8M0: bytes.count { $0 >= UInt8(BlockScales.limit.bitPattern >> 23) }
         default:
             count(
                 bytes, UInt32.self, magnitude: 0x7FFF_FFFF,
-                firstBad: rule == .positive ? Self.scaleLimit.bitPattern : 0x7F80_0000)
+                firstBad: rule == .scale ? BlockScales.limit.bitPattern : 0x7F80_0000)
         }
     }
 
-    /// In all these formats the bits without the sign grow with the magnitude, NaN and infinity come last, and a value is
-    /// positive when its bits, read as an unsigned number, lie between those of zero and of infinity.
+    /// In all these formats the bits without the sign grow with the magnitude, NaN and infinity come last, and a value is not
+    /// negative when its bits, read as an unsigned number, lie below those of infinity.
     private func count<Word: FixedWidthInteger & UnsignedInteger>(
         _ bytes: UnsafeRawBufferPointer, _: Word.Type, magnitude mask: Word, firstBad: Word
     ) -> Int {
         var bad = 0
-        let needsPositive = rule == .positive
+        let isScale = rule == .scale
         for offset in stride(from: 0, to: bytes.count, by: MemoryLayout<Word>.size) {
             let word = bytes.loadUnaligned(fromByteOffset: offset, as: Word.self)
-            let isBad = needsPositive ? word == 0 || word >= firstBad : word & mask >= firstBad
+            let isBad = isScale ? word >= firstBad && word & mask != 0 : word & mask >= firstBad
             bad += isBad ? 1 : 0
         }
         return bad
@@ -63,12 +66,14 @@ struct ValueCheck {
             bad += check.violations(in: bytes)
             try progress(bytes.count)
         }
-        guard bad > 0 else { return nil }
+        guard bad > 0 else {
+            return check.rule == .scale ? try ZeroBlocks.problem(tensor, of: checkpoint, buffer: buffer) : nil
+        }
         return CheckpointError(
             "\(checkpoint.fileNames[tensor.file]): tensor \(shown(tensor.name)) holds \(bad) bad "
                 + "value\(bad == 1 ? "" : "s")",
-            expected: check.rule == .positive ? "scales above zero and below 2^70" : "finite numbers",
-            found: check.rule == .positive ? "NaN, zero or less, or larger" : "NaN or infinity",
+            expected: check.rule == .scale ? BlockScales.expectation : "finite numbers",
+            found: check.rule == .scale ? "NaN, less than zero, or larger" : "NaN or infinity",
             hint: "the file is damaged or was badly converted; download it again")
     }
 }

@@ -1,8 +1,9 @@
-/// A matrix W [rows, columns] of the checkpoint, y = W x. FP8 weights carry one FP32 multiplier per 128×128 block.
+/// A matrix W [rows, columns] of the checkpoint, y = W x. FP8 weights carry one multiplier per 128×128 block.
 public struct LinearSource: Sendable, Equatable {
     /// The weight, [rows, columns], F8_E4M3, BF16, F16 or F32.
     public let weight: TensorInfo
-    /// For F8_E4M3 only: `weight_scale_inv`, F32 [⌈rows/128⌉, ⌈columns/128⌉]. Multiplied, despite its name.
+    /// For F8_E4M3 only: `weight_scale_inv` or `weight_scale`, F32, BF16 or F8_E8M0 [⌈rows/128⌉, ⌈columns/128⌉].
+    /// Multiplied under either name.
     public let scale: TensorInfo?
 
     /// Outputs.
@@ -113,7 +114,23 @@ public struct WeightLayout: Sendable {
     static func resolve(_ checkpoint: Checkpoint) -> (WeightLayout, [CheckpointError]) {
         var resolver = TensorResolver(checkpoint)
         let layout = WeightLayout(&resolver, checkpoint)
-        return (layout, resolver.problems)
+        return (layout, resolver.problems + (misplacedModule(checkpoint).map { [$0] } ?? []))
+    }
+
+    /// An MTP module where the configuration has a main layer: run as one, it would spoil every token.
+    private static func misplacedModule(_ checkpoint: Checkpoint) -> CheckpointError? {
+        let count = checkpoint.configuration.layerCount
+        for layer in 0..<count {
+            for part in ["eh_proj", "enorm", "hnorm"] {
+                guard let tensor = checkpoint.tensor("model.layers.\(layer).\(part).weight") else { continue }
+                return CheckpointError(
+                    "\(checkpoint.fileNames[tensor.file]): \(tensor.name) belongs to an MTP module, but config.json says "
+                        + "that layer \(layer) is a main one",
+                    expected: "`num_hidden_layers` of at most \(layer)", found: "\(count)",
+                    hint: "set `num_hidden_layers` to the number of main layers; MTP modules are counted apart")
+            }
+        }
+        return nil
     }
 
     private init(_ resolver: inout TensorResolver, _ checkpoint: Checkpoint) {
@@ -138,7 +155,6 @@ public struct WeightLayout: Sendable {
                 "the configuration announces \(announced) MTP module\(announced == 1 ? "" : "s"), "
                     + "the weight files hold \(found)")
         }
-        if let unexpected = resolver.unexpectedTensors() { warnings.append(unexpected) }
-        self.warnings = warnings
+        self.warnings = warnings + resolver.unexpectedTensors()
     }
 }

@@ -18,12 +18,13 @@ struct AnswerSettings {
     /// What the command line says.
     init(_ open: OpenModel, _ length: LengthFlags, _ sampling: SamplingFlags, _ draft: DraftFlags) throws {
         if !length.stop.isEmpty { _ = try open.requiredTokenizer() }
-        try open.check(sampling.options)
+        let options = try open.sampling(sampling)
+        try open.check(options)
         maximumTokens = length.maxTokens
-        self.sampling = sampling.options
+        self.sampling = options
         self.draft = draft.draft
         stopStrings = length.stop
-        endTokens = length.ignoreEos ? [] : open.endTokens
+        endTokens = (length.ignoreEos ? [] : open.endTokens) + (try open.stopTokens(length.stopToken))
     }
 }
 

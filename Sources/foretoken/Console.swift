@@ -11,22 +11,20 @@ enum Console {
         try? writeAll(Array(text.utf8), to: STDERR_FILENO)
     }
 
-    static func error(_ message: String) {
-        write("foretoken: \(terminal.styled("error:", .red)) \(printable(message))\n")
-    }
+    /// Messages quote files, which may hold what terminals obey and line ends that begin a message of their own.
+    static func error(_ message: String) { say(message.printable) }
+
+    /// What the argument parser says, in several lines.
+    static func error(lines message: String) { say(message.printableLines) }
 
     static func warning(_ message: String) {
-        write("foretoken: \(terminal.styled("warning:", .yellow)) \(printable(message))\n")
+        write("foretoken: \(terminal.styled("warning:", .yellow)) \(message.printable)\n")
     }
 
     /// A remark that explains what is shown.
-    static func note(_ message: String) { write("foretoken: \(printable(message))\n") }
+    static func note(_ message: String) { write("foretoken: \(message.printable)\n") }
 
-    /// Messages quote files, which may hold sequences that terminals obey.
-    private static func printable(_ message: String) -> String {
-        message.split(separator: "\n", omittingEmptySubsequences: false).map { String($0).printable }
-            .joined(separator: "\n")
-    }
+    private static func say(_ text: String) { write("foretoken: \(terminal.styled("error:", .red)) \(text)\n") }
 }
 
 /// Standard output: results.

@@ -42,6 +42,8 @@ struct Failure {
     let code: Int32
     /// For standard error, without a final newline; nil when there is nothing to say.
     let message: String?
+    /// Whether the message has several lines: the argument parser's do.
+    private let hasLines: Bool
     /// For standard output: the help text or the version.
     let answer: String?
 
@@ -62,9 +64,10 @@ struct Failure {
         }
     }
 
-    private init(code: Int32, message: String? = nil, answer: String? = nil) {
+    private init(code: Int32, message: String? = nil, hasLines: Bool = false, answer: String? = nil) {
         self.code = code
         self.message = message
+        self.hasLines = hasLines
         self.answer = answer
     }
 
@@ -84,7 +87,8 @@ struct Failure {
         case .validationFailure:
             let prefix = "Error: "
             self.init(
-                code: Status.usage, message: text.hasPrefix(prefix) ? String(text.dropFirst(prefix.count)) : text)
+                code: Status.usage, message: text.hasPrefix(prefix) ? String(text.dropFirst(prefix.count)) : text,
+                hasLines: true)
         case let other:
             let isSilent = error is ExitCode
             self.init(code: isSilent ? other.rawValue : Status.other, message: isSilent ? nil : "\(error)")
@@ -93,8 +97,15 @@ struct Failure {
 
     /// Says what there is to say and ends the process.
     func exit() -> Never {
-        if let answer { try? StandardOutput.write(answer.hasSuffix("\n") ? answer : answer + "\n") }
-        if let message { Console.error(message) }
+        if let answer {
+            do {
+                try StandardOutput.write(answer.hasSuffix("\n") ? answer : answer + "\n")
+            } catch {
+                // Neither of the errors of writing has an answer of its own.
+                Failure(error).exit()
+            }
+        }
+        if let message { hasLines ? Console.error(lines: message) : Console.error(message) }
         Glibc.exit(code)
     }
 }

@@ -38,8 +38,8 @@ enum InputFile {
             let count = readWaiting(descriptor, &buffer)
             guard count >= 0 else { throw failure("read", path) }
             if count == 0 { return bytes }
-            try line.add(buffer[..<count])
             bytes += buffer[..<count]
+            try line.add(bytes, from: bytes.count - count)
             if bytes.count > purpose.byteLimit { throw purpose.isTooLarge(path) }
             if bytes.count == count { try glance(bytes) }
         }
@@ -88,7 +88,7 @@ struct InputLines: Sequence, IteratorProtocol {
 
     mutating func next() -> (number: Int, bytes: [UInt8])? {
         guard start < bytes.count else { return nil }
-        let end = bytes[start...].firstIndex(of: UInt8(ascii: "\n")) ?? bytes.count
+        let end = bytes.lineEnd(from: start) ?? bytes.count
         let line = bytes[start..<end]
         start = end + 1
         number += 1
@@ -108,20 +108,33 @@ private struct LineMeter {
         self.limit = limit
     }
 
-    mutating func add(_ bytes: ArraySlice<UInt8>) throws {
+    /// Takes the bytes from `start` on.
+    mutating func add(_ bytes: [UInt8], from start: Int) throws {
         guard let limit else { return }
-        var rest = bytes
-        while let end = rest.firstIndex(of: UInt8(ascii: "\n")) {
-            try check(count + (end - rest.startIndex), limit)
+        var start = start
+        while let end = bytes.lineEnd(from: start) {
+            try check(count + end - start, limit)
             number += 1
             count = 0
-            rest = rest[(end + 1)...]
+            start = end + 1
         }
-        count += rest.count
+        count += bytes.count - start
         try check(count, limit)
     }
 
     private func check(_ count: Int, _ limit: Int) throws {
         if count > limit { throw InputPurpose.lineIsTooLong(path, number: number, limit: limit) }
+    }
+}
+
+extension [UInt8] {
+    /// Where the next line feed is, from an index on.
+    func lineEnd(from start: Int) -> Int? {
+        withUnsafeBytes { all in
+            guard start < all.count, let base = all.baseAddress,
+                let found = memchr(base + start, Int32(UInt8(ascii: "\n")), all.count - start)
+            else { return nil }
+            return UnsafeRawPointer(found) - base
+        }
     }
 }

@@ -28,7 +28,9 @@ struct Inspect: ParsableCommand {
 
     func run() throws {
         let folder = directory ?? model ?? environment("FORETOKEN_MODEL")
-        let inspection = try inspection(of: folder)
+        var inspection = try inspection(of: folder)
+        let text = TextFiles(of: inspection)
+        inspection.add(problems: text.problems, warnings: text.warnings)
         for warning in inspection.warnings { Console.warning(warning) }
         if json {
             try StandardOutput.write(JSONOutput.line(InspectionLine(inspection: inspection)))
@@ -72,7 +74,7 @@ extension Inspection {
         let terminal = Terminal(descriptor: STDOUT_FILENO)
         var facts = Table([.init(folder), .init("")])
         facts.add("architecture", modelType ?? "unknown")
-        if let configuration { configuration.describe(mtpModuleCount, in: &facts) }
+        if let configuration { configuration.describe(mtpModuleCount, generationDefaults, in: &facts) }
         facts.add("tensors", "\(Format.grouped(tensorCount)), \(Format.bytes(bytesByType.values.reduce(0, +)))")
         for (type, bytes) in bytesByType.sorted(by: { ($1.value, $0.key) < ($0.value, $1.key) }) {
             facts.add("  \(type)", Format.bytes(bytes))
@@ -84,13 +86,13 @@ extension Inspection {
                 + terminal.styled("The files fit together and can be loaded; \(checked).", .green) + "\n"
         }
         text += "\n" + terminal.styled("\(problems.count) problem\(problems.count == 1 ? "" : "s"):", .red) + "\n"
-        for problem in problems { text += "- \(problem)\n" }
+        for problem in problems { text += "- \(problem.description.printable)\n" }
         return text
     }
 }
 
 extension ModelConfiguration {
-    fileprivate func describe(_ foundModules: Int, in facts: inout Table) {
+    fileprivate func describe(_ foundModules: Int, _ defaults: GenerationDefaults?, in facts: inout Table) {
         facts.add("layers", "\(layerCount), \(denseLayerCount) dense at the start")
         facts.add(
             "MTP modules", mtpModuleCount == foundModules ? "\(foundModules)" : "\(foundModules) of \(mtpModuleCount)")
@@ -105,5 +107,20 @@ extension ModelConfiguration {
             "expert width", "\(Format.grouped(expertIntermediateSize)), dense \(Format.grouped(intermediateSize))")
         facts.add("vocabulary", Format.grouped(vocabularySize) + (tiesEmbeddings ? ", tied" : ""))
         facts.add("context", "\(Format.grouped(maximumPositions)) tokens\(rope.yarn == nil ? "" : ", YaRN")")
+        let ends = endTokens(defaults)
+        facts.add("end tokens", ends.isEmpty ? "those of the tokenizer" : ends.map(String.init).joined(separator: ", "))
+        facts.add("sampling defaults", defaults?.spelling ?? "none")
+    }
+}
+
+extension GenerationDefaults {
+    /// How the model's makers draw tokens, in the words of the options.
+    fileprivate var spelling: String {
+        if doSample == false { return "greedy" }
+        let words = [
+            temperature.map { "temperature \($0)" }, topP.map { "top-p \($0)" }, topK.map { "top-k \($0)" },
+            repetitionPenalty.map { "repetition penalty \($0)" },
+        ].compactMap { $0 }
+        return words.isEmpty ? "none" : words.joined(separator: ", ")
     }
 }

@@ -1,4 +1,5 @@
 import FoundationEssentials
+import ForetokenReport
 import ForetokenSpeculation
 
 /// Results as JSON.
@@ -9,23 +10,34 @@ enum JSONOutput {
         let encoder = JSONEncoder()
         if snakeCase { encoder.keyEncodingStrategy = .convertToSnakeCase }
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        return Array(try encoder.encode(value)) + [UInt8(ascii: "\n")]
+        return escaped(Array(try encoder.encode(value))) + [UInt8(ascii: "\n")]
+    }
+
+    /// The same JSON with every character that could steer or deceive a terminal as `\u` escapes. In compact JSON such
+    /// characters stand inside strings alone.
+    private static func escaped(_ json: [UInt8]) -> [UInt8] {
+        // DEL is the only one in ASCII that the encoder leaves as it is.
+        guard json.contains(where: { $0 >= 0x7F }) else { return json }
+        var result: [UInt8] = []
+        result.reserveCapacity(json.count)
+        for scalar in String(decoding: json, as: UTF8.self).unicodeScalars {
+            guard scalar.isDisruptive else {
+                result += scalar.utf8
+                continue
+            }
+            for unit in scalar.utf16 {
+                let digits = String(unit, radix: 16, uppercase: true)
+                result += Array(("\\u" + String(repeating: "0", count: 4 - digits.count) + digits).utf8)
+            }
+        }
+        return result
     }
 }
 
 /// A string or a number of the user's, given back as it came.
-enum Identifier: Codable {
+enum Identifier: Encodable {
     case text(String)
     case number(Int)
-
-    init(from decoder: any Decoder) throws {
-        let container = try decoder.singleValueContainer()
-        if let number = try? container.decode(Int.self) {
-            self = .number(number)
-        } else {
-            self = .text(try container.decode(String.self))
-        }
-    }
 
     func encode(to encoder: any Encoder) throws {
         var container = encoder.singleValueContainer()

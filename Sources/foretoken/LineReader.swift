@@ -35,7 +35,7 @@ struct LineReader {
     mutating func next() throws -> Result {
         while true {
             if Interrupts.requested { return .interrupted }
-            if let end = buffer[searched...].firstIndex(of: UInt8(ascii: "\n")) {
+            if let end = buffer.lineEnd(from: searched) {
                 defer {
                     start = end + 1
                     searched = start

@@ -12,6 +12,8 @@ struct OpenModel {
     let layout: WeightLayout
     /// nil when the folder has no tokenizer.json; ids still work then.
     let tokenizer: Tokenizer?
+    /// What generation_config.json says; nil without one.
+    let defaults: GenerationDefaults?
     let options: ModelOptions
     let foundChatFormat = FoundChatFormat()
     private let instructionSet: String?
@@ -24,7 +26,10 @@ struct OpenModel {
             try checkpoint ?? options.directory.map { try Checkpoint(directory: $0) } ?? .demo()
         layout = try WeightLayout(self.checkpoint)
         tokenizer = try Tokenizer(self.checkpoint)
+        defaults = try self.checkpoint.generationDefaults()
         for warning in layout.warnings { Console.warning(warning) }
+        // Before a line of a file can be blamed for it.
+        if options.chatTemplate != nil { _ = try chatFormat() }
     }
 
     var configuration: ModelConfiguration { checkpoint.configuration }
@@ -39,9 +44,40 @@ struct OpenModel {
         return tokenizer
     }
 
-    /// Tokens that end an answer: those of config.json, or else the tokenizer's.
+    /// Tokens that end an answer: those of config.json and generation_config.json, or else the tokenizer's.
     var endTokens: [Int32] {
-        configuration.eosTokens.isEmpty ? tokenizer?.eos.map { [$0] } ?? [] : configuration.eosTokens
+        let ids = configuration.endTokens(defaults)
+        return ids.isEmpty ? tokenizer?.eos.map { [$0] } ?? [] : ids
+    }
+
+    /// Ids that the user names as ends of an answer.
+    /// - Throws: `InputError` for ids that the model does not have.
+    func stopTokens(_ ids: [Int]) throws -> [Int32] {
+        guard let bad = ids.first(where: { !(0..<configuration.vocabularySize).contains($0) }) else {
+            return ids.map { Int32($0) }
+        }
+        throw InputError(
+            "a stop token is \(bad), but the ids of \(checkpoint.label) are 0...\(configuration.vocabularySize - 1)")
+    }
+
+    /// How tokens are drawn: as the flags say, and where they say nothing as the model's makers do, if that is wanted.
+    /// - Throws: `InputError` where it is wanted and the checkpoint does not tell.
+    func sampling(_ flags: SamplingFlags) throws -> SamplingOptions {
+        var options = flags.options
+        guard flags.samplingDefaults == .model else { return options }
+        guard let defaults else {
+            throw InputError(
+                "\(checkpoint.label) has no generation_config.json, so --sampling-defaults model has nothing to take")
+        }
+        // As in transformers: without sampling the temperature means nothing, and with it the usual one is 1.
+        let usual: Float? = defaults.doSample == true ? 1 : nil
+        let temperature = defaults.doSample == false ? 0 : defaults.temperature ?? usual
+        options.temperature = flags.temperature ?? temperature ?? options.temperature
+        options.topP = flags.filters.topP ?? defaults.topP ?? options.topP
+        options.topK = flags.filters.topK ?? defaults.topK ?? options.topK
+        options.repetitionPenalty = flags.repetitionPenalty ?? defaults.repetitionPenalty ?? options.repetitionPenalty
+        try options.check()
+        return options
     }
 
     /// Refuses ids that the model does not have.

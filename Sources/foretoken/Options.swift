@@ -124,6 +124,12 @@ struct LengthFlags: ParsableArguments {
         help: ArgumentHelp("Ends the answer before this text; may be repeated.", valueName: "str"))
     var stop: [String] = []
 
+    @Option(
+        parsing: .unconditionalSingleValue,
+        help: ArgumentHelp(
+            "Ends the answer behind this token, too, even with --ignore-eos; may be repeated.", valueName: "id"))
+    var stopToken: [Int] = []
+
     @Flag(help: "Goes on after an end-of-sequence token.")
     var ignoreEos = false
 

@@ -1,26 +1,25 @@
-import FoundationEssentials
+import ForetokenJSON
 import ForetokenPlacement
 import ForetokenSpeculation
 import ForetokenTokenizer
 
 /// One line of `generate --input-file`.
-struct PromptLine: Decodable {
-    struct Message: Decodable {
-        let role: String
-        let content: String
-    }
-
-    enum CodingKeys: String, CodingKey, CaseIterable {
-        case id, domain, prompt, prompt_tokens, messages, max_tokens, temperature, top_k, top_p, min_p, seed, stop
-        case repetition_penalty, presence_penalty, frequency_penalty, logit_bias, logprobs
-    }
+struct PromptLine {
+    private static let keys: Set<String> = [
+        "id", "domain", "prompt", "prompt_tokens", "messages", "tools", "max_tokens", "max_completion_tokens",
+        "temperature",
+        "top_k", "top_p", "min_p", "seed", "stop", "stop_token_ids", "repetition_penalty", "presence_penalty",
+        "frequency_penalty", "logit_bias", "logprobs",
+    ]
 
     let id: Identifier?
     /// What kind of text it is, for --record-routing.
     let domain: String?
     let prompt: String?
     let prompt_tokens: [Int]?
-    let messages: [Message]?
+    let messages: [ChatMessage]?
+    /// Descriptions of tools, with `messages`.
+    let tools: [JSONValue]
     let max_tokens: Int?
     let temperature: Float?
     let top_k: Int?
@@ -28,6 +27,8 @@ struct PromptLine: Decodable {
     let min_p: Float?
     let seed: UInt64?
     let stop: [String]?
+    /// Tokens that end the answer besides those of the model and of the command line.
+    let stop_token_ids: [Int]?
     let repetition_penalty: Float?
     let presence_penalty: Float?
     let frequency_penalty: Float?
@@ -36,10 +37,41 @@ struct PromptLine: Decodable {
     let logprobs: Int?
 
     /// - Returns: the line, and keys of it that mean nothing.
-    /// - Throws: `InputError` for anything but a JSON object with values of these types.
+    /// - Throws: `JSONError` or `InputError` for anything but a JSON object with values of these types.
     static func parse(_ bytes: [UInt8]) throws -> (line: PromptLine, unknownKeys: [String]) {
-        let (line, keys) = try JSONLine.parse(PromptLine.self, bytes)
-        return (line, keys.filter { CodingKeys(rawValue: $0) == nil }.sorted())
+        let fields = try JSONLine.parse(bytes)
+        return (try PromptLine(fields), fields.keys.filter { !keys.contains($0) }.sorted())
+    }
+
+    private init(_ fields: JSONFields) throws {
+        id = try fields["id"].given?.identifier()
+        domain = try fields["domain"].given?.string()
+        prompt = try fields["prompt"].given?.string()
+        prompt_tokens = try fields["prompt_tokens"].given?.integers()
+        messages = try ChatMessage.list(fields["messages"])
+        tools = try fields["tools"].given?.list().compactMap(\.value) ?? []
+        guard tools.isEmpty || messages != nil else { throw InputError("`tools` need `messages`") }
+        let maximum = try fields["max_tokens"].given?.integer()
+        // OpenAI's newer name for the same.
+        let newer = try fields["max_completion_tokens"].given?.integer()
+        if let maximum, let newer, maximum != newer {
+            throw InputError("`max_tokens` is \(maximum) and `max_completion_tokens` \(newer), but they mean the same")
+        }
+        max_tokens = maximum ?? newer
+        temperature = try fields["temperature"].given?.float()
+        top_k = try fields["top_k"].given?.integer()
+        top_p = try fields["top_p"].given?.float()
+        min_p = try fields["min_p"].given?.float()
+        seed = try fields["seed"].given?.unsigned()
+        stop = try fields["stop"].given?.oneOrMoreStrings()
+        stop_token_ids = try fields["stop_token_ids"].given?.integers()
+        repetition_penalty = try fields["repetition_penalty"].given?.float()
+        presence_penalty = try fields["presence_penalty"].given?.float()
+        frequency_penalty = try fields["frequency_penalty"].given?.float()
+        logit_bias = try fields["logit_bias"].given?.fields().members.reduce(into: [:]) { biases, member in
+            biases[member.key] = try member.field.float()
+        }
+        logprobs = try fields["logprobs"].given?.integer()
     }
 
     /// The prompt's tokens and the settings, where the line has none taken from the command line.
@@ -49,6 +81,7 @@ struct PromptLine: Decodable {
         settings.sampling = try sampling(base.sampling)
         settings.logProbabilities = logprobs ?? base.logProbabilities
         settings.stopStrings = stop ?? base.stopStrings
+        settings.endTokens += try open.stopTokens(stop_token_ids ?? [])
         if let domain { try RoutingTrace.check(domain: domain) }
         guard settings.maximumTokens >= 1 else { throw InputError("max_tokens must be at least 1") }
         guard !settings.stopStrings.contains("") else { throw InputError("a stop string must not be empty") }
@@ -84,7 +117,8 @@ struct PromptLine: Decodable {
 
     private func wanted(_ flags: PromptFlags) throws -> Prompt {
         try Prompt(
-            text: prompt, tokens: prompt_tokens, messages: messages, format: flags.format, system: flags.system,
+            text: prompt, tokens: prompt_tokens, messages: messages, tools: tools, format: flags.format,
+            system: flags.system,
             thinking: flags.chat.thinking)
     }
 }
@@ -92,8 +126,8 @@ struct PromptLine: Decodable {
 extension Prompt {
     /// What a line of a file asks for, in exactly one of three ways.
     init(
-        text: String?, tokens: [Int]?, messages: [PromptLine.Message]?, format: PromptFormat, system: String?,
-        thinking: Bool?
+        text: String?, tokens: [Int]?, messages: [ChatMessage]?, tools: [JSONValue] = [], format: PromptFormat,
+        system: String?, thinking: Bool?
     ) throws {
         switch (text, tokens, messages) {
         case (let text?, nil, nil):
@@ -101,15 +135,9 @@ extension Prompt {
                 format == .raw ? .text(text) : .chat(ChatPrompt(ChatMessage.opening(system, text), thinking: thinking))
         case (nil, let tokens?, nil): self = .tokens(tokens)
         case (nil, nil, let messages?):
-            let own = try messages.map { message in
-                guard let role = ChatMessage.Role(rawValue: message.role) else {
-                    throw InputError("unknown role \"\(message.role)\"; roles are system, user and assistant")
-                }
-                return ChatMessage(role, message.content)
-            }
-            let hasSystem = own.contains { $0.role == .system }
-            let messages = (hasSystem ? [] : system.map { [ChatMessage(.system, $0)] } ?? []) + own
-            self = .chat(ChatPrompt(messages, thinking: thinking))
+            let hasSystem = messages.contains { $0.role == .system || $0.role == .developer }
+            let opening = hasSystem ? [] : system.map { [ChatMessage(.system, $0)] } ?? []
+            self = .chat(ChatPrompt(opening + messages, tools: tools, thinking: thinking))
         default: throw InputError("a line has exactly one of prompt, prompt_tokens and messages")
         }
     }

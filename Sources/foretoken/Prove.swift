@@ -57,7 +57,7 @@ struct Prove: ParsableCommand {
         if json {
             try StandardOutput.write(JSONOutput.line(report))
         } else {
-            try StandardOutput.write(report.text(on: Terminal(descriptor: STDOUT_FILENO)))
+            try StandardOutput.write(report.text(on: Terminal(descriptor: STDOUT_FILENO)).printablePage)
         }
         if report.proof.isPartial { throw Interrupted() }
         if report.proof.divergence != nil { throw ExitCode(Status.other) }

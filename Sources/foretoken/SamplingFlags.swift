@@ -1,10 +1,25 @@
 import ArgumentParser
 import ForetokenSpeculation
 
+/// Where the settings come from that the command line leaves open.
+enum SamplingDefaults: String, ExpressibleByArgument {
+    /// The likeliest token, no filters.
+    case greedy
+    /// The checkpoint's generation_config.json.
+    case model
+}
+
 /// How tokens are drawn.
 struct SamplingFlags: ParsableArguments {
-    @Option(parsing: .unconditional, help: "Divides the logits; 0 always takes the likeliest token.")
-    var temperature: Float = 0
+    @Option(
+        help: ArgumentHelp(
+            "Where settings come from that are not given here: greedy, or model for temperature, top-p, top-k and "
+                + "repetition penalty of the checkpoint's generation_config.json.", valueName: "greedy|model"))
+    var samplingDefaults = SamplingDefaults.greedy
+
+    @Option(
+        parsing: .unconditional, help: "Divides the logits; 0 always takes the likeliest token. (default: 0.0)")
+    var temperature: Float?
 
     @OptionGroup var filters: FilterFlags
 
@@ -12,9 +27,9 @@ struct SamplingFlags: ParsableArguments {
         parsing: .unconditional,
         help: ArgumentHelp(
             "Makes tokens of the prompt and the output less likely: divides their logits where positive, multiplies "
-                + "them elsewhere; above 0.",
+                + "them elsewhere; above 0. (default: 1.0)",
             valueName: "r"))
-    var repetitionPenalty: Float = 1
+    var repetitionPenalty: Float?
 
     @Option(
         parsing: .unconditional,
@@ -42,8 +57,8 @@ struct SamplingFlags: ParsableArguments {
 
     var options: SamplingOptions {
         var options = filters.options
-        options.temperature = temperature
-        options.repetitionPenalty = repetitionPenalty
+        if let temperature { options.temperature = temperature }
+        if let repetitionPenalty { options.repetitionPenalty = repetitionPenalty }
         options.presencePenalty = presencePenalty
         options.frequencyPenalty = frequencyPenalty
         options.logitBias = Dictionary(logitBias.map { ($0.token, $0.value) }) { $1 }
@@ -54,11 +69,14 @@ struct SamplingFlags: ParsableArguments {
 /// Which tokens may be drawn, and the noise that decides.
 struct FilterFlags: ParsableArguments {
     @Option(
-        parsing: .unconditional, help: ArgumentHelp("Draws from the K likeliest tokens; 0 from all.", valueName: "k"))
-    var topK = 0
+        parsing: .unconditional,
+        help: ArgumentHelp("Draws from the K likeliest tokens; 0 from all. (default: 0)", valueName: "k"))
+    var topK: Int?
 
-    @Option(parsing: .unconditional, help: "Draws from the fewest tokens that reach this probability together.")
-    var topP: Float = 1
+    @Option(
+        parsing: .unconditional,
+        help: "Draws from the fewest tokens that reach this probability together. (default: 1.0)")
+    var topP: Float?
 
     @Option(parsing: .unconditional, help: "Draws from tokens at least this fraction as likely as the likeliest.")
     var minP: Float = 0
@@ -74,8 +92,8 @@ struct FilterFlags: ParsableArguments {
 
     var options: SamplingOptions {
         var options = SamplingOptions()
-        options.topK = topK
-        options.topP = topP
+        if let topK { options.topK = topK }
+        if let topP { options.topP = topP }
         options.minP = minP
         options.seed = seed
         return options
@@ -84,8 +102,8 @@ struct FilterFlags: ParsableArguments {
     /// Filters in use, as they were given; empty without any.
     var spelling: String {
         var words: [String] = []
-        if topK > 0 { words.append("--top-k \(topK)") }
-        if topP < 1 { words.append("--top-p \(topP)") }
+        if let topK, topK > 0 { words.append("--top-k \(topK)") }
+        if let topP, topP < 1 { words.append("--top-p \(topP)") }
         if minP > 0 { words.append("--min-p \(minP)") }
         return words.joined(separator: " ")
     }

@@ -88,10 +88,6 @@ struct ScoreTables {
         case "\"", "\\": return "\\\(scalar)"
         default: break
         }
-        switch scalar.properties.generalCategory {
-        case .control, .format, .lineSeparator, .paragraphSeparator, .privateUse, .unassigned:
-            return "\\u{" + String(scalar.value, radix: 16, uppercase: true) + "}"
-        default: return String(scalar)
-        }
+        return scalar.printable
     }
 }

@@ -55,6 +55,13 @@ extension EngineTests {
             ("{\"prompt\": \"a\", \"logit_bias\": {\"7\": -101}}", "-101"),
             ("{\"prompt\": \"a\", \"logprobs\": 21}", "logprobs"),
             ("{\"prompt_tokens\": [1, 3000000000]}", "3000000000"), ("{\"prompt\": \"a\", \"seed\": -1}", "seed"),
+            (#"{"prompt": "\ud83d x"}"#, "bad JSON at byte 12: the lone surrogate \\ud83d"),
+            (#"{"prompt": "a",}"#, "a comma too many"),
+            (#"{"prompt": "a", "prompt": "b"}"#, "\"prompt\" appears twice"),
+            (#"{"prompt": "a", "max_tokens": 2.5}"#, "`max_tokens` must be a whole number, found 2.5"),
+            (#"{"prompt": "a", "max_tokens": 2, "max_completion_tokens": 3}"#, "mean the same"),
+            (#"{"prompt": "a", "stop_token_ids": [4096]}"#, "4096"), (#"{"prompt": "a", "stop": [1]}"#, "`stop[0]`"),
+            (#"{"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}"#, "image_url"),
             ("{\"messages\": [{\"role\": \"wizard\", \"content\": \"a\"}]}", "wizard"),
         ])
         func aBadLineEndsTheWork(line: String, complaint: String) throws {
@@ -63,6 +70,39 @@ extension EngineTests {
             #expect(answers.count == 1, "what was answered stays")
             #expect(outcome.errors.contains("line 2"))
             #expect(outcome.errors.contains(complaint), "\(outcome.errors)")
+        }
+    }
+
+    @Suite struct OtherSpellings {
+        private func answers(_ lines: [String]) throws -> [Generated] {
+            let folder = try TemporaryFolder()
+            try folder.write(Array(lines.joined(separator: "\n").utf8), "in.jsonl")
+            let outcome = try Command.run(
+                "generate", "--input-file", folder.path + "/in.jsonl", "--max-tokens", "4")
+            try #require(outcome.status == 0, "\(outcome.errors)")
+            return try outcome.output.split(separator: "\n").map {
+                try JSONDecoder().decode(Generated.self, from: Data($0.utf8))
+            }
+        }
+
+        @Test("Content in parts, stops as one text, and the newer name of max_tokens")
+        func openAIsShapes() throws {
+            let found = try answers([
+                #"{"messages": [{"role": "user", "content": "Hi you"}], "max_tokens": 2}"#,
+                #"{"messages": [{"role": "user", "content": [{"type": "text", "text": "Hi "}, "#
+                    + #"{"type": "text", "text": "you"}]}], "max_completion_tokens": 2.0}"#,
+                #"{"prompt": "func", "max_tokens": 1, "max_tokens": 1.0, "stop": "zzz"}"#,
+            ])
+            #expect(found[0].prompt_tokens == found[1].prompt_tokens && found[0].tokens == found[1].tokens)
+            #expect(found[1].tokens.count <= 2 && found[2].tokens.count == 1)
+        }
+
+        @Test("Stop tokens of the line end its answer")
+        func stopTokens() throws {
+            let whole = try answers([#"{"prompt": "func add(", "max_tokens": 4}"#])[0].tokens
+            let cut = try answers([#"{"prompt": "func add(", "max_tokens": 4, "stop_token_ids": [\#(whole[1])]}"#])[0]
+            #expect(cut.tokens == Array(whole[...(whole.firstIndex(of: whole[1]) ?? 1)]))
+            #expect(cut.finish_reason == "stop")
         }
     }
 

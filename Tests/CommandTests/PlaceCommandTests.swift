@@ -222,7 +222,7 @@ extension EngineTests {
             for (arguments, message) in [
                 (["--trace", path("damaged")], "damaged"), (["--trace", path("empty")], "does not begin"),
                 (["--trace", trace, "--topology", path("bad.json")], "bad.json"),
-                (["--trace-jsonl", path("bad.jsonl")], "line 1"), (["--trace-jsonl", trace], "line 1"),
+                (["--trace-jsonl", path("bad.jsonl")], "line 1"), (["--trace-jsonl", trace], "does not begin"),
                 (["--trace", trace, "--context", "99999999"], "exceeds"),
                 (["--trace", trace, "--topology", path("two.json"), "--policy", "sliced=7"], "no plan"),
             ] {

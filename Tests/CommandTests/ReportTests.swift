@@ -27,6 +27,35 @@ import Testing
     }
 }
 
+@Suite struct PrintableTests {
+    @Test(arguments: [
+        ("a\u{0}\n\t\u{7F}", "a\\u{0}\\u{A}\\u{9}\\u{7F}"), ("\u{85}\u{9B}", "\\u{85}\\u{9B}"),
+        ("\u{202A}\u{202E}\u{2066}\u{2069}", "\\u{202A}\\u{202E}\\u{2066}\\u{2069}"),
+        ("\u{200B}\u{200D}\u{200E}\u{61C}\u{FEFF}", "\\u{200B}\\u{200D}\\u{200E}\\u{61C}\\u{FEFF}"),
+        ("\u{2028}\u{2029}\u{3164}\u{E0041}", "\\u{2028}\\u{2029}\\u{3164}\\u{E0041}"),
+        ("\u{FFFF}\u{378}", "\\u{FFFF}\\u{378}"), ("é日本 ｜▁❤\u{FE0F}\u{E000}~", "é日本 ｜▁❤\u{FE0F}\u{E000}~"),
+    ])
+    func whatSteersOrHidesIsEscaped(text: String, expected: String) {
+        #expect(text.printable == expected)
+        #expect(expected.printable == expected)
+    }
+
+    @Test func pagesKeepLineEndsAndOurStylesOnly() {
+        let terminal = Terminal(isInteractive: true, usesColor: true)
+        let styled = terminal.styled("good", .green) + "\n"
+        #expect(styled.printablePage == styled)
+        #expect("\u{1B}[2J\u{1B}[31".printablePage == "\\u{1B}[2J\\u{1B}[31")
+        #expect("a\n\u{202E}b".printableLines == "a\n\\u{202E}b")
+    }
+
+    @Test func tablesEscapeTheirCells() {
+        var table = Table([.init("n\u{1B}")])
+        table.add("\u{1B}[31m\u{202E}")
+        let text = table.rendered(on: Terminal(isInteractive: false, usesColor: false))
+        #expect(text.hasPrefix("n\\u{1B}") && text.contains("\n\\u{1B}[31m\\u{202E}\n"))
+    }
+}
+
 @Suite struct TableTests {
     @Test func columnsAreAlignedByWhatIsSeen() {
         var table = Table([.init("name"), .init("size", .right)])

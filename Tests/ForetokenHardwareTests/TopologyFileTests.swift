@@ -90,7 +90,7 @@ import Testing
         ("\"id\": 1,", "\"id\": 0,", "nodes[2].id: node 0 is described in nodes[1]"),
         ("\"id\": 1,", "\"id\": -1,", "nodes[2].id"), ("\"id\": 1,", "\"id\": 1024,", "nodes[2].id"),
         ("\"id\": 1,", "\"id\": 1.5,", "nodes[2].id"), ("\"id\": 1,", "\"id\": \"1\",", "nodes[2].id"),
-        ("\"id\": 1,", "", "\"id\" is missing at nodes[2]"), ("[2, 3]", "[2, 0]", "nodes[2].cpus: CPU 0"),
+        ("\"id\": 1,", "", "the key `nodes[2].id` is missing"), ("[2, 3]", "[2, 0]", "nodes[2].cpus: CPU 0"),
         ("[2, 3]", "[2, 2]", "nodes[2].cpus: CPU 2"), ("[2, 3]", "[8192]", "nodes[2].cpus"),
         ("[2, 3]", "\"2-3\"", "nodes[2].cpus"), ("64000000000", "64", "nodes[2].memory_bytes"),
         ("64000000000", "-1", "nodes[2].memory_bytes"), ("64000000000", "2e18", "nodes[2].memory_bytes"),

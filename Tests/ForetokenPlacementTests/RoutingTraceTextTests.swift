@@ -30,7 +30,7 @@ import Testing
         ("", "no row"), ("[]", "line 1"), ("{\"row\":0,\"layers\":[[1]]}", "\"round\" is missing"),
         ("{\"round\":0,\"row\":0}", "\"layers\" is missing"),
         ("{\"round\":0,\"row\":0,\"layers\":[[1.5]]}", "a whole number"),
-        ("{\"round\":0,\"row\":0,\"layers\":[1]}", "'[' at column 30"),
+        ("{\"round\":0,\"row\":0,\"layers\":[1]}", "byte 29: expected a list"),
         ("{\"round\":0,\"row\":0,\"layers\":[[1e30]]}", "a whole number"),
         ("{\"round\":0,\"row\":0,\"layers\":[[]]}", "no layer"),
         ("{\"round\":0,\"row\":0,\"layers\":[]}", "no layer"),
@@ -41,11 +41,11 @@ import Testing
         ("{\"round\":0,\"row\":0,\"domain\":\"\",\"layers\":[[1]]}", "empty"),
         ("{\"round\":0,\"row\":0,\"domain\":\"all\",\"layers\":[[1]]}", "taken"),
         ("{\"round\":0,\"row\":0,\"domain\":null,\"layers\":[[1]]}", "expected a string"),
-        ("{\"round\":0,\"row\":0,\"layers\":[[1]]", "'}' at column"), ("{\"round\":0,\"round\":0}", "twice"),
+        ("{\"round\":0,\"row\":0,\"layers\":[[1]]", "the end of the text"), ("{\"round\":0,\"round\":1}", "twice"),
         ("{\"round\":0,\"row\":0,\"layers\":[[1]]} 1", "follows"),
-        ("{\"round\":0,\"row\":0,\"layers\":[[1]],}", "a string"),
-        ("{\"round\":99999999999999999999,\"row\":0}", "smaller"), ("{\"x\":tru}", "a value"), ("{\"x", "end"),
-        ("{\"x\":" + String(repeating: "[", count: 100_000), "deeper"), ("{\"\\u12\":1}", "escapes"),
+        ("{\"round\":0,\"row\":0,\"layers\":[[1]],}", "a comma too many"),
+        ("{\"round\":99999999999999999999,\"row\":0}", "64 bits"), ("{\"x\":tru}", "true or false"), ("{\"x", "end"),
+        ("{\"x\":" + String(repeating: "[", count: 100_000), "64 levels"), ("{\"\\u12\":1}", "hexadecimal"),
     ])
     func badLinesAreNamed(text: String, message: String) {
         let error = #expect(throws: PlacementError.self) { try read(text, expertCount: 9) }

@@ -22,6 +22,9 @@ public final class TemporaryFolder: Sendable {
     /// The bytes of a file in the folder.
     public func read(_ name: String) throws -> [UInt8] { try Array(Data(contentsOf: URL(filePath: path + "/" + name))) }
 
+    /// The bytes of any file.
+    public static func contents(of path: String) throws -> [UInt8] { try Array(Data(contentsOf: URL(filePath: path))) }
+
     /// Cuts a file to its first `size` bytes in place.
     public func truncate(_ name: String, to size: Int) throws {
         guard Glibc.truncate(path + "/" + name, size) == 0 else { throw CocoaError(.fileWriteUnknown) }

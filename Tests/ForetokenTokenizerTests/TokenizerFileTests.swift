@@ -137,14 +137,14 @@ private struct Draft {
         Draft.refuses("merge 1 repeats") { $0.merges = #"["b c", "b c"]"# }
         Draft.refuses("in merge 0") { $0.merges = #"["a b c"]"# }
         Draft.refuses("found 1, in merge 0") { $0.merges = #"[["a"]]"# }
-        Draft.refuses("expected an array") { $0.merges = "{}" }
+        Draft.refuses("expected a list") { $0.merges = "{}" }
         Draft.refuses("two tokens have the id 65") { $0.vocabulary.append(("zz", "65")) }
-        Draft.refuses("in the vocabulary twice") { $0.vocabulary.append(("ab", "400")) }
+        Draft.refuses("the key \"ab\" appears twice") { $0.vocabulary.append(("ab", "400")) }
         Draft.refuses("found -1") { $0.vocabulary.append(("zz", "-1")) }
         Draft.refuses("found 2147483648") { $0.vocabulary.append(("zz", "2147483648")) }
         Draft.refuses("expected a whole number") { $0.vocabulary.append(("zz", "99999999999999999999999")) }
         Draft.refuses("expected a whole number") { $0.vocabulary.append(("zz", "1.5")) }
-        Draft.refuses("expected a number") { $0.vocabulary.append(("zz", "true")) }
+        Draft.refuses("expected a whole number") { $0.vocabulary.append(("zz", "true")) }
         Draft.refuses("an empty token") { $0.vocabulary.append(("", "400")) }
         Draft.refuses("no token for byte 65") { $0.vocabulary.remove(at: 65) }
         Draft.refuses("contend for an id") { $0.addedTokens = #"{"id": 65, "content": "<x>"}"# }
@@ -154,11 +154,11 @@ private struct Draft {
         Draft.refuses("bytes") {
             $0.addedTokens = #"{"id": 300, "content": "\#(String(repeating: "x", count: 5000))"}"#
         }
-        Draft.refuses("half of a surrogate pair") { $0.addedTokens = #"{"id": 300, "content": "\ud800"}"# }
-        Draft.refuses("containers inside each other") {
+        Draft.refuses("the lone surrogate") { $0.addedTokens = #"{"id": 300, "content": "\ud800"}"# }
+        Draft.refuses("levels of lists and objects") {
             $0.modelExtra = "\"x\": \(String(repeating: "[", count: 100_000) + String(repeating: "]", count: 100_000)),"
         }
-        Draft.refuses("containers inside each other") {
+        Draft.refuses("levels of lists and objects") {
             $0.decoder = String(repeating: #"{"type":"Sequence","decoders":["#, count: 100_000)
         }
     }

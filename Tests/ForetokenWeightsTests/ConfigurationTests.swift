@@ -73,7 +73,7 @@ private func configuration(_ changes: [String: String?] = [:]) throws -> ModelCo
         ("n_group", "3", "multiple"), ("n_group", "16", "groups of one"), ("topk_group", "5", "topk_group"),
         ("num_experts_per_tok", "9", "num_experts_per_tok"), ("qk_rope_head_dim", "15", "odd"),
         ("rms_norm_eps", "0", "rms_norm_eps"), ("rms_norm_eps", "1e-60", "rms_norm_eps"),
-        ("routed_scaling_factor", "1e999", "finite"), ("rope_theta", "1", "rope_theta"),
+        ("routed_scaling_factor", "1e999", "1e999"), ("rope_theta", "1", "rope_theta"),
         ("rope_scaling", "{\"type\": \"linear\", \"factor\": 2}", "yarn"), ("rope_scaling", "[]", "rope_scaling"),
         ("rope_scaling", "{\"type\": \"yarn\", \"factor\": 0.5, \"original_max_position_embeddings\": 64}", "factor"),
         ("rope_scaling", "{\"type\": \"yarn\", \"factor\": 2}", "original_max_position_embeddings"),
@@ -85,6 +85,55 @@ private func configuration(_ changes: [String: String?] = [:]) throws -> ModelCo
         let text = complaint { _ = try configuration([key: value]) }
         #expect(text.contains(mention), "\(text)")
         #expect(text.contains("config.json"), "\(text)")
+    }
+
+    @Test(
+        "Values count, not their spelling",
+        arguments: [
+            ["hidden_size": "200.0"], ["hidden_size": "2e2"], ["n_routed_experts": "16", "num_local_experts": "16.0"],
+            ["moe_layer_freq": "1.0"], ["routed_scaling_factor": "25e-1"], ["eos_token_id": "[1.0]"],
+            ["unknown": "[Infinity, -Infinity, NaN]"], ["rope_parameters": "null"],
+            [
+                "quantization_config": """
+                {"quant_method": "fp8", "fmt": "e4m3", "weight_block_size": [128.0, 1.28e2], "scale_fmt": "ue8m0", \
+                "activation_scheme": "dynamic"}
+                """
+            ],
+        ])
+    func spellings(_ changes: [String: String]) throws {
+        let plain: [String: String?] = changes["eos_token_id"] == nil ? [:] : ["eos_token_id": "1"]
+        #expect(try configuration(changes.mapValues(Optional.some)) == configuration(plain))
+    }
+
+    @Test("Rope may be told twice, under old and new names, as long as it is the same")
+    func ropeTwice() throws {
+        let scaling = #"{"type": "yarn", "factor": 8.0, "original_max_position_embeddings": 64}"#
+        func twice(_ parameters: String, theta: String = "10000") throws -> RopeConfiguration {
+            try configuration(["rope_scaling": scaling, "rope_theta": theta, "rope_parameters": parameters]).rope
+        }
+        let same = #"{"rope_type": "yarn", "factor": 8, "original_max_position_embeddings": 64.0, "rope_theta": 1e4}"#
+        let expected = try configuration(["rope_scaling": scaling, "rope_theta": "10000"]).rope
+        #expect(try twice(same) == expected)
+        #expect(try twice(same.replacing("\"rope_type\"", with: "\"type\": \"yarn\", \"rope_type\"")) == expected)
+        #expect(complaint { _ = try twice(same, theta: "20000.0") }.contains("rope_theta"))
+        #expect(complaint { _ = try twice(same.replacing("8", with: "9")) }.contains("differ in `factor`"))
+        let other = same.replacing("{", with: "{\"type\": \"default\", ")
+        #expect(complaint { _ = try twice(other) }.contains("`type` and `rope_type`"))
+    }
+
+    @Test("A byte-order mark and a key repeated with the same value are fine")
+    func markAndRepetition() throws {
+        var members = TinyModel.configuration(TinyGeometry()).map { "\"\($0.key)\": \($0.value)" }
+        members += ["\"hidden_size\": 200.0"]
+        let text = "\u{FEFF}{\(members.joined(separator: ", "))}"
+        let same = try ModelConfiguration(json: Array(text.utf8), file: "config.json")
+        #expect(try same == configuration())
+    }
+
+    @Test("Infinity is no value of a key that needs a number")
+    func infinity() {
+        let text = complaint { _ = try configuration(["routed_scaling_factor": "Infinity"]) }
+        #expect(text.contains("`routed_scaling_factor`") && text.contains("found Infinity"), "\(text)")
     }
 
     @Test(arguments: ["model_type", "hidden_size", "q_lora_rank", "n_shared_experts", "n_group", "rope_theta"])

@@ -110,7 +110,7 @@ import Testing
         let down = "model.layers.0.mlp.down_proj.weight"
         let cases: [(mention: String, change: (inout TinyModel) -> Void)] = [
             ("no scale", { $0.remove(down + "_scale_inv") }),
-            ("does not fit", { $0.change(down + "_scale_inv") { $0.shape = [4] } }),
+            ("wrong shape", { $0.change(down + "_scale_inv") { $0.shape = [4] } }),
             ("cannot be converted", { $0.change(down) { $0.type = .fp8E5M2 } }),
             ("NaN", { $0.change(down) { $0.bytes[200 * 136 - 1] = 0x7F } }),
             (

@@ -44,6 +44,26 @@ import Testing
         #expect(answer.bytes_by_dtype["F8_E4M3"] == bytes)
     }
 
+    @Test("A scale of 0 is sound where its block is nothing but zeros, and lost where it is not")
+    func scalesOfZero() throws {
+        for isPruned in [true, false] {
+            var model = TinyModel()
+            model.change("model.layers.0.mlp.up_proj.weight_scale_inv") { tensor in
+                tensor = StoredTensor(
+                    name: tensor.name, .f32, shape: tensor.shape, values: [0, 0] + tensor.values.dropFirst(2))
+            }
+            if isPruned {
+                model.change("model.layers.0.mlp.up_proj.weight") { tensor in
+                    for i in tensor.bytes.indices where i < 128 * 200 { tensor.bytes[i] = i % 2 == 0 ? 0 : 0x80 }
+                }
+            }
+            let folder = try write(model)
+            let problems = try Inspection(directory: folder.path, scanningWeights: true).problems
+            #expect(problems.count == (isPruned ? 0 : 1), "\(problems)")
+            #expect(isPruned || problems[0].description.contains("up_proj.weight_scale_inv holds a bad scale"))
+        }
+    }
+
     @Test func listsEveryProblem() throws {
         var model = TinyModel()
         model.remove("lm_head.weight")
@@ -59,7 +79,7 @@ import Testing
         #expect(try Inspection(directory: folder.path).problems.count == 2)
         let problems = try Inspection(directory: folder.path, scanningWeights: true).problems.map(\.description)
         #expect(problems.count == 5)
-        #expect(problems.contains { $0.contains("up_proj.weight_scale_inv holds 4 bad") })
+        #expect(problems.contains { $0.contains("up_proj.weight_scale_inv holds 3 bad") })
         #expect(problems.contains { $0.contains("gate_proj.weight holds 1 bad") })
         #expect(problems.contains { $0.contains("e_score_correction_bias holds 1 bad") })
     }

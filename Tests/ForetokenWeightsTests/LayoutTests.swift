@@ -103,10 +103,10 @@ import Testing
             ([down, "[200, 136]", "[136, 200]"], { $0.change(down) { $0.shape = [136, 200] } }),
             ([down + "_scale_inv", "[2, 2]", "[4]"], { $0.change(down + "_scale_inv") { $0.shape = [4] } }),
             (
-                [down + "_scale_inv", "F32", "BF16"],
+                [down + "_scale_inv", "BF16, F32, F8_E8M0", "F16"],
                 {
                     $0.change(down + "_scale_inv") {
-                        $0 = StoredTensor(name: $0.name, .bf16, shape: $0.shape, values: $0.values)
+                        $0 = StoredTensor(name: $0.name, .f16, shape: $0.shape, values: $0.values)
                     }
                 }
             ),

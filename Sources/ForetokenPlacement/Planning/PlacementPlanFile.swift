@@ -1,4 +1,5 @@
 import FoundationEssentials
+import ForetokenJSON
 
 /// A plan as a file: JSON, every distinct placement once, layers as lists of indices into those.
 ///
@@ -16,17 +17,12 @@ public enum PlacementPlanFile {
 
     private static let format = "foretoken-placement"
 
-    private struct Head: Decodable {
-        var format: String?
-        var version: Int?
-    }
-
-    private struct Layer: Codable {
+    private struct Layer: Encodable {
         var layer: Int
         var experts: [Int]
     }
 
-    private struct Body: Codable {
+    private struct Body: Encodable {
         var format: String
         var version: Int
         var policy: String
@@ -67,17 +63,51 @@ public enum PlacementPlanFile {
             throw PlacementError(
                 "\(name): expected a placement plan of at most \(sizeLimit) bytes, found \(bytes.count)")
         }
-        let head = try json(Head.self, bytes, name)
-        guard head.format == format else {
-            throw PlacementError(
-                "\(name): expected a placement plan (\"format\":\"\(format)\"), found \(head.format ?? "no format")")
+        let body: Body
+        do throws(JSONError) {
+            let fields = try JSONField(JSONValue(bytes)).fields()
+            if let found = mismatch(fields["format"], .string(format)) {
+                throw JSONError("expected a placement plan (\"format\":\"\(format)\"), found \(found)")
+            }
+            // Another version's keys mean something else.
+            if fields["version"].value?.integer != version {
+                throw JSONError(
+                    "expected version \(version) of placement plans, found "
+                        + "\(fields["version"].value?.shortDescription ?? "none"); make the plan anew with foretoken place"
+                )
+            }
+            body = try readBody(fields)
+        } catch {
+            throw PlacementError("\(name) is not a placement plan that can be used: \(error)")
         }
-        guard head.version == version else {
-            throw PlacementError(
-                "\(name): expected version \(version) of placement plans, found "
-                    + "\(head.version.map(String.init) ?? "none"); make the plan anew with foretoken place")
+        return try plan(body, name)
+    }
+
+    /// What a plan has in a key's place; nil where it has what is expected.
+    private static func mismatch(_ field: JSONField, _ expected: JSONValue) -> String? {
+        field.value == expected ? nil : field.value?.shortDescription ?? "no \(field.path)"
+    }
+
+    private static func readBody(_ fields: JSONFields) throws(JSONError) -> Body {
+        var placements: [[[[Int]]]] = []
+        for placement in try fields["placements"].list() {
+            var copies: [[[Int]]] = []
+            for copy in try placement.list() {
+                var parts: [[Int]] = []
+                for part in try copy.list() { parts.append(try part.integers()) }
+                copies.append(parts)
+            }
+            placements.append(copies)
         }
-        return try plan(try json(Body.self, bytes, name), name)
+        var layers: [Layer] = []
+        for layer in try fields["layers"].list() {
+            let members = try layer.fields()
+            layers.append(Layer(layer: try members["layer"].integer(), experts: try members["experts"].integers()))
+        }
+        return Body(
+            format: format, version: version, policy: try fields["policy"].string(),
+            model: try fields["model"].string(), machine: try fields["machine"].string(),
+            nodes: try fields["nodes"].integers(), placements: placements, layers: layers)
     }
 
     private static func plan(_ body: Body, _ name: String) throws(PlacementError) -> PlacementPlan {
@@ -119,31 +149,5 @@ public enum PlacementPlanFile {
             plan.layers[layer.layer] = layer.experts.map { placements[$0] }
         }
         return plan
-    }
-
-    private static func json<Value: Decodable>(
-        _: Value.Type, _ bytes: [UInt8], _ name: String
-    ) throws(PlacementError) -> Value {
-        do {
-            return try JSONDecoder().decode(Value.self, from: Data(bytes))
-        } catch let error as DecodingError {
-            throw PlacementError("\(name) is not a placement plan: \(reason(error))")
-        } catch {
-            throw PlacementError("\(name) is not a placement plan: \(error)")
-        }
-    }
-
-    private static func reason(_ error: DecodingError) -> String {
-        func at(_ context: DecodingError.Context, _ key: (any CodingKey)? = nil) -> String {
-            let path = (context.codingPath + (key.map { [$0] } ?? [])).map(\.stringValue).joined(separator: ".")
-            return path.isEmpty ? "the top" : path
-        }
-        return switch error {
-        case .keyNotFound(let key, let context): "\(at(context, key)) is missing"
-        case .typeMismatch(let type, let context): "\(at(context)) is not \(type)"
-        case .valueNotFound(let type, let context): "\(at(context)) is null, not \(type)"
-        case .dataCorrupted(let context): "invalid JSON at \(at(context)): \(context.debugDescription)"
-        @unknown default: "\(error)"
-        }
     }
 }

@@ -87,7 +87,7 @@ public struct Markup: Sendable, Equatable {
             case "\"": result += "&quot;"
             case "'": result += "&#39;"
             case "\n", "\t": result.unicodeScalars.append(scalar)
-            default: result.unicodeScalars.append(scalar.isDisruptive ? "\u{FFFD}" : scalar)
+            default: result += scalar.printable
             }
         }
         return result

@@ -26,7 +26,7 @@ public struct ChatTemplates: Sendable {
     }
 
     /// The name of the only template, and of the one that is taken unless there is reason for another.
-    static let usual = "default"
+    public static let usual = "default"
     /// The name that some checkpoints give a template for conversations with tools.
     private static let forTools = "tool_use"
 

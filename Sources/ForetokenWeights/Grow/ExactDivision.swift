@@ -4,7 +4,7 @@ struct ExactDivision {
     private let divisor: Float
 
     /// - Parameters:
-    ///   - type: F32, BF16 or F16.
+    ///   - type: F32, BF16, F16 or F8_E8M0.
     ///   - divisor: a power of two.
     init(_ type: ElementType, by divisor: Int) {
         self.type = type
@@ -20,8 +20,20 @@ struct ExactDivision {
             return divide(
                 bytes, UInt16.self, { Float(bitPattern: UInt32($0) << 16) },
                 { UInt16(truncatingIfNeeded: $0.bitPattern >> 16) })
+        case .fp8E8M0: return lowerExponents(bytes)
         default: return divide(bytes, UInt16.self, { Float(Float16(bitPattern: $0)) }, { Float16($0).bitPattern })
         }
+    }
+
+    /// Elements that are nothing but exponents of two.
+    private func lowerExponents(_ bytes: UnsafeMutableRawBufferPointer) -> Bool {
+        let step = UInt8(divisor.exponent)
+        var isExact = true
+        for i in bytes.indices {
+            isExact = isExact && bytes[i] >= step
+            bytes[i] = bytes[i] >= step ? bytes[i] - step : 0
+        }
+        return isExact
     }
 
     @inline(__always)

@@ -61,7 +61,7 @@ final class GrownTensorWriter {
         if let check = ValueCheck(source), check.violations(in: UnsafeRawBufferPointer(piece)) > 0 {
             throw CheckpointError(
                 "\(place) holds bad values in its rows from \(first) on",
-                expected: check.rule == .positive ? "scales above zero and below 2^70" : "finite numbers",
+                expected: check.rule == .scale ? BlockScales.expectation : "finite numbers",
                 hint: "the file is damaged or was badly converted; download it again")
         }
         guard tensor.divisor > 1, !ExactDivision(source.type, by: tensor.divisor).apply(piece) else { return }

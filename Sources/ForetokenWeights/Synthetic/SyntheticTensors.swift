@@ -81,7 +81,7 @@ struct SyntheticTensors {
         let block = TensorResolver.scaleBlock
         try add(name + ".weight", .fp8, [rows, columns], .codes)
         try add(
-            name + ".weight" + TensorResolver.scaleSuffix, .f32,
+            name + ".weight" + BlockScales.suffixes[0], .f32,
             [(rows + block - 1) / block, (columns + block - 1) / block],
             .constant(Float(1 / (SyntheticFill.codeDeviation * Double(columns).squareRoot()))))
     }

@@ -114,7 +114,7 @@ struct Bench: ParsableCommand {
         try StandardOutput.write(
             json
                 ? JSONOutput.line(report, snakeCase: true)
-                : Array(BenchTables(report, Terminal(descriptor: STDOUT_FILENO)).text.utf8))
+                : Array(BenchTables(report, Terminal(descriptor: STDOUT_FILENO)).text.printablePage.utf8))
         if report.isPartial { throw Interrupted() }
     }
 

@@ -38,7 +38,7 @@ struct Doctor: ParsableCommand {
         try StandardOutput.write(
             json
                 ? JSONOutput.line(report, snakeCase: true)
-                : Array(DoctorTables(report, Terminal(descriptor: STDOUT_FILENO)).text.utf8))
+                : Array(DoctorTables(report, Terminal(descriptor: STDOUT_FILENO)).text.printablePage.utf8))
     }
 }
 

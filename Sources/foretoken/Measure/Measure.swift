@@ -168,7 +168,7 @@ struct Measure: ParsableCommand {
         if json {
             try StandardOutput.write(JSONOutput.line(measurement, snakeCase: true))
         } else {
-            try StandardOutput.write(MeasureTables(measurement, Terminal(descriptor: STDOUT_FILENO)).text)
+            try StandardOutput.write(MeasureTables(measurement, Terminal(descriptor: STDOUT_FILENO)).text.printablePage)
         }
     }
 }

@@ -1,3 +1,4 @@
+import ForetokenJSON
 import ForetokenPlacement
 import ForetokenSpeculation
 import ForetokenTokenizer
@@ -89,23 +90,25 @@ struct MeasureSource {
 }
 
 /// One line of the suites of `measure` and `tune`.
-struct SuiteLine: Decodable {
-    private enum CodingKeys: String, CodingKey {
-        case id, domain, prompt, prompt_tokens, messages
-    }
+struct SuiteLine {
+    private static let keys: Set<String> = ["id", "domain", "prompt", "prompt_tokens", "messages"]
 
     let id: Identifier?
     let domain: String?
     let prompt: String?
     let prompt_tokens: [Int]?
-    let messages: [PromptLine.Message]?
+    let messages: [ChatMessage]?
 
     /// - Returns: the line, and keys of it that mean nothing.
-    /// - Throws: `InputError` for anything but a JSON object with values of these types.
+    /// - Throws: `JSONError` or `InputError` for anything but a JSON object with values of these types.
     static func parse(_ bytes: [UInt8]) throws -> (line: SuiteLine, unknownKeys: [String]) {
-        let (line, keys) = try JSONLine.parse(SuiteLine.self, bytes)
+        let fields = try JSONLine.parse(bytes)
+        let line = SuiteLine(
+            id: try fields["id"].given?.identifier(), domain: try fields["domain"].given?.string(),
+            prompt: try fields["prompt"].given?.string(), prompt_tokens: try fields["prompt_tokens"].given?.integers(),
+            messages: try ChatMessage.list(fields["messages"]))
         if let domain = line.domain { try RoutingTrace.check(domain: domain) }
-        return (line, keys.filter { CodingKeys(rawValue: $0) == nil }.sorted())
+        return (line, fields.keys.filter { !keys.contains($0) }.sorted())
     }
 
     /// The lines of a suite with their numbers; nil for the built-in one.

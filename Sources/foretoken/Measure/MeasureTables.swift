@@ -62,7 +62,7 @@ struct MeasureTables {
                 + [.init("all \(depth)", .right)])
         for domain in condition.domains {
             table.add(
-                [domain.domain.printable, Format.grouped(domain.positions)]
+                [domain.domain, Format.grouped(domain.positions)]
                     + (0..<depth).map { $0 < domain.conditional.count ? interval(domain.conditional[$0]) : "–" }
                     + [domain.cumulative.count == depth ? domain.cumulative.last.map { percent($0.value) } ?? "–" : "–"]
             )
@@ -108,7 +108,7 @@ struct MeasureTables {
         for domain in condition.domains {
             guard let agreement = domain.agreement else { continue }
             table.add(
-                domain.domain.printable, percent(agreement.overlap.value), percent(agreement.keyed.value),
+                domain.domain, percent(agreement.overlap.value), percent(agreement.keyed.value),
                 interval(agreement.observed), percent(agreement.argmaxDraft.value),
                 percent(agreement.independentDraft.value))
         }
@@ -124,7 +124,7 @@ struct MeasureTables {
         ])
         for domain in condition.domains {
             guard let agreement = domain.textAgreement else { continue }
-            table.add(domain.domain.printable, interval(agreement.draft), interval(agreement.verifier))
+            table.add(domain.domain, interval(agreement.draft), interval(agreement.verifier))
         }
         return titled("Agreement with the text itself", table)
     }

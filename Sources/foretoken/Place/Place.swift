@@ -132,7 +132,7 @@ struct Place: ParsableCommand {
         try StandardOutput.write(
             json
                 ? JSONOutput.line(study, snakeCase: true)
-                : Array(PlaceTables(study, Terminal(descriptor: STDOUT_FILENO)).text.utf8))
+                : Array(PlaceTables(study, Terminal(descriptor: STDOUT_FILENO)).text.printablePage.utf8))
         if study.taken == nil {
             let verdict = PlacementVerdict(study)
             throw InputError("\(verdict.headline): \(verdict.reason.filter { $0 != "`" })")
@@ -144,7 +144,7 @@ struct Place: ParsableCommand {
         try StandardOutput.write(
             json
                 ? JSONOutput.line(statistics, snakeCase: true)
-                : Array(TraceTables(statistics).text(on: Terminal(descriptor: STDOUT_FILENO)).utf8))
+                : Array(TraceTables(statistics).text(on: Terminal(descriptor: STDOUT_FILENO)).printablePage.utf8))
     }
 
     /// Finds out early what could not be written, or would overwrite what is read.

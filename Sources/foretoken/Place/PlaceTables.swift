@@ -46,14 +46,14 @@ package struct PlaceTables {
             "\(Format.bytes(model.denseBytes)) with caches for \(count(model.context, "token")), cut over the nodes")
         table.add(
             "trace",
-            "\(count(trace.rows.all, "row")) of \(model.traces.map(\.printable).joined(separator: ", ")), "
+            "\(count(trace.rows.all, "row")) of \(model.traces.joined(separator: ", ")), "
                 + "\(count(trace.domains.count, "domain"))")
         table.add("windows", study.windowSummary)
         table.add(
             "halves",
             "planned from \(Format.grouped(windows.training)), judged by \(Format.grouped(windows.heldOut)): blocks of each "
                 + "domain in turn")
-        table.add("machine", "\(study.machine.name.printable), bandwidths \(study.sourceName)")
+        table.add("machine", "\(study.machine.name), bandwidths \(study.sourceName)")
         return table
     }
 

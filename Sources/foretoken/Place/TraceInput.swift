@@ -13,9 +13,12 @@ struct TraceInput {
     /// - Throws: `UsageError` when there is no such file, `InputError` when it is no good trace.
     init(_ path: String, isText: Bool? = nil, expertCount: Int? = nil) throws {
         let bytes = try InputFile.bytes(path, for: .trace) { beginning in
-            // What is neither form may have no end.
-            guard isText != true, let first = Self.firstMark(beginning), first != Self.brace else { return }
-            try InputFile.named(path) { try RoutingTraceFile.checkBeginning(beginning) }
+            // What has neither form may have no end. A byte-order mark is left to whoever reads the text.
+            guard let first = Self.firstMark(beginning), first != Self.brace, first != 0xEF else { return }
+            try InputFile.named(path) {
+                if isText == true { throw PlacementError("it does not begin with a JSON object, {\"round\":0,…}") }
+                try RoutingTraceFile.checkBeginning(beginning)
+            }
         }
         let isText = isText ?? (Self.firstMark(bytes) == Self.brace)
         (trace, droppedByteCount) = try InputFile.named(path) {

@@ -145,7 +145,7 @@ struct TraceTables {
             let drafts = domain.rows.accepted + domain.rows.rejected
             table.add(
                 [
-                    domain.domain.printable, Format.grouped(domain.rows.all), Format.grouped(domain.windows),
+                    domain.domain, Format.grouped(domain.rows.all), Format.grouped(domain.windows),
                     drafts > 0 ? Format.percent(Double(domain.rows.accepted) / Double(drafts)) : "–",
                 ] + (domain.skew.map(Self.cells) ?? ["–", "–", "–", "–"])
                     + [percent(domain.distance), percent(domain.distanceByChance)])

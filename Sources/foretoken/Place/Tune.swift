@@ -121,7 +121,7 @@ struct Tune: ParsableCommand {
         try StandardOutput.write(
             json
                 ? JSONOutput.line(report, snakeCase: true)
-                : Array(TuneTables(report, Terminal(descriptor: STDOUT_FILENO)).text.utf8))
+                : Array(TuneTables(report, Terminal(descriptor: STDOUT_FILENO)).text.printablePage.utf8))
         if outcome.isPartial { throw Interrupted() }
         if outcome.fastest == nil {
             throw InputError("no plan could be run here\(out.map { ", so \($0) was not written" } ?? "")")

@@ -1,0 +1,75 @@
+import ForetokenTestSupport
+import Glibc
+import Testing
+
+extension EngineTests {
+    /// `inspect` on folders whose smaller files are damaged, and text that would steer a terminal.
+    @Suite struct InspectingOddFolders {
+        private struct Answer: Decodable { let problems: [String] }
+
+        private func folder(_ files: [(name: String, text: String)] = []) throws -> TemporaryFolder {
+            let folder = try TemporaryFolder()
+            try TinyModel(TinyGeometry { ($0.layers, $0.mtpModules) = (2, 0) }).write(to: folder)
+            for (name, text) in files { try folder.write(Array(text.utf8), name) }
+            return folder
+        }
+
+        @Test(arguments: ["tokenizer.json", "tokenizer_config.json", "generation_config.json", "chat_template.jinja"])
+        func damagedTextFilesAreProblems(name: String) throws {
+            let folder = try folder()
+            for file in ["tokenizer.json", "tokenizer_config.json", "generation_config.json"] {
+                try folder.write(TemporaryFolder.contents(of: Fixtures.demoModel + "/" + file), file)
+            }
+            #expect(try Command.run("inspect", folder.path).status == 0)
+            try folder.write([0x7B, 0xFF, 0x22], name)
+            for flags in [[], ["--scan"]] {
+                let outcome = try Command(["inspect", folder.path] + flags).finish()
+                #expect(outcome.status == 65 && outcome.output.contains("1 problem"), "\(outcome.output)")
+                #expect(outcome.output.contains("- \(name)") && !outcome.output.contains("can be loaded"))
+            }
+            let answer: Answer = try Command.run("inspect", folder.path, "--json").json()
+            #expect(answer.problems.count == 1 && answer.problems[0].hasPrefix(name))
+        }
+
+        @Test func aMissingTokenizerIsAWarning() throws {
+            let folder = try folder()
+            let outcome = try Command.run("inspect", folder.path)
+            #expect(outcome.status == 0 && outcome.errors.contains("no tokenizer.json: token ids only"))
+        }
+
+        @Test func whatCouldSteerATerminalIsEscaped() throws {
+            let hostile = "\u{1B}[2J\u{85}\u{9B}31m\u{202E}\u{2066}\u{200B}\u{2028}\u{61C}"
+            let quoted = hostile.unicodeScalars.map {
+                let digits = String($0.value, radix: 16)
+                return $0.isASCII && $0.value >= 0x20
+                    ? String($0) : "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+            }.joined()
+            let model = "{\"model_type\": \"a\(quoted)\", \"hidden_act\": \"\(quoted)\"}"
+            let index = "{\"weight_map\": {\"\(quoted)\": \"\(quoted)/x.safetensors\"}}"
+            let folder = try folder([("config.json", model), ("model.safetensors.index.json", index)])
+            for flags in [[], ["--json"]] {
+                let outcome = try Command(["inspect", folder.path] + flags).finish()
+                #expect(outcome.status == 65)
+                for scalar in (outcome.output + outcome.errors).unicodeScalars where scalar != "\n" {
+                    #expect(scalar.value >= 0x20 && (scalar.isASCII || !hostile.unicodeScalars.contains(scalar)))
+                }
+                #expect(outcome.output.contains(flags.isEmpty ? "\\u{202E}" : "\\u202E"), "\(outcome.output)")
+            }
+            let failed = try Command.run("generate", "a", "--model", folder.path)
+            #expect(failed.status == 65 && failed.errors.contains("\\u{202E}") && failed.errors.contains("\\u{1B}"))
+        }
+
+        @Test func pathsCannotForgeMessages() throws {
+            let outcome = try Command.run("inspect", "/nowhere\nforetoken: all is well")
+            #expect(outcome.status == 2 && outcome.errors.split(separator: "\n").count == 1, "\(outcome.errors)")
+        }
+
+        @Test(arguments: ["--help", "--version", "generate --help", "help inspect", "bench -h"])
+        func answersThatCannotBeWrittenAreErrors(arguments: String) throws {
+            let script = "\"$0\" \(arguments) >/dev/full"
+            let outcome = try Command(["-c", script, Command.path], program: "/bin/sh").finish()
+            #expect(outcome.status == 1)
+            #expect(outcome.errors.contains("cannot write the output: No space left on device"))
+        }
+    }
+}
