@@ -23,11 +23,9 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-collections", exact: "1.6.0"),
     ],
     targets: [
-        .systemLibrary(name: "CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"])]),
         .systemLibrary(name: "CNUMA", pkgConfig: "numa", providers: [.apt(["libnuma-dev"])]),
         .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
 
-        .target(name: "CForetokenRegex", dependencies: ["CPCRE2"], cSettings: c()),
         // Debug builds would compile the SIMD code at -O0, tens of times slower than it is meant to run.
         .target(
             name: "CForetokenKernels", dependencies: ["COpenBLAS"],
@@ -48,7 +46,7 @@ let package = Package(
             ],
             swiftSettings: swift),
         .target(
-            name: "ForetokenTokenizer", dependencies: ["ForetokenTemplate", "ForetokenJSON", "CForetokenRegex", heap],
+            name: "ForetokenTokenizer", dependencies: ["ForetokenTemplate", "ForetokenJSON", heap],
             swiftSettings: swift),
         .target(
             name: "ForetokenModel",
@@ -74,6 +72,9 @@ let package = Package(
             swiftSettings: swift),
         .executableTarget(
             name: "template-probe", dependencies: ["ForetokenTemplate", "ForetokenJSON"], path: "Tests/TemplateProbe",
+            swiftSettings: swift),
+        .executableTarget(
+            name: "split-probe", dependencies: ["ForetokenTokenizer", "ForetokenJSON"], path: "Tests/SplitProbe",
             swiftSettings: swift),
         .executableTarget(
             name: "foretoken-fuzz",

@@ -31,7 +31,7 @@ struct TextEncoder {
         if let offset = text.firstInvalidUTF8 { throw .invalidUTF8(offset: offset) }
         self.core = core
         self.text = text
-        matcher = try Matcher()
+        matcher = Matcher(textBytes: text.count)
         var size = 64
         while size < text.count / 8, size < Self.mostMemories { size *= 2 }
         memories = Array(repeating: Memory(), count: size)
@@ -79,24 +79,17 @@ struct TextEncoder {
         guard !range.isEmpty else { return }
         guard level < core.patterns.count else { return encodePiece(range) }
         let piece = UnsafeBufferPointer(rebasing: text[range])
-        let pattern = core.patterns[level]
-        var pieceStart = 0
-        var searchStart = 0
-        while searchStart <= piece.count,
-            let match = try matcher.firstMatch(of: pattern, in: piece, from: searchStart)
-        {
-            try split(range.lowerBound + pieceStart..<range.lowerBound + match.lowerBound, by: level + 1)
-            try split(range.lowerBound + match.lowerBound..<range.lowerBound + match.upperBound, by: level + 1)
-            pieceStart = match.upperBound
-            searchStart = match.upperBound
-            if match.isEmpty {
-                // An empty match cuts here; the search goes on behind the next scalar.
-                searchStart += 1
-                while searchStart < piece.count, !piece[searchStart].beginsScalar { searchStart += 1 }
-            }
-            if searchStart == piece.count { break }
+        let matcher = matcher
+        var pieceStart = range.lowerBound
+        // An empty match cuts too.
+        try matcher.forEachMatch(of: core.patterns[level], in: piece) { match throws(TokenizerError) in
+            let start = range.lowerBound + match.lowerBound
+            let end = range.lowerBound + match.upperBound
+            try split(pieceStart..<start, by: level + 1)
+            try split(start..<end, by: level + 1)
+            pieceStart = end
         }
-        try split(range.lowerBound + pieceStart..<range.upperBound, by: level + 1)
+        try split(pieceStart..<range.upperBound, by: level + 1)
     }
 
     private mutating func encodePiece(_ range: Range<Int>) {

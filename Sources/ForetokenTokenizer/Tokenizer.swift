@@ -6,6 +6,9 @@
 ///
 /// The value is immutable and cheap to copy; any number of threads may use it at once.
 public struct Tokenizer: Sendable {
+    /// The version of the Unicode Standard by which texts are cut into words, numbers and signs.
+    public static let unicodeVersion = UnicodeTable.version
+
     let core: TokenizerCore
 
     /// The id that begins a text; nil when the checkpoint defines none.

@@ -1,6 +1,7 @@
 import ArgumentParser
 import ForetokenHardware
 import ForetokenReport
+import ForetokenTokenizer
 import ForetokenWeights
 import Glibc
 
@@ -32,7 +33,7 @@ struct Inspect: ParsableCommand {
         inspection.add(problems: text.problems, warnings: text.warnings)
         for warning in inspection.warnings { Console.warning(warning) }
         if json {
-            try StandardOutput.write(JSONOutput.line(inspection))
+            try StandardOutput.write(JSONOutput.line(InspectionLine(inspection: inspection)))
         } else {
             let checked = scan ? "their values are sound" : "weight values are checked while loading, or by --scan"
             try StandardOutput.write(inspection.summary(folder ?? "foretoken-demo (embedded)", checked: checked))
@@ -55,6 +56,19 @@ struct Inspect: ParsableCommand {
     }
 }
 
+/// What `--json` prints: the inspection, and the version of Unicode by which texts are cut.
+private struct InspectionLine: Encodable {
+    let inspection: Inspection
+
+    private enum Keys: CodingKey { case unicode }
+
+    func encode(to encoder: any Encoder) throws {
+        try inspection.encode(to: encoder)
+        var container = encoder.container(keyedBy: Keys.self)
+        try container.encode(Tokenizer.unicodeVersion, forKey: .unicode)
+    }
+}
+
 extension Inspection {
     fileprivate func summary(_ folder: String, checked: String) -> String {
         let terminal = Terminal(descriptor: STDOUT_FILENO)
@@ -65,6 +79,7 @@ extension Inspection {
         for (type, bytes) in bytesByType.sorted(by: { ($1.value, $0.key) < ($0.value, $1.key) }) {
             facts.add("  \(type)", Format.bytes(bytes))
         }
+        facts.add("tokenizer", "Unicode \(Tokenizer.unicodeVersion), on every machine")
         var text = facts.rendered(on: terminal)
         if problems.isEmpty {
             return text + "\n"

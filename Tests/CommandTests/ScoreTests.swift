@@ -119,6 +119,7 @@ extension EngineTests {
             let tensors: Int
             let bytes_by_dtype: [String: Int]
             let problems: [String]
+            let unicode: String
         }
 
         @Test func theEmbeddedModelIsTheFolder() throws {
@@ -129,7 +130,8 @@ extension EngineTests {
             #expect(embedded.mtp_modules == 1 && embedded.problems.isEmpty)
             #expect(Set(embedded.bytes_by_dtype.keys) == ["BF16", "F32", "F8_E4M3"])
             #expect(try Command.run("inspect", Fixtures.demoModel, "--json").output == outcome.output)
-            #expect(try Command.run("inspect", Fixtures.demoModel).output.contains("YaRN"))
+            let table = try Command.run("inspect", Fixtures.demoModel).output
+            #expect(embedded.unicode == "16.0" && table.contains("Unicode 16.0") && table.contains("YaRN"))
         }
 
         @Test func problemsAreListed() throws {

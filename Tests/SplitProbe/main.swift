@@ -1,0 +1,51 @@
+import ForetokenJSON
+import ForetokenTokenizer
+import Glibc
+
+// Cuts texts for a comparison with the reference library: reads lines {"patterns": ["…"], "texts": ["…"]}, and writes for each a
+// line {"cuts": [[…]]} with the ends of every text's pieces, in bytes, or with the `error` and whether it is a `refusal`.
+
+/// The ends of the pieces: each expression cuts the pieces of the one before.
+func cuts(_ text: [UInt8], _ patterns: ArraySlice<SplitPattern>) throws(TokenizerError) -> [Int] {
+    guard let pattern = patterns.first else { return [text.count] }
+    var ends: [Int] = []
+    var start = 0
+    func add(_ end: Int) throws(TokenizerError) {
+        guard start < end else { return }
+        ends += try cuts(Array(text[start..<end]), patterns.dropFirst()).map { start + $0 }
+        start = end
+    }
+    for match in try pattern.matches(in: text) {
+        try add(match.lowerBound)
+        try add(match.upperBound)
+    }
+    try add(text.count)
+    return ends
+}
+
+func strings(_ value: JSONValue?) -> [String]? {
+    guard case .array(let items)? = value else { return nil }
+    return items.compactMap(\.string)
+}
+
+func answer(_ line: String) -> String {
+    guard let object = try? JSONValue(Array(line.utf8)).object, let expressions = strings(object["patterns"]),
+        let texts = strings(object["texts"])
+    else { return #"{"error": "a line without patterns or texts", "refusal": false}"# }
+    do {
+        let patterns = try expressions.map { expression throws(TokenizerError) in try SplitPattern(.regex(expression)) }
+        let ends = try texts.map { text throws(TokenizerError) in try cuts(Array(text.utf8), patterns[...]) }
+        return "{\"cuts\": \(ends)}"
+    } catch {
+        let isRefusal = if case .unsupported = error { true } else { false }
+        let text = error.description.unicodeScalars.map {
+            $0.value < 0x20 || $0 == "\\" || $0 == "\"" ? "_" : String($0)
+        }
+        return "{\"error\": \"\(text.joined())\", \"refusal\": \(isRefusal)}"
+    }
+}
+
+while let line = readLine() {
+    print(answer(line))
+    fflush(nil)
+}
