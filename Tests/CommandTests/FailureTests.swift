@@ -24,6 +24,7 @@ extension EngineTests {
             ["convert", "--to", "bf16", "/no/such/folder", "/no/such/place"], ["convert", "--to", "png", "a", "b"],
             ["convert", "a", "b"], ["convert", "--grow", "hidden=3", "b"], ["convert", "--grow", "1gb"],
             ["convert", "--grow", "1gb", "--to", "bf16", "a", "b"], ["convert", "--grow", "1gb", "a", "b", "c"],
+            ["prove", "--prompt-tokens", "inf"], ["prove", "--prompt-tokens", "nan"],
         ])
         func theCommandLineAloneIsWrong(arguments: [String]) throws {
             try expect(2, Command(arguments).finish())

@@ -92,6 +92,49 @@ extension EngineTests {
             #expect(try folder.read("trace") == bytes)
         }
 
+        @Test func tracesWithWindowsThatCannotBeAreNotAddedTo() throws {
+            _ = try generate(prompt, "--draft", "2", "--max-tokens", "8")
+            var spoilt = try trace()
+            // A window's newest token comes first.
+            spoilt.kinds[try #require(spoilt.windows.last).rows.lowerBound] = .accepted
+            let bytes = try RoutingTraceFile.bytes(of: spoilt)
+            try folder.write(bytes, "trace")
+            for arguments in [["place", "--show", path], ["score", "a", "--record-routing", path]] {
+                let outcome = try Command(arguments).finish()
+                #expect(
+                    outcome.status == 65 && outcome.errors.contains("no order that windows have"), "\(outcome.errors)")
+                #expect(outcome.output.isEmpty)
+            }
+            #expect(try folder.read("trace") == bytes)
+        }
+
+        /// 300 kB that name four million experts, in layers that few rows reach. Seconds of the processor's time are
+        /// counted, which other work does not lengthen; what grows with the pairs of experts takes minutes.
+        @Test func wideTracesAreShownSoon() throws {
+            var wide = RoutingTrace(model: "", layers: Array(0..<64), expertCount: 65_536, expertsPerToken: 16)
+            wide.domains = ["code"]
+            for row in 0..<150 {
+                wide.windows.append(.init(rows: row..<row + 1, domain: 0, position: row))
+                wide.kinds.append(.prompt)
+                for layer in 0..<64 {
+                    let first = UInt16(truncatingIfNeeded: row * 7919 + layer * 104_729) % 4096
+                    wide.experts += (0..<16).map { first + 3800 * $0 }
+                }
+            }
+            let bytes = try RoutingTraceFile.bytes(of: wide)
+            #expect(bytes.count > 300_000)
+            try folder.write(bytes, "trace")
+            #if DEBUG
+                let seconds = 300
+            #else
+                let seconds = 20
+            #endif
+            let script = "ulimit -t \(seconds); exec \"$0\" place --show \"$1\""
+            let outcome = try Command(["-c", script, Command.path, path], program: "/bin/sh").finish()
+            #expect(
+                outcome.status == 0 && outcome.output.contains("16 of 65536"), "\(outcome.status) \(outcome.errors)")
+        }
+
         @Test func pathsThatCannotBeAreRefused() throws {
             try folder.write(Array("a text".utf8), "text")
             for (name, status, message) in [
