@@ -72,7 +72,10 @@ struct TokenizerFile {
         }
     }
 
-    static func unsupported(_ feature: String) -> TokenizerError { .unsupported(file: name, feature: feature) }
+    /// - Parameter feature: what the file asks for; names from the file may be as long as the file.
+    static func unsupported(_ feature: String) -> TokenizerError {
+        .unsupported(file: name, feature: feature.count > 400 ? feature.prefix(400) + "…" : feature)
+    }
 
     // MARK: Added tokens
 
