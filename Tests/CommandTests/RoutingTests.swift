@@ -132,7 +132,7 @@ extension EngineTests {
             let script = "ulimit -t \(seconds); exec \"$0\" place --show \"$1\""
             let outcome = try Command(["-c", script, Command.path, path], program: "/bin/sh").finish()
             #expect(
-                outcome.status == 0 && outcome.output.contains("16 of 65536"), "\(outcome.status) \(outcome.errors)")
+                outcome.status == 0 && outcome.output.contains("16 of 65,536"), "\(outcome.status) \(outcome.errors)")
         }
 
         @Test func pathsThatCannotBeAreRefused() throws {

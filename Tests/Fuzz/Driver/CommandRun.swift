@@ -122,9 +122,11 @@ final class CommandRun {
         }
     }
 
-    /// Files in the cache.
-    func cachedNames() throws -> [String] {
-        try FileManager.default.contentsOfDirectory(atPath: folder.path + "/" + Self.cache)
+    /// Makes the folder where measured bandwidths are kept.
+    func makeCache() throws {
+        guard mkdir(folder.path + "/" + Self.cache, 0o755) == 0 else {
+            throw Unclean("the cache's folder cannot be made")
+        }
     }
 
     /// The program beside this one, or the one in FUZZ_SANITIZED, which was built with the address sanitizer.

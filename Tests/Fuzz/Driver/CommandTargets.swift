@@ -1,4 +1,6 @@
+import ForetokenHardware
 import ForetokenTestSupport
+import FoundationEssentials
 
 /// The program as its users call it, in a process of its own for each input: tens of inputs a second.
 enum CommandTargets {
@@ -81,12 +83,21 @@ enum CommandTargets {
     /// What `bench --numa` keeps, which `doctor` shows.
     private static func bandwidths() throws -> Target {
         let command = try CommandRun()
-        try command.run(["bench", "--numa", "--seconds", "0.01"])
-        guard let name = try command.cachedNames().first else {
-            throw Unclean("bench --numa keeps nothing that could be damaged")
-        }
-        let file = CommandRun.cache + name
-        let sound = try command.folder.read(file)
+        // Made by hand: on a busy machine `bench --numa` keeps nothing.
+        let topology = Topology.read()
+        var bandwidth = NumaBandwidth(
+            fingerprint: topology.fingerprint, cpuNodes: topology.cpuNodes.map(\.id),
+            threads: topology.cpuNodes.map { _ in 1 },
+            memory: topology.nodes.map { .init(id: $0.id, bufferBytes: 1 << 20, placement: .bound, share: 1) })
+        let figure = NumaBandwidth.Figure(best: 1e10, worst: 9e9, readings: 5)
+        bandwidth.read = bandwidth.read.map { $0.map { _ in figure } }
+        bandwidth.latency = bandwidth.latency.map { $0.map { _ in .init(best: 90, worst: 99, readings: 5) } }
+        bandwidth.together = bandwidth.together.map { _ in figure }
+        bandwidth.measuredAt = 1_750_000_000
+        let sound = Array(try JSONEncoder().encode(bandwidth))
+        let file = CommandRun.cache + "numa-\(topology.fingerprint).json"
+        try command.makeCache()
+        try command.folder.write(sound, file)
         return target(.json, [sound]) { bytes in
             try command.run(["doctor"], replacing: (file, bytes))
             try command.folder.write(sound, file)

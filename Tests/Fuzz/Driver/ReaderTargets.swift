@@ -153,7 +153,8 @@ enum ReaderTargets {
             let format = try ChatFormat(ChatTemplates(String(decoding: bytes, as: UTF8.self)), tokenizer)
             let tools = [try JSONValue(Array(SmallTokenizer.tool.utf8))]
             _ = try format.encode(ChatPrompt(SmallTokenizer.conversation), tokenizer)
-            _ = try format.encode(ChatPrompt(SmallTokenizer.conversation, tools: tools, thinking: true), tokenizer)
+            // Most templates have neither tools nor thoughts, and say so.
+            _ = try? format.encode(ChatPrompt(SmallTokenizer.conversation, tools: tools, thinking: true), tokenizer)
         }
     }
 
