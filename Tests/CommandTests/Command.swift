@@ -17,8 +17,9 @@ final class Command {
         }
     }
 
-    /// The program lies beside the test bundle.
+    /// The program lies beside the test bundle, unless FORETOKEN_TESTED names another build of it.
     static let path: String = {
+        if let other = ProcessInfo.processInfo.environment["FORETOKEN_TESTED"] { return other }
         var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
         let count = readlink("/proc/self/exe", &buffer, buffer.count)
         let own = String(decoding: buffer.prefix(max(0, count)).map(UInt8.init(bitPattern:)), as: UTF8.self)
