@@ -69,6 +69,9 @@ extension Renderer {
             return .string(text.stripped(of: set, left: name != "rstrip", right: name != "lstrip"))
         case "split", "rsplit": return try split(text, arguments, fromRight: name == "rsplit")
         case "splitlines":
+            guard text.units.count <= Self.longestSplit else {
+                throw failure("a text of more than \(Self.longestSplit) characters is not split", .limit)
+            }
             return try texts(text.lines(keepingEnds: arguments.value(0, "keepends")?.isTrue ?? false))
         case "partition", "rpartition":
             return try partition(text, try text1(arguments, name), fromRight: name == "rpartition")
@@ -115,6 +118,9 @@ extension Renderer {
         return .list(texts.map { .string($0) })
     }
 
+    /// Longest text that is split: its parts take many times its memory.
+    private static let longestSplit = 1 << 22
+
     private mutating func split(
         _ text: TemplateText, _ arguments: ArgumentValues, fromRight: Bool
     ) throws(TemplateError) -> Value {
@@ -122,6 +128,9 @@ extension Renderer {
         let most = try arguments.value(1, "maxsplit").map { (value) throws(TemplateError) in
             guard let most = value.integer else { throw failure("split() takes a whole number of splits") }
             return most < 0 ? Int.max : most
+        }
+        guard text.units.count <= Self.longestSplit else {
+            throw failure("a text of more than \(Self.longestSplit) characters is not split", .limit)
         }
         guard let separator else { return try texts(text.words(atMost: most ?? .max, fromRight: fromRight)) }
         guard !separator.units.isEmpty else { throw failure("split() needs a separator that is not empty") }
@@ -204,8 +213,8 @@ extension Renderer {
         guard let width = arguments.value(0, "width")?.integer else { throw failure("\(name)() takes a whole number") }
         let fill = try optionalText(arguments, 1, "fillchar", name)?.units ?? [name == "zfill" ? 0x30 : 0x20]
         guard fill.count == 1 else { throw failure("\(name)() fills with one character") }
-        let missing = max(0, width - text.units.count)
-        try reserve(missing + text.units.count)
+        let missing = max(width, text.units.count) - text.units.count
+        try reserve(max(width, text.units.count))
         func padding(_ count: Int) -> [UInt32] { Array(repeating: fill[0], count: count) }
         switch name {
         case "ljust": return TemplateText(units: text.units + padding(missing))

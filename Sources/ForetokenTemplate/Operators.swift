@@ -23,7 +23,7 @@ extension Renderer {
             return .string(TemplateText(units: left.units + right.units))
         case ("+", .list(let left), .list(let right))
         where left.kind == right.kind && left.kind.isIndexed && left.kind != .range:
-            try reserve(left.items.count + right.items.count)
+            try reserve((left.items.count + right.items.count) * Self.unitsOfElement)
             return .list(Series(left.items + right.items, left.kind))
         case ("*", .string, _), ("*", .list, _), ("*", _, .string), ("*", _, .list):
             return try repeated(left, right)
@@ -50,7 +50,7 @@ extension Renderer {
         guard case .list(let series) = value, series.kind == .list || series.kind == .tuple else {
             throw failure("'*' cannot work with a \(value.typeName)")
         }
-        try reserve(size(series.items.count))
+        try reserve(size(min(series.items.count, .max / Self.unitsOfElement) * Self.unitsOfElement))
         return .list(
             Series(
                 Array(repeatElement(series.items, count: series.items.isEmpty ? 0 : max(0, count)).joined()),
@@ -137,7 +137,7 @@ extension Renderer {
     }
 
     mutating func isEqual(_ left: Value, _ right: Value) throws(TemplateError) -> Bool {
-        try spend()
+        try spend(1 + (left.text?.units.count ?? 0) / 64)
         switch (left, right) {
         case (.undefined, .undefined), (.none, .none): return true
         case (.string(let left), .string(let right)), (.safe(let left), .string(let right)),
@@ -163,7 +163,7 @@ extension Renderer {
 
     /// −1, 0 or 1; 2 where one of two numbers is none.
     mutating func order(_ left: Value, _ right: Value) throws(TemplateError) -> Int {
-        try spend()
+        try spend(1 + (left.text?.units.count ?? 0) / 64)
         if let left = left.integer, let right = right.integer { return left < right ? -1 : left == right ? 0 : 1 }
         if let left = left.real, let right = right.real {
             return left < right ? -1 : left == right ? 0 : left > right ? 1 : 2
@@ -215,18 +215,40 @@ extension TemplateText {
     func range(of part: TemplateText, from start: Int) -> Range<Int>? {
         let count = part.units.count
         guard start <= units.count - count else { return nil }
-        guard let first = part.units.first else { return start..<start }
-        for index in start...units.count - count where units[index].isSame(as: first) {
-            if has(part, at: index) { return index..<index + count }
-        }
-        return nil
+        let place = Self.place(
+            of: count, in: units.count - start, part: { part.units[$0] }, whole: { units[start + $0] })
+        return place.map { start + $0..<start + $0 + count }
     }
 
     /// The last place of a part that ends at or before `end`.
     func lastRange(of part: TemplateText, before end: Int) -> Range<Int>? {
         let count = part.units.count
         guard end >= count else { return nil }
-        for index in (0...end - count).reversed() where has(part, at: index) { return index..<index + count }
+        let place = Self.place(
+            of: count, in: end, part: { part.units[count - 1 - $0] }, whole: { units[end - 1 - $0] })
+        return place.map { end - $0 - count..<end - $0 }
+    }
+
+    /// Where a part of `count` units first stands in a whole of `length`; in time that grows with both, not with their product
+    /// (Knuth, Morris, Pratt 1977).
+    private static func place(
+        of count: Int, in length: Int, part: (Int) -> UInt32, whole: (Int) -> UInt32
+    ) -> Int? {
+        guard count > 0 else { return 0 }
+        // By length of what agrees so far: how much of it may still begin the part.
+        var shorter = [Int](repeating: 0, count: count)
+        var matched = 0
+        for index in stride(from: 1, to: count, by: 1) {
+            while matched > 0, !part(index).isSame(as: part(matched)) { matched = shorter[matched - 1] }
+            if part(index).isSame(as: part(matched)) { matched += 1 }
+            shorter[index] = matched
+        }
+        matched = 0
+        for index in 0..<length {
+            while matched > 0, !whole(index).isSame(as: part(matched)) { matched = shorter[matched - 1] }
+            if whole(index).isSame(as: part(matched)) { matched += 1 }
+            if matched == count { return index + 1 - count }
+        }
         return nil
     }
 

@@ -30,7 +30,9 @@ extension Renderer {
         case .bool(let value): append(value ? "True" : "False", to: &units)
         case .integer(let value): append("\(value)", to: &units)
         case .number(let value): append(Self.python(value), to: &units)
-        case .string(let text): Self.quote(text, into: &units)
+        case .string(let text):
+            try reserve(text.units.count)
+            Self.quote(text, into: &units)
         case .safe: throw failure("printing a list with a text behind 'safe' is not supported", .unsupported)
         case .list(let series):
             let brackets: (String, String)
@@ -161,9 +163,11 @@ extension Renderer {
     ) throws(TemplateError) {
         append(open, to: &units)
         for (index, member) in members.enumerated() {
+            try reserve(style.separator.unicodeScalars.count + style.colon.unicodeScalars.count)
             if index > 0 { append(style.separator, to: &units) }
             try breakLine(style, level + 1, into: &units)
             if let key = member.key {
+                try reserve(key.units.count)
                 Self.encode(key, style, into: &units)
                 append(style.colon, to: &units)
             }

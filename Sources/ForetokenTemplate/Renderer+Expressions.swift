@@ -210,12 +210,12 @@ extension Renderer {
         guard numbers[2] != 0 else { throw failure("a slice's step cannot be 0") }
         switch object {
         case .string(let text):
+            try reserve(2 * text.units.count)
             let places = Self.places(numbers, text.units.count)
-            try reserve(places.count)
             return .string(TemplateText(units: places.map { text.units[$0] }))
         case .list(let series) where series.kind.isIndexed:
+            try reserve(series.items.count * Self.unitsOfElement)
             let places = Self.places(numbers, series.items.count)
-            try reserve(places.count)
             return .list(Series(places.map { series.items[$0] }, series.kind))
         case .undefined(let what): throw failure(what)
         default: return .undefined(what: "a \(object.typeName) cannot be sliced")
@@ -293,7 +293,7 @@ extension Renderer {
         guard count < Self.longestRange else {
             throw failure("range() may have at most \(Self.longestRange) elements")
         }
-        try reserve(Int(count))
+        try reserve(Int(count) * Self.unitsOfElement)
         var items: [Value] = []
         var number = start
         while step > 0 ? number < stop : number > stop {
@@ -307,6 +307,9 @@ extension Renderer {
 
     // MARK: Elements
 
+    /// What a text of one character takes beside a character of a longer one, and an element of a list.
+    static let (unitsOfText, unitsOfElement) = (25, 10)
+
     /// What a loop over the value walks through.
     mutating func elements(of value: Value) throws(TemplateError) -> [Value] {
         switch value {
@@ -314,7 +317,7 @@ extension Renderer {
         case .list(let series): return series.items
         case .dictionary(let members): return members.keys
         case .string(let text):
-            try reserve(text.units.count)
+            try reserve(text.units.count * Self.unitsOfText)
             return text.units.map { .string(TemplateText(units: [$0])) }
         default: throw failure("a \(value.typeName) cannot be walked through")
         }

@@ -23,6 +23,9 @@ public struct Template: Sendable {
     /// - Throws: `TemplateError` of the kinds `syntax`, `unsupported` and `limit`.
     public init(_ source: String) throws(TemplateError) { program = Program(try Parser.statements(of: source)) }
 
+    /// Seconds since 1970. Renderings that are compared must be given the same.
+    public static var now: Int { time(nil) }
+
     /// The template's text for these variables, in runs of one origin each.
     ///
     /// - Parameters:
@@ -30,7 +33,7 @@ public struct Template: Sendable {
     ///   - now: seconds since 1970 that `strftime_now` tells.
     /// - Throws: `TemplateError` where the template refuses its variables, fails at them, or wants too much.
     public func render(
-        _ variables: TemplateDictionary, now: Int = time(nil)
+        _ variables: TemplateDictionary, now: Int = Template.now
     ) throws(TemplateError) -> [TemplatePiece] {
         let globals = Scope()
         for name in Renderer.globals { globals[name] = .function(.global(name)) }

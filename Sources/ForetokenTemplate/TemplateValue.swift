@@ -20,6 +20,7 @@ public indirect enum TemplateValue: Sendable, Equatable {
 public struct TemplateDictionary: Sendable, Equatable {
     /// The members in order; every key once.
     public private(set) var members: [(key: TemplateText, value: TemplateValue)] = []
+    private var places: [TemplateText: Int] = [:]
 
     /// A dictionary without members.
     public init() {}
@@ -32,13 +33,17 @@ public struct TemplateDictionary: Sendable, Equatable {
 
     /// The value of a key; setting one that is there replaces its value, and nil removes it.
     public subscript(key: TemplateText) -> TemplateValue? {
-        get { members.first { $0.key == key }?.value }
+        get { places[key].map { members[$0].value } }
         set {
-            let index = members.firstIndex { $0.key == key }
-            switch (index, newValue) {
-            case (let index?, let value?): members[index].value = value
-            case (nil, let value?): members.append((key, value))
-            case (let index?, nil): members.remove(at: index)
+            switch (places[key], newValue) {
+            case (let place?, let value?): members[place].value = value
+            case (nil, let value?):
+                places[key] = members.count
+                members.append((key, value))
+            case (let place?, nil):
+                members.remove(at: place)
+                places = [:]
+                for (index, member) in members.enumerated() { places[member.key] = index }
             case (nil, nil): break
             }
         }

@@ -42,8 +42,8 @@ public struct GenerationDefaults: Sendable, Equatable {
         guard let field = field.given else { return [] }
         let ids: [Int]
         if case .array = field.value { ids = try field.integers() } else { ids = [try field.integer()] }
-        guard ids.allSatisfy({ (0..<limit).contains($0) }) else {
-            throw JSONError("`\(field.path)` must be token ids in 0...\(limit - 1), found \(ids)")
+        if let bad = ids.first(where: { !(0..<limit).contains($0) }) {
+            throw JSONError("`\(field.path)` must be token ids in 0...\(limit - 1), found \(bad)")
         }
         return ids.map { Int32($0) }
     }

@@ -33,7 +33,7 @@ struct PromptLine {
     let presence_penalty: Float?
     let frequency_penalty: Float?
     /// Keys are token ids. Replaces the command line's biases as a whole.
-    let logit_bias: [String: Float]?
+    let logit_bias: [Int: Float]?
     let logprobs: Int?
 
     /// - Returns: the line, and keys of it that mean nothing.
@@ -69,7 +69,11 @@ struct PromptLine {
         presence_penalty = try fields["presence_penalty"].given?.float()
         frequency_penalty = try fields["frequency_penalty"].given?.float()
         logit_bias = try fields["logit_bias"].given?.fields().members.reduce(into: [:]) { biases, member in
-            biases[member.key] = try member.field.float()
+            // One spelling for each id: 017 would be 17 once more.
+            guard let token = Int(member.key), String(token) == member.key else {
+                throw InputError("logit_bias wants token ids such as \"17\" as keys, but \"\(member.key)\" is not one")
+            }
+            biases[token] = try member.field.float()
         }
         logprobs = try fields["logprobs"].given?.integer()
     }
@@ -102,15 +106,7 @@ struct PromptLine {
         options.repetitionPenalty = repetition_penalty ?? base.repetitionPenalty
         options.presencePenalty = presence_penalty ?? base.presencePenalty
         options.frequencyPenalty = frequency_penalty ?? base.frequencyPenalty
-        if let logit_bias {
-            options.logitBias = [:]
-            for (key, value) in logit_bias {
-                guard let token = Int(key) else {
-                    throw InputError("logit_bias wants token ids such as \"17\" as keys, but \"\(key)\" is not one")
-                }
-                options.logitBias[token] = value
-            }
-        }
+        if let logit_bias { options.logitBias = logit_bias }
         try options.check()
         return options
     }

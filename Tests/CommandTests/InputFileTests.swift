@@ -51,6 +51,7 @@ extension EngineTests {
             ("{\"prompt\": \"a\", \"presence_penalty\": 1000}", "presence penalty"),
             ("{\"prompt\": \"a\", \"frequency_penalty\": \"1\"}", "frequency_penalty"),
             ("{\"prompt\": \"a\", \"logit_bias\": {\"one\": 1}}", "\"one\""),
+            ("{\"prompt\": \"a\", \"logit_bias\": {\"17\": 1, \"017\": 2}}", "\"017\""),
             ("{\"prompt\": \"a\", \"logit_bias\": {\"4096\": 1}}", "4096"),
             ("{\"prompt\": \"a\", \"logit_bias\": {\"7\": -101}}", "-101"),
             ("{\"prompt\": \"a\", \"logprobs\": 21}", "logprobs"),

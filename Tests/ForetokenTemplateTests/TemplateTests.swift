@@ -55,6 +55,8 @@ private func input(_ text: String) -> TemplateValue { .string(TemplateText(text,
 
     @Test(arguments: [
         ("{{ 'a' * 10 ** 12 }}", TemplateError.Kind.limit), ("{{ range(10 ** 9) }}", .runtime),
+        ("{{ 'ab'.ljust(-9223372036854775807) ~ ('a' * 9223372036854775807) }}", .limit),
+        ("{% set s = 'a' * 1000000 %}{{ [s] * 20000 }}", .limit), ("{{ ('a' * 60000000) | list | length }}", .limit),
         ("{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}", .limit),
         (
             "{% set ns = namespace(x=1) %}{% for i in range(9999) %}{% set ns.x = namespace(y=ns.x) %}{% endfor %}",
@@ -93,6 +95,22 @@ private func input(_ text: String) -> TemplateValue { .string(TemplateText(text,
             {% set ns.x = m %}{% endfor %}done
             """
         #expect(try text(source) == "done")
+    }
+
+    @Test func searchesTakeTimeThatGrowsWithTheText() throws {
+        let source =
+            "{% set a = 'a' * 2000000 %}{% set b = 'a' * 1000000 + 'b' %}{{ b in a }} {{ a.rfind(b) }} {{ 'xaab'.rfind('a') }}"
+        #expect(try text(source) == "False -1 2")
+        #expect(
+            try text("{{ 'abababc'.find('ababc') }} {{ 'a,b,,c'.split(',') }} {{ 'aXbXc'.rsplit('X', 1) }}")
+                == "2 ['a', 'b', '', 'c'] ['aXb', 'c']")
+    }
+
+    @Test func manyKeysTakeTimeThatGrowsWithThem() {
+        var dictionary = TemplateDictionary()
+        for key in 0..<200_000 { dictionary["\(key)"] = .integer(key) }
+        dictionary["7"] = nil
+        #expect(dictionary.members.count == 199_999 && dictionary["7"] == nil && dictionary["8"] == .integer(8))
     }
 
     @Test func errorsNameTheirLine() {

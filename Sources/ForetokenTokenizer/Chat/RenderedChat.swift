@@ -5,6 +5,8 @@ import ForetokenTemplate
 struct RenderedChat: Sendable {
     private let templates: ChatTemplates
     private let specialTokens: [(name: String, text: String)]
+    /// The time that templates are told: one for all renderings of a prompt, which are compared with each other.
+    private var now = 0
 
     /// - Parameter specialTokens: names such as "bos_token", and what they stand for.
     init(_ templates: ChatTemplates, _ specialTokens: [(name: String, text: String)]) throws(TokenizerError) {
@@ -16,6 +18,12 @@ struct RenderedChat: Sendable {
     /// The prompt's text. Throws `TokenizerError.chat` for what the template refuses, and for what it would leave out without a
     /// word: tools, their results, and a wish to think or not.
     func pieces(of prompt: ChatPrompt) throws(TokenizerError) -> [TemplatePiece] {
+        var chat = self
+        chat.now = Template.now
+        return try chat.checkedPieces(of: prompt)
+    }
+
+    private func checkedPieces(of prompt: ChatPrompt) throws(TokenizerError) -> [TemplatePiece] {
         let prompt = try withKnownRoles(prompt)
         if prompt.continuesAnswer { return try unfinished(prompt) }
         let pieces = try render(prompt)
@@ -94,9 +102,11 @@ struct RenderedChat: Sendable {
         let template = try templates.template(withTools: !prompt.tools.isEmpty)
         let hasCalls = prompt.messages.contains { !$0.toolCalls.isEmpty }
         do {
-            return try template.render(variables(prompt, opensAnswer, argumentsAsObjects: true))
+            return try template.render(variables(prompt, opensAnswer, argumentsAsObjects: true), now: now)
         } catch let error {
-            if hasCalls, let pieces = try? template.render(variables(prompt, opensAnswer, argumentsAsObjects: false)) {
+            if hasCalls,
+                let pieces = try? template.render(variables(prompt, opensAnswer, argumentsAsObjects: false), now: now)
+            {
                 return pieces
             }
             throw Self.refusal(error)
