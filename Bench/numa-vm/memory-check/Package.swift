@@ -7,7 +7,8 @@ let package = Package(
     targets: [
         .systemLibrary(name: "CNUMA", pkgConfig: "numa"),
         .target(name: "CForetokenSystem", dependencies: ["CNUMA"], cSettings: [.define("_GNU_SOURCE")]),
-        .target(name: "ForetokenHardware", dependencies: ["CForetokenSystem"]),
+        .target(name: "ForetokenJSON"),
+        .target(name: "ForetokenHardware", dependencies: ["CForetokenSystem", "ForetokenJSON"]),
         .executableTarget(name: "memory-check", dependencies: ["ForetokenHardware"]),
     ],
     swiftLanguageModes: [.v6],
