@@ -62,7 +62,8 @@ enum InputPurpose {
 
     /// Why a file that is too large is refused.
     func isTooLarge(_ path: String) -> InputError {
-        InputError("\(path == "-" ? "standard input" : path) is larger than the \(byteLimit >> 20) MiB that \(name) may have")
+        let source = path == "-" ? "standard input" : path
+        return InputError("\(source) is larger than the \(byteLimit >> 20) MiB that \(name) may have")
     }
 
     /// Why a file with a line that is too long is refused.
