@@ -47,14 +47,13 @@ public struct MachineSurvey: Sendable, Equatable {
         let system = "\(root)/devices/system"
         let nodes = topology.nodes.map(\.id)
         let online = findings.list("\(system)/node/online", below: Topology.nodeLimit) ?? nodes
-        let limit = foretoken_address_space_limit()
         return MachineSurvey(
             topology: topology,
             onlineCPUs: findings.list("\(system)/cpu/online", below: Topology.cpuLimit) ?? topology.cpus,
             onlineNodes: online,
             processor: CPUInfo.read(cpu: topology.cpus[0], root: root, proc: proc, findings: &findings),
             budget: MemoryBudget.read(proc: proc, groups: "\(root)/fs/cgroup", findings: &findings),
-            addressSpaceLimit: limit > UInt64(Int.max) ? nil : Int(limit),
+            addressSpaceLimit: AddressSpace.limit,
             overcommit: findings.integer("\(proc)/sys/vm/overcommit_memory", in: 0...2),
             hugePages: HugePages.read(root: root, nodes: nodes, findings: &findings),
             numaBalancing: findings.integer("\(proc)/sys/kernel/numa_balancing", in: 0...Int(Int32.max)),

@@ -104,7 +104,7 @@ public struct BF16Conversion {
     }
 
     private func write(
-        _ item: Item, to file: OutputFile, _ scratch: Scratch, advance: (Int) throws -> Void
+        _ item: Item, to file: NewFile, _ scratch: Scratch, advance: (Int) throws -> Void
     ) throws {
         let decoder = try item.scale.map { try BlockDecoder(item.source, scale: $0, checkpoint) }
         try checkpoint.forEachChunk(of: item.source, buffer: scratch.source) { offset, bytes in

@@ -142,9 +142,10 @@ public final class ModelWeights: @unchecked Sendable {
         func measured(_ shared: SharedCopies) throws -> PackingPlan {
             var measure = PackingPlan(format: format, nodes: nodes)
             _ = PackedModel(layout, configuration, shared, places, &measure)
-            try nodes.check(
-                measure.byteCounts, besides: reservedBytes,
-                for: "the weights, caches and scratch of \(checkpoint.label)")
+            let what = "the weights, caches and scratch of \(checkpoint.label)"
+            try nodes.check(measure.byteCounts, besides: reservedBytes, for: what)
+            try AddressSpace.check(
+                needed: measure.byteCounts.sum + reservedBytes, workers: pool.workerCount, for: what)
             return measure
         }
         // What cannot fit in any case is refused before the tables are read to compare them.

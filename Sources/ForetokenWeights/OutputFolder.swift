@@ -54,7 +54,8 @@ final class OutputFolder {
     }
 
     deinit {
-        if !isFinished { try? FileManager.default.removeItem(atPath: staging) }
+        // Removed by hand, its name may be another run's by now.
+        if !isFinished, FileSystem.isAt(staging, lock) { try? FileManager.default.removeItem(atPath: staging) }
         close(lock)
     }
 
@@ -67,14 +68,17 @@ final class OutputFolder {
     }
 
     /// Writes one file and brings it to the disk.
-    func write(_ name: String, _ body: (OutputFile) throws -> Void) throws {
-        let file = try OutputFile(path: "\(staging)/\(name)", name: name)
+    func write(_ name: String, _ body: (NewFile) throws -> Void) throws {
+        let file = try NewFile(path: "\(staging)/\(name)", name: name)
         try body(file)
         try file.finish()
     }
 
     /// Gives the folder its name. Until this returns, nothing is visible at the destination.
     func finish() throws {
+        guard FileSystem.isAt(staging, lock) else {
+            throw CheckpointError("\(staging) was removed while it was filled", hint: "start again", kind: .system)
+        }
         try synchronize(staging)
         let code = ExclusiveRename.rename(staging, to: destination)
         if code == EEXIST { throw Self.exists(destination) }
@@ -84,15 +88,13 @@ final class OutputFolder {
     }
 
     private func synchronize(_ directory: String) throws {
-        let descriptor = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw CheckpointError.system("open the folder", directory, code: errno) }
-        defer { close(descriptor) }
-        guard fsync(descriptor) == 0 else { throw CheckpointError.system("synchronize", directory, code: errno) }
+        let code = FileSystem.synchronize(folder: directory)
+        guard code == 0 else { throw CheckpointError.system("synchronize the folder", directory, code: code) }
     }
 }
 
 /// A new file being written from start to end.
-final class OutputFile {
+final class NewFile {
     private let name: String
     private let descriptor: Int32
 

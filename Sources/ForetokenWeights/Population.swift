@@ -59,8 +59,7 @@ extension NodeLayout {
     /// - Parameter besides: bytes that may lie on any node.
     func check(_ wanted: WeightRegions<Int>, besides: Int, for what: String) throws {
         guard isReal else {
-            let bytes = wanted.fixed.reduce(0, +) + wanted.experts.reduce(0, +)
-            return try MemoryBudget.read().check(needed: bytes + besides, for: what)
+            return try MemoryBudget.read().check(needed: wanted.sum + besides, for: what)
         }
         var byNode: [Int: Int] = [:]
         for (index, node) in nodes.enumerated() {

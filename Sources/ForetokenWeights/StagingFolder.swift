@@ -1,3 +1,4 @@
+import ForetokenHardware
 import FoundationEssentials
 import Glibc
 
@@ -23,7 +24,7 @@ enum StagingFolder {
             guard descriptor >= 0 else { throw CheckpointError.system("open the folder", path, code: errno) }
             do {
                 try lock(descriptor, path, isNew: isNew, for: destination)
-                if try isAt(path, descriptor) {
+                if FileSystem.isAt(path, descriptor) {
                     if !isNew { try empty(descriptor, path) }
                     return descriptor
                 }
@@ -61,14 +62,6 @@ enum StagingFolder {
             hint: "remove it if no other run is writing \(destination)", kind: .system)
     }
 
-    /// Whether the path still leads to the open folder, and nobody put another in its place.
-    private static func isAt(_ path: String, _ descriptor: Int32) throws -> Bool {
-        var (own, found) = (stat(), stat())
-        guard fstat(descriptor, &own) == 0 else { throw CheckpointError.system("examine", path, code: errno) }
-        guard lstat(path, &found) == 0 else { return false }
-        return own.st_dev == found.st_dev && own.st_ino == found.st_ino
-    }
-
     /// Removes the files of a folder that was left. Folders in it, or files of another user, are not this program's.
     private static func empty(_ descriptor: Int32, _ path: String) throws {
         var status = stat()
@@ -76,7 +69,14 @@ enum StagingFolder {
         guard status.st_uid == geteuid() else {
             throw CheckpointError("\(path) belongs to another user", hint: "name another folder", kind: .system)
         }
-        let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
+        let names: [String]
+        do {
+            names = try FileManager.default.contentsOfDirectory(atPath: path)
+        } catch {
+            throw CheckpointError(
+                "\(path) was left by another run and cannot be listed",
+                hint: "remove it by hand, or name another folder", kind: .system)
+        }
         for name in names where unlinkat(descriptor, name, 0) != 0 {
             let code = errno
             throw CheckpointError(

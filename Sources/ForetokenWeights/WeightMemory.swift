@@ -55,6 +55,11 @@ struct WeightRegions<Element> {
     }
 }
 
+extension WeightRegions<Int> {
+    /// All of them together.
+    var sum: Int { fixed.reduce(0, +) + experts.reduce(0, +) }
+}
+
 /// Memory of one expert's part on a node.
 struct ExpertBlock {
     let node: Int

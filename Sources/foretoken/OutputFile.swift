@@ -1,3 +1,4 @@
+import ForetokenHardware
 import Glibc
 
 /// A result file the user names on the command line.
@@ -16,7 +17,9 @@ package enum OutputFile {
         // Behind the renaming: until then the lock says that the file is in use.
         defer { close(temporary.descriptor) }
         do {
-            if exists { fchmod(temporary.descriptor, status.st_mode & 0o777) }
+            if exists, fchmod(temporary.descriptor, status.st_mode & 0o777) != 0 {
+                throw failure("set the permissions of", path)
+            }
             try writeAll(bytes, to: temporary.descriptor, as: path)
             guard fsync(temporary.descriptor) == 0 else { throw failure("write", path) }
             guard rename(temporary.path, target) == 0 else { throw failure("create", path) }
@@ -24,6 +27,8 @@ package enum OutputFile {
             unlink(temporary.path)
             throw error
         }
+        // Complete under its name by now; some file systems refuse to synchronize folders.
+        _ = FileSystem.synchronize(folder: folder(of: target))
     }
 
     /// Whether both paths lead to one file.

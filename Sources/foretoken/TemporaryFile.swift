@@ -1,3 +1,4 @@
+import ForetokenHardware
 import FoundationEssentials
 import Glibc
 
@@ -22,7 +23,7 @@ struct TemporaryFile {
             guard descriptor >= 0 else { return nil }
             // Without locks, on some network file systems, files that were left stay.
             _ = flock(descriptor, LOCK_EX)
-            if Self.isAt(path, descriptor) {
+            if FileSystem.isAt(path, descriptor) {
                 (self.path, self.descriptor) = (path, descriptor)
                 return
             }
@@ -42,7 +43,7 @@ struct TemporaryFile {
             defer { close(descriptor) }
             var status = stat()
             guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG, status.st_uid == geteuid(),
-                flock(descriptor, LOCK_EX | LOCK_NB) == 0, isAt(path, descriptor)
+                flock(descriptor, LOCK_EX | LOCK_NB) == 0, FileSystem.isAt(path, descriptor)
             else { continue }
             unlink(path)
         }
@@ -56,12 +57,5 @@ struct TemporaryFile {
                 (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0)
                     || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains($0) || $0 == UInt8(ascii: "-")
             }
-    }
-
-    /// Whether the path still leads to the open file.
-    private static func isAt(_ path: String, _ descriptor: Int32) -> Bool {
-        var (own, found) = (stat(), stat())
-        guard fstat(descriptor, &own) == 0, lstat(path, &found) == 0 else { return false }
-        return own.st_dev == found.st_dev && own.st_ino == found.st_ino
     }
 }

@@ -5,7 +5,7 @@ import Testing
 extension EngineTests {
     @Suite struct Failing {
         @Test(arguments: [
-            ["--no-such-flag"], ["generate"], ["generate", "a", "--prompt-tokens", "1"],
+            ["--no-such-flag"], ["help", "no-such-command"], ["generate"], ["generate", "a", "--prompt-tokens", "1"],
             ["generate", "a", "--draft", "9"],
             ["generate", "a", "--isa", "abacus"], ["generate", "a", "--threads", "0"],
             ["generate", "a", "--max-tokens", "0"], ["generate", "a", "--temperature=-1"],

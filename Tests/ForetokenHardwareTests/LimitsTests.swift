@@ -121,6 +121,17 @@ import Testing
         #expect(error?.description.contains("control group leaves 1.5 GiB") == true)
     }
 
+    @Test func addressSpaceHasRoomForTheBuffersOfProducts() throws {
+        try AddressSpace.check(needed: 1 << 30, workers: 2, for: "weights", available: nil)
+        let room = 1 << 30 + 2 * AddressSpace.productBuffer
+        try AddressSpace.check(needed: 1 << 30, workers: 2, for: "weights", available: room)
+        let error = #expect(throws: HardwareError.self) {
+            try AddressSpace.check(needed: 1 << 30, workers: 2, for: "weights", available: room - 1)
+        }
+        #expect(error?.kind == .memory)
+        #expect(error?.description.contains("products 384.0 MiB") == true)
+    }
+
     @Test func theProcessorIsDescribed() throws {
         let tree = try FixtureTree(
             "one-node",
@@ -160,7 +171,7 @@ import Testing
     @Test func peaksAreInBytes() throws {
         let tree = try FixtureTree("one-node")
         let memory = try #require(ProcessMemory.read(proc: tree.proc))
-        #expect(memory.resident == 2000 * 1024 && memory.peakResident == 3000 * 1024)
+        #expect(memory.mapped == 4000 * 1024 && memory.resident == 2000 * 1024 && memory.peakResident == 3000 * 1024)
         #expect(try ProcessMemory.read(proc: FixtureTree().proc) == nil)
     }
 }

@@ -28,7 +28,7 @@ final class GrownTensorWriter {
 
     /// Appends all bytes of the tensor to the file.
     /// - Parameter advance: told the bytes of each piece.
-    func write(_ tensor: GrownTensor, to file: OutputFile, advance: (Int) throws -> Void) throws {
+    func write(_ tensor: GrownTensor, to file: NewFile, advance: (Int) throws -> Void) throws {
         if tensor.isZero { return try writeZeros(tensor.byteCount, to: file, advance: advance) }
         let rows = grown.count / tensor.rowBytes
         for _ in 0..<tensor.rowCopies {
@@ -42,7 +42,7 @@ final class GrownTensorWriter {
         checkpoint.dropPageCache(tensor.source)
     }
 
-    private func writeZeros(_ byteCount: Int, to file: OutputFile, advance: (Int) throws -> Void) throws {
+    private func writeZeros(_ byteCount: Int, to file: NewFile, advance: (Int) throws -> Void) throws {
         _ = grown.initializeMemory(as: UInt8.self, repeating: 0)
         for start in stride(from: 0, to: byteCount, by: grown.count) {
             let count = min(grown.count, byteCount - start)
