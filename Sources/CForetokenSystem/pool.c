@@ -19,6 +19,9 @@
 /// How long the caller spins for its workers. Shares are equal, so one that is this late has lost its core to another
 /// process, and next to that a wake-up costs nothing.
 #define JOIN_SPIN_NANOSECONDS 200000
+/// A worker's stack in bytes, which would follow `ulimit -s` otherwise. Kernels put some ten kilobytes on it and Swift's
+/// code without optimization some more; what is not touched takes address space only.
+#define STACK_BYTES (2 << 20)
 
 typedef struct pool_worker {
     _Alignas(LINE) foretoken_gate done;
@@ -125,16 +128,21 @@ static void end_threads(foretoken_pool *pool, int32_t started) {
 
 /// Signals are blocked while the threads start, so that they inherit that and every signal reaches the program's own.
 static int start_threads(foretoken_pool *pool, int32_t *started) {
+    *started = 1;
+    pthread_attr_t attributes;
+    int error = pthread_attr_init(&attributes);
+    if (error) return error;
+    error = pthread_attr_setstacksize(&attributes, STACK_BYTES);
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    int error = 0;
-    for (*started = 1; *started < pool->count; ++*started) {
+    while (error == 0 && *started < pool->count) {
         pool_worker *worker = &pool->workers[*started];
-        error = pthread_create(&worker->thread, NULL, worker_main, worker);
-        if (error) break;
+        error = pthread_create(&worker->thread, &attributes, worker_main, worker);
+        if (error == 0) ++*started;
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attributes);
     return error;
 }
 

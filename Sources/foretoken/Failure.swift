@@ -59,7 +59,7 @@ struct Failure {
             self.init(code: error.kind == .system ? Status.other : Status.unusable, message: error.description)
         case is InputError, is LineError, is TokenizerError, is PlacementError, is TopologyFileError:
             self.init(code: Status.unusable, message: "\(error)")
-        case is HardwareError, is OutputError: self.init(code: Status.other, message: "\(error)")
+        case is HardwareError, is OutputError, is LimitError: self.init(code: Status.other, message: "\(error)")
         default: self.init(parser: error)
         }
     }

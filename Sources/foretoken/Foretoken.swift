@@ -35,6 +35,7 @@ struct Foretoken: ParsableCommand {
     /// Replaces the argument parser's own entry point, whose exit codes are others.
     static func main() {
         do {
+            try ProcessLimits.makeRoomForStack()
             // Before anything can open a file.
             try StandardDescriptors.fill()
             try Interrupts.endAtOnce()
@@ -42,6 +43,7 @@ struct Foretoken: ParsableCommand {
             try CommandLineText.check()
             try checkHelp(CommandLine.arguments)
             var command = try parseAsRoot()
+            try ProcessLimits.checkAddressSpace()
             try command.run()
         } catch {
             Failure(error).exit()
