@@ -36,7 +36,8 @@ enum ProcessLimits {
     static func checkAddressSpace() throws {
         guard let available = AddressSpace.available, available < leastAddressSpace else { return }
         throw LimitError(
-            description: "ulimit -v leaves \(available >> 10) KiB of address space, but at least \(leastAddressSpace >> 10) "
+            description:
+                "ulimit -v leaves \(available >> 10) KiB of address space, but at least \(leastAddressSpace >> 10) "
                 + "KiB are needed; use ulimit -v unlimited")
     }
 }
