@@ -17,10 +17,13 @@ public struct JSONNumber: Sendable {
     public let double: Double
     /// As the document has it, cut when long.
     private let spelling: String
+    /// Whether it is written with a point or an exponent, or as one of Python's words: to Python 2.0 is no whole number.
+    public let isWrittenAsReal: Bool
 
     init(_ special: Double) {
         form = .real(special)
         double = special
+        isWrittenAsReal = true
         spelling = special.isNaN ? "NaN" : special < 0 ? "-Infinity" : "Infinity"
     }
 
@@ -36,6 +39,7 @@ public struct JSONNumber: Sendable {
     ) {
         let text = String(decoding: literal, as: UTF8.self)
         spelling = text.utf8.count <= 60 ? text : text.prefix(40) + "…"
+        isWrittenAsReal = !fraction.isEmpty || !exponent.isEmpty
         let isNegative = literal.first == UInt8(ascii: "-")
         // An exponent beyond a billion is as good as one of a billion, unless a file has as many digits.
         var power = exponent.reduce(0) { min($0 * 10 + Int($1 - UInt8(ascii: "0")), 1 << 40) }
@@ -49,7 +53,7 @@ public struct JSONNumber: Sendable {
         }
         if digits.isEmpty {
             form = .integer(0)
-            double = 0
+            double = isNegative && isWrittenAsReal ? -0.0 : 0
         } else if power < 0 {
             double = Double(text) ?? .nan
             form = .real(double)
@@ -82,6 +86,20 @@ public struct JSONNumber: Sendable {
 
     /// The whole number; nil for all others and where `Int` is too small.
     public var integer: Int? { if case .integer(let value) = form { value } else { nil } }
+
+    /// The digits of a whole number of any size that is written as one, behind a minus where it is below 0; nil for all
+    /// others.
+    public var wholeDigits: String? {
+        guard !isWrittenAsReal else { return nil }
+        switch form {
+        case .integer(let value): return String(value)
+        case .unsigned(let value): return String(value)
+        case .huge(let isNegative, let digits, let exponent):
+            return (isNegative ? "-" : "") + String(decoding: digits, as: UTF8.self)
+                + String(repeating: "0", count: exponent)
+        case .real: return nil
+        }
+    }
 
     /// The whole number from 0 to 2⁶⁴ − 1; nil for all others.
     public var unsigned: UInt64? {

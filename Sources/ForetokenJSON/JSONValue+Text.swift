@@ -11,8 +11,7 @@ extension JSONValue {
         switch self {
         case .null: text += "null"
         case .bool(let value): text += value ? "true" : "false"
-        // Only a number of more digits than anybody needs is not spelt out whole.
-        case .number(let number): text += number.description.hasSuffix("…") ? "\(number.double)" : number.description
+        case .number(let number): text += Self.spelling(of: number)
         case .string(let string): Self.write(string, into: &text)
         case .array(let values):
             text += "["
@@ -31,6 +30,13 @@ extension JSONValue {
             }
             text += "}"
         }
+    }
+
+    /// Of a number with a point or an exponent and more digits than anybody needs, the value.
+    private static func spelling(of number: JSONNumber) -> String {
+        guard number.description.hasSuffix("…") else { return number.description }
+        if let digits = number.wholeDigits { return digits }
+        return number.double.isFinite ? "\(number.double)" : number.double < 0 ? "-Infinity" : "Infinity"
     }
 
     private static func write(_ string: String, into text: inout String) {

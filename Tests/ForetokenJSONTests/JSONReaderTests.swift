@@ -64,6 +64,16 @@ struct JSONReaderTests {
         ])
     func different(_ left: String, _ right: String) throws { #expect(try tree(left) != tree(right)) }
 
+    @Test("A zero with a point or an exponent keeps its sign, as in Python")
+    func zeros() throws {
+        for (text, sign) in [
+            ("-0.0", FloatingPointSign.minus), ("-0e0", .minus), ("-0", .plus), ("0.0", .plus), ("-0.00e5", .minus),
+        ] {
+            guard case .number(let number) = try tree(text) else { throw JSONError("no number") }
+            #expect(number.double == 0 && number.double.sign == sign && number.integer == 0)
+        }
+    }
+
     @Test("Whole numbers are whole however they are written, and exact")
     func wholeNumbers() throws {
         for (text, value) in [("32.0", 32), ("3.2e1", 32), ("-5", -5), ("9007199254740993.0", 9_007_199_254_740_993)] {
@@ -72,6 +82,16 @@ struct JSONReaderTests {
         #expect(try tree("9223372036854775808").integer == nil)
         #expect(try tree("1.5").integer == nil && tree("1e-1").integer == nil)
         #expect(try JSONField(tree("18446744073709551615")).unsigned() == .max)
+        let long = String(repeating: "1234567890", count: 10)
+        for text in ["0", "-5", "9223372036854775808", "-9223372036854775809", "18446744073709551616000", long] {
+            guard case .number(let number) = try tree(text) else { throw JSONError("no number") }
+            #expect(number.wholeDigits == text && !number.isWrittenAsReal)
+            #expect(try tree("[\(text)]").text == "[\(text)]")
+        }
+        for text in ["1.0", "1e2", "1E2", "\(long).5", "\(long)e1", "Infinity", "NaN"] {
+            guard case .number(let number) = try tree(text) else { throw JSONError("no number") }
+            #expect(number.wholeDigits == nil && number.isWrittenAsReal)
+        }
         var numbers: [Int] = []
         let bytes = Array("[3, 7.0, -12,1e2,123456789012345678 , 1234567890123456789]".utf8)
         try JSONReader.read(bytes) { (reader) throws(JSONError) in try reader.integers(into: &numbers) }
