@@ -117,19 +117,27 @@ extension Renderer {
                 throw failure("'int' with a base is not supported", .unsupported)
             }
             if let whole = value.integer { return .integer(whole) }
-            let real = value.real ?? value.text.flatMap { Double($0.stripped().string) }
-            if let text = value.text, let whole = Int(text.stripped().string) { return .integer(whole) }
-            if let real, let whole = Int(exactly: real.rounded(.towardZero)) { return .integer(whole) }
-            return arguments.value(0, "default") ?? .integer(0)
+            if value.isHuge { return value }
+            if let whole = value.text.flatMap({ Numbers.whole($0) }) { return whole }
+            if case .number(let real) = value, real.isInfinite { throw failure("infinity is no whole number") }
+            let real = value.real ?? value.text.flatMap { Numbers.real($0) }
+            return real.flatMap { Numbers.truncated($0) } ?? arguments.value(0, "default") ?? .integer(0)
         case "float":
             if let real = value.real { return .number(real) }
-            if let real = value.text.flatMap({ Double($0.stripped().string) }) { return .number(real) }
+            if let real = value.text.flatMap({ Numbers.real($0) }) { return .number(real) }
+            if case .huge(let digits) = value {
+                guard let real = Double(digits), real.isFinite else {
+                    throw failure("a number is too large for 'float'")
+                }
+                return .number(real)
+            }
             return arguments.value(0, "default") ?? .number(0)
         case "abs":
             if let whole = value.integer {
                 guard whole != .min else { throw failure("a number has more than 64 bits", .limit) }
                 return .integer(abs(whole))
             }
+            if case .huge(let digits) = value { return .huge(String(digits.drop { $0 == "-" })) }
             guard let real = value.real else { throw failure("'abs' needs a number, found a \(value.typeName)") }
             return .number(abs(real))
         default:
@@ -137,6 +145,7 @@ extension Renderer {
                 throw failure("'round' with a precision or a method is not supported", .unsupported)
             }
             if let whole = value.integer { return .integer(whole) }
+            if value.isHuge { return value }
             guard let real = value.real else { throw failure("'round' needs a number, found a \(value.typeName)") }
             return .number(real.rounded(.toNearestOrEven))
         }

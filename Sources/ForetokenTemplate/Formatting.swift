@@ -1,7 +1,3 @@
-#if canImport(Glibc)
-    import Glibc
-#endif
-
 /// `'%s' % value` and `'{}'.format(value)`, as far as templates use them.
 extension Renderer {
     /// Python's `%` on texts: %s, %d, %i, %r, %f, %x and %%, with flags, width and precision.
@@ -69,29 +65,34 @@ extension Renderer {
             let text = letter == "s" ? try printed(value) : try represented(value)
             return TemplateText(units: text.units.prefix(field.precision ?? .max))
         case "d", "i":
-            guard let number = value.integer ?? value.real.flatMap({ Int(exactly: $0.rounded(.towardZero)) }) else {
-                throw failure("%\(letter) needs a number, found a \(value.typeName)")
+            let whole: Value? = if case .number(let real) = value { Numbers.truncated(real) } else { value }
+            if case .huge(let digits)? = whole { return try filled(digits, field) }
+            guard let number = whole?.integer else {
+                throw failure("%\(letter) needs a finite number, found a \(value.typeName)")
             }
-            return TemplateText(own: "\(number)")
+            return try filled("\(number)", field)
         case "x":
             guard let number = value.integer else {
                 throw failure("%x needs a whole number, found a \(value.typeName)")
             }
-            return TemplateText(own: String(number, radix: 16))
+            return try filled(String(number, radix: 16), field)
         case "f":
             guard let number = value.real else { throw failure("%f needs a number, found a \(value.typeName)") }
-            return TemplateText(own: Self.fixed(number, field.precision ?? 6))
+            guard number.isFinite else { return TemplateText(own: Self.python(number)) }
+            let digits = field.precision ?? 6
+            try reserve(digits)
+            return TemplateText(own: Numbers.decimal(number, digits: digits))
         default: throw failure("%\(letter) in a format is not supported", .unsupported)
         }
     }
 
-    private static func fixed(_ value: Double, _ digits: Int) -> String {
-        guard value.isFinite else { return python(value) }
-        var buffer = [CChar](repeating: 0, count: 512)
-        let count = withVaList([Int32(min(digits, 100)), value]) { vsnprintf(&buffer, buffer.count, "%.*f", $0) }
-        return String(
-            decoding: buffer.prefix(max(0, min(Int(count), buffer.count - 1))).map { UInt8(bitPattern: $0) },
-            as: UTF8.self)
+    /// A whole number with at least as many digits as the field's precision says.
+    private mutating func filled(_ number: String, _ field: FormatField) throws(TemplateError) -> TemplateText {
+        let digits = number.drop { $0 == "-" }
+        let missing = max(0, (field.precision ?? 0) - digits.utf8.count)
+        try reserve(missing + number.utf8.count)
+        let sign = number.hasPrefix("-") ? "-" : ""
+        return TemplateText(own: sign + String(repeating: "0", count: missing) + digits)
     }
 
     /// Python's `format` method: fields {}, {0} and {name} without anything else in them.
@@ -160,7 +161,8 @@ private struct FormatField {
     private static func number(_ units: [UInt32], _ index: inout Int) -> Int? {
         var value: Int?
         while index < units.count, let digit = Int(String(units[index].scalar)), units[index].scalar.isASCII {
-            value = min(1 << 20, (value ?? 0) * 10 + digit)
+            // More than a rendering may make is refused where room is reserved for it.
+            value = min(1 << 40, (value ?? 0) * 10 + digit)
             index += 1
         }
         return value

@@ -8,6 +8,7 @@ extension Renderer {
         _ operation: String, _ left: Value, _ right: Value, isUnary: Bool = false
     ) throws(TemplateError) -> Value {
         for operand in [left, right] { if case .undefined(let what) = operand { throw failure(what) } }
+        if left.isHuge || right.isHuge && left.text == nil { throw failure("a number has more than 64 bits", .limit) }
         if let left = left.integer, let right = right.integer {
             if let value = try whole(operation, left, right) { return value }
         }
@@ -106,14 +107,23 @@ extension Renderer {
         case "*": return left * right
         case "**":
             if left == 0 && right < 0 { throw failure("division by zero") }
-            return pow(left, right)
+            if left < 0, left.isFinite, right.isFinite, right != right.rounded() {
+                throw failure("a broken power of a negative number is complex, which is not supported", .unsupported)
+            }
+            let power = pow(left, right)
+            if power.isInfinite, left.isFinite, right.isFinite { throw failure("a power is too large for a number") }
+            return power
         default:
             guard right != 0 else { throw failure("division by zero") }
             if operation == "/" { return left / right }
             let remainder = fmod(left, right)
             let isFloored = remainder != 0 && (remainder < 0) != (right < 0)
-            if operation == "//" { return ((left - remainder) / right).rounded() - (isFloored ? 1 : 0) }
-            return isFloored ? remainder + right : remainder
+            // A result of 0 has the sign that Python gives it.
+            guard operation == "//" else {
+                return isFloored ? remainder + right : remainder == 0 ? copysign(0, right) : remainder
+            }
+            let quotient = ((left - remainder) / right).rounded() - (isFloored ? 1 : 0)
+            return quotient == 0 ? copysign(0, left / right) : quotient
         }
     }
 
@@ -154,6 +164,9 @@ extension Renderer {
             }
             return true
         case (.namespace(let left), .namespace(let right)): return left === right
+        case (.huge(let left), .huge(let right)): return left == right
+        case (.huge(let left), .number(let right)), (.number(let right), .huge(let left)):
+            return left == Numbers.hugeDigits(right)
         default:
             if let left = left.integer, let right = right.integer { return left == right }
             if let left = left.real, let right = right.real { return left == right }
@@ -164,6 +177,7 @@ extension Renderer {
     /// −1, 0 or 1; 2 where one of two numbers is none.
     mutating func order(_ left: Value, _ right: Value) throws(TemplateError) -> Int {
         try spend(1 + (left.text?.units.count ?? 0) / 64)
+        if left.isHuge || right.isHuge { throw failure("a number to compare has more than 64 bits", .limit) }
         if let left = left.integer, let right = right.integer { return left < right ? -1 : left == right ? 0 : 1 }
         if let left = left.real, let right = right.real {
             return left < right ? -1 : left == right ? 0 : left > right ? 1 : 2

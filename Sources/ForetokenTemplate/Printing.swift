@@ -29,6 +29,9 @@ extension Renderer {
         case .none: append("None", to: &units)
         case .bool(let value): append(value ? "True" : "False", to: &units)
         case .integer(let value): append("\(value)", to: &units)
+        case .huge(let digits):
+            try reserve(digits.utf8.count)
+            append(digits, to: &units)
         case .number(let value): append(Self.python(value), to: &units)
         case .string(let text):
             try reserve(text.units.count)
@@ -101,9 +104,11 @@ extension Renderer {
         var style = JSONStyle()
         switch arguments.value(1, "indent") {
         case nil, .some(.none): break
-        case .integer(let count): style.indent = String(repeating: " ", count: min(max(0, count), 64))
         case .string(let text): style.indent = text.string
-        default: throw failure("tojson takes a whole number or a text as indent")
+        case let width?:
+            guard let count = width.integer else { throw failure("tojson takes a whole number or a text as indent") }
+            try reserve(max(0, count))
+            style.indent = String(repeating: " ", count: max(0, count))
         }
         style.separator = style.indent == nil ? ", " : ","
         if case .list(let pair)? = arguments.value(2, "separators") {
@@ -135,6 +140,9 @@ extension Renderer {
         case .none: append("null", to: &units)
         case .bool(let value): append(value ? "true" : "false", to: &units)
         case .integer(let value): append("\(value)", to: &units)
+        case .huge(let digits):
+            try reserve(digits.utf8.count)
+            append(digits, to: &units)
         case .number(let value): append(Self.json(value), to: &units)
         case .string(let text), .safe(let text):
             try reserve(text.units.count)
@@ -192,6 +200,7 @@ extension Renderer {
         case .none: return TemplateText(own: "null")
         case .bool(let value): return TemplateText(own: value ? "true" : "false")
         case .integer(let value): return TemplateText(own: "\(value)")
+        case .huge(let digits): return TemplateText(own: digits)
         case .number(let value): return TemplateText(own: Self.json(value))
         default: throw failure("a \(key.typeName) cannot be a key in JSON")
         }
@@ -233,8 +242,10 @@ extension Renderer {
         var parts = tm()
         localtime_r(&seconds, &parts)
         var buffer = [CChar](repeating: 0, count: 16_384)
-        let count = strftime(&buffer, buffer.count, format, &parts)
-        return String(decoding: buffer.prefix(count).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        // One character more, since 0 means that the buffer is too short.
+        let count = strftime(&buffer, buffer.count, format + " ", &parts)
+        guard count > 0 else { throw failure("strftime_now would make a text of more than 16 KiB", .limit) }
+        return String(decoding: buffer.prefix(count - 1).map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 }
 

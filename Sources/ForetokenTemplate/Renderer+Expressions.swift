@@ -55,9 +55,14 @@ extension Renderer {
         switch expression {
         case .not(let value): return .bool(try !evaluate(value, in: scope).isTrue)
         case .negative(let value):
-            return try arithmetic("-", .integer(0), try evaluate(value, in: scope), isUnary: true)
+            let value = try evaluate(value, in: scope)
+            // 0 − 0.0 has another sign than −0.0.
+            if case .number(let number) = value { return .number(-number) }
+            return try arithmetic("-", .integer(0), value, isUnary: true)
         case .positive(let value):
-            return try arithmetic("+", .integer(0), try evaluate(value, in: scope), isUnary: true)
+            let value = try evaluate(value, in: scope)
+            if case .number = value { return value }
+            return try arithmetic("+", .integer(0), value, isUnary: true)
         case .arithmetic(let first, let rest):
             var value = try evaluate(first, in: scope)
             for (operation, operand) in rest {

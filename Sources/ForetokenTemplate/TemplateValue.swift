@@ -6,6 +6,8 @@ public indirect enum TemplateValue: Sendable, Equatable {
     case bool(Bool)
     /// A whole number.
     case integer(Int)
+    /// A whole number beyond `Int`: its digits without zeros in front, behind a minus where it is below 0.
+    case huge(String)
     /// Any other number.
     case number(Double)
     /// Text.
@@ -14,6 +16,9 @@ public indirect enum TemplateValue: Sendable, Equatable {
     case list([TemplateValue])
     /// A dictionary.
     case dictionary(TemplateDictionary)
+
+    /// The whole number with these digits, which are as those of `huge`.
+    public static func whole(_ digits: String) -> TemplateValue { Int(digits).map { .integer($0) } ?? .huge(digits) }
 }
 
 /// Keys and values in the order in which they came.

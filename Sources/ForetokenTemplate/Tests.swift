@@ -30,9 +30,9 @@ extension Renderer {
         case "boolean": if case .bool = value { return true } else { return false }
         case "true": if case .bool(true) = value { return true } else { return false }
         case "false": if case .bool(false) = value { return true } else { return false }
-        case "integer": if case .integer = value { return true } else { return false }
+        case "integer": if case .integer = value { return true } else { return value.isHuge }
         case "float": if case .number = value { return true } else { return false }
-        case "number": return value.real != nil
+        case "number": return value.real != nil || value.isHuge
         case "callable": if case .function = value { return true } else { return false }
         case "sequence":
             switch value {

@@ -5,6 +5,8 @@ enum Value {
     case none
     case bool(Bool)
     case integer(Int)
+    /// A whole number beyond `Int`, as its digits: it can be printed and compared for equality, but not reckoned with.
+    case huge(String)
     case number(Double)
     case string(TemplateText)
     /// Text behind `safe`: as text, but what is added to it would be escaped, which is not done here.
@@ -25,6 +27,7 @@ enum Value {
         case .none: self = .none
         case .bool(let value): self = .bool(value)
         case .integer(let value): self = .integer(value)
+        case .huge(let digits): self = .huge(digits)
         case .number(let value): self = .number(value)
         case .string(let text): self = .string(text)
         case .list(let values): self = .list(values.map { Value($0) })
@@ -42,6 +45,7 @@ enum Value {
         case .none: "NoneType"
         case .bool: "bool"
         case .integer: "int"
+        case .huge: "int of more than 64 bits"
         case .number: "float"
         case .string: "str"
         case .safe: "Markup"
@@ -59,6 +63,7 @@ enum Value {
         case .undefined, .none: false
         case .bool(let value): value
         case .integer(let value): value != 0
+        case .huge: true
         case .number(let value): value != 0
         case .string(let text), .safe(let text): !text.units.isEmpty
         case .list(let series): series.kind == .generator || !series.items.isEmpty
@@ -101,6 +106,8 @@ enum Value {
     }
 
     var isSafe: Bool { if case .safe = self { true } else { false } }
+
+    var isHuge: Bool { if case .huge = self { true } else { false } }
 }
 
 /// Several values in a row.
@@ -140,6 +147,7 @@ struct Members {
     enum Key: Hashable {
         case none
         case integer(Int)
+        case huge(String)
         case number(Double)
         case string(TemplateText)
         case tuple([Key])
@@ -149,7 +157,11 @@ struct Members {
             case .none: self = .none
             case .bool(let value): self = .integer(value ? 1 : 0)
             case .integer(let value): self = .integer(value)
-            case .number(let value): self = Int(exactly: value).map { .integer($0) } ?? .number(value)
+            case .huge(let digits): self = .huge(digits)
+            case .number(let value):
+                self =
+                    Int(exactly: value).map { .integer($0) } ?? Numbers.hugeDigits(value).map { .huge($0) }
+                    ?? .number(value)
             case .string(let text), .safe(let text): self = .string(text)
             case .list(let series) where series.kind == .tuple:
                 let keys = series.items.compactMap { Key($0) }

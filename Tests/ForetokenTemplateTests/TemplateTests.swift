@@ -49,6 +49,29 @@ private func input(_ text: String) -> TemplateValue { .string(TemplateText(text,
         ("{{ none | rejectattr('a') | list }}", "[]"),
         ("{% if false %}{{ 1 | from_json }}{% endif %}x", "x"),
         ("{{ '%s is %d' | format('a', 3) }}{{ '{}{x}'.format(1, x=2) }}", "a is 312"),
+        ("{{ -0.0 }} {{ [-0.0] | tojson }} {{ +(-0.0) }} {{ - -0.0 }} {{ -0 }}", "-0.0 [-0.0] -0.0 0.0 0"),
+        ("{{ -4.0 % 2.0 }} {{ 4.0 % -2.0 }} {{ -0.0 // 1.0 }} {{ 0.0 // -1.0 }}", "0.0 -0.0 -0.0 -0.0"),
+        ("{{ 5.5 // -2 }} {{ -5.5 // 2 }} {{ 1e300 // 1e-5 }} {{ -5.5 % 2 }}", "-3.0 -3.0 1e+305 0.5"),
+        (
+            "{{ 1e200 * 1e200 }} {{ 2 ** -1 }} {{ (-2) ** -2 }} {{ 10 ** -400 }} {{ (-2.0) ** 3 }}",
+            "inf 0.5 0.25 0.0 -8.0"
+        ),
+        ("{{ '%.5d|%.5x|%8.5d|%-8.5d|%08.5d' % (-3, 255, 3, 3, 3) }}", "-00003|000ff|   00003|00003   |00000003"),
+        ("{{ '%d' % 1e20 }} {{ '%d' % -1.5 }} {{ '%.0f' % 2.5 }} {{ '%.f' % 1.5 }}", "100000000000000000000 -1 2 2"),
+        ("{{ ('%.1200f' % 5e-324)[1070:1080] }} {{ ('%.1200f' % 0.1) | length }}", "2656250000 1202"),
+        ("{{ [1] | tojson(indent=100) | length }}{{ [1] | tojson(indent=true) }}", "105[\n 1\n]"),
+        (
+            "{{ 1e20 | int }} {{ '1e20' | int }} {{ '-018446744073709551616' | int }}",
+            "100000000000000000000 100000000000000000000 -18446744073709551616"
+        ),
+        (
+            "{{ '0x10' | int }} {{ '0x10' | float }} {{ '1_000' | int }} {{ '1__0' | int }} {{ '--5' | int }} {{ '٣' | int }}",
+            "0 0.0 1000 0 0 3"
+        ),
+        (
+            "{{ 'inf' | int }} {{ 'nan' | int(7) }} {{ 'infinity' | float }} {{ '5.' | float }} {{ ' +.5 ' | float }}",
+            "0 7 inf 5.0 0.5"
+        ),
     ]) func rendersAsJinja2(source: String, expected: String) throws {
         #expect(try text(source) == expected)
     }
@@ -67,7 +90,12 @@ private func input(_ text: String) -> TemplateValue { .string(TemplateText(text,
             "{% set ns = namespace(x=1) %}{% for i in range(9999) %}{% for j in [ns.x] %}{% set ns.x = loop %}{% endfor %}{% endfor %}",
             .limit
         ),
-        ("{{ 10 ** 40 }}", .limit),
+        ("{{ 10 ** 40 }}", .limit), ("{{ 10.0 ** 400 }}", .runtime), ("{{ 10 ** 400.0 }}", .runtime),
+        ("{{ (-8) ** 0.5 }}", .unsupported), ("{{ 0 ** -1 }}", .runtime), ("{{ (1e200 * 1e200) | int }}", .runtime),
+        ("{{ '%1000000000d' % 1 }}", .limit), ("{{ '%.1000000000f' % 1 }}", .limit),
+        ("{{ '%.1000000000d' % 1 }}", .limit), ("{{ '%99999999999999999999s' % 1 }}", .limit),
+        ("{{ '%d' % (1e200 * 1e200) }}", .runtime), ("{{ [1] | tojson(indent=1000000000) }}", .limit),
+        ("{{ strftime_now('%99999d') }}", .limit),
         ("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", .limit),
         ("{% set ns = namespace(x=[]) %}{% for i in range(1000) %}{% set ns.x = [ns.x] %}{% endfor %}", .limit),
         ("{% set ns = namespace(x='ab') %}{% for i in range(99) %}{% set ns.x = ns.x + ns.x %}{% endfor %}", .limit),
@@ -76,6 +104,42 @@ private func input(_ text: String) -> TemplateValue { .string(TemplateText(text,
         ("{{ raise_exception('no') }}", .raised),
     ]) func refuses(source: String, kind: TemplateError.Kind) {
         #expect(failure(source) == kind)
+    }
+
+    /// Whole numbers of the input beyond 64 bits: printed to the last digit, equal to what Python takes for equal, and refused
+    /// where they would have to be reckoned with.
+    @Test func hugeNumbersAreExactOrRefused() throws {
+        var variables = TemplateDictionary()
+        variables["n"] = .whole("18446744073709551615")
+        variables["m"] = .whole("-9223372036854775809")
+        variables["i"] = .whole("-9223372036854775808")
+        #expect(variables["i"] == .integer(.min) && variables["m"] == .huge("-9223372036854775809"))
+        for (source, expected) in [
+            (
+                "{{ n }} {{ [m, i] }} {{ {'n': n} | tojson }}",
+                "18446744073709551615 [-9223372036854775809, -9223372036854775808] {\"n\": 18446744073709551615}"
+            ),
+            ("{{ n is integer }} {{ n is number }} {{ n is float }} {{ 'x' if n }}", "True True False x"),
+            (
+                "{{ '%d|%25d|%-25d|%025d' % (n, n, n, m) }}|{{ '%s' % n }}|{{ n ~ 'x' }}",
+                "18446744073709551615|     18446744073709551615|18446744073709551615     |-000009223372036854775809|"
+                    + "18446744073709551615|18446744073709551615x"
+            ),
+            (
+                "{{ m | abs }} {{ n | int }} {{ n | round }} {{ n | float }}",
+                "9223372036854775809 18446744073709551615 18446744073709551615 1.8446744073709552e+19"
+            ),
+            (
+                "{{ n == n }} {{ n == m }} {{ n == 1 }} {{ n == 18446744073709551616.0 }} {{ n in [1, n] }}",
+                "True False False False True"
+            ),
+            ("{{ '18446744073709551616' | int == 18446744073709551616.0 }} {{ {n: 1}[n] }}", "True 1"),
+        ] { #expect(try text(source, variables) == expected) }
+        for source in [
+            "n + 1", "1.5 * n", "-n", "n > 1", "[n, 1] | sort", "n is odd", "n | sum", "'%x' % n", "'a' * n",
+        ] {
+            #expect([.limit, .runtime].contains(failure("{{ \(source) }}", variables)), "\(source)")
+        }
     }
 
     @Test func deeplyNestedSourcesAreRefused() throws {

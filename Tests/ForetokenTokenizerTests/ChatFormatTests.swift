@@ -225,6 +225,24 @@ private let turns: [ChatMessage] = [
         }
     }
 
+    @Test func numbersOfToolsArePrintedAsPythonDoes() throws {
+        let schema = #"{"maximum": 18446744073709551615, "minimum": -9223372036854775809, "x": [-0.0, -0, 2.0, 1e2]}"#
+        let written = #"{"maximum": 18446744073709551615, "minimum": -9223372036854775809, "x": [-0.0, 0, 2.0, 100.0]}"#
+        let prompt = ChatPrompt([.init(.user, "u")], tools: [try JSONValue(Array(schema.utf8))])
+        #expect(try write("{{ tools[0] | tojson }}{{ messages[0].content }}", prompt) == written + "u")
+        var asking = ChatMessage(.assistant, nil)
+        asking.toolCalls = [
+            try JSONValue(
+                Array(#"{"function": {"name": "f", "arguments": {"n": 123456789012345678901234567890}}}"#.utf8))
+        ]
+        let called = ChatPrompt([.init(.user, "u"), asking, .init(.tool, "r")])
+        let template = """
+            {% for m in messages %}{{ m.content or '' }}{% for c in m.tool_calls or [] %}{{ c.function.arguments | tojson }}\
+            {% endfor %}{% endfor %}
+            """
+        #expect(try write(template, called).contains("123456789012345678901234567890"))
+    }
+
     @Test func anAnswerIsGoneOnWith() throws {
         let begun = ChatPrompt([.init(.user, "u"), .init(.assistant, "Sure: ")])
         #expect(try write(Self.plain, begun) == "\(begin)<user>u<assistant>Sure: ")

@@ -9,9 +9,7 @@ func value(_ json: JSONValue, isInput: Bool = true) -> TemplateValue {
     switch json {
     case .null: .none
     case .bool(let value): .bool(value)
-    case .number(let number):
-        number.description.contains { ".eE".contains($0) }
-            ? .number(number.double) : number.integer.map { .integer($0) } ?? .number(number.double)
+    case .number(let number): number.wholeDigits.map { .whole($0) } ?? .number(number.double)
     case .string(let text): .string(TemplateText(text, isInput: isInput))
     case .array(let items): .list(items.map { value($0) })
     case .object(let object): .dictionary(dictionary(object))

@@ -14,9 +14,7 @@ extension TemplateValue {
         case .null: .none
         case .bool(let value): .bool(value)
         case .number(let number):
-            // To Python 2.0 is no whole number, and it prints it as 2.0.
-            number.description.contains { ".eE".contains($0) }
-                ? .number(number.double) : number.integer.map { .integer($0) } ?? .number(number.double)
+            number.wholeDigits.map { .whole($0) } ?? .number(number.double)
         case .string(let value): .input(value)
         case .array(let values): .list(values.map { .input($0) })
         case .object(let object):
