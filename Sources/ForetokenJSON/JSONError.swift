@@ -4,15 +4,22 @@ public struct JSONError: Error, Equatable, Sendable, CustomStringConvertible {
     public let reason: String
     /// The byte where it was noticed, counted from 0; nil where a sound text has a value that its key does not allow.
     public let offset: Int?
+    /// Whether a value that is sound is not of the type that it should have.
+    private let isAboutType: Bool
 
     /// Creates an error from its parts.
-    public init(_ reason: String, at offset: Int? = nil) {
+    public init(_ reason: String, at offset: Int? = nil) { self.init(reason, at: offset, isAboutType: false) }
+
+    init(_ reason: String, at offset: Int?, isAboutType: Bool) {
         self.reason = reason
         self.offset = offset
+        self.isAboutType = isAboutType
     }
 
     /// One line, without a final full stop.
-    public var description: String { offset.map { "bad JSON at byte \($0): \(reason)" } ?? reason }
+    public var description: String {
+        offset.map { "\(isAboutType ? "wrong type" : "bad JSON") at byte \($0): \(reason)" } ?? reason
+    }
 }
 
 /// Text from a file as a message may show it: what could steer a terminal is escaped, and long texts are cut.

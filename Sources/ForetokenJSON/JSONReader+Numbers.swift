@@ -4,7 +4,7 @@ extension JSONReader {
         skipSpace()
         if let value = takeShortInteger() { return value }
         let start = position
-        guard (try? kind()) == .number else { throw error(expected: "a whole number") }
+        guard (try? kind()) == .number else { throw mismatch(expected: "a whole number") }
         let number = try number()
         guard let value = number.integer else {
             throw JSONError(

@@ -7,7 +7,7 @@ extension JSONReader {
 
     /// Reads a string into `text`, for those who want its bytes.
     public mutating func readString() throws(JSONError) {
-        guard peek() == UInt8(ascii: "\"") else { throw error(expected: "a string") }
+        guard peek() == UInt8(ascii: "\"") else { throw mismatch(expected: "a string") }
         let opening = position
         position += 1
         text.removeAll(keepingCapacity: true)

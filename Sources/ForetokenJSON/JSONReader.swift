@@ -21,6 +21,8 @@ public struct JSONReader {
     public internal(set) var text: [UInt8] = []
     /// Where the last key began, its quotation mark included.
     public private(set) var keyOffset = 0
+    /// Where the value of the last key begins; nil before the first key.
+    private var valueOffset: Int?
     /// Whether the outermost object's repeated keys are handed out as often as they stand there, for those who edit the
     /// text. Their values have been compared all the same.
     public var showsRepeatedKeys = false
@@ -62,7 +64,7 @@ public struct JSONReader {
     public mutating func beginArray() throws(JSONError) { try begin("[", "a list") }
 
     private mutating func begin(_ bracket: Unicode.Scalar, _ name: String) throws(JSONError) {
-        guard peek() == UInt8(ascii: bracket) else { throw error(expected: name) }
+        guard peek() == UInt8(ascii: bracket) else { throw mismatch(expected: name) }
         guard depth < deepest else { throw error("more than \(deepest) levels of lists and objects") }
         position += 1
         depth += 1
@@ -78,11 +80,12 @@ public struct JSONReader {
             guard peek() == UInt8(ascii: ":") else { throw error(expected: "a colon after the key") }
             position += 1
             skipSpace()
+            valueOffset = position
             guard let earlier = keys.note(text, value: position) else { return true }
             let (name, start) = (text, position)
             try passRepeated(earlier)
             guard showsRepeatedKeys, depth == 1 else { continue }
-            (text, position) = (name, start)
+            (text, position, valueOffset) = (name, start, start)
             return true
         }
         keys.close()
@@ -150,6 +153,18 @@ public struct JSONReader {
         case bool
         /// `null`
         case null
+
+        /// What messages call it.
+        fileprivate var name: String {
+            switch self {
+            case .object: "an object"
+            case .array: "a list"
+            case .string: "a string"
+            case .number: "a number"
+            case .bool: "true or false"
+            case .null: "null"
+            }
+        }
     }
 
     /// The kind of the next value, which is not consumed. Only its first byte is looked at.
@@ -178,7 +193,10 @@ public struct JSONReader {
     public mutating func bool() throws(JSONError) -> Bool {
         skipSpace()
         if take("true") { return true }
-        guard take("false") else { throw error(expected: "true or false") }
+        guard take("false") else {
+            let expected = "true or false"
+            throw (try? kind()) == .bool ? error(expected: expected) : mismatch(expected: expected)
+        }
         return false
     }
 
@@ -254,6 +272,20 @@ public struct JSONReader {
 
     /// An error about the next byte, which is not what it should be.
     public func error(expected: String) -> JSONError { error("expected \(expected), found \(found)") }
+
+    /// An error about the next value, which is of another type than it should be; about the next byte where no sound value is.
+    mutating func mismatch(expected: String) -> JSONError {
+        var reader = self
+        reader.isSecondReading = true
+        guard let found = try? kind(), (try? reader.skip()) != nil else { return error(expected: expected) }
+        guard position == valueOffset else {
+            return JSONError("expected \(expected), found \(found.name)", at: position, isAboutType: true)
+        }
+        (reader.position, reader.text) = (keyOffset, [])
+        let key = (try? reader.string()) ?? ""
+        return JSONError(
+            "expected \(expected) as the value of \(quoted(key)), found \(found.name)", at: position, isAboutType: true)
+    }
 
     /// The next byte as a message names it.
     private var found: String {

@@ -24,15 +24,25 @@ public enum JSONValue: Sendable {
         }
     }
 
-    /// The value as an error message shows it: numbers as they are spelt, strings cut when long.
+    /// The value as an error message shows it: numbers as they are spelt, strings cut when long, of lists the values where they
+    /// are few and simple.
     public var shortDescription: String {
         switch self {
         case .null: "null"
         case .bool(let value): String(value)
         case .number(let value): value.description
         case .string(let value): quoted(value)
-        case .array(let values): "a list of \(values.count)"
+        case .array(let values):
+            values.count <= 4 && values.allSatisfy(\.isSimple)
+                ? "[\(values.map(\.shortDescription).joined(separator: ", "))]" : "a list of \(values.count)"
         case .object: "an object"
+        }
+    }
+
+    private var isSimple: Bool {
+        switch self {
+        case .array, .object: false
+        default: true
         }
     }
 

@@ -20,6 +20,8 @@ struct JSONReaderTests {
             ("{} {}", "something follows the end", 3), ("{a:1}", "a key in quotation marks, found `a`", 1),
             ("[1;2]", "expected `,` or `]`, found `;`", 2), (#"{"a""#, "the end of the text", 4),
             (#"["abc"#, "ends inside the string", 1), ("", "the end of the text", 0), ("[nul]", "expected a value", 1),
+            ("[trux]", "expected true or false, found `t`", 1),
+            (#"{"a":fals}"#, "expected true or false, found `f`", 5),
             (String(repeating: "[", count: 65), "more than 64 levels", 64),
         ])
     func faults(_ text: String, _ reason: String, _ offset: Int) {
@@ -29,6 +31,35 @@ struct JSONReaderTests {
             guard let error = error as? JSONError else { return false }
             return error.reason.contains(reason) && error.offset == offset
                 && "\(error)".hasPrefix("bad JSON at byte \(offset): ")
+        }
+    }
+
+    @Test(
+        "A sound value of another type is told from bad JSON, with its key",
+        arguments: [
+            (#"{"é":null}"#, #"wrong type at byte 6: expected a string as the value of "é", found null"#),
+            (
+                #"{"a":{"b":1},"c":[2]}"#,
+                #"wrong type at byte 5: expected a string as the value of "a", found an object"#
+            ),
+            (#"{"a":["b"]}"#, #"wrong type at byte 5: expected a string as the value of "a", found a list"#),
+            (#"{"a":[1,}"#, "bad JSON at byte 5: expected a string, found `[`"),
+            (#"{"a":trie}"#, "bad JSON at byte 5: expected a string, found `t`"),
+            (#"[]"#, "wrong type at byte 0: expected an object, found a list"),
+        ])
+    func types(_ text: String, _ message: String) {
+        let error = #expect(throws: JSONError.self) {
+            try JSONReader.read(Array(text.utf8)) { (reader) throws(JSONError) in
+                try reader.beginObject()
+                while try reader.nextKey() { _ = try reader.string() }
+            }
+        }
+        #expect(error?.description == message)
+        #expect(throws: JSONError.self) {
+            try JSONReader.read(Array("[1, true]".utf8)) { (reader) throws(JSONError) in
+                try reader.beginArray()
+                while try reader.nextElement() { _ = try reader.integer() }
+            }
         }
     }
 

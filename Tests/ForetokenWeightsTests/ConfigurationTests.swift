@@ -79,7 +79,7 @@ private func configuration(_ changes: [String: String?] = [:]) throws -> ModelCo
         ("rope_scaling", "{\"type\": \"yarn\", \"factor\": 2}", "original_max_position_embeddings"),
         ("num_local_experts", "8", "differ"), ("eos_token_id", "96", "eos_token_id"), ("norm_topk_prob", "1", "true"),
         ("quantization_config", "{\"quant_method\": \"gptq\"}", "quant_method"),
-        ("quantization_config", "{\"quant_method\": \"fp8\", \"weight_block_size\": [64, 64]}", "weight_block_size"),
+        ("quantization_config", "{\"quant_method\": \"fp8\", \"weight_block_size\": [64, 64]}", "[64, 64]"),
     ])
     func refuses(_ key: String, _ value: String, _ mention: String) throws {
         let text = complaint { _ = try configuration([key: value]) }

@@ -59,6 +59,11 @@ private func file(_ entries: String..., data: Int = 4) -> [UInt8] {
             ("twice", file(entry("a"), entry("a", "U8", "[4]", "[4,8]"), data: 8)),
             ("twice", file("\"a\":{\"dtype\":\"U8\",\"dtype\":\"I8\",\"shape\":[4],\"data_offsets\":[0,4]}")),
             ("twice", file(entry("a"), "\"__metadata__\":{\"x\":\"1\",\"x\":\"2\"}")),
+            (
+                "expected a string as the value of \"dtype\", found a number",
+                file("\"a\":{\"dtype\":1,\"shape\":[4],\"data_offsets\":[0,4]}")
+            ),
+            ("expected an object as the value of \"a\", found null", file("\"a\":null")),
             ("a string", file(entry("a"), "\"__metadata__\":{\"x\":1}")),
             ("unknown dtype", file(entry("a", "F9"))),
             ("unknown field", file("\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"offsets\":[0,4]}")),
