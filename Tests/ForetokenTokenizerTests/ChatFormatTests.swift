@@ -263,6 +263,24 @@ private let turns: [ChatMessage] = [
         #expect(failing?.description.contains("line 2") == true)
     }
 
+    @Test func aTemplateThatWritesNothingIsNamed() throws {
+        for template in ["", "{# nothing #}", "{% if false %}x{% endif %}"] {
+            let error = #expect(throws: TokenizerError.self) { try write(template, ChatPrompt(turns)) }
+            #expect(error?.description.contains("The chat template writes nothing") == true)
+        }
+    }
+
+    @Test func severalTemplatesOfOneNameMustAgree() throws {
+        func read(_ templates: String) throws -> [String: String] {
+            let settings = #"{"bos_token": "\#(begin)", "chat_template": [\#(templates)]}"#
+            return try Tokenizer(tokenizerJSON: Files.bytes(Files.demo), configJSON: Array(settings.utf8)).chatTemplates
+        }
+        let (one, other) = (#"{"name": "x", "template": "1"}"#, #"{"name": "x", "template": "2"}"#)
+        #expect(try read("\(one), \(one)") == ["x": "1"])
+        let error = #expect(throws: TokenizerError.self) { try read("\(one), \(other)") }
+        #expect(error?.description.contains("several chat templates named \"x\" with different texts") == true)
+    }
+
     @Test func severalTemplatesAreChosenFromByName() throws {
         let templates = try ChatTemplates(["default": "plain", "tool_use": "{{ tools | tojson }}", "rag": "x"])
         let format = try ChatFormat(templates, try thinkingTokenizer.get())

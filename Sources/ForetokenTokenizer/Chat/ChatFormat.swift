@@ -47,7 +47,15 @@ public struct ChatFormat: Sendable {
             throw .chat(reason: "A conversation cannot end with calls of tools: their results come next.")
         }
         switch form {
-        case .template(let chat): return try chat.pieces(of: prompt)
+        case .template(let chat):
+            let pieces = try chat.pieces(of: prompt)
+            guard pieces.contains(where: { !$0.text.isEmpty }) else {
+                throw .chat(
+                    reason:
+                        "The chat template writes nothing for this conversation. Use this checkpoint on plain text, or give "
+                        + "another template.")
+            }
+            return pieces
         case .deepSeek(let chat): return try chat.pieces(of: prompt)
         }
     }
