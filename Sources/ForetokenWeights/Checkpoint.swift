@@ -17,6 +17,8 @@ public final class Checkpoint: Sendable {
     let folder: CheckpointFolder
     /// Tensors whose absence is explained by a problem of their file.
     let knownMissing: Set<String>
+    /// Tensors that the index does not name, with the file that holds them.
+    let unlisted: [String: String]
     private let sources: [ByteSource]
 
     /// Opens a Hugging Face folder.
@@ -53,6 +55,7 @@ public final class Checkpoint: Sendable {
         folder = survey.folder
         sources = survey.sources
         knownMissing = survey.knownMissing
+        unlisted = survey.unlisted
     }
 
     /// A checkpoint whose tensors all lie in one source.
@@ -65,6 +68,7 @@ public final class Checkpoint: Sendable {
         folder = .memory([:])
         sources = [source]
         knownMissing = []
+        unlisted = [:]
     }
 
     /// The tensor of that name, if there is one.

@@ -1,4 +1,5 @@
 import ForetokenJSON
+import Glibc
 
 /// Why a checkpoint cannot be used: what is wrong and where, what was expected, what was found, and what to do.
 public struct CheckpointError: Error, Sendable, Equatable {
@@ -39,7 +40,9 @@ public struct CheckpointError: Error, Sendable, Equatable {
 
     /// An operating system call on `file` failed with `code` (an `errno` value).
     static func system(_ action: String, _ file: String, code: Int32) -> CheckpointError {
-        CheckpointError("\(file): cannot \(action)", found: systemMessage(code), kind: .system)
+        // Links in a circle are there, but lead to nothing that could be used.
+        CheckpointError(
+            "\(file): cannot \(action)", found: systemMessage(code), kind: code == ELOOP ? .unusable : .system)
     }
 }
 

@@ -17,6 +17,8 @@ struct CheckpointSurvey {
     private(set) var tensors: [String: TensorInfo] = [:]
     /// Tensors that the index names but their file, by itself a problem, does not hold.
     private(set) var knownMissing: Set<String> = []
+    /// Tensors that the index does not name, with the shard that holds them.
+    private(set) var unlisted: [String: String] = [:]
     private(set) var problems: [CheckpointError] = []
     private(set) var warnings: [String] = []
 
@@ -84,20 +86,21 @@ struct CheckpointSurvey {
         }
         let shards = Set(index.values)
         warnAboutUnused(weightFiles.filter { !shards.contains($0) })
-        var unlisted: [String] = []
+        var misplaced: [String] = []
         for shard in shards.sorted() {
             for tensor in collect({ try $0.openFile(shard) }) ?? [] {
                 if index[tensor.name] == shard {
                     tensors[tensor.name] = tensor
                 } else {
-                    unlisted.append(tensor.name)
+                    misplaced.append(tensor.name)
+                    if index[tensor.name] == nil { unlisted[tensor.name] = shard }
                 }
             }
         }
         reportMissing(index, unreadable: shards.subtracting(fileNames))
-        if let first = unlisted.min() {
+        if let first = misplaced.min() {
             warnings.append(
-                "\(unlisted.count) tensor\(unlisted.count == 1 ? "" : "s") of the weight files "
+                "\(misplaced.count) tensor\(misplaced.count == 1 ? "" : "s") of the weight files "
                     + "are not where the index puts them and are ignored, for example \(shown(first))")
         }
     }

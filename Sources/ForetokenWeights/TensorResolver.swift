@@ -150,15 +150,7 @@ struct TensorResolver {
         if isExhausted { return placeholder }
         guard let tensor = checkpoint.tensor(name) else {
             if checkpoint.knownMissing.contains(name) { return placeholder }
-            let foreign = foreignWeight(instead: name)
-            report(
-                CheckpointError(
-                    "\(checkpoint.label): tensor \(name) is missing", expected: "shape \(shape)",
-                    found: foreign.map { "the tensor \(shown($0)) in its place" },
-                    hint: foreign == nil
-                        ? "the checkpoint is incomplete, or config.json belongs to another model"
-                        : "weights packed by other quantisers are not read; use the published FP8 or a BF16 checkpoint")
-            )
+            report(missing(name, shape))
             return placeholder
         }
         used.insert(name)
@@ -171,6 +163,21 @@ struct TensorResolver {
             report(CheckpointError("\(place) has the wrong shape", expected: "\(shape)", found: "\(tensor.shape)"))
         }
         return tensor.shape == shape ? tensor : placeholder
+    }
+
+    private func missing(_ name: String, _ shape: [Int]) -> CheckpointError {
+        if let file = checkpoint.unlisted[name] {
+            return CheckpointError(
+                "\(CheckpointSurvey.indexFile): tensor \(name) is left out, though \(file) holds it",
+                hint: "index and weight files do not belong together; download both again")
+        }
+        let foreign = foreignWeight(instead: name)
+        return CheckpointError(
+            "\(checkpoint.label): tensor \(name) is missing", expected: "shape \(shape)",
+            found: foreign.map { "the tensor \(shown($0)) in its place" },
+            hint: foreign == nil
+                ? "the checkpoint is incomplete, or config.json belongs to another model"
+                : "weights packed by other quantisers are not read; use the published FP8 or a BF16 checkpoint")
     }
 
     /// The name of a weight that another quantiser packed, in the place of the weight `name`.

@@ -133,6 +133,36 @@ public struct WeightLayout: Sendable {
         return nil
     }
 
+    /// What is said of a head of its own where the configuration ties the head to the embedding; nil where there is none, or
+    /// it is the embedding once more as far as a few places show.
+    private static func ignoredHead(_ checkpoint: Checkpoint, _ embedding: LinearSource) -> String? {
+        guard let head = checkpoint.tensor("lm_head.weight") else { return nil }
+        let weight = embedding.weight
+        let isSame =
+            head.type == weight.type && head.shape == weight.shape && head.range.count == weight.range.count
+            && (try? isSimilar(head, weight, checkpoint)) == true
+        return isSame
+            ? nil
+            : "lm_head.weight differs from the embedding and is ignored, since `tie_word_embeddings` of config.json says "
+                + "that the embedding is the head"
+    }
+
+    /// Whether 64 places of two tensors of the same size hold the same bytes.
+    private static func isSimilar(_ left: TensorInfo, _ right: TensorInfo, _ checkpoint: Checkpoint) throws -> Bool {
+        let size = left.range.count
+        let length = min(size, 4096)
+        for place in 0..<64 {
+            let offset = (size - length) / 63 * place
+            let pieces = try [left, right].map { tensor in
+                var bytes = [UInt8](repeating: 0, count: length)
+                try bytes.withUnsafeMutableBytes { try checkpoint.read(tensor, fromByte: offset, into: $0) }
+                return bytes
+            }
+            guard pieces[0] == pieces[1] else { return false }
+        }
+        return true
+    }
+
     private init(_ resolver: inout TensorResolver, _ checkpoint: Checkpoint) {
         let configuration = checkpoint.configuration
         let vocabulary = configuration.vocabularySize
@@ -154,6 +184,9 @@ public struct WeightLayout: Sendable {
             warnings.append(
                 "the configuration announces \(announced) MTP module\(announced == 1 ? "" : "s"), "
                     + "the weight files hold \(found)")
+        }
+        if configuration.tiesEmbeddings, let remark = Self.ignoredHead(checkpoint, embedding) {
+            warnings.append(remark)
         }
         self.warnings = warnings + resolver.unexpectedTensors()
     }

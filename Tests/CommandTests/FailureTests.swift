@@ -42,6 +42,17 @@ extension EngineTests {
             try expect(65, Command(arguments).finish())
         }
 
+        @Test func linksInACircleCannotBeUsed() throws {
+            let folder = try TemporaryFolder()
+            try #require(symlink("circle", folder.path + "/circle") == 0)
+            for arguments in [["a", "--model"], ["--prompt-file"], ["a", "--plan"], ["a", "--chat-template"]] {
+                let outcome = try Command(["generate"] + arguments + [folder.path + "/circle"]).finish()
+                try expect(65, outcome)
+                #expect(
+                    outcome.errors.contains("circle") && outcome.errors.contains("symbolic links"), "\(outcome.errors)")
+            }
+        }
+
         @Test(arguments: ["3000000000", "-1"])
         func foreignIdsAreNamedAsTheyWereGiven(id: String) throws {
             for arguments in [

@@ -97,6 +97,41 @@ private final class PageCache {
         #expect(unusable?.kind == .unusable && unusable?.summary.contains("config.json") == true)
         try empty.write([], "file")
         #expect(checkpointError { _ = try Checkpoint(directory: empty.path + "/file") }?.kind == .unusable)
+        try #require(symlink("circle", empty.path + "/circle") == 0)
+        #expect(checkpointError { _ = try Checkpoint(directory: empty.path + "/circle") }?.kind == .unusable)
+        try #require(symlink("config.json", empty.path + "/config.json") == 0)
+        #expect(checkpointError { _ = try Checkpoint(directory: empty.path) }?.kind == .unusable)
+    }
+
+    @Test func typesInTheIndexAreNamedWithTheirKeys() throws {
+        for (index, complaint) in [
+            (
+                "{\"weight_map\": {\"a\": null}}",
+                "wrong type at byte 21: expected a string as the value of \"a\", found null"
+            ),
+            (
+                "{\"weight_map\": [1]}",
+                "wrong type at byte 15: expected an object as the value of \"weight_map\", found a list"
+            ),
+            ("[]", "wrong type at byte 0: expected an object, found a list"),
+            ("{\"weight_map\": nul}", "bad JSON at byte 15: expected an object, found `n`"),
+        ] {
+            let text = complaintAbout(try write(shards: 2) { $0[3].bytes = Array(index.utf8) })
+            #expect(text.contains(complaint), "\(text)")
+        }
+    }
+
+    @Test func whatTheIndexLeavesOutIsNoIncompleteCheckpoint() throws {
+        let norm = "model.layers.0.input_layernorm.weight"
+        let folder = try write(shards: 2) { files in
+            let lines = String(decoding: files[3].bytes, as: UTF8.self).split(separator: ",")
+            files[3].bytes = Array(lines.filter { !$0.contains(norm) }.joined(separator: ",").utf8)
+        }
+        #expect(try Checkpoint(directory: folder.path).tensor(norm) == nil)
+        let text = complaint { _ = try WeightLayout(Checkpoint(directory: folder.path)) }
+        #expect(
+            text.contains("index.json: tensor model.layers.0.input_layernorm.weight is left out, though model-0"),
+            "\(text)")
     }
 
     @Test func needsWeights() throws {

@@ -36,6 +36,23 @@ import Testing
         }
     }
 
+    /// Where the head is tied to the embedding, another one is said to be ignored; a copy of the embedding is no news.
+    @Test func anotherHeadIsSaidToBeIgnored() throws {
+        var model = TinyModel(TinyGeometry { $0.tiedHead = true })
+        let embedding = try #require(model.tensor("model.embed_tokens.weight"))
+        func warnings(_ values: [Float]) throws -> [String] {
+            let head = StoredTensor(name: "lm_head.weight", embedding.type, shape: embedding.shape, values: values)
+            var other = model
+            other.tensors.append(head)
+            return try withCheckpoint(other.files()) { try WeightLayout($0).warnings }
+        }
+        #expect(try warnings(embedding.values).isEmpty)
+        let different = try warnings(embedding.values.map { -$0 })
+        #expect(different.count == 1 && different[0].contains("lm_head.weight differs"), "\(different)")
+        model.tensors.removeAll { $0.name == "model.embed_tokens.weight" }
+        #expect(throws: CheckpointError.self) { try warnings(embedding.values) }
+    }
+
     @Test(arguments: [0, 1, 2], [0, 1, 2]) func sharedExpertsAndModules(shared: Int, modules: Int) throws {
         let geometry = TinyGeometry {
             $0.sharedExperts = shared
