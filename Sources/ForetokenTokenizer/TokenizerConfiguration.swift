@@ -88,8 +88,8 @@ struct TokenizerConfiguration {
             }
             guard let name, let template else { throw reader.error("a chat template without name or text") }
             if let other = templates[name], !other.utf8.elementsEqual(template.utf8) {
-                throw TokenizerError.damaged(
-                    file: Self.name, reason: "it has several chat templates named \"\(name.prefix(60))\" with different texts")
+                let reason = "it has several chat templates named \"\(name.prefix(60))\" with different texts"
+                throw TokenizerError.damaged(file: Self.name, reason: reason)
             }
             templates[name] = template
         }

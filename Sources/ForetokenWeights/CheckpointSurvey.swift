@@ -99,9 +99,10 @@ struct CheckpointSurvey {
         }
         reportMissing(index, unreadable: shards.subtracting(fileNames))
         if let first = misplaced.min() {
+            let isOne = misplaced.count == 1
             warnings.append(
-                "\(misplaced.count) tensor\(misplaced.count == 1 ? "" : "s") of the weight files "
-                    + "are not where the index puts them and are ignored, for example \(shown(first))")
+                "\(misplaced.count) tensor\(isOne ? "" : "s") of the weight files \(isOne ? "is" : "are") not where the index "
+                    + "puts \(isOne ? "it" : "them") and \(isOne ? "is" : "are") ignored, for example \(shown(first))")
         }
     }
 
