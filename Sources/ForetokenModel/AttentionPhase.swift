@@ -8,7 +8,11 @@ struct AttentionStep {
     let kernels: KernelTable
     let keyUp: MatrixTable
     let valueUp: MatrixTable
+    /// The first text's latents; those of the others differ in their pages.
     let cache: foretoken_latents
+    /// The texts whose rows these are; a chunk has one.
+    let spans: UnsafePointer<RowSpan>
+    let spanCount: Int
     /// Query rows [row][head][nope | rope]; the rope part is rotated here.
     let query: foretoken_rows
     /// [row][rope / 2] each.
@@ -17,14 +21,15 @@ struct AttentionStep {
     /// Outputs [row][head][value].
     let output: foretoken_rows
     let rowCount: Int
-    /// Cache position of row 0. Row i sees positions 0...firstPosition + i.
-    let firstPosition: Int
     let nope: Int
     let value: Int
     let sigma: Float
     /// By group of the layout: its first head; one entry more is the end.
     let headCut: CutTable
     let scratch: WorkerScratch
+
+    /// Cache entry of a chunk's row 0. Row i sees entries 0...firstEntry + i.
+    var firstEntry: Int { spans[0].entry }
 
     var rank: Int { Int(cache.rank) }
     var rope: Int { Int(cache.rope) }
@@ -87,10 +92,13 @@ struct AbsorbedAttentionPhase: Phase {
                 .run(query, panels: firstPanel..<endPanel)
         }
         for head in heads { step.rotateQueries(head) }
-        for first in stride(from: 0, to: step.rowCount, by: Workspace.narrowRows) {
-            let rows = first..<min(first + Workspace.narrowRows, step.rowCount)
+        for first in stride(from: 0, to: step.rowCount, by: Workspace.windowRows) {
+            let rows = first..<min(first + Workspace.windowRows, step.rowCount)
             for head in heads { absorb(head, rows) }
-            attend(heads, rows, scratch: step.scratch.attention(worker))
+            for i in 0..<step.spanCount {
+                let mine = step.spans[i].rows.clamped(to: rows)
+                if !mine.isEmpty { attend(heads, mine, of: step.spans[i], batch: first, worker) }
+            }
             for head in heads { project(head, rows) }
         }
     }
@@ -110,16 +118,21 @@ struct AbsorbedAttentionPhase: Phase {
         }
     }
 
-    private func attend(_ heads: Range<Int>, _ rows: Range<Int>, scratch: UnsafeMutablePointer<Float>) {
+    /// Some rows of one text. Row `batch` of the step is row 0 of `absorbed` and `mixed`.
+    private func attend(_ heads: Range<Int>, _ rows: Range<Int>, of span: RowSpan, batch: Int, _ worker: Int) {
         let width = step.rank + step.rope
+        let row = rows.lowerBound - batch
         var cache = step.cache
+        cache.pages = span.pages
         let queries = foretoken_rows(
-            base: absorbed.base! + heads.lowerBound * width, stride: absorbed.stride, index: nil)
+            base: absorbed.base! + row * absorbed.stride + heads.lowerBound * width, stride: absorbed.stride, index: nil
+        )
         let output = foretoken_rows(
-            base: mixed.base! + heads.lowerBound * step.rank, stride: mixed.stride, index: nil)
+            base: mixed.base! + row * mixed.stride + heads.lowerBound * step.rank, stride: mixed.stride, index: nil)
+        let length = span.entry + rows.lowerBound - span.firstRow + 1
         step.kernels.pointee.attend(
-            &cache, Int32(step.firstPosition + rows.lowerBound + 1), queries, Int32(rows.count), Int32(heads.count),
-            step.sigma, output, scratch)
+            &cache, Int32(length), queries, Int32(rows.count), Int32(heads.count), step.sigma, output,
+            step.scratch.attention(worker))
     }
 
     /// o[h] = W_UV[h] z[h]
@@ -161,8 +174,8 @@ struct PromptAttentionPhase: Phase {
             step.kernels.pointee.decode_panels(
                 valueUp, 0, Int32(valueUp.pointee.panelCount), 0, valueUp.pointee.columns, scratch.valueUp,
                 scratch.valueUpStride)
-            for start in stride(from: 0, to: step.firstPosition + step.rowCount, by: Self.block) {
-                let count = min(Self.block, step.firstPosition + step.rowCount - start)
+            for start in stride(from: 0, to: step.firstEntry + step.rowCount, by: Self.block) {
+                let count = min(Self.block, step.firstEntry + step.rowCount - start)
                 expand(scratch, start: start, count: count)
                 fold(scratch, head: head, start: start, count: count)
             }
@@ -189,11 +202,11 @@ struct PromptAttentionPhase: Phase {
 
     /// Folds one block into the head's running results of all rows that see some of it, strip by strip.
     private func fold(_ s: PromptAttentionScratch, head: Int, start: Int, count: Int) {
-        let firstRow = max(0, start - step.firstPosition)
+        let firstRow = max(0, start - step.firstEntry)
         let strip = PromptAttentionScratch.strip
         for begin in stride(from: firstRow / strip * strip, to: step.rowCount, by: strip) {
             let rows = max(begin, firstRow)..<min(begin + strip, step.rowCount)
-            fold(s, rows, head: head, start: start, count: min(count, step.firstPosition + rows.upperBound - start))
+            fold(s, rows, head: head, start: start, count: min(count, step.firstEntry + rows.upperBound - start))
         }
     }
 
@@ -204,7 +217,7 @@ struct PromptAttentionPhase: Phase {
             Self.block, Int32(rows.count), Int32(count), Int32(step.queryWidth), false)
         for (i, row) in rows.enumerated() {
             let scores = s.scores + i * Self.block
-            let visible = min(count, step.firstPosition + row - start + 1)
+            let visible = min(count, step.firstEntry + row - start + 1)
             s.blockSum[i] = step.kernels.pointee.exp_block(scores, Int32(visible), step.sigma, s.blockMaximum + i)
             (scores + visible).update(repeating: 0, count: count - visible)
         }

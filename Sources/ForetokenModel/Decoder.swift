@@ -2,63 +2,112 @@ import CForetokenKernels
 import ForetokenHardware
 import ForetokenWeights
 
-/// Runs decoder layers over the rows in a workspace. It holds the machinery, not the model: weights and cache come with
-/// each call, so that main layers and MTP blocks share it.
+/// Runs decoder layers over the rows in a workspace. It holds the machinery, not the model and not a text: weights come
+/// with each call and pages with each step, so that main layers and MTP blocks share it.
 final class Decoder {
     let configuration: ModelConfiguration
     let kernels: KernelTable
     let pool: WorkerPool
     let space: Workspace
+    let workers: WorkerTables
+    /// What steps of generated tokens read from each node.
+    let traffic: TrafficMeter
     /// Set while a step is looked at.
     var observation: Observation?
+    /// Called between the phases of a chunk, where it may rest while windows run; ends it by returning false.
+    var rest: (() -> Bool)? {
+        didSet { isEnded = false }
+    }
+    /// Whether `rest` has ended the step.
+    private(set) var isEnded = false
+    /// How the step's rows are computed.
+    let kind: StepKind
     private let rotation: Rotation
     private let sigma: Float
 
-    /// What steps of a window's size read from each node.
-    let traffic: TrafficMeter
+    /// Rows and texts of the step.
+    private(set) var rows = 0
+    private(set) var spanCount = 0
+    private var shape: PageShape
 
-    init(weights: ModelWeights, kernels: KernelTable, pool: WorkerPool) throws {
+    init(
+        _ kind: StepKind, weights: ModelWeights, kernels: KernelTable, pool: WorkerPool, workers: WorkerTables,
+        traffic: TrafficMeter
+    ) throws {
         configuration = weights.configuration
+        self.kind = kind
         self.kernels = kernels
         self.pool = pool
-        traffic = try TrafficMeter(weights)
-        space = try Workspace(configuration, pool: pool, nodes: weights.nodes)
+        self.workers = workers
+        self.traffic = traffic
+        let rows = kind == .window ? Workspace.windowRows : Workspace.chunkRows
+        space = try Workspace(configuration, rows: rows, nodes: weights.nodes)
         rotation = Rotation(configuration)
         sigma = configuration.attentionScale
+        shape = PageShape(configuration, modules: 0, type: .f32)
     }
 
-    /// Prepares a step of `rows` rows whose first has the given position. The residual rows are the caller's to fill.
-    func begin(rows: Int, position: Int) {
-        for row in 0..<rows {
-            rotation.fill(space.cosines[row: row], space.sines[row: row], position: position + row)
+    /// Begins a step without rows.
+    func begin(_ shape: PageShape) {
+        (rows, spanCount) = (0, 0)
+        self.shape = shape
+    }
+
+    /// Adds `count` rows of a text to the step. What the residual rows hold is the caller's to fill.
+    ///
+    /// - Parameters:
+    ///   - entry: cache entry of the first.
+    ///   - position: its position in the text.
+    func add(_ sequence: TokenSequence, count: Int, entry: Int, position: Int) {
+        precondition(sequence.pool.shape == shape && entry + count <= sequence.capacity + MTPHead.maximumDrafts)
+        space.spans.pointer[spanCount] = RowSpan(
+            pages: UnsafePointer(sequence.pages), text: sequence.number, firstRow: rows, count: count, entry: entry,
+            position: position)
+        spanCount += 1
+        for i in 0..<count {
+            rotation.fill(space.cosines[row: rows + i], space.sines[row: rows + i], position: position + i)
         }
+        rows += count
     }
 
-    /// One layer: x += Attention(norm x); x += FeedForward(norm x). New latents go to `cache` from `position` on.
-    func run(_ layer: LayerWeights, _ cache: foretoken_latents, rows: Int, position: Int) {
-        finish(layer, compress(layer.attention, cache, rows, position, firstWanted: 0), cache, rows, position)
+    /// One layer: x += Attention(norm x); x += FeedForward(norm x).
+    ///
+    /// - Parameter index: of the layer in the pages; new latents go there.
+    func run(_ layer: LayerWeights, _ index: Int) {
+        finish(layer, compress(layer.attention, latents(index), lastOnly: false), latents(index))
     }
 
-    /// The same for the last row alone, as residual row 0: of the rows before it only the latents are kept, which is all
-    /// that later rows of this layer will read of them.
-    func runLast(_ layer: LayerWeights, _ cache: foretoken_latents, rows: Int, position: Int) {
-        let last = rows - 1
-        let query = compress(layer.attention, cache, rows, position, firstWanted: last)
-        if last > 0 {
-            moveToFront(space.residual, last)
-            moveToFront(space.normed, last)
-            moveToFront(space.cosines, last)
-            moveToFront(space.sines, last)
+    /// The same for each text's last row alone, as residual row i of text i: of the rows before it only the latents are
+    /// kept, which is all that later rows of this layer will read of them.
+    func runLast(_ layer: LayerWeights, _ index: Int) {
+        let query = compress(layer.attention, latents(index), lastOnly: true)
+        finish(layer, query, latents(index))
+    }
+
+    /// One layer of the first text; others differ in their pages.
+    private func latents(_ index: Int) -> foretoken_latents { shape.layer(index, of: space.spans.pointer[0].pages) }
+
+    /// Makes the step one of each text's last row.
+    private func keepLastRows() {
+        for i in 0..<spanCount {
+            let span = space.spans.pointer[i]
+            let last = span.firstRow + span.count - 1
+            if last > i {
+                for buffer in [space.residual, space.normed, space.cosines, space.sines] { copyRow(of: buffer, last, to: i) }
+            }
+            space.spans.pointer[i] = RowSpan(
+                pages: span.pages, text: span.text, firstRow: i, count: 1, entry: span.entry + span.count - 1,
+                position: span.position + span.count - 1)
         }
-        finish(layer, query, cache, 1, position + last)
+        rows = spanCount
     }
 
-    private func moveToFront(_ buffer: FloatBuffer, _ row: Int) {
-        buffer.base.update(from: buffer[row: row], count: buffer.stride)
+    private func copyRow(of buffer: FloatBuffer, _ row: Int, to target: Int) {
+        buffer[row: target].update(from: buffer[row: row], count: buffer.stride)
     }
 
     /// output[row] = norm(input[row]) ⊙ weight.
-    func normalise(_ input: FloatBuffer, _ weight: FloatVector, into output: FloatBuffer, _ rows: Int) {
+    func normalise(_ input: FloatBuffer, _ weight: FloatVector, into output: FloatBuffer) {
         pool.runRows(
             NormPhase(
                 kernels: kernels, input: input.rows, weight: weight.values, output: output.rows,
@@ -79,135 +128,142 @@ final class Decoder {
     }
 
     private func runJobs(_ count: Int) {
-        pool.run(
+        run(
             ProductPhase(
-                kernels: kernels, jobs: UnsafePointer(space.jobs.pointer), jobCount: count, scratch: space.scratch))
+                kernels: kernels, jobs: UnsafePointer(space.jobs.pointer), jobCount: count, scratch: workers.scratch))
+    }
+
+    private func run<P: Phase>(_ phase: P) {
+        pool.run(phase)
+        if let rest, !isEnded { isEnded = !rest() }
     }
 
     // MARK: Attention
 
-    /// Compresses keys and values of all rows into the cache, and the queries of the rows from `firstWanted` on. Returns
+    /// Compresses keys and values of all rows into the cache, and the queries of all rows or of each text's last. Returns
     /// what makes those queries.
-    private func compress(
-        _ weights: AttentionWeights, _ cache: foretoken_latents, _ rows: Int, _ position: Int, firstWanted: Int
-    ) -> ProductJob {
-        normalise(space.residual, weights.inputNorm, into: space.normed, rows)
-        show(.attentionNorm, space.normed, width: configuration.hiddenSize, rows: rows)
-        let wanted = rows - firstWanted
-        let input = foretoken_rows(base: space.normed[row: firstWanted], stride: space.normed.stride, index: nil)
+    private func compress(_ weights: AttentionWeights, _ latents: foretoken_latents, lastOnly: Bool) -> ProductJob {
+        normalise(space.residual, weights.inputNorm, into: space.normed)
+        show(.attentionNorm, space.normed, width: configuration.hiddenSize)
         let latent = ProductJob(
-            weights.latentDown, input: space.normed.rows, output: space.latent.rows, rowCount: rows)
-        guard let down = weights.queryDown, let norm = weights.queryNorm else {
+            weights.latentDown, kind, input: space.normed.rows, output: space.latent.rows, rowCount: rows)
+        if let down = weights.queryDown {
+            var input = space.normed.rows
+            if lastOnly { input.index = lastRows() }
+            let wanted = lastOnly ? spanCount : rows
+            multiply(ProductJob(down, kind, input: input, output: space.queryRank.rows, rowCount: wanted), latent)
+        } else {
             multiply(latent)
-            store(weights, cache, rows, position)
-            // `runLast` moves the wanted row to the front.
-            return ProductJob(
-                weights.queryUp, input: space.normed.rows, output: space.query.rows, rowCount: wanted)
         }
-        multiply(ProductJob(down, input: input, output: space.queryRank.rows, rowCount: wanted), latent)
-        show(.queryDown, space.queryRank, width: down.rows, rows: wanted)
-        store(weights, cache, rows, position)
+        store(weights, latents)
+        if lastOnly { keepLastRows() }
+        guard let down = weights.queryDown, let norm = weights.queryNorm else {
+            return ProductJob(
+                weights.queryUp, kind, input: space.normed.rows, output: space.query.rows, rowCount: rows)
+        }
+        show(.queryDown, space.queryRank, width: down.rows)
         pool.runRows(
             NormPhase(
                 kernels: kernels, input: space.queryRank.rows, weight: norm.values, output: space.queryRank.rows,
-                width: down.rows, epsilon: Self.latentNormEpsilon, rowCount: wanted))
-        return ProductJob(weights.queryUp, input: space.queryRank.rows, output: space.query.rows, rowCount: wanted)
+                width: down.rows, epsilon: Self.latentNormEpsilon, rowCount: rows))
+        return ProductJob(weights.queryUp, kind, input: space.queryRank.rows, output: space.query.rows, rowCount: rows)
+    }
+
+    /// Each text's last row.
+    private func lastRows() -> UnsafePointer<Int32> {
+        for i in 0..<spanCount { space.lastRows.pointer[i] = Int32(space.spans.pointer[i].rows.upperBound - 1) }
+        return UnsafePointer(space.lastRows.pointer)
     }
 
     /// Attention and feed-forward of rows whose latents are in the cache.
-    private func finish(
-        _ layer: LayerWeights, _ query: ProductJob, _ cache: foretoken_latents, _ rows: Int, _ position: Int
-    ) {
-        attend(layer.attention, query, cache, rows, position)
+    private func finish(_ layer: LayerWeights, _ query: ProductJob, _ latents: foretoken_latents) {
+        attend(layer.attention, query, latents)
         multiply(
             ProductJob(
-                layer.attention.output, input: space.attended.rows, output: space.residual.rows, rowCount: rows,
+                layer.attention.output, kind, input: space.attended.rows, output: space.residual.rows, rowCount: rows,
                 adds: true))
-        show(.attentionOutput, space.residual, width: configuration.hiddenSize, rows: rows)
-        normalise(space.residual, layer.feedForwardNorm, into: space.normed, rows)
-        show(.feedForwardNorm, space.normed, width: configuration.hiddenSize, rows: rows)
+        show(.attentionOutput, space.residual, width: configuration.hiddenSize)
+        normalise(space.residual, layer.feedForwardNorm, into: space.normed)
+        show(.feedForwardNorm, space.normed, width: configuration.hiddenSize)
         switch layer.feedForward {
-        case .dense(let mlp): dense(mlp, rows)
-        case .moe(let experts): mixture(experts, rows)
+        case .dense(let mlp): dense(mlp)
+        case .moe(let experts): mixture(experts)
         }
-        show(.feedForwardOutput, space.residual, width: configuration.hiddenSize, rows: rows)
+        show(.feedForwardOutput, space.residual, width: configuration.hiddenSize)
     }
 
     /// The reference implementation gives q_a_layernorm and kv_a_layernorm its default epsilon, whatever the config says.
     private static let latentNormEpsilon: Float = 1e-6
 
-    /// Finishes the latents and appends them to the cache.
-    private func store(_ weights: AttentionWeights, _ cache: foretoken_latents, _ rows: Int, _ position: Int) {
-        let width = Int(cache.rank + cache.rope)
-        show(.latentDown, space.latent, width: width, rows: rows)
+    /// Finishes the latents and appends them to the texts' pages.
+    private func store(_ weights: AttentionWeights, _ latents: foretoken_latents) {
+        let width = Int(latents.rank + latents.rope)
+        show(.latentDown, space.latent, width: width)
         pool.runRows(
             LatentPhase(
                 kernels: kernels, latent: space.latent.rows, weight: weights.latentNorm.values,
-                epsilon: Self.latentNormEpsilon, cosines: space.cosines.rows, sines: space.sines.rows, cache: cache,
-                position: position, rowCount: rows))
-        show(.latent, space.latent, width: width, rows: rows)
+                epsilon: Self.latentNormEpsilon, cosines: space.cosines.rows, sines: space.sines.rows, cache: latents,
+                spans: UnsafePointer(space.spans.pointer), spanCount: spanCount, rowCount: rows))
+        show(.latent, space.latent, width: width)
     }
 
-    private func attend(
-        _ weights: AttentionWeights, _ query: ProductJob, _ cache: foretoken_latents, _ rows: Int, _ position: Int
-    ) {
+    private func attend(_ weights: AttentionWeights, _ query: ProductJob, _ latents: foretoken_latents) {
         let step = AttentionStep(
-            kernels: kernels, keyUp: weights.keyUp, valueUp: weights.valueUp, cache: cache,
-            query: space.query.rows, cosines: space.cosines.rows, sines: space.sines.rows,
-            output: space.attended.rows, rowCount: rows, firstPosition: position,
+            kernels: kernels, keyUp: weights.keyUp, valueUp: weights.valueUp, cache: latents,
+            spans: UnsafePointer(space.spans.pointer), spanCount: spanCount, query: space.query.rows,
+            cosines: space.cosines.rows, sines: space.sines.rows, output: space.attended.rows, rowCount: rows,
             nope: configuration.nopeDimension, value: configuration.valueDimension, sigma: sigma,
-            headCut: space.headCut, scratch: space.scratch)
-        let isWindow = rows <= Workspace.narrowRows
-        if !isWindow { multiply(query) }
-        if isWindow || AbsorbedAttentionPhase.isShorter(configuration, rows: rows) {
-            pool.run(
+            headCut: workers.headCut, scratch: workers.scratch)
+        if kind == .chunk { multiply(query) }
+        if kind == .window || AbsorbedAttentionPhase.isShorter(configuration, rows: rows) {
+            run(
                 AbsorbedAttentionPhase(
-                    step: step, query: isWindow ? query : nil, absorbed: space.absorbed.rows,
+                    step: step, query: kind == .window ? query : nil, absorbed: space.absorbed.rows,
                     mixed: space.mixedLatents.rows))
         } else {
-            pool.run(PromptAttentionPhase(step: step))
+            run(PromptAttentionPhase(step: step))
         }
-        showAttention(rows)
+        showAttention()
     }
 
     // MARK: Feed-forward
 
-    private func dense(_ mlp: MLPWeights, _ rows: Int) {
+    private func dense(_ mlp: MLPWeights) {
         multiply(
             ProductJob(
-                gate: mlp.gate, up: mlp.up, input: space.normed.rows, output: space.shared.rows, rowCount: rows))
-        show(.shared, space.shared, width: mlp.gate.rows, rows: rows)
+                gate: mlp.gate, up: mlp.up, kind, input: space.normed.rows, output: space.shared.rows, rowCount: rows))
+        show(.shared, space.shared, width: mlp.gate.rows)
         multiply(
-            ProductJob(mlp.down, input: space.shared.rows, output: space.residual.rows, rowCount: rows, adds: true))
+            ProductJob(mlp.down, kind, input: space.shared.rows, output: space.residual.rows, rowCount: rows, adds: true))
     }
 
-    private func mixture(_ experts: MoEWeights, _ rows: Int) {
+    private func mixture(_ experts: MoEWeights) {
         let input = space.normed.rows
         let shared = experts.shared.map {
-            ProductJob(gate: $0.gate, up: $0.up, input: input, output: space.shared.rows, rowCount: rows)
+            ProductJob(gate: $0.gate, up: $0.up, kind, input: input, output: space.shared.rows, rowCount: rows)
         }
-        let router = ProductJob(experts.router, input: input, output: space.routerLogits.rows, rowCount: rows)
+        let router = ProductJob(experts.router, kind, input: input, output: space.routerLogits.rows, rowCount: rows)
         if experts.router.byteCount <= Self.smallRouterBytes {
-            route(experts, router, rows, makesLogits: true)
-            activate(input, rows, beside: shared)
+            route(experts, router, makesLogits: true)
+            activate(input, beside: shared)
         } else {
             multiply(router, shared)
-            route(experts, router, rows, makesLogits: false)
-            activate(input, rows, beside: nil)
+            route(experts, router, makesLogits: false)
+            activate(input, beside: nil)
         }
         showExperts()
         if let shared = experts.shared {
-            show(.shared, space.shared, width: shared.gate.rows, rows: rows)
+            show(.shared, space.shared, width: shared.gate.rows)
         }
-        combine(experts, rows)
-        show(.experts, space.mixed, width: configuration.hiddenSize, rows: rows)
+        combine(experts)
+        show(.experts, space.mixed, width: configuration.hiddenSize)
     }
 
     /// A router this small stays in the L1 cache while rows pass through it, and takes less time than a meeting.
     private static let smallRouterBytes = 32 << 10
 
     /// Groups the rows by expert.
-    private func route(_ experts: MoEWeights, _ product: ProductJob, _ rows: Int, makesLogits: Bool) {
+    private func route(_ experts: MoEWeights, _ product: ProductJob, makesLogits: Bool) {
         let router = foretoken_router(
             bias: experts.bias.values, experts: Int32(configuration.routedExpertCount),
             groups: Int32(configuration.expertGroupCount), kept_groups: Int32(configuration.keptGroupCount),
@@ -216,16 +272,16 @@ final class Decoder {
         pool.runRows(
             RoutePhase(
                 kernels: kernels, router: router, product: product, makesLogits: makesLogits,
-                chosen: space.experts.chosen.pointer, weights: space.experts.weights.pointer, scratch: space.scratch,
+                chosen: space.experts.chosen.pointer, weights: space.experts.weights.pointer, scratch: workers.scratch,
                 rowCount: rows))
-        show(.router, space.routerLogits, width: configuration.routedExpertCount, rows: rows)
+        show(.router, space.routerLogits, width: configuration.routedExpertCount)
         space.experts.group(rows: rows)
         space.experts.chooseCopies(experts.experts)
-        showRouting(rows: rows)
+        showRouting()
     }
 
     /// SwiGLU rows of every active expert: each expert's weights are read once for all its rows.
-    private func activate(_ input: foretoken_rows, _ rows: Int, beside shared: ProductJob?) {
+    private func activate(_ input: foretoken_rows, beside shared: ProductJob?) {
         let assignment = space.experts
         traffic.count(assignment)
         for i in 0..<assignment.activeCount {
@@ -235,23 +291,23 @@ final class Decoder {
                 base: input.base, stride: input.stride, index: assignment.slotRow.pointer + first)
             let slots = foretoken_rows(base: space.slots[row: first], stride: space.slots.stride, index: nil)
             space.jobs.pointer[i] = ProductJob(
-                gate: copy.gate, up: copy.up, input: gathered, output: slots, rowCount: count)
+                gate: copy.gate, up: copy.up, kind, input: gathered, output: slots, rowCount: count)
         }
         if let shared { space.jobs.pointer[assignment.activeCount] = shared }
         runJobs(assignment.activeCount + (shared == nil ? 0 : 1))
     }
 
-    private func combine(_ experts: MoEWeights, _ rows: Int, withShared: Bool = true) {
+    private func combine(_ experts: MoEWeights, withShared: Bool = true) {
         let assignment = space.experts
         let sharedExpert = withShared ? experts.shared : nil
         let shared = sharedExpert.map {
             ProductJob(
-                $0.down, input: space.shared.rows, output: space.mixed.rows, rowCount: rows, adds: true)
+                $0.down, kind, input: space.shared.rows, output: space.mixed.rows, rowCount: rows, adds: true)
         }
         // A chunk's products are bound by arithmetic, so that there it matters little where the weights lie.
-        let isMade = rows <= Workspace.narrowRows && !assignment.areCutEvenly
-        if isMade { makeOutputs(sharedExpert?.down, rows) }
-        pool.run(
+        let isMade = kind == .window && !assignment.areCutEvenly
+        if isMade { makeOutputs(sharedExpert?.down) }
+        run(
             ExpertOutputPhase(
                 kernels: kernels, activeCount: assignment.activeCount,
                 copies: UnsafePointer(assignment.copies.pointer),
@@ -260,12 +316,13 @@ final class Decoder {
                 slotWeight: UnsafePointer(assignment.slotWeight.pointer), slots: space.slots.rows,
                 made: isMade
                     ? .init(slots: space.outputs.rows, shared: shared == nil ? nil : space.sharedOutput.rows) : nil,
-                shared: shared, mixed: space.mixed.rows, residual: space.residual.rows, rowCount: rows,
-                width: configuration.hiddenSize, columnCut: space.columnCut, scratch: space.scratch))
+                shared: shared, mixed: space.mixed.rows, residual: space.residual.rows,
+                kind: kind, rowCount: rows,
+                width: configuration.hiddenSize, columnCut: workers.columnCut, scratch: workers.scratch))
     }
 
     /// Down projections of the slots and of the shared expert, each made by the group that has the weights.
-    private func makeOutputs(_ shared: Linear?, _ rows: Int) {
+    private func makeOutputs(_ shared: Linear?) {
         let assignment = space.experts
         for i in 0..<assignment.activeCount {
             let (first, count) = assignment.slots(i)
@@ -283,10 +340,11 @@ final class Decoder {
 
     /// The routed experts alone, `rows` normalised rows all to the same ones, for measurements.
     func runExperts(_ experts: MoEWeights, rows: Int, chosen: [Int32]) {
+        self.rows = rows
         let assignment = space.experts
         assignment.assign(chosen, rows: rows)
         assignment.chooseCopies(experts.experts)
-        activate(space.normed.rows, rows, beside: nil)
-        combine(experts, rows, withShared: false)
+        activate(space.normed.rows, beside: nil)
+        combine(experts, withShared: false)
     }
 }

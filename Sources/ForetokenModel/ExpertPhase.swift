@@ -133,6 +133,7 @@ struct ExpertOutputPhase: Phase {
     let shared: ProductJob?
     let mixed: foretoken_rows
     let residual: foretoken_rows
+    let kind: StepKind
     let rowCount: Int
     /// Output columns.
     let width: Int
@@ -157,7 +158,7 @@ struct ExpertOutputPhase: Phase {
 
     private func work(worker: Int) {
         // A wide product needs fixed cuts; narrow ones may be cut anywhere.
-        let unit = rowCount > Int(FORETOKEN_MAX_ROWS) ? WideScratch.panels : 1
+        let unit = kind == .chunk ? WideScratch.panels : 1
         // Integer formats quantise an expert's rows in every call, so one call makes as many panels as the tile holds.
         let most = min(Self.tilePanels, scratch.columns / Int(FORETOKEN_PANEL_ROWS))
         columnCut.forEachShare(of: scratch.seats[worker], unit: unit) { panels in
@@ -186,7 +187,7 @@ struct ExpertOutputPhase: Phase {
                 outputs.base! += begin * outputs.stride
             } else {
                 let input = foretoken_rows(base: slots.base! + begin * slots.stride, stride: slots.stride, index: nil)
-                let job = ProductJob(copies[i].down, input: input, output: tile, rowCount: slotCount)
+                let job = ProductJob(copies[i].down, kind, input: input, output: tile, rowCount: slotCount)
                 product.run(job, panels: panels)
             }
             for slot in 0..<slotCount {

@@ -23,6 +23,20 @@ public struct DrawRule: Sendable, BitwiseCopyable {
     }
 }
 
+/// How one row's token is drawn.
+public struct Draw: Sendable, BitwiseCopyable {
+    /// From what.
+    public let rule: DrawRule
+    /// Output position of the token, which decides the noise.
+    public let position: Int
+
+    /// A draw; see the fields.
+    public init(_ rule: DrawRule, position: Int) {
+        self.rule = rule
+        self.position = position
+    }
+}
+
 /// A token chosen from a row of scores: logits, or scaled logits with noise.
 public struct Choice: Sendable, BitwiseCopyable {
     /// The best token; the lower id on ties.
@@ -70,18 +84,17 @@ struct HeadPhase: Phase {
     /// Whose logits are made.
     enum Head {
         case exact(ProductJob)
-        /// The draft head, from one quantised row.
-        case draft(CutDraftHead, codes: UnsafePointer<Int8>, scales: UnsafePointer<Float>)
+        /// The draft head, from quantised rows.
+        case draft(CutDraftHead, QuantisedRows)
     }
 
     let kernels: KernelTable
     let head: Head
     let logits: foretoken_rows
     let rowCount: Int
-    let rule: DrawRule
-    /// Output position of row 0's token.
-    let position: Int
-    /// [workers][narrow rows]
+    /// By row.
+    let draws: UnsafePointer<Draw>
+    /// [workers][window rows]
     let candidates: UnsafeMutablePointer<Choice>
     let scratch: WorkerScratch
 
@@ -90,7 +103,7 @@ struct HeadPhase: Phase {
     }
 
     private func work(worker: Int) {
-        let mine = candidates + worker * Workspace.narrowRows
+        let mine = candidates + worker * Workspace.windowRows
         mine.update(repeating: .none, count: rowCount)
         let seat = scratch.seats[worker]
         switch head {
@@ -104,84 +117,127 @@ struct HeadPhase: Phase {
                 product.run(job, panels: panels)
                 draw(panels, into: mine)
             }
-        case .draft(let cut, let codes, let scales):
+        case .draft(let cut, let rows):
             for i in 0..<cut.partCount where seat.serves(Int(cut.parts[i].group)) {
-                var part = cut.parts[i].head
-                let share = seat.share(of: part.panelCount)
-                let first = Int(cut.parts[i].firstPanel)
-                kernels.pointee.draft_logits(
-                    &part, Int32(share.lowerBound), Int32(share.count), codes, scales,
-                    logits.base! + first * Int(FORETOKEN_PANEL_ROWS))
-                draw(first + share.lowerBound..<first + share.upperBound, into: mine)
+                let part = cut.parts[i]
+                draft(part, seat.share(of: part.head.panelCount), rows, into: mine)
             }
+        }
+    }
+
+    /// Panels of the draft head that stay in a worker's cache while all rows pass over them.
+    private static let panelsTogether = 4
+
+    private func draft(
+        _ part: DraftHeadPart, _ share: Range<Int>, _ rows: QuantisedRows, into candidates: UnsafeMutablePointer<Choice>
+    ) {
+        var head = part.head
+        let first = Int(part.firstPanel)
+        let together = rowCount == 1 ? max(1, share.count) : Self.panelsTogether
+        for start in stride(from: share.lowerBound, to: share.upperBound, by: together) {
+            let panels = start..<min(start + together, share.upperBound)
+            for row in 0..<rowCount {
+                kernels.pointee.draft_logits(
+                    &head, Int32(panels.lowerBound), Int32(panels.count), rows.codes(row), rows.scales(row),
+                    logits.base! + row * logits.stride + first * Int(FORETOKEN_PANEL_ROWS))
+            }
+            draw(first + panels.lowerBound..<first + panels.upperBound, into: candidates)
         }
     }
 
     private func draw(_ panels: Range<Int>, into candidates: UnsafeMutablePointer<Choice>) {
         let lanes = Int(FORETOKEN_PANEL_ROWS)
-        let first = min(panels.lowerBound * lanes, rule.limit)
-        let count = min(panels.upperBound * lanes, rule.limit) - first
-        for row in 0..<rowCount { candidates[row] = candidates[row].merged(with: draw(row, first, count)) }
+        for row in 0..<rowCount {
+            let limit = draws[row].rule.limit
+            let first = min(panels.lowerBound * lanes, limit)
+            let count = min(panels.upperBound * lanes, limit) - first
+            candidates[row] = candidates[row].merged(with: draw(row, first, count))
+        }
     }
 
     private func draw(_ row: Int, _ first: Int, _ count: Int) -> Choice {
         guard count > 0 else { return .none }
         let values = logits.base! + row * logits.stride + first
+        let rule = draws[row].rule
         if rule.inverseTemperature == 0 {
             return Choice(kernels.pointee.argmax(values, Int32(count)), first: first)
         }
-        let key = foretoken_noise_key(rule.seed, UInt64(position + row))
+        let key = foretoken_noise_key(rule.seed, UInt64(draws[row].position))
         return Choice(
             kernels.pointee.sample(values, Int32(first), Int32(count), rule.inverseTemperature, key))
     }
 }
 
+/// Rows as the draft head takes them: INT8 codes and a scale for each group of columns.
+struct QuantisedRows: BitwiseCopyable {
+    let codes: UnsafePointer<Int8>
+    let scales: UnsafePointer<Float>
+    /// Groups of columns.
+    let groups: Int
+
+    func codes(_ row: Int) -> UnsafePointer<Int8> { codes + row * groups * Int(FORETOKEN_SCALE_BLOCK) }
+    func scales(_ row: Int) -> UnsafePointer<Float> { scales + row * groups }
+}
+
 /// Runs the head phase and puts the workers' candidates together.
 final class HeadRunner {
-    private let decoder: Decoder
+    private let machinery: Machinery
     private let candidates: ScratchBuffer<Choice>
     private let codes: ScratchBuffer<Int8>
     private let codeScales: ScratchBuffer<Float>
+    private let groups: Int
+    /// By row, for the caller to fill before a run.
+    let draws: ScratchBuffer<Draw>
     let logitRows: FloatBuffer
 
-    init(decoder: Decoder) throws {
-        let configuration = decoder.configuration
-        self.decoder = decoder
-        candidates = try ScratchBuffer(count: decoder.pool.workerCount * Workspace.narrowRows)
-        logitRows = try FloatBuffer(rows: Workspace.narrowRows, columns: configuration.vocabularySize)
+    init(_ machinery: Machinery) throws {
+        let configuration = machinery.configuration
+        let rows = Workspace.windowRows
+        self.machinery = machinery
+        candidates = try ScratchBuffer(count: machinery.pool.workerCount * rows)
+        draws = try ScratchBuffer(count: rows)
+        logitRows = try FloatBuffer(rows: rows, columns: configuration.vocabularySize)
         let group = Int(FORETOKEN_SCALE_BLOCK)
-        let groups = (configuration.hiddenSize + group - 1) / group
-        codes = try ScratchBuffer(count: groups * group)
-        codeScales = try ScratchBuffer(count: groups)
+        groups = (configuration.hiddenSize + group - 1) / group
+        codes = try ScratchBuffer(count: rows * groups * group)
+        codeScales = try ScratchBuffer(count: rows * groups)
     }
 
-    /// Logits of `count` rows from the exact head, and a candidate for each: greedy ones without a rule.
-    func run(_ head: Linear, input: foretoken_rows, count: Int, rule: DrawRule?, position: Int) {
-        let job = ProductJob(head, input: input, output: logitRows.rows, rowCount: count)
-        start(.exact(job), rows: count, rule, position)
+    /// Draws the likeliest of all tokens.
+    var greedy: Draw { Draw(.greedy(limit: machinery.configuration.vocabularySize), position: 0) }
+
+    /// Logits of `count` rows from the exact head, and a candidate for each.
+    func run(_ head: Linear, input: foretoken_rows, count: Int) {
+        start(.exact(ProductJob(head, input: input, output: logitRows.rows, rowCount: count)), rows: count)
     }
 
-    /// Logits of one row from the draft head, and a candidate.
-    func run(_ head: CutDraftHead, input: UnsafePointer<Float>, rule: DrawRule?, position: Int) {
-        decoder.kernels.pointee.quantise_row(input, Int32(head.columns), codes.pointer, codeScales.pointer)
-        let quantised = HeadPhase.Head.draft(
-            head, codes: UnsafePointer(codes.pointer), scales: UnsafePointer(codeScales.pointer))
-        start(quantised, rows: 1, rule, position)
+    /// Takes a row for the draft head.
+    func quantise(_ input: UnsafePointer<Float>, row: Int) {
+        machinery.kernels.pointee.quantise_row(
+            input, Int32(machinery.configuration.hiddenSize),
+            codes.pointer + row * groups * Int(FORETOKEN_SCALE_BLOCK), codeScales.pointer + row * groups)
     }
 
-    private func start(_ head: HeadPhase.Head, rows: Int, _ rule: DrawRule?, _ position: Int) {
-        decoder.pool.run(
+    /// Logits of the quantised rows from the draft head, and a candidate for each.
+    func run(_ head: CutDraftHead, count: Int) {
+        let rows = QuantisedRows(
+            codes: UnsafePointer(codes.pointer), scales: UnsafePointer(codeScales.pointer), groups: groups)
+        start(.draft(head, rows), rows: count)
+    }
+
+    private func start(_ head: HeadPhase.Head, rows: Int) {
+        machinery.pool.run(
             HeadPhase(
-                kernels: decoder.kernels, head: head, logits: logitRows.rows, rowCount: rows,
-                rule: rule ?? .greedy(limit: decoder.configuration.vocabularySize), position: position,
-                candidates: candidates.pointer, scratch: decoder.space.scratch))
+                kernels: machinery.kernels, head: head, logits: logitRows.rows, rowCount: rows,
+                draws: UnsafePointer(draws.pointer), candidates: candidates.pointer,
+                scratch: machinery.workers.scratch))
     }
 
     /// What was drawn for `row`; ties go to the lower id.
     func drawn(row: Int) -> Choice {
         var best = candidates.pointer[row]
-        for worker in 1..<max(1, decoder.pool.workerCount) {
-            best = best.merged(with: candidates.pointer[worker * Workspace.narrowRows + row])
+        for worker in 1..<max(1, machinery.pool.workerCount) {
+            best = best.merged(with: candidates.pointer[worker * Workspace.windowRows + row])
         }
         precondition(best.token >= 0, "no row is drawn from without a worker that made some of its logits")
         return best

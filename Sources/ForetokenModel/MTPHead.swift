@@ -2,60 +2,117 @@ import CForetokenKernels
 import ForetokenHardware
 import ForetokenWeights
 
-/// The checkpoint's multi-token-prediction modules as a draft head. It keeps up with the verifier's true hidden states
-/// and, from the newest one, guesses several tokens ahead: draft j comes from module min(j, modules), fed with the
-/// previous step's output after `shared_head.norm`. Which token a guess becomes is the caller's choice.
+/// The checkpoint's multi-token-prediction modules as a draft head. Row i of module j joins the embedding of token
+/// i + 1 + j with the hidden state of row i — the verifier's for j = 0, module j − 1's output for the others — and guesses
+/// token i + 2 + j. From a text's newest row it guesses several tokens ahead: draft j comes from module min(j, modules),
+/// fed with the previous step's output after `shared_head.norm`. It holds no text, and serves several in one step. Which
+/// token a guess becomes is the caller's choice.
 public final class MTPHead {
     /// Drafts of one round at most. `InlineArray<9, …>` and `SIMD8` in the speculation room are of this size.
     public static let maximumDrafts = 8
 
-    private let decoder: Decoder
-    private let modules: [MTPModule]
-    private let output: FloatBuffer
-    private let carry: FloatBuffer
+    /// Rows of one text that a module is to run.
+    private struct Rows {
+        let sequence: TokenSequence
+        let hidden: UnsafePointer<Float>
+        let stride: Int
+        let count: Int
+        /// Row of the first, and its cache entry.
+        let row: Int
+        let entry: Int
+    }
+
+    /// Which outputs of a run are wanted.
+    private enum Outputs {
+        /// Every row's, in order.
+        case all
+        /// Each text's last row's, one after the other.
+        case last
+    }
+
+    private let machinery: Machinery
+    private let modules: [MTPWeights]
+    private let width: Int
+    /// Outputs of the last run, by kind of step: a chunk may rest while windows run.
+    private let windowOutput, chunkOutput: FloatBuffer
+    /// A prompt's rows on their way into a module, and out of it into the next.
+    private let prompt: [FloatBuffer]
+    /// Rows on their way into a module that goes on from drafts.
+    private let chained: FloatBuffer
     private let head: HeadRunner
-    /// Newest output of the chain: input of the head, and of a recursive step.
-    private let newest: FloatBuffer
-    /// Tokens that draft rows are paired with.
-    private let draftTokens: ScratchBuffer<Int32>
-    private var draftCount = 0
-    private var carryCount = 0
-    private var draftRow = 0
-    private var draftEntry = 0
+    private var rows: [Rows] = []
 
     /// Number of modules in use.
     public var moduleCount: Int { modules.count }
 
-    init(weights: ModelWeights, decoder: Decoder, capacity: Int, cacheType: CacheType) throws {
-        self.decoder = decoder
-        let configuration = weights.configuration
-        modules = try weights.modules.prefix(Self.maximumDrafts).enumerated().map {
-            try MTPModule(
-                $0.element, index: $0.offset, decoder: decoder, capacity: capacity + Self.maximumDrafts,
-                cacheType: cacheType, home: weights.nodes.sharedHome)
+    init(weights: ModelWeights, machinery: Machinery) throws {
+        self.machinery = machinery
+        width = machinery.configuration.hiddenSize
+        modules = Array(weights.modules.prefix(Self.maximumDrafts))
+        let width = self.width
+        windowOutput = try FloatBuffer(rows: Workspace.windowRows, columns: width)
+        chunkOutput = try FloatBuffer(rows: Workspace.chunkRows, columns: width)
+        prompt = try (0..<2).map { _ in
+            try FloatBuffer(rows: Workspace.chunkRows + ModuleState.mostWaiting, columns: width)
         }
-        output = try FloatBuffer(rows: Workspace.chunkRows, columns: configuration.hiddenSize)
-        carry = try FloatBuffer(rows: 2 * Self.maximumDrafts, columns: configuration.hiddenSize)
-        newest = try FloatBuffer(rows: 1, columns: configuration.hiddenSize)
-        head = try HeadRunner(decoder: decoder)
-        draftTokens = try ScratchBuffer(count: 3 * Self.maximumDrafts)
+        chained = try FloatBuffer(rows: modules.count > 1 ? 2 * Self.maximumDrafts : 0, columns: width)
+        head = try HeadRunner(machinery)
+        rows.reserveCapacity(Workspace.windowRows)
     }
 
-    /// Takes the verifier's final hidden states of `count` accepted positions, in order, the first being `firstRow`. Rows
-    /// that were never shown leave a gap in the drafts' context, which costs acceptance and nothing else.
-    public func observe(_ hidden: UnsafePointer<Float>, stride: Int, count: Int, firstRow: Int) {
-        modules[0].append(hidden, stride: stride, count: count, firstRow: firstRow)
+    // MARK: True rows
+
+    /// Takes the verifier's final hidden states of `count` accepted positions of a text, in order, the first being
+    /// `firstRow`. Rows that were never shown leave a gap in the drafts' context, which costs acceptance and nothing else.
+    public func observe(
+        _ sequence: TokenSequence, _ hidden: UnsafePointer<Float>, stride: Int, count: Int, firstRow: Int
+    ) {
+        sequence.modules[0].append(hidden, stride: stride, count: count, firstRow: firstRow)
     }
 
-    /// Bounds the work of a later `catchUp` while drafting is off: only the newest `count` waiting rows are kept.
-    public func forgetAllButNewest(_ count: Int) {
-        for module in modules { module.keepNewest(count) }
+    /// Runs every waiting row of the texts whose following tokens are known, several texts in a step. Drafts may begin then.
+    public func catchUp(_ sequences: [TokenSequence]) {
+        for module in modules.indices {
+            while gather(sequences, module) { runWaiting(module) }
+        }
+        for sequence in sequences { beginDrafts(sequence) }
     }
 
-    /// Rows that `catchUp` has still to run through the first module.
-    public var waitingRowCount: Int { modules[0].waitingCount }
+    /// Fills a window with waiting rows.
+    /// - Returns: false when nothing waits.
+    private func gather(_ sequences: [TokenSequence], _ module: Int) -> Bool {
+        rows.removeAll(keepingCapacity: true)
+        var room = Workspace.windowRows
+        for sequence in sequences where room > 0 {
+            let state = sequence.modules[module]
+            let count = min(room, state.ready(of: state.waitingCount, module: module, known: sequence.count))
+            guard count > 0 else { continue }
+            rows.append(
+                Rows(
+                    sequence: sequence, hidden: state.waiting.base, stride: state.waiting.stride, count: count,
+                    row: state.nextRow, entry: state.entryCount))
+            room -= count
+        }
+        return !rows.isEmpty
+    }
 
-    /// Outputs of one block of committed rows, as `catchUp` shows them to its visitor.
+    private func runWaiting(_ module: Int) {
+        let isLast = module + 1 == modules.count
+        run(module, machinery.windows, isLast ? .last : .all, into: windowOutput)
+        var output = 0
+        for run in rows {
+            let last = isLast ? output : output + run.count - 1
+            if !isLast {
+                run.sequence.modules[module + 1].append(
+                    windowOutput[row: output], stride: windowOutput.stride, count: run.count, firstRow: run.row)
+            }
+            if module == 0 { remember(windowOutput[row: last], run.sequence) }
+            run.sequence.modules[module].commit(run.count)
+            output += isLast ? 1 : run.count
+        }
+    }
+
+    /// Outputs of one block of true rows, as `read` shows them to its visitor.
     public struct CommittedRows {
         /// Module index.
         public let module: Int
@@ -63,128 +120,229 @@ public final class MTPHead {
         public let firstRow: Int
         /// Number of outputs.
         public let count: Int
+        fileprivate let output: FloatBuffer
     }
 
-    /// Runs every waiting row whose following tokens are known, with true hidden states.
+    /// Takes hidden states of a prompt, as `observe` does, and runs all rows whose following tokens are known. Drafts may
+    /// begin then.
     ///
     /// - Parameters:
-    ///   - tokens: the whole sequence from position 0.
-    ///   - known: number of tokens in it.
+    ///   - rest: as a verifier's; ends the reading by returning false, and leaves a gap then.
     ///   - visit: told each block of finished rows; `computeLogits` may be called inside.
-    public func catchUp(
-        _ tokens: UnsafePointer<Int32>, known: Int, visit: ((CommittedRows) -> Void)? = nil
-    ) {
-        for (index, module) in modules.enumerated() {
-            let isLast = index + 1 == modules.count
-            let wanted: MTPModule.Outputs = isLast && visit == nil ? .last : .all
-            while true {
-                let firstRow = module.nextRow
-                let count = module.commit(tokens, known: known, wanted: wanted, output: output)
-                guard count > 0 else { break }
-                if !isLast {
-                    modules[index + 1].append(output.base, stride: output.stride, count: count, firstRow: firstRow)
-                }
-                if index == 0 { remember(output[row: wanted == .all ? count - 1 : 0]) }
-                visit?(CommittedRows(module: index, firstRow: firstRow, count: count))
+    /// - Returns: whether it was finished.
+    @discardableResult
+    public func read(
+        _ sequence: TokenSequence, _ hidden: UnsafePointer<Float>, stride: Int, count: Int, firstRow: Int,
+        rest: (() -> Bool)? = nil, visit: ((CommittedRows) -> Void)? = nil
+    ) -> Bool {
+        precondition(count <= Workspace.chunkRows, "more rows than a chunk has")
+        sequence.modules[0].follow(firstRow)
+        var total = sequence.modules[0].moveWaiting(to: prompt[0])
+        for i in 0..<count { prompt[0][row: total + i].update(from: hidden + i * stride, count: width) }
+        total += count
+        for module in modules.indices {
+            let (input, output) = (prompt[module % 2], prompt[(module + 1) % 2])
+            let isLast = module + 1 == modules.count
+            let first = sequence.modules[module].nextRow
+            let ready = sequence.modules[module].ready(of: total, module: module, known: sequence.count)
+            var next = 0
+            if !isLast {
+                sequence.modules[module + 1].follow(first)
+                next = sequence.modules[module + 1].moveWaiting(to: output)
             }
+            let wanted: Outputs = isLast && visit == nil ? .last : .all
+            let made = runPrompt(sequence, module, input, ready, wanted, rest, visit) { rows, count in
+                guard !isLast else { return }
+                for i in 0..<count { output[row: next + i].update(from: rows[row: i], count: self.width) }
+                next += count
+            }
+            guard made else { return false }
+            keep(input, ready, total, sequence.modules[module])
+            total = next
         }
-        draftCount = 0
-        carryCount = 0
-        if modules.count == 1 {
-            draftRow = modules[0].nextRow
-            draftEntry = modules[0].entryCount
+        beginDrafts(sequence)
+        return true
+    }
+
+    /// Puts rows whose tokens are not known yet back to those that wait.
+    private func keep(_ input: FloatBuffer, _ ready: Int, _ total: Int, _ state: ModuleState) {
+        guard total > ready else { return }
+        state.append(input[row: ready], stride: input.stride, count: total - ready, firstRow: state.nextRow)
+    }
+
+    /// Runs `ready` rows of a prompt through a module, a chunk at a time, and commits them.
+    private func runPrompt(
+        _ sequence: TokenSequence, _ module: Int, _ input: FloatBuffer, _ ready: Int, _ wanted: Outputs,
+        _ rest: (() -> Bool)?, _ visit: ((CommittedRows) -> Void)?, take: (FloatBuffer, Int) -> Void
+    ) -> Bool {
+        let state = sequence.modules[module]
+        for start in stride(from: 0, to: ready, by: Workspace.chunkRows) {
+            let count = min(Workspace.chunkRows, ready - start)
+            let kind = Step.kind(ofPromptRows: count)
+            let output = kind == .chunk ? chunkOutput : windowOutput
+            let first = state.nextRow
+            rows.removeAll(keepingCapacity: true)
+            rows.append(
+                Rows(
+                    sequence: sequence, hidden: input[row: start], stride: input.stride, count: count, row: first,
+                    entry: state.entryCount))
+            guard run(module, machinery.decoder(kind), wanted, into: output, rest: rest) else { return false }
+            take(output, count)
+            if module == 0 { remember(output[row: wanted == .all ? count - 1 : 0], sequence) }
+            state.commit(count)
+            visit?(CommittedRows(module: module, firstRow: first, count: count, output: output))
         }
-    }
-
-    /// Logits of the next draft from the module's own head. Valid until the next call.
-    public func exactDraftLogits() -> UnsafeMutableBufferPointer<Float> {
-        let head = modules[min(draftCount, modules.count - 1)].weights.head
-        decoder.multiply(ProductJob(head, input: newest.rows, output: self.head.logitRows.rows, rowCount: 1))
-        return logits(row: 0)
-    }
-
-    /// Draws the next draft from the INT8 draft head; `logits(row: 0)` then gives its logits.
-    ///
-    /// - Parameters:
-    ///   - rule: how to choose; greedily by default.
-    ///   - position: output position of the draft, which decides the noise.
-    public func drawDraft(rule: DrawRule? = nil, position: Int) -> Choice {
-        let weights = modules[min(draftCount, modules.count - 1)].weights
-        head.run(weights.draftHead, input: newest.base, rule: rule, position: position)
-        return head.drawn(row: 0)
-    }
-
-    /// Takes `token` as the current draft and runs the row that guesses the next one.
-    public func advance(_ token: Int32) {
-        draftTokens.pointer[draftCount] = token
-        draftCount += 1
-        if draftCount < modules.count {
-            chain(modules[draftCount])
-        } else {
-            recurse(modules[modules.count - 1], token)
-        }
-    }
-
-    /// The next module's row: everything that waits there, then the rows this round's drafts have made.
-    private func chain(_ module: MTPModule) {
-        let waiting = module.waitingCount
-        let count = waiting + carryCount
-        precondition(count > 0, "a draft needs a caught-up hidden state")
-        precondition(count <= 2 * Self.maximumDrafts, "more waiting rows than there is room for")
-        // Rows of module j pair with tokens j + 1 places on: the newest `count` of this round's draft tokens.
-        for i in (0..<carryCount).reversed() {
-            carry[row: waiting + i].update(from: carry[row: i], count: decoder.configuration.hiddenSize)
-        }
-        module.copyWaiting(to: carry)
-        let tokens = draftTokens.pointer + draftCount - count
-        module.run(
-            carry.base, stride: carry.stride, tokens: tokens, count: count, row: module.nextRow,
-            entry: module.entryCount, wanted: .all, output: output)
-        for i in 0..<count {
-            carry[row: i].update(from: output[row: i], count: decoder.configuration.hiddenSize)
-        }
-        carryCount = count
-        remember(output[row: count - 1])
-        draftRow = module.nextRow + count
-        draftEntry = module.entryCount + count
-    }
-
-    private func recurse(_ module: MTPModule, _ token: Int32) {
-        module.run(
-            newest.base, stride: newest.stride, tokens: draftTokens.pointer + draftCount - 1, count: 1, row: draftRow,
-            entry: draftEntry, wanted: .all, output: output)
-        remember(output[row: 0])
-        draftRow += 1
-        draftEntry += 1
-    }
-
-    private func remember(_ row: UnsafeMutablePointer<Float>) {
-        newest.base.update(from: row, count: decoder.configuration.hiddenSize)
+        return true
     }
 
     /// Logits of outputs `first ..< first + count` (1...16) of the block being visited, from the module's own head.
     public func computeLogits(_ block: CommittedRows, first: Int, count: Int) {
-        precondition(first >= 0 && count > 0 && count <= Workspace.narrowRows && first + count <= block.count)
-        let input = foretoken_rows(base: output[row: first], stride: output.stride, index: nil)
-        decoder.multiply(
-            ProductJob(modules[block.module].weights.head, input: input, output: head.logitRows.rows, rowCount: count))
+        precondition(first >= 0 && count > 0 && count <= Workspace.windowRows && first + count <= block.count)
+        let input = foretoken_rows(base: block.output[row: first], stride: block.output.stride, index: nil)
+        machinery.windows.multiply(
+            ProductJob(modules[block.module].head, input: input, output: head.logitRows.rows, rowCount: count))
     }
 
-    /// Logits [vocabulary] of row `row` of the last `computeLogits`, `exactDraftLogits` or `drawDraft`.
+    /// Logits [vocabulary] of row `row` of the last `computeLogits`, `exactDraftLogits` or `drawDrafts`.
     public func logits(row: Int) -> UnsafeMutableBufferPointer<Float> {
-        UnsafeMutableBufferPointer(start: head.logitRows[row: row], count: decoder.configuration.vocabularySize)
+        UnsafeMutableBufferPointer(start: head.logitRows[row: row], count: machinery.configuration.vocabularySize)
     }
 
-    /// Goes to any row of the caches, for measurements: what lies before it there was put there earlier, or is zero.
-    package func jump(to row: Int) {
-        for module in modules { module.jump(to: row) }
+    // MARK: Drafts
+
+    private func beginDrafts(_ sequence: TokenSequence) {
+        let drafts = sequence.drafts
+        (drafts.count, drafts.carryCount) = (0, 0)
+        if modules.count == 1 {
+            drafts.row = sequence.modules[0].nextRow
+            drafts.entry = sequence.modules[0].entryCount
+        }
     }
 
-    /// Bytes of the modules' latent caches.
-    package var cacheByteCount: Int { modules.reduce(0) { $0 + $1.cacheByteCount } }
+    private func module(ofNextDraft drafts: DraftState) -> Int { min(drafts.count, modules.count - 1) }
 
-    /// Forgets the whole text.
-    public func clear() {
-        for module in modules { module.clear() }
+    /// Logits of a text's next draft from the module's own head. Valid until the next call.
+    public func exactDraftLogits(_ sequence: TokenSequence) -> UnsafeMutableBufferPointer<Float> {
+        let exact = modules[module(ofNextDraft: sequence.drafts)].head
+        machinery.windows.multiply(
+            ProductJob(exact, input: sequence.drafts.newest.rows, output: head.logitRows.rows, rowCount: 1))
+        return logits(row: 0)
+    }
+
+    /// Draws the next draft of each text, all of which have made as many, from the INT8 draft head; `drawn(row:)` gives
+    /// them, and `logits(row:)` their logits.
+    ///
+    /// - Parameter draw: how to choose for text `i`; greedily by default.
+    public func drawDrafts(_ sequences: [TokenSequence], draw: ((Int) -> Draw)? = nil) {
+        precondition(sequences.count <= Workspace.windowRows)
+        for (row, sequence) in sequences.enumerated() {
+            head.draws.pointer[row] = draw?(row) ?? head.greedy
+            head.quantise(sequence.drafts.newest.base, row: row)
+        }
+        head.run(modules[module(ofNextDraft: sequences[0].drafts)].draftHead, count: sequences.count)
+    }
+
+    /// What was drawn for the text of that row.
+    public func drawn(row: Int) -> Choice { head.drawn(row: row) }
+
+    /// Takes the token behind each text's drafts so far as its next draft and runs the rows that guess the ones after. All
+    /// texts have made as many drafts.
+    public func advance(_ sequences: [TokenSequence]) {
+        for sequence in sequences { sequence.drafts.count += 1 }
+        if sequences[0].drafts.count < modules.count {
+            for sequence in sequences { chain(sequence, sequence.drafts.count) }
+        } else {
+            recurse(sequences)
+        }
+    }
+
+    /// The next module's row: everything that waits there, then the rows this round's drafts have made.
+    private func chain(_ sequence: TokenSequence, _ module: Int) {
+        let (state, drafts) = (sequence.modules[module], sequence.drafts)
+        let waiting = state.waitingCount
+        let count = waiting + drafts.carryCount
+        precondition(count > 0, "a draft needs a caught-up hidden state")
+        precondition(count <= 2 * Self.maximumDrafts, "more waiting rows than there is room for")
+        state.copyWaiting(to: chained)
+        for i in 0..<drafts.carryCount {
+            chained[row: waiting + i].update(from: drafts.carry[row: i], count: width)
+        }
+        rows.removeAll(keepingCapacity: true)
+        rows.append(
+            Rows(
+                sequence: sequence, hidden: chained.base, stride: chained.stride, count: count, row: state.nextRow,
+                entry: state.entryCount))
+        run(module, machinery.windows, .all, into: windowOutput)
+        for i in 0..<count { drafts.carry[row: i].update(from: windowOutput[row: i], count: width) }
+        drafts.carryCount = count
+        remember(windowOutput[row: count - 1], sequence)
+        drafts.row = state.nextRow + count
+        drafts.entry = state.entryCount + count
+    }
+
+    private func recurse(_ sequences: [TokenSequence]) {
+        rows.removeAll(keepingCapacity: true)
+        for sequence in sequences {
+            let drafts = sequence.drafts
+            rows.append(
+                Rows(
+                    sequence: sequence, hidden: drafts.newest.base, stride: drafts.newest.stride, count: 1,
+                    row: drafts.row, entry: drafts.entry))
+        }
+        run(modules.count - 1, machinery.windows, .all, into: windowOutput)
+        for (i, sequence) in sequences.enumerated() {
+            remember(windowOutput[row: i], sequence)
+            sequence.drafts.row += 1
+            sequence.drafts.entry += 1
+        }
+    }
+
+    private func remember(_ row: UnsafeMutablePointer<Float>, _ sequence: TokenSequence) {
+        sequence.drafts.newest.base.update(from: row, count: width)
+    }
+
+    // MARK: One module
+
+    /// Runs `rows` through a module. Row i pairs with the text's token i + 1 + module, which may be a draft.
+    /// - Returns: false when `rest` ended it.
+    @discardableResult
+    private func run(
+        _ index: Int, _ decoder: Decoder, _ wanted: Outputs, into output: FloatBuffer, rest: (() -> Bool)? = nil
+    ) -> Bool {
+        let weights = modules[index]
+        let space = decoder.space
+        decoder.begin(rows[0].sequence.pool.shape)
+        for run in rows {
+            let tokens = run.sequence.tokens + run.row + 1 + index
+            for i in 0..<run.count {
+                join(weights, tokens[i], run.hidden + i * run.stride, into: space.joined[row: decoder.rows + i], decoder)
+            }
+            decoder.add(run.sequence, count: run.count, entry: run.entry, position: run.row)
+        }
+        decoder.rest = decoder.kind == .chunk ? rest : nil
+        defer { decoder.rest = nil }
+        decoder.multiply(
+            ProductJob(
+                weights.projection, decoder.kind, input: space.joined.rows, output: space.residual.rows,
+                rowCount: decoder.rows))
+        let layer = machinery.configuration.layerCount + index
+        switch wanted {
+        case .all: decoder.run(weights.block, layer)
+        case .last: decoder.runLast(weights.block, layer)
+        }
+        if decoder.isEnded { return false }
+        decoder.normalise(space.residual, weights.headNorm, into: output)
+        return true
+    }
+
+    /// [norm embedding | norm hidden state]
+    private func join(
+        _ weights: MTPWeights, _ token: Int32, _ hidden: UnsafePointer<Float>,
+        into joined: UnsafeMutablePointer<Float>, _ decoder: Decoder
+    ) {
+        let epsilon = machinery.configuration.normEpsilon
+        weights.embedding.decodeRow(token, into: joined, decoder.kernels)
+        decoder.kernels.pointee.rms_norm(joined, weights.embeddingNorm.values, joined, Int32(width), epsilon)
+        decoder.kernels.pointee.rms_norm(hidden, weights.hiddenNorm.values, joined + width, Int32(width), epsilon)
     }
 }

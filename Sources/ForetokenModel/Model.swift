@@ -42,8 +42,32 @@ public enum InstructionSet {
     }
 }
 
-/// Weights ready to run on a pool of workers with one table of kernels. It makes verifiers and draft heads; those of
-/// one model share its scratch memory and must be used from one thread.
+/// What runs steps: workers, kernels and the memory of a step, without a text.
+final class Machinery {
+    let configuration: ModelConfiguration
+    let kernels: KernelTable
+    let pool: WorkerPool
+    let workers: WorkerTables
+    let windows, chunks: Decoder
+    let traffic: TrafficMeter
+
+    init(weights: ModelWeights, kernels: KernelTable, pool: WorkerPool) throws {
+        configuration = weights.configuration
+        self.kernels = kernels
+        self.pool = pool
+        workers = try WorkerTables(weights.configuration, pool: pool, nodes: weights.nodes)
+        traffic = try TrafficMeter(weights)
+        windows = try Decoder(
+            .window, weights: weights, kernels: kernels, pool: pool, workers: workers, traffic: traffic)
+        chunks = try Decoder(
+            .chunk, weights: weights, kernels: kernels, pool: pool, workers: workers, traffic: traffic)
+    }
+
+    func decoder(_ kind: StepKind) -> Decoder { kind == .window ? windows : chunks }
+}
+
+/// Weights ready to run on a pool of workers with one table of kernels: verifier, draft head, and the texts they run. All
+/// of it must be used from one thread.
 public final class Model {
     /// The packed weights.
     public let weights: ModelWeights
@@ -51,7 +75,11 @@ public final class Model {
     public let pool: WorkerPool
     /// Name of the kernels' instruction set.
     public let instructionSet: String
-    let decoder: Decoder
+    /// The main model.
+    public let verifier: Verifier
+    /// The MTP modules; nil when the checkpoint has none.
+    public let draftHead: MTPHead?
+    let machinery: Machinery
 
     /// The checkpoint's shape.
     public var configuration: ModelConfiguration { weights.configuration }
@@ -63,37 +91,48 @@ public final class Model {
         self.weights = weights
         self.pool = pool
         self.instructionSet = String(cString: kernels.pointee.name)
-        decoder = try Decoder(weights: weights, kernels: kernels, pool: pool)
+        machinery = try Machinery(weights: weights, kernels: kernels, pool: pool)
+        verifier = try Verifier(weights: weights, machinery: machinery)
+        draftHead = weights.modules.isEmpty ? nil : try MTPHead(weights: weights, machinery: machinery)
     }
 
-    /// By node: what verify steps have read from it so far, over all verifiers and draft heads.
-    public var traffic: [NodeTraffic] { decoder.traffic.reading(pool) }
+    /// By node: what windows of generated tokens have read from it so far.
+    public var traffic: [NodeTraffic] { machinery.traffic.reading(pool) }
 
-    /// Bytes of caches and scratch, weights not counted.
+    /// Bytes of pages and scratch, weights not counted.
     ///
     /// - Parameters:
     ///   - modules: MTP modules that will draft.
-    ///   - context: tokens that the caches are to hold.
+    ///   - contexts: tokens of each text that is to be there at once.
     ///   - workers: threads, each of which has scratch of its own.
     public static func workingBytes(
-        _ configuration: ModelConfiguration, modules: Int, context: Int, cacheType: CacheType, workers: Int
+        _ configuration: ModelConfiguration, modules: Int, contexts: [Int], cacheType: CacheType, workers: Int
     ) -> Int {
-        let cache = LatentCache.byteCount(
-            layers: configuration.layerCount + modules, capacity: context + MTPHead.maximumDrafts,
-            width: configuration.latentRank + configuration.ropeDimension, type: cacheType)
-        return cache + Workspace.byteCount(configuration, modules: modules, workers: workers)
+        let shape = PageShape(configuration, modules: modules, type: cacheType)
+        let pages = contexts.reduce(0) { $0 + LatentPool.pages(forPositions: $1) }
+        return pages * shape.pageBytes + contexts.count * TokenSequence.rowBytes(configuration, modules: modules)
+            + Workspace.byteCount(configuration, modules: modules, workers: workers)
     }
 
-    /// A verifier with an empty cache for `context` positions.
-    /// - Throws: `HardwareError` when its memory cannot be had.
-    public func makeVerifier(context: Int, cacheType: CacheType = .f32) throws -> Verifier {
-        try Verifier(weights: weights, decoder: decoder, capacity: context, cacheType: cacheType)
+    /// Memory for the latents of texts that draft or do not.
+    /// - Throws: `HardwareError` when it cannot be had.
+    public func makePool(pages: Int, cacheType: CacheType = .f32, drafting: Bool = true) throws -> LatentPool {
+        let shape = PageShape(configuration, modules: drafting ? draftHead?.moduleCount ?? 0 : 0, type: cacheType)
+        return try LatentPool(shape, pages: pages, home: weights.nodes.sharedHome)
     }
 
-    /// A draft head with empty caches for `context` positions, or nil when the checkpoint has no MTP module.
+    /// An empty text of up to `context` positions.
+    /// - Parameter pool: has pages enough for it.
+    /// - Throws: `HardwareError` when memory for its rows cannot be had.
+    public func makeSequence(context: Int, in pool: LatentPool) throws -> TokenSequence {
+        try TokenSequence(configuration, pool: pool, capacity: context)
+    }
+
+    /// An empty text with pages of its own.
     /// - Throws: `HardwareError` when its memory cannot be had.
-    public func makeMTPHead(context: Int, cacheType: CacheType = .f32) throws -> MTPHead? {
-        guard !weights.modules.isEmpty else { return nil }
-        return try MTPHead(weights: weights, decoder: decoder, capacity: context, cacheType: cacheType)
+    public func makeSequence(context: Int, cacheType: CacheType = .f32, drafting: Bool = true) throws -> TokenSequence {
+        let pages = LatentPool.pages(forPositions: context)
+        return try makeSequence(
+            context: context, in: makePool(pages: pages, cacheType: cacheType, drafting: drafting))
     }
 }

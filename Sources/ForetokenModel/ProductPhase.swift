@@ -16,19 +16,30 @@ struct ProductJob: BitwiseCopyable {
     let rowCount: Int32
     private let partCount: Int16
     let adds: Bool
+    /// Panels are dequantised and multiplied by OpenBLAS. Products of chunks are wide, but for an expert that few of a
+    /// chunk's rows were sent to; all of these rows are one text's.
+    let isWide: Bool
 
-    init(_ linear: Linear, input: foretoken_rows, output: foretoken_rows, rowCount: Int, adds: Bool = false) {
-        self.init(linear, nil, input, output, rowCount, adds)
+    init(
+        _ linear: Linear, _ kind: StepKind = .window, input: foretoken_rows, output: foretoken_rows, rowCount: Int,
+        adds: Bool = false
+    ) {
+        self.init(linear, nil, kind, input, output, rowCount, adds)
     }
 
-    init(gate: Linear, up: Linear, input: foretoken_rows, output: foretoken_rows, rowCount: Int) {
-        self.init(gate, up, input, output, rowCount, false)
+    init(
+        gate: Linear, up: Linear, _ kind: StepKind = .window, input: foretoken_rows, output: foretoken_rows,
+        rowCount: Int
+    ) {
+        self.init(gate, up, kind, input, output, rowCount, false)
     }
 
     private init(
-        _ linear: Linear, _ up: Linear?, _ input: foretoken_rows, _ output: foretoken_rows, _ rowCount: Int,
-        _ adds: Bool
+        _ linear: Linear, _ up: Linear?, _ kind: StepKind, _ input: foretoken_rows, _ output: foretoken_rows,
+        _ rowCount: Int, _ adds: Bool
     ) {
+        precondition(kind == .chunk || rowCount <= Workspace.windowRows, "a window has no more rows than a narrow call")
+        isWide = kind == .chunk && rowCount > Workspace.windowRows
         parts = linear.parts
         partCount = Int16(linear.partCount)
         upParts = up?.parts
@@ -45,10 +56,6 @@ struct ProductJob: BitwiseCopyable {
     var up: Linear? { upParts.map { Linear(parts: $0, partCount: Int(partCount)) } }
     var input: foretoken_rows { foretoken_rows(base: inputBase, stride: Int(inputStride), index: inputIndex) }
     var output: foretoken_rows { foretoken_rows(base: outputBase, stride: Int(outputStride), index: nil) }
-
-    /// More rows than the narrow kernels take: panels are dequantised and multiplied by OpenBLAS. The route depends on
-    /// the row count alone.
-    var isWide: Bool { rowCount > FORETOKEN_MAX_ROWS }
 
     /// Panels that are never divided between workers. A wide product is cut at fixed rows of the whole matrix, since
     /// OpenBLAS gives other bits for another cut.

@@ -18,7 +18,7 @@ extension RowPhase {
 extension WorkerPool {
     @inline(__always)
     func runRows<P: RowPhase>(_ phase: P) {
-        if phase.rowCount > Workspace.narrowRows {
+        if phase.rowCount > Workspace.windowRows {
             run(phase)
         } else {
             phase.run(0..<phase.rowCount, worker: 0)
@@ -58,9 +58,11 @@ struct LatentPhase: RowPhase {
     /// [row][rope / 2] each.
     let cosines: foretoken_rows
     let sines: foretoken_rows
+    /// The first text's latents; those of the others differ in their pages.
     let cache: foretoken_latents
-    /// Cache position of row 0.
-    let position: Int
+    /// The texts whose rows these are.
+    let spans: UnsafePointer<RowSpan>
+    let spanCount: Int
     let rowCount: Int
 
     static var entry: WorkerPool.Entry {
@@ -68,14 +70,22 @@ struct LatentPhase: RowPhase {
     }
 
     func run(_ rows: Range<Int>, worker: Int) {
+        for i in 0..<spanCount {
+            let span = spans[i]
+            run(span.rows.clamped(to: rows), of: span)
+        }
+    }
+
+    private func run(_ rows: Range<Int>, of span: RowSpan) {
         var cache = cache
+        cache.pages = span.pages
         for row in rows {
             let values = latent.base! + row * latent.stride
             kernels.pointee.rms_norm(values, weight, values, cache.rank, epsilon)
             kernels.pointee.rotate(
                 values + Int(cache.rank), cosines.base! + row * cosines.stride, sines.base! + row * sines.stride,
                 cache.rope)
-            kernels.pointee.store_latent(&cache, Int32(position + row), values)
+            kernels.pointee.store_latent(&cache, Int32(span.entry + row - span.firstRow), values)
         }
     }
 }
@@ -99,8 +109,8 @@ struct RoutePhase: RowPhase {
 
     func run(_ rows: Range<Int>, worker: Int) {
         if makesLogits {
-            for first in stride(from: rows.lowerBound, to: rows.upperBound, by: Workspace.narrowRows) {
-                makeLogits(first..<min(first + Workspace.narrowRows, rows.upperBound))
+            for first in stride(from: rows.lowerBound, to: rows.upperBound, by: Workspace.windowRows) {
+                makeLogits(first..<min(first + Workspace.windowRows, rows.upperBound))
             }
         }
         var router = router

@@ -73,6 +73,8 @@ public struct StepRows {
     public let count: Int
     /// Position of the first row in the text.
     public let firstPosition: Int
+    /// Number of the text.
+    public let text: Int
 }
 
 /// What became of a step's rows.
@@ -83,22 +85,42 @@ public enum StepOutcome: Sendable, Equatable {
     case verified(accepted: Int)
 }
 
+/// Rows of one text in a step, as they are routed.
+public struct RoutedRows {
+    /// Number of the text.
+    public let text: Int
+    /// The text's first row in the step.
+    public let firstRow: Int
+    /// Number of rows.
+    public let count: Int
+    /// Position of the first row in the text.
+    public let firstPosition: Int
+
+    /// Rows; see the fields.
+    public init(text: Int, firstRow: Int, count: Int, firstPosition: Int) {
+        self.text = text
+        self.firstRow = firstRow
+        self.count = count
+        self.firstPosition = firstPosition
+    }
+}
+
 /// Looks on while a verifier works: every operator of every row. For proofs and statistics; the pointers are valid
 /// during the call only, which comes from the thread that runs the step.
 public protocol StepObserver: AnyObject {
     /// Whether `saw` is to be called. Asked at the beginning of every step.
     var wantsValues: Bool { get }
-    /// An operator's values, in the order of computation.
+    /// An operator's values of one text's rows, in the order of computation.
     func saw(_ site: StepSite, _ rows: StepRows)
-    /// Chosen experts [count][perRow], ascending in each row.
-    func routed(layer: Int, experts: UnsafePointer<Int32>, perRow: Int, count: Int, firstPosition: Int)
-    /// What became of the last step's rows, once whoever ran the step knows. Does nothing by default.
-    func ended(_ outcome: StepOutcome)
+    /// Chosen experts [count][perRow] of one text's rows, ascending in each row.
+    func routed(layer: Int, experts: UnsafePointer<Int32>, perRow: Int, rows: RoutedRows)
+    /// What became of a text's rows in the last step, once whoever ran the step knows. Does nothing by default.
+    func ended(_ outcome: StepOutcome, text: Int)
 }
 
 extension StepObserver {
     /// Does nothing.
-    public func ended(_ outcome: StepOutcome) {}
+    public func ended(_ outcome: StepOutcome, text: Int) {}
 }
 
 /// The observer of a step in progress, and where the step stands.
@@ -106,53 +128,61 @@ struct Observation {
     let observer: any StepObserver
     let wantsValues: Bool
     var layer: Int?
-    let position: Int
 
-    init(_ observer: any StepObserver, position: Int) {
+    init(_ observer: any StepObserver) {
         self.observer = observer
-        self.position = position
         wantsValues = observer.wantsValues
     }
 }
 
 extension Decoder {
-    /// Shows the first `rows` rows of a buffer to whoever looks on.
+    /// Shows all rows of a buffer to whoever looks on, text by text.
     @inline(__always)
-    func show(_ operation: StepOperator, _ buffer: FloatBuffer, width: Int, rows: Int) {
+    func show(_ operation: StepOperator, _ buffer: FloatBuffer, width: Int) {
         guard let observation, observation.wantsValues else { return }
-        observation.observer.saw(
-            StepSite(layer: observation.layer, operation: operation, expert: nil),
-            StepRows(
-                base: buffer.base, stride: buffer.stride, width: width, count: rows,
-                firstPosition: observation.position))
+        show(operation, buffer.base, stride: buffer.stride, width: width, to: observation)
     }
 
-    /// Shows what attention made of `rows` rows.
-    func showAttention(_ rows: Int) {
+    private func show(
+        _ operation: StepOperator, _ base: UnsafePointer<Float>, stride: Int, width: Int, to observation: Observation
+    ) {
+        let site = StepSite(layer: observation.layer, operation: operation, expert: nil)
+        for i in 0..<spanCount {
+            let span = space.spans.pointer[i]
+            observation.observer.saw(
+                site,
+                StepRows(
+                    base: base + span.firstRow * stride, stride: stride, width: width, count: span.count,
+                    firstPosition: span.position, text: span.text))
+        }
+    }
+
+    /// Shows what attention made.
+    func showAttention() {
         guard let observation, observation.wantsValues else { return }
         let c = configuration
-        show(.query, space.query, width: c.headCount * (c.nopeDimension + c.ropeDimension), rows: rows)
-        if rows <= Workspace.narrowRows {
-            show(.absorbedQuery, space.absorbed, width: c.headCount * (c.latentRank + c.ropeDimension), rows: rows)
-            show(.mixedLatent, space.mixedLatents, width: c.headCount * c.latentRank, rows: rows)
+        show(.query, space.query, width: c.headCount * (c.nopeDimension + c.ropeDimension))
+        if kind == .window {
+            show(.absorbedQuery, space.absorbed, width: c.headCount * (c.latentRank + c.ropeDimension))
+            show(.mixedLatent, space.mixedLatents, width: c.headCount * c.latentRank)
         }
-        show(.attended, space.attended, width: c.headCount * c.valueDimension, rows: rows)
+        show(.attended, space.attended, width: c.headCount * c.valueDimension)
     }
 
-    /// Shows the router's choice for `rows` rows, and its weights.
+    /// Shows the router's choice, and its weights.
     @inline(__always)
-    func showRouting(rows: Int) {
+    func showRouting() {
         guard let observation, let layer = observation.layer else { return }
         let perRow = configuration.expertsPerToken
-        observation.observer.routed(
-            layer: layer, experts: space.experts.chosen.pointer, perRow: perRow, count: rows,
-            firstPosition: observation.position)
+        for i in 0..<spanCount {
+            let span = space.spans.pointer[i]
+            observation.observer.routed(
+                layer: layer, experts: space.experts.chosen.pointer + span.firstRow * perRow, perRow: perRow,
+                rows: RoutedRows(
+                    text: span.text, firstRow: span.firstRow, count: span.count, firstPosition: span.position))
+        }
         guard observation.wantsValues else { return }
-        observation.observer.saw(
-            StepSite(layer: layer, operation: .routingWeights, expert: nil),
-            StepRows(
-                base: space.experts.weights.pointer, stride: perRow, width: perRow, count: rows,
-                firstPosition: observation.position))
+        show(.routingWeights, space.experts.weights.pointer, stride: perRow, width: perRow, to: observation)
     }
 
     /// Shows the SwiGLU rows of the chosen experts. They lie grouped by expert; each is shown as its row's.
@@ -163,13 +193,21 @@ extension Decoder {
             let site = StepSite(
                 layer: observation.layer, operation: .expert, expert: Int(assignment.active.pointer[i]))
             for slot in Int(assignment.firstSlot.pointer[i])..<Int(assignment.firstSlot.pointer[i + 1]) {
+                let row = Int(assignment.slotRow.pointer[slot])
+                let span = space.spans.pointer[span(ofRow: row)]
                 observation.observer.saw(
                     site,
                     StepRows(
                         base: space.slots[row: slot], stride: space.slots.stride,
                         width: configuration.expertIntermediateSize, count: 1,
-                        firstPosition: observation.position + Int(assignment.slotRow.pointer[slot])))
+                        firstPosition: span.position + row - span.firstRow, text: span.text))
             }
         }
+    }
+
+    private func span(ofRow row: Int) -> Int {
+        var i = 0
+        while row >= space.spans.pointer[i].rows.upperBound { i += 1 }
+        return i
     }
 }

@@ -2,90 +2,106 @@ import CForetokenKernels
 import ForetokenHardware
 import ForetokenWeights
 
-/// The main model: turns tokens into hidden states and logits, and remembers the context as latents. It takes a prompt
-/// in chunks or a verify window of up to 16 rows; each row's result has the same bits whatever else is in the window.
+/// The main model: turns the tokens of a step into hidden states and logits, and leaves their latents in the texts' pages.
+/// It holds no text. Each row's result has the same bits whatever else is in the step.
 public final class Verifier {
-    /// Positions the latent cache holds. Forwarding starts here; truncation lowers it.
-    public private(set) var position = 0
-    /// Most positions the latent cache can hold.
-    public var capacity: Int { cache.capacity }
     /// Rows of the last step that `hidden(row:)` may be asked for.
     public private(set) var rowCount = 0
     /// Looks on at every step.
     public var observer: (any StepObserver)?
 
-    /// Most rows of one verify window.
-    public static let windowRows = Workspace.narrowRows
-    /// Rows of a prompt chunk; prompts are cut at multiples of it.
-    public static let chunkRows = Workspace.chunkRows
-
     private let weights: ModelWeights
-    private let decoder: Decoder
-    private let cache: LatentCache
+    private let machinery: Machinery
     private let hiddenRows: FloatBuffer
     private let head: HeadRunner
+    /// What the last `computeLogits` was for, where somebody looks on.
+    private var spans: [Step.Span] = []
 
-    init(weights: ModelWeights, decoder: Decoder, capacity: Int, cacheType: CacheType) throws {
-        let configuration = weights.configuration
+    init(weights: ModelWeights, machinery: Machinery) throws {
         self.weights = weights
-        self.decoder = decoder
-        cache = try LatentCache(
-            layers: configuration.layerCount, capacity: capacity, rank: configuration.latentRank,
-            rope: configuration.ropeDimension, type: cacheType, home: weights.nodes.sharedHome)
-        hiddenRows = try FloatBuffer(rows: Workspace.chunkRows, columns: configuration.hiddenSize)
-        head = try HeadRunner(decoder: decoder)
+        self.machinery = machinery
+        hiddenRows = try FloatBuffer(rows: Workspace.chunkRows, columns: weights.configuration.hiddenSize)
+        head = try HeadRunner(machinery)
+        spans.reserveCapacity(Workspace.windowRows)
     }
 
-    /// Rows of the next step of a prompt of `end` tokens. Prompts are cut at absolute multiples of `chunkRows`, whoever runs
-    /// them: another cut could give other bits.
-    public func nextChunk(to end: Int) -> Int {
-        min((position / Self.chunkRows + 1) * Self.chunkRows, end) - position
-    }
-
-    /// Runs `count` tokens (1...`chunkRows`) at the next positions. Afterwards `hidden(row:)` gives their final hidden states.
-    /// The caller keeps `position + count` within `capacity` and token ids within the vocabulary.
-    public func forward(_ tokens: UnsafePointer<Int32>, count: Int) {
-        precondition(count > 0 && count <= Self.chunkRows && position + count <= capacity, "step outside the cache")
-        let residual = decoder.space.residual
-        for row in 0..<count {
-            weights.embedding.decodeRow(tokens[row], into: residual[row: row], decoder.kernels)
+    /// Runs a step's tokens and moves its texts on. Afterwards `hidden(row:)` gives the rows' final hidden states. The caller
+    /// keeps token ids within the vocabulary.
+    ///
+    /// - Parameter rest: called between the phases of a chunk, which may then rest while windows run; ends the chunk by
+    ///   returning false. Its text stays where it was then.
+    /// - Returns: whether the step was finished.
+    @discardableResult
+    public func run(_ step: borrowing Step, rest: (() -> Bool)? = nil) -> Bool {
+        precondition(step.rowCount > 0, "a step has rows")
+        let decoder = machinery.decoder(step.kind)
+        decoder.begin(step.spans[0].sequence.pool.shape)
+        for span in step.spans {
+            let tokens = span.sequence.tokens + span.position
+            for i in 0..<span.count {
+                weights.embedding.decodeRow(
+                    tokens[i], into: decoder.space.residual[row: span.firstRow + i], decoder.kernels)
+            }
+            decoder.add(span.sequence, count: span.count, entry: span.position, position: span.position)
         }
-        decoder.begin(rows: count, position: position)
-        if count <= Self.windowRows { decoder.traffic.beginStep() }
-        defer { decoder.traffic.endStep() }
-        decoder.observation = observer.map { Observation($0, position: position) }
-        decoder.show(.embedding, residual, width: weights.configuration.hiddenSize, rows: count)
+        decoder.rest = step.kind == .chunk ? rest : nil
+        defer { decoder.rest = nil }
+        guard runLayers(decoder) else { return false }
+        for span in step.spans { span.sequence.position += span.count }
+        rowCount = step.rowCount
+        if observer != nil {
+            spans.removeAll(keepingCapacity: true)
+            spans.append(contentsOf: step.spans)
+        }
+        return true
+    }
+
+    /// - Returns: false when the step was ended.
+    private func runLayers(_ decoder: Decoder) -> Bool {
+        if decoder.kind == .window { decoder.traffic.beginStep() }
+        defer {
+            decoder.traffic.endStep()
+            decoder.observation = nil
+        }
+        decoder.observation = observer.map(Observation.init)
+        let width = weights.configuration.hiddenSize
+        decoder.show(.embedding, decoder.space.residual, width: width)
         for (index, layer) in weights.layers.enumerated() {
             decoder.observation?.layer = index
-            decoder.run(layer, cache.layer(index), rows: count, position: position)
+            decoder.run(layer, index)
+            if decoder.isEnded { return false }
         }
         decoder.observation?.layer = nil
-        decoder.normalise(residual, weights.finalNorm, into: hiddenRows, count)
-        decoder.show(.finalNorm, hiddenRows, width: weights.configuration.hiddenSize, rows: count)
-        decoder.observation = nil
-        position += count
-        rowCount = count
+        decoder.normalise(decoder.space.residual, weights.finalNorm, into: hiddenRows)
+        decoder.show(.finalNorm, hiddenRows, width: width)
+        return true
     }
 
     /// Computes logits for `count` (1...16) rows of the last step, starting at `first`; `logits(row:)` then gives them.
     ///
-    /// - Parameter rule: how `drawn(row:)` is to choose; greedily by default.
-    public func computeLogits(first: Int, count: Int, rule: DrawRule? = nil) {
-        precondition(first >= 0 && count > 0 && count <= Self.windowRows && first + count <= rowCount)
+    /// - Parameter draw: how `drawn(row:)` is to choose for each of these rows, counted from 0; greedily by default.
+    public func computeLogits(first: Int, count: Int, draw: ((Int) -> Draw)? = nil) {
+        precondition(first >= 0 && count > 0 && count <= Workspace.windowRows && first + count <= rowCount)
+        for row in 0..<count { head.draws.pointer[row] = draw?(row) ?? head.greedy }
         let input = foretoken_rows(base: hiddenRows[row: first], stride: hiddenRows.stride, index: nil)
-        head.run(
-            weights.head, input: input, count: count, rule: rule, position: position - rowCount + first + 1)
-        if let observer, observer.wantsValues {
+        head.run(weights.head, input: input, count: count)
+        if let observer, observer.wantsValues { showLogits(observer, first: first, count: count) }
+    }
+
+    private func showLogits(_ observer: any StepObserver, first: Int, count: Int) {
+        for span in spans {
+            let rows = (span.firstRow..<span.firstRow + span.count).clamped(to: first..<first + count)
+            guard !rows.isEmpty else { continue }
             observer.saw(
                 StepSite(layer: nil, operation: .logits, expert: nil),
                 StepRows(
-                    base: head.logitRows.base, stride: head.logitRows.stride,
-                    width: weights.configuration.vocabularySize, count: count,
-                    firstPosition: position - rowCount + first))
+                    base: UnsafePointer(head.logitRows[row: rows.lowerBound - first]), stride: head.logitRows.stride,
+                    width: weights.configuration.vocabularySize, count: rows.count,
+                    firstPosition: span.position + rows.lowerBound - span.firstRow, text: span.sequence.number))
         }
     }
 
-    /// The token that the rule of the last `computeLogits` draws for its row `row`.
+    /// The token that was drawn for row `row` of the last `computeLogits`.
     public func drawn(row: Int) -> Int32 { head.drawn(row: row).token }
 
     /// Logits [vocabulary] of row `row` of the last `computeLogits`, valid until the next one.
@@ -98,19 +114,4 @@ public final class Verifier {
 
     /// Floats from one hidden row to the next.
     public var hiddenStride: Int { hiddenRows.stride }
-
-    /// Goes to any position of the cache, for measurements: what lies before it there was put there earlier, or is zero.
-    package func jump(to position: Int) {
-        precondition(position >= 0 && position <= capacity)
-        self.position = position
-    }
-
-    /// Bytes of the latent cache.
-    package var cacheByteCount: Int { cache.byteCount }
-
-    /// Forgets all positions from `position` on: rejected drafts.
-    public func truncate(to position: Int) {
-        precondition(position >= 0 && position <= self.position)
-        self.position = position
-    }
 }

@@ -68,6 +68,34 @@ final class WorkerMemory {
     }
 }
 
+/// What all steps' workers share: their scratch memory, and how heads and output columns are cut for them.
+final class WorkerTables {
+    let scratch: WorkerScratch
+    /// Heads, and panels of output columns, by group.
+    let headCut, columnCut: CutTable
+    private let memory: WorkerMemory
+    private let cuts: ScratchBuffer<Int32>
+
+    init(_ c: ModelConfiguration, pool: WorkerPool, nodes: NodeLayout) throws {
+        let rows = Workspace.chunkRows
+        memory = try WorkerMemory(floats: WorkerScratch.floatCount(c, rows: rows), pool: pool, nodes: nodes)
+        scratch = WorkerScratch(seats: pool.seats, bases: memory.bases, rows: rows, columns: WorkerScratch.columns(c))
+        let panelRows = Int(FORETOKEN_PANEL_ROWS)
+        let heads = nodes.headCut(c.headCount, width: c.queryDimension)
+        let columns = nodes.denseCut((c.hiddenSize + panelRows - 1) / panelRows)
+        let groups = nodes.groups.count
+        cuts = try ScratchBuffer(count: 2 * (groups + 1))
+        for (i, cut) in [heads, columns].enumerated() {
+            for (group, range) in cut.enumerated() {
+                cuts.pointer[i * (groups + 1) + group] = Int32(range.lowerBound)
+                cuts.pointer[i * (groups + 1) + group + 1] = Int32(range.upperBound)
+            }
+        }
+        headCut = CutTable(bounds: UnsafePointer(cuts.pointer), groups: groups)
+        columnCut = CutTable(bounds: UnsafePointer(cuts.pointer + groups + 1), groups: groups)
+    }
+}
+
 /// One worker's memory for naive attention over one head.
 struct PromptAttentionScratch {
     let latents, keys, values, scores, weighted, keyUp, valueUp: UnsafeMutablePointer<Float>

@@ -2,12 +2,29 @@ import CForetokenKernels
 import ForetokenHardware
 import ForetokenWeights
 
-/// Activations of one step, allocated once. The verifier and the MTP modules take turns in it.
+/// One text's rows in a step, as the decoder sees them.
+struct RowSpan: BitwiseCopyable {
+    /// The text's pages.
+    let pages: UnsafePointer<UnsafeMutableRawPointer?>
+    /// Which text it is.
+    let text: Int
+    let firstRow: Int
+    let count: Int
+    /// Cache entry of its first row; every row sees the entries up to its own.
+    let entry: Int
+    /// Position of its first row in the text.
+    let position: Int
+
+    var rows: Range<Int> { firstRow..<firstRow + count }
+}
+
+/// Activations of one step, allocated once: one workspace for windows, one for chunks, since a chunk may rest while windows
+/// run. The verifier and the MTP modules take turns in them.
 final class Workspace {
     /// Rows of one prompt chunk. Chunks begin at multiples of it, so that one prompt is always cut the same way.
     static let chunkRows = 512
-    /// Rows of one narrow step.
-    static let narrowRows = Int(FORETOKEN_MAX_ROWS)
+    /// Most rows of one window, which are those of a narrow kernel's call.
+    static let windowRows = Int(FORETOKEN_MAX_ROWS)
 
     let residual, normed, query, queryRank, latent, attended: FloatBuffer
     let absorbed, mixedLatents: FloatBuffer
@@ -17,17 +34,16 @@ final class Workspace {
     let joined: FloatBuffer
     let experts: ExpertAssignment
     let jobs: ScratchBuffer<ProductJob>
-    let scratch: WorkerScratch
+    /// The step's texts.
+    let spans: ScratchBuffer<RowSpan>
+    /// By text: its last row.
+    let lastRows: ScratchBuffer<Int32>
     /// [slot][hidden] and [row][hidden] of a window: down projections that are made before they are summed.
     let outputs, sharedOutput: FloatBuffer
-    /// Heads, and panels of output columns, by group.
-    let headCut, columnCut: CutTable
-    private let workerMemory: WorkerMemory
-    private let cuts: ScratchBuffer<Int32>
 
-    init(_ c: ModelConfiguration, pool: WorkerPool, nodes: NodeLayout) throws {
-        let rows = Self.chunkRows
-        let narrow = Self.narrowRows
+    /// - Parameter rows: most rows of a step.
+    init(_ c: ModelConfiguration, rows: Int, nodes: NodeLayout) throws {
+        let narrow = Self.windowRows
         let latentWidth = c.latentRank + c.ropeDimension
         residual = try FloatBuffer(rows: rows, columns: c.hiddenSize)
         normed = try FloatBuffer(rows: rows, columns: c.hiddenSize)
@@ -48,30 +64,14 @@ final class Workspace {
         experts = try ExpertAssignment(
             rows: rows, experts: c.routedExpertCount, perRow: c.expertsPerToken, nodes: nodes.nodes.count)
         jobs = try ScratchBuffer(count: c.routedExpertCount + 4)
-        let mayBeWhole = nodes.isCut
-        outputs = try FloatBuffer(rows: mayBeWhole ? narrow * c.expertsPerToken : 0, columns: c.hiddenSize)
-        sharedOutput = try FloatBuffer(rows: mayBeWhole ? narrow : 0, columns: c.hiddenSize)
-        workerMemory = try WorkerMemory(
-            floats: WorkerScratch.floatCount(c, rows: rows), pool: pool, nodes: nodes)
-        scratch = WorkerScratch(
-            seats: pool.seats, bases: workerMemory.bases, rows: rows, columns: WorkerScratch.columns(c))
-        let panelRows = Int(FORETOKEN_PANEL_ROWS)
-        let heads = nodes.headCut(c.headCount, width: c.queryDimension)
-        let columns = nodes.denseCut((c.hiddenSize + panelRows - 1) / panelRows)
-        let groups = nodes.groups.count
-        cuts = try ScratchBuffer(count: 2 * (groups + 1))
-        for (i, cut) in [heads, columns].enumerated() {
-            for (group, range) in cut.enumerated() {
-                cuts.pointer[i * (groups + 1) + group] = Int32(range.lowerBound)
-                cuts.pointer[i * (groups + 1) + group + 1] = Int32(range.upperBound)
-            }
-        }
-        headCut = CutTable(bounds: UnsafePointer(cuts.pointer), groups: groups)
-        columnCut = CutTable(bounds: UnsafePointer(cuts.pointer + groups + 1), groups: groups)
+        spans = try ScratchBuffer(count: narrow)
+        lastRows = try ScratchBuffer(count: narrow)
+        let made = nodes.isCut && rows == narrow ? narrow : 0
+        outputs = try FloatBuffer(rows: made * c.expertsPerToken, columns: c.hiddenSize)
+        sharedOutput = try FloatBuffer(rows: made, columns: c.hiddenSize)
     }
 
-    /// Bytes that a workspace, a verifier and `modules` MTP modules will take besides caches, for the fit check before
-    /// loading.
+    /// Bytes that the workspaces, a verifier and a draft head will take besides pages, for the fit check before loading.
     static func byteCount(_ c: ModelConfiguration, modules: Int, workers: Int) -> Int {
         let perRow =
             5 * c.hiddenSize + c.headCount * (c.nopeDimension + c.ropeDimension + c.valueDimension)
@@ -79,12 +79,13 @@ final class Workspace {
             + max(c.intermediateSize, c.sharedExpertCount * c.expertIntermediateSize)
             + c.routedExpertCount + c.latentRank + 2 * c.ropeDimension
         let perNarrowRow =
-            c.headCount * (2 * c.latentRank + c.ropeDimension) + (c.expertsPerToken + 1) * c.hiddenSize
-        // Hidden rows of the verifier, outputs of the draft head, and what waits at each module.
-        let hiddenRows = chunkRows * (2 + modules) + narrowRows * (1 + 2 * modules)
+            2 * c.headCount * (2 * c.latentRank + c.ropeDimension) + (c.expertsPerToken + 1) * c.hiddenSize
+        // Hidden rows of the verifier; outputs of the draft head and what goes through its modules.
+        let hiddenRows = chunkRows + (modules == 0 ? 0 : 3 * chunkRows + 2 * windowRows + 2 * ModuleState.mostWaiting)
         // Logits, the softmax and the sampler's three tables, for verifier and draft head.
-        let logits = 2 * (narrowRows + 1) * c.vocabularySize + 3 * c.vocabularySize
-        return 4 * (chunkRows * perRow + narrowRows * perNarrowRow + hiddenRows * c.hiddenSize + logits)
+        let logits = 2 * (windowRows + 1) * c.vocabularySize + 3 * c.vocabularySize
+        return 4
+            * ((chunkRows + windowRows) * perRow + windowRows * perNarrowRow + hiddenRows * c.hiddenSize + logits)
             + 4 * workers * WorkerScratch.floatCount(c, rows: chunkRows)
     }
 }

@@ -4,25 +4,30 @@ import ForetokenModel
 package struct RoundTimes {
     /// Catch-up and all drafts.
     package var drafting: Int64 = 0
-    /// Of that, the drafts after the first.
+    /// Of that, the drafts after the first ones.
     package var laterDrafts: Int64 = 0
-    /// How many drafts after the first were made.
+    /// How many drafts after the first ones were made.
     package var laterDraftCount = 0
+    /// Texts that drafted.
+    package var draftingTexts = 1
+    /// Whether a text drafted that had not in its last round, which has much to catch up.
+    package var isAfterIdle = false
     /// The verify step.
     package var verifying: Int64 = 0
 
     package init() {}
 }
 
-/// What steps and drafts typically cost here, in nanoseconds.
+/// What steps and drafts typically cost here, in nanoseconds: steps by their rows, whose texts these are; drafts by text.
 struct DraftCosts {
-    private var samples = InlineArray<9, RecentTimes>(repeating: RecentTimes())
+    private static let widths = 16
+    private var samples = InlineArray<16, RecentTimes>(repeating: RecentTimes())
     /// First drafts after undrafted rounds, which have much to catch up, and after drafting ones.
     private var coldDraft = RecentTimes()
     private var warmDraft = RecentTimes()
     private var furtherDraft = RecentTimes()
-    /// A verify step by number of drafts.
-    private var steps = InlineArray<9, Double>(repeating: 0)
+    /// A verify step by rows − 1.
+    private var steps = InlineArray<16, Double>(repeating: 0)
     private var rounds = 0
     /// Rounds since an undrafted step was timed, and after which one is to be timed anew: sooner in the beginning.
     private var baselineAge = 0
@@ -39,19 +44,19 @@ struct DraftCosts {
     /// Most drafts to try: twice as many as have been timed, for the price of wide steps is not to be guessed far ahead.
     private(set) var reach = 1
 
-    /// Whether undrafted steps have been timed often enough to compare anything with them.
-    var hasBaseline: Bool { samples[0].isSettled }
+    /// Whether undrafted steps of so many texts have been timed often enough to compare anything with them.
+    func hasBaseline(texts: Int) -> Bool { samples[texts - 1].isSettled }
 
     /// Whether an undrafted step is to be timed before drafting goes on.
-    var wantsBaseline: Bool { !hasBaseline || baselineAge >= baselineLife }
+    func wantsBaseline(texts: Int) -> Bool { !hasBaseline(texts: texts) || baselineAge >= baselineLife }
 
-    /// A verify step with `drafts` drafts.
-    func step(_ drafts: Int) -> Double { steps[drafts] }
+    /// A verify step of `rows` (1...16) rows.
+    func step(rows: Int) -> Double { steps[rows - 1] }
 
-    /// What draft `index` adds to the verify step.
-    func row(_ index: Int) -> Double { steps[index + 1] - steps[index] }
+    /// What another row adds to a verify step of `rows` rows; more than anything saves where there is no room for it.
+    func row(behind rows: Int) -> Double { rows < Self.widths ? steps[rows] - steps[rows - 1] : .infinity }
 
-    /// The first draft of a round and what it has to catch up.
+    /// The first draft of a text's round and what it has to catch up.
     func firstDraft(afterIdle: Bool) -> Double {
         let guess = Self.draftGuess * steps[0]
         return afterIdle ? coldDraft.typical(guess: warmDraft.typical(guess: guess)) : warmDraft.typical(guess: guess)
@@ -63,39 +68,43 @@ struct DraftCosts {
     }
 
     /// Medians of what has been measured, for reports.
-    func measured(drafts: Int) -> Double? { samples[drafts].median }
+    func measured(rows: Int) -> Double? { samples[rows - 1].median }
     var measuredFirstDraft: Double? { warmDraft.median ?? coldDraft.median }
     var measuredLaterDraft: Double? { furtherDraft.median }
 
-    mutating func record(drafted: Int, afterIdle: Bool, _ times: RoundTimes) {
+    mutating func record(rows: Int, texts: Int, _ times: RoundTimes) {
         rounds += 1
+        let drafted = rows - texts
         if drafted == 0 && baselineAge >= baselineLife {
             // One new sample has to count: drafting on a baseline from a slow moment may lose for long.
-            for _ in 0..<Self.stale { samples[0].forget() }
+            for _ in 0..<Self.stale { samples[rows - 1].forget() }
             baselineLife = min(2 * baselineLife, Self.longestLife)
         }
         baselineAge = drafted == 0 ? 0 : baselineAge + 1
-        samples[drafted].add(Double(times.verifying))
-        if drafted == reach && samples[drafted].isSettled { reach = min(2 * reach, MTPHead.maximumDrafts) }
+        samples[rows - 1].add(Double(times.verifying))
+        if drafted == reach && samples[rows - 1].isSettled { reach = min(2 * reach, MTPHead.maximumDrafts) }
         if times.drafting > 0 {
-            let first = Double(times.drafting - times.laterDrafts)
-            if afterIdle { coldDraft.add(first) } else { warmDraft.add(first) }
+            let first = Double(times.drafting - times.laterDrafts) / Double(times.draftingTexts)
+            if times.isAfterIdle { coldDraft.add(first) } else { warmDraft.add(first) }
         }
         if times.laterDraftCount > 0 { furtherDraft.add(Double(times.laterDrafts) / Double(times.laterDraftCount)) }
         if rounds % Self.forgetting == 0 {
-            for width in 1..<samples.count { samples[width].forget() }
+            for width in texts..<samples.count { samples[width].forget() }
             furtherDraft.forget()
         }
         interpolate()
     }
 
-    /// An unmeasured width costs as much more than its neighbour as rows did on average so far.
+    /// An unmeasured width costs as much more than its neighbour as rows did on average so far; one below all that were
+    /// measured as much as the first of these.
     private mutating func interpolate() {
-        steps[0] = samples[0].typical(guess: .infinity)
-        var row = Self.rowGuess * steps[0]
-        for width in 1..<steps.count {
+        let first = samples.indices.first { samples[$0].median != nil } ?? 0
+        let base = samples[first].typical(guess: .infinity)
+        for width in 0...first { steps[width] = base }
+        var row = Self.rowGuess * base
+        for width in first + 1..<max(first + 1, steps.count) {
             steps[width] = max(steps[width - 1], samples[width].typical(guess: steps[width - 1] + row))
-            row = (steps[width] - steps[0]) / Double(width)
+            row = (steps[width] - base) / Double(width - first)
         }
     }
 }

@@ -20,8 +20,8 @@ package enum DraftVerdict {
     case drop
 }
 
-/// What a generator has learnt about drafting. It outlives requests, so that only the first has to find out.
-package struct DraftExperience {
+/// What has been learnt about drafting, from all texts. It outlives requests, so that only the first has to find out.
+package final class DraftExperience {
     fileprivate var costs = DraftCosts()
     fileprivate var greedyOdds = DraftOdds(greedy: true)
     fileprivate var sampledOdds = DraftOdds(greedy: false)
@@ -29,6 +29,15 @@ package struct DraftExperience {
     fileprivate var purse = 1.0
 
     package init() {}
+
+    /// Takes what a round took, before its texts record what it brought.
+    ///
+    /// - Parameters:
+    ///   - rows: rows of the verify step.
+    ///   - texts: texts in it.
+    package func record(rows: Int, texts: Int, _ times: RoundTimes) {
+        costs.record(rows: rows, texts: texts, times)
+    }
 }
 
 /// Decides draft by draft whether guessing on pays, from what steps cost here, how often guesses of that lead have held
@@ -41,7 +50,7 @@ package struct DraftPolicy {
     private let mode: DraftMode
     private let limit: Int
     private let isGreedy: Bool
-    package private(set) var experience: DraftExperience
+    package let experience: DraftExperience
     private var tally = Tally()
     /// Rounds since the last draft.
     private var idleRounds = 1
@@ -52,7 +61,10 @@ package struct DraftPolicy {
     /// Drafts made in this round, their buckets, and the chance that all of them hold.
     package private(set) var made = 0
     private var buckets = SIMD8<UInt8>(repeating: 0)
-    private var chance = 1.0
+    package private(set) var chance = 1.0
+    /// Texts of the round, and rows of its step before the newest draft, less one.
+    private var texts = 1
+    private var before = 0
 
     /// - Parameters:
     ///   - limit: most drafts that can be made; 0 where nothing can draft.
@@ -71,15 +83,27 @@ package struct DraftPolicy {
 
     private var odds: DraftOdds {
         _read { yield isGreedy ? experience.greedyOdds : experience.sampledOdds }
-        _modify {
+        nonmutating _modify {
             if isGreedy { yield &experience.greedyOdds } else { yield &experience.sampledOdds }
         }
     }
 
+    /// Whether times are worth recording.
+    var learns: Bool { mode == .auto }
+
+    /// Whether the text's first rounds are behind it.
+    package var isAwake: Bool { requestRounds >= Self.warmup }
+
+    /// Whether the last round made no draft.
+    var isIdle: Bool { idleRounds > 0 }
+
     /// Most drafts of the next round, at most `room`.
-    package mutating func begin(room: Int) -> Int {
+    /// - Parameter texts: texts of the round.
+    package mutating func begin(room: Int, texts: Int = 1) -> Int {
         made = 0
         chance = 1
+        self.texts = texts
+        before = texts - 1
         switch mode {
         case .off: return 0
         case .fixed(let length): return max(0, min(length, room, limit))
@@ -101,15 +125,18 @@ package struct DraftPolicy {
     private static let foresight = 2
 
     private func shouldDraft() -> Bool {
-        guard !costs.wantsBaseline else { return false }
+        guard !costs.wantsBaseline(texts: texts) else { return false }
         // Undrafted rounds change little; steps of small models are too short to think each time.
         guard idleRounds < 16 || idleRounds % 8 == 0 else { return false }
-        if expectedGain > Self.leastGain * costs.step(0) && experience.purse > 0 { return true }
-        return Double(idleRounds) * Self.probeShare * costs.step(0) > costs.firstDraft(afterIdle: true)
+        if expectedGain > Self.leastGain * plain && experience.purse > 0 { return true }
+        return Double(idleRounds) * Self.probeShare * plain > costs.firstDraft(afterIdle: true)
     }
 
-    /// What a token costs without the drafts in question: a step, or less where drafting already pays.
-    private var tokenCost: Double { spent == 0 ? costs.step(0) : min(costs.step(0), spent / brought) }
+    /// What a token costs without drafts: the text's share of a step.
+    private var plain: Double { costs.step(rows: texts) / Double(texts) }
+
+    /// What a token costs without the drafts in question: a share of a step, or less where drafting already pays.
+    private var tokenCost: Double { spent == 0 ? plain : min(plain, spent / brought) }
 
     /// Nanoseconds that drafting in the next round is expected to save.
     private var expectedGain: Double {
@@ -124,7 +151,7 @@ package struct DraftPolicy {
         made: Int, chance: Double, foresight: Int, _ acceptance: SIMD8<Double>, _ tokenCost: Double
     ) -> Double {
         guard made < limit else { return 0 }
-        var worth = chance * tokenCost * acceptance - costs.row(made)
+        var worth = chance * tokenCost * acceptance - costs.row(behind: before + 1 + made - self.made)
         if foresight > 1 {
             for bucket in 0..<DraftOdds.bucketCount {
                 let further = saving(
@@ -141,7 +168,8 @@ package struct DraftPolicy {
     /// - Parameters:
     ///   - lead: by how much the draft's score surpasses the second best.
     ///   - limit: most drafts of this round.
-    package mutating func judge(lead: Float, limit: Int) -> DraftVerdict {
+    ///   - rows: rows of the step before this draft, all texts'; nil where the text is alone.
+    package mutating func judge(lead: Float, limit: Int, rows: Int? = nil) -> DraftVerdict {
         guard mode == .auto else {
             made += 1
             return made < limit ? .extend : .finish
@@ -150,8 +178,10 @@ package struct DraftPolicy {
         let acceptance = odds.acceptance
         buckets[made] = UInt8(bucket)
         chance *= acceptance[bucket]
-        let worth = chance * tokenCost - costs.row(made)
+        before = (rows ?? 1 + made) - 1
+        let worth = chance * tokenCost - costs.row(behind: before + 1)
         made += 1
+        before += 1
         var further = 0.0
         if made < limit {
             further =
@@ -161,7 +191,7 @@ package struct DraftPolicy {
         return further > 0 ? .extend : .finish
     }
 
-    /// Takes what the round took and brought.
+    /// Takes what the round brought.
     ///
     /// - Parameters:
     ///   - drafted: drafts verified.
@@ -169,14 +199,9 @@ package struct DraftPolicy {
     ///   - emitted: tokens the round brought: one more, unless the text ended on an accepted draft. Nobody knows then of the
     ///     next draft.
     ///   - droppedHeld: whether the dropped draft would have held; nil if there is none or nobody knows.
-    package mutating func record(
-        drafted: Int, accepted: Int, emitted: Int, droppedHeld: Bool?, times: RoundTimes
-    ) {
+    package mutating func record(drafted: Int, accepted: Int, emitted: Int, droppedHeld: Bool?) {
         guard mode == .auto else { return }
         requestRounds += 1
-        if requestRounds > Self.warmup {
-            experience.costs.record(drafted: drafted, afterIdle: idleRounds > 0, times)
-        }
         tally.rounds[drafted] += 1
         for draft in 0..<min(drafted, emitted) { odds.record(Int(buckets[draft]), held: draft < accepted) }
         if let droppedHeld { odds.record(Int(buckets[drafted]), held: droppedHeld) }
@@ -184,11 +209,21 @@ package struct DraftPolicy {
         idleRounds = made == 0 ? idleRounds + 1 : 0
     }
 
+    /// Takes what a round of this text alone took and brought.
+    package mutating func record(
+        drafted: Int, accepted: Int, emitted: Int, droppedHeld: Bool?, times: RoundTimes
+    ) {
+        var times = times
+        times.isAfterIdle = isIdle
+        if learns && isAwake { experience.record(rows: 1 + drafted, texts: 1, times) }
+        record(drafted: drafted, accepted: accepted, emitted: emitted, droppedHeld: droppedHeld)
+    }
+
     /// Keeps the accounts, in typical times: a round's real ones are too noisy to tell a few percent.
     private mutating func settle(drafted: Int, accepted: Int) {
-        let plain = costs.step(0)
-        guard costs.hasBaseline else { return }
-        var time = costs.step(drafted)
+        let plain = plain
+        guard costs.hasBaseline(texts: texts) else { return }
+        var time = plain + costs.step(rows: texts + drafted) - costs.step(rows: texts)
         if made > 0 {
             time += costs.firstDraft(afterIdle: idleRounds > 0) + Double(made - 1) * costs.laterDraft
             tally.add(accepted: accepted, extraSteps: time / plain - 1)
@@ -220,10 +255,10 @@ extension DraftPolicy {
     /// What was found and done so far; nil unless adaptive.
     var report: PolicyReport? {
         guard mode == .auto else { return nil }
-        let plain = costs.step(0)
+        let plain = costs.step(rows: 1)
         let share = tally.draftingRounds == 0 ? nil : 1 / Double(tally.draftingRounds)
         return PolicyReport(
-            stepNanoseconds: (0...MTPHead.maximumDrafts).map { costs.measured(drafts: $0) },
+            stepNanoseconds: (1...MTPHead.maximumDrafts + 1).map { costs.measured(rows: $0) },
             firstDraftNanoseconds: costs.measuredFirstDraft, laterDraftNanoseconds: costs.measuredLaterDraft,
             rounds: (0...MTPHead.maximumDrafts).map { tally.rounds[$0] }, draftingRounds: tally.draftingRounds,
             extraSteps: share.map { $0 * tally.extraSteps }, extraTokens: share.map { $0 * Double(tally.accepted) },

@@ -60,6 +60,8 @@ public struct GenerationResult: Sendable {
     public let reason: FinishReason
     /// What was drafted and accepted.
     public let telemetry: Telemetry
+    /// How its windows were shared with other texts.
+    public let company: CompanyCounts
     /// What the adaptive policy found and did; nil when it was not asked for, or nothing can draft.
     public let policy: PolicyReport?
     /// How long it took.

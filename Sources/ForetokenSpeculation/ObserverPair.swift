@@ -18,13 +18,13 @@ final class ObserverPair: StepObserver {
         if let second, second.wantsValues { second.saw(site, rows) }
     }
 
-    func routed(layer: Int, experts: UnsafePointer<Int32>, perRow: Int, count: Int, firstPosition: Int) {
-        first.routed(layer: layer, experts: experts, perRow: perRow, count: count, firstPosition: firstPosition)
-        second?.routed(layer: layer, experts: experts, perRow: perRow, count: count, firstPosition: firstPosition)
+    func routed(layer: Int, experts: UnsafePointer<Int32>, perRow: Int, rows: RoutedRows) {
+        first.routed(layer: layer, experts: experts, perRow: perRow, rows: rows)
+        second?.routed(layer: layer, experts: experts, perRow: perRow, rows: rows)
     }
 
-    func ended(_ outcome: StepOutcome) {
-        first.ended(outcome)
-        second?.ended(outcome)
+    func ended(_ outcome: StepOutcome, text: Int) {
+        first.ended(outcome, text: text)
+        second?.ended(outcome, text: text)
     }
 }

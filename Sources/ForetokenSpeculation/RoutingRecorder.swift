@@ -46,12 +46,12 @@ public final class RoutingRecorder: StepObserver {
         let fresh = RoutingTraceEncoder(header, domains: domains)
         encoder = RoutingTraceEncoder(
             header, domains: domains,
-            capacity: Self.blockBytes + RoutingTrace.longestDomain + fresh.recordBytes(rows: Verifier.chunkRows))
+            capacity: Self.blockBytes + RoutingTrace.longestDomain + fresh.recordBytes(rows: Step.chunkRows))
         var indices = [Int?](repeating: nil, count: header.layers.last! + 1)
         for (index, layer) in header.layers.enumerated() { indices[layer] = index }
         self.indices = indices
-        kinds = .allocate(capacity: Verifier.chunkRows)
-        experts = .allocate(capacity: Verifier.chunkRows * header.layers.count * header.expertsPerToken)
+        kinds = .allocate(capacity: Step.chunkRows)
+        experts = .allocate(capacity: Step.chunkRows * header.layers.count * header.expertsPerToken)
     }
 
     deinit {
@@ -74,7 +74,9 @@ public final class RoutingRecorder: StepObserver {
     public func saw(_ site: StepSite, _ rows: StepRows) {}
 
     /// Takes the experts of a layer's rows.
-    public func routed(layer: Int, experts: UnsafePointer<Int32>, perRow: Int, count: Int, firstPosition: Int) {
+    public func routed(layer: Int, experts: UnsafePointer<Int32>, perRow: Int, rows routed: RoutedRows) {
+        let (count, firstPosition) = (routed.count, routed.firstPosition)
+        precondition(routed.firstRow == 0, "records are of one text's windows")
         let header = encoder.header
         guard layer < indices.count, let index = indices[layer] else { return }
         precondition(perRow == header.expertsPerToken && count <= kinds.count, "a step of another model")
@@ -92,7 +94,7 @@ public final class RoutingRecorder: StepObserver {
     }
 
     /// Records the step as a window. A step of whose end nobody told leaves no trace.
-    public func ended(_ outcome: StepOutcome) {
+    public func ended(_ outcome: StepOutcome, text: Int) {
         let layers = encoder.header.layers.count
         guard seen == layers, let domain else { return }
         seen = 0

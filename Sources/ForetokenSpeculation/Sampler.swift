@@ -108,8 +108,10 @@ public final class Sampler {
     /// Whether `rule` says everything; otherwise only `pick` gives the token.
     var isUnfiltered: Bool { adjustment == nil && (isGreedy || !options.isFiltered) }
 
-    /// The rule worth following while logits are computed; nil when `pick` will look at them anyway.
-    var parallelRule: DrawRule? { isUnfiltered ? rule : nil }
+    /// How to draw while logits are computed. Where `pick` has to look at them anyway, the likeliest token will do.
+    func draw(position: Int) -> Draw {
+        Draw(isUnfiltered ? rule : DrawRule(inverseTemperature: 0, limit: limit, seed: 0), position: position)
+    }
 
     private var isGreedy: Bool { options.isGreedy }
 

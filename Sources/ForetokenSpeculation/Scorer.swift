@@ -92,8 +92,10 @@ public final class Scorer {
         defer { model.pool.stopSpinning() }
         var pass = Pass(score: Score(), counted: 0)
         pass.score.logProbabilities.reserveCapacity(tokens.count)
-        let verifier = try model.makeVerifier(context: min(context, tokens.count), cacheType: cacheType)
-        let draftHead = mtp ? try model.makeMTPHead(context: min(context, tokens.count), cacheType: cacheType) : nil
+        let sequence = try model.makeSequence(
+            context: min(context, tokens.count), cacheType: cacheType, drafting: mtp)
+        let verifier = model.verifier
+        let draftHead = mtp ? model.draftHead : nil
         if let draftHead {
             pass.score.mtp = MTPScore(modules: .init(repeating: .init(), count: draftHead.moduleCount))
             pass.mtpNats = .init(repeating: (0, 0), count: draftHead.moduleCount)
@@ -104,11 +106,11 @@ public final class Scorer {
         let total = tokens.count * (mtpDepth > 0 ? 2 : 1)
         for window in Window.cover(tokens.count, context: context) where pass.score.isComplete {
             pass.score.windows.count += 1
-            run(tokens, window, verifier, draftHead, topCount: topCount, into: &pass) { progress($0, total) }
+            run(tokens, window, sequence, draftHead, topCount: topCount, into: &pass) { progress($0, total) }
         }
         verifier.observer = nil
         if mtpDepth > 0, pass.score.isComplete, let draftHead {
-            pass.score.mtp!.recursive = chains(tokens, verifier, draftHead, depth: mtpDepth) {
+            pass.score.mtp!.recursive = chains(tokens, sequence, draftHead, depth: mtpDepth) {
                 progress(tokens.count + $0, total)
             }
             pass.score.isComplete = pass.score.mtp!.recursive[0].count == tokens.count - 1
@@ -157,41 +159,43 @@ public final class Scorer {
     // MARK: One window
 
     private func run(
-        _ text: [Int32], _ window: Window, _ verifier: Verifier, _ draftHead: MTPHead?, topCount: Int,
+        _ text: [Int32], _ window: Window, _ sequence: TokenSequence, _ draftHead: MTPHead?, topCount: Int,
         into pass: inout Pass, _ progress: (Int) -> Bool
     ) {
         let part = window.tokens(of: text)
-        verifier.truncate(to: 0)
-        draftHead?.clear()
-        part.withUnsafeBufferPointer { buffer in
-            let tokens = buffer.baseAddress!
-            while verifier.position < part.count {
-                let start = verifier.position
-                let count = verifier.nextChunk(to: part.count)
-                verifier.forward(tokens + start, count: count)
-                observer?.ended(.prompt)
-                for first in stride(from: 0, to: count, by: Verifier.windowRows) {
-                    let rows = min(Verifier.windowRows, count - first)
-                    guard start + first + rows > window.firstNew else { continue }
-                    verifier.computeLogits(first: first, count: rows)
-                    for row in max(0, window.firstNew - start - first)..<rows {
-                        let position = start + first + row
-                        // The next window repeats the row that predicts its first new token.
-                        guard position + 1 < part.count || window.endsText else { continue }
-                        report(verifier.logits(row: row), at: position, part, topCount, &pass)
-                    }
-                }
-                if let draftHead {
-                    draftHead.observe(
-                        verifier.hidden(row: 0), stride: verifier.hiddenStride, count: count, firstRow: start)
-                    withoutActuallyEscaping({ self.report($0, draftHead, text, window, &pass) }) {
-                        draftHead.catchUp(tokens, known: part.count, visit: $0)
-                    }
-                }
-                if !progress(window.position(ofRow: start + count)), pass.counted < text.count {
-                    pass.score.isComplete = false
-                    return
-                }
+        sequence.restart(part)
+        var reader = PromptReader(model, drafting: draftHead != nil)
+        withUnsafeMutablePointer(to: &pass) { pass in
+            let visit = draftHead.map { head in
+                { (rows: MTPHead.CommittedRows) in self.report(rows, head, text, window, &pass.pointee) }
+            }
+            let isRead = reader.read(
+                sequence, to: part.count,
+                seen: { start, count in
+                    report(window, part, start, count, topCount, &pass.pointee)
+                    return true
+                }, visit: visit,
+                proceed: {
+                    progress(window.position(ofRow: sequence.position)) || pass.pointee.counted >= text.count
+                })
+            if !isRead { pass.pointee.score.isComplete = false }
+        }
+    }
+
+    /// The new rows of one step.
+    private func report(
+        _ window: Window, _ part: [Int32], _ start: Int, _ count: Int, _ topCount: Int, _ pass: inout Pass
+    ) {
+        let verifier = model.verifier
+        for first in stride(from: 0, to: count, by: Step.windowRows) {
+            let rows = min(Step.windowRows, count - first)
+            guard start + first + rows > window.firstNew else { continue }
+            verifier.computeLogits(first: first, count: rows)
+            for row in max(0, window.firstNew - start - first)..<rows {
+                let position = start + first + row
+                // The next window repeats the row that predicts its first new token.
+                guard position + 1 < part.count || window.endsText else { continue }
+                report(verifier.logits(row: row), at: position, part, topCount, &pass)
             }
         }
     }
@@ -222,8 +226,8 @@ public final class Scorer {
     private func report(
         _ block: MTPHead.CommittedRows, _ draftHead: MTPHead, _ text: [Int32], _ window: Window, _ pass: inout Pass
     ) {
-        for first in stride(from: 0, to: block.count, by: Verifier.windowRows) {
-            let rows = min(Verifier.windowRows, block.count - first)
+        for first in stride(from: 0, to: block.count, by: Step.windowRows) {
+            let rows = min(Step.windowRows, block.count - first)
             draftHead.computeLogits(block, first: first, count: rows)
             for row in 0..<rows where block.firstRow + first + row >= window.firstNew - block.module {
                 let logits = draftHead.logits(row: row)
@@ -240,24 +244,32 @@ public final class Scorer {
 
     /// Drafts started at every row, each chain fed with its own outputs, as the draft head works while generating.
     private func chains(
-        _ tokens: [Int32], _ verifier: Verifier, _ draftHead: MTPHead, depth: Int, _ progress: (Int) -> Bool
+        _ tokens: [Int32], _ sequence: TokenSequence, _ draftHead: MTPHead, depth: Int, _ progress: (Int) -> Bool
     ) -> [[Int32]] {
         var chains = [[Int32]](repeating: [], count: depth)
-        verifier.truncate(to: 0)
-        draftHead.clear()
-        tokens.withUnsafeBufferPointer { buffer in
-            for position in 0..<max(0, tokens.count - 1) {
-                guard progress(position) else { return }
-                verifier.forward(buffer.baseAddress! + position, count: 1)
-                draftHead.observe(
-                    verifier.hidden(row: 0), stride: verifier.hiddenStride, count: 1, firstRow: position)
-                draftHead.catchUp(buffer.baseAddress!, known: position + 2)
-                for draft in 0..<depth {
-                    let logits = draftHead.exactDraftLogits()
-                    let guess = kernels.pointee.argmax(logits.baseAddress!, Int32(logits.count)).index
-                    chains[draft].append(guess)
-                    if draft + 1 < depth { draftHead.advance(guess) }
-                }
+        let verifier = model.verifier
+        let texts = [sequence]
+        var step = Step()
+        sequence.restart(tokens)
+        for position in 0..<max(0, tokens.count - 1) {
+            guard progress(position) else { return chains }
+            step.clear()
+            step.add(sequence, count: 1)
+            verifier.run(step)
+            draftHead.observe(
+                sequence, verifier.hidden(row: 0), stride: verifier.hiddenStride, count: 1, firstRow: position)
+            sequence.count = position + 2
+            draftHead.catchUp(texts)
+            for draft in 0..<depth {
+                let logits = draftHead.exactDraftLogits(sequence)
+                let guess = kernels.pointee.argmax(logits.baseAddress!, Int32(logits.count)).index
+                chains[draft].append(guess)
+                sequence.tokens[position + 2 + draft] = guess
+                if draft + 1 < depth { draftHead.advance(texts) }
+            }
+            // The text's own tokens again, where drafts lay.
+            for target in position + 2..<max(position + 2, min(position + 2 + depth, tokens.count)) {
+                sequence.tokens[target] = tokens[target]
             }
         }
         return chains

@@ -151,10 +151,10 @@ struct OpenModel {
         let crew = try crew ?? Crew.make(threads: options.threads)
         let format = format ?? options.weights
         let working =
-            besides + copies
-            * Model.workingBytes(
-                configuration, modules: layout.mtp.count, context: context, cacheType: options.cacheType,
-                workers: crew.pool.workerCount)
+            besides
+            + Model.workingBytes(
+                configuration, modules: layout.mtp.count, contexts: .init(repeating: context, count: copies),
+                cacheType: options.cacheType, workers: crew.pool.workerCount)
         if options.plan != nil { try crew.checkPlaces() }
         let plan = try options.plan.map {
             try PlanInput.read($0, for: self, on: crew.machine, format: format, besides: working)

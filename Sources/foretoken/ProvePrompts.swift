@@ -40,7 +40,7 @@ enum ProvePrompts {
         """
 
     /// More than a prompt chunk's tokens, so that two chunks meet.
-    private static let longest = Verifier.chunkRows + 44
+    private static let longest = Step.chunkRows + 44
 
     /// More than enough of them, no two lines the same.
     private static let long = (1...48).map { line in

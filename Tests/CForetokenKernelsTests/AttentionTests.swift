@@ -2,36 +2,43 @@ import CForetokenKernels
 import Glibc
 import Testing
 
-/// Entries and queries of one layer's latent cache.
+/// Entries and queries of one layer of a text. Its pages lie in any order, each behind bytes of another layer.
 struct Context {
     let rank: Int
     let rope: Int
     let capacity: Int
     let format: Format
     /// As stored: rounded to the cache format. [capacity][rank + rope]
-    let entries: [Float]
+    private(set) var entries: [Float]
     private var bytes: [UInt8]
     var width: Int { rank + rope }
 
     init(rank: Int, rope: Int, capacity: Int, format: Format, table: Table) {
         (self.rank, self.rope, self.capacity, self.format) = (rank, rope, capacity, format)
         let width = rank + rope
-        let group = Int(FORETOKEN_ENTRY_GROUP)
         var numbers = Numbers(UInt64(capacity))
         let exact = numbers.floats(capacity * width)
         var entries = [Float](repeating: .nan, count: exact.count)
-        bytes = [UInt8](repeating: 0xFF, count: (capacity + group - 1) / group * group * width * format.bytes)
-        bytes.withUnsafeMutableBytes {
-            var cache = foretoken_latents(
-                entries: $0.baseAddress, format: format.rawValue, rank: Int32(rank), rope: Int32(rope))
+        bytes = [UInt8](
+            repeating: 0xFF,
+            count: Self.pageCount(capacity) * (Self.offset + Int(FORETOKEN_CONTEXT_BLOCK) * width * format.bytes))
+        self.entries = []
+        withCache { cache in
             for i in 0..<capacity {
                 exact.withUnsafeBufferPointer {
-                    table.kernels.store_latent(&cache, Int32(i), $0.baseAddress! + i * width)
+                    table.kernels.store_latent(cache, Int32(i), $0.baseAddress! + i * width)
                 }
             }
-            table.kernels.load_latents(&cache, 0, Int32(capacity), &entries)
+            table.kernels.load_latents(cache, 0, Int32(capacity), &entries)
         }
         self.entries = entries
+    }
+
+    /// Bytes before the layer's entries in each page.
+    private static let offset = 192
+
+    private static func pageCount(_ capacity: Int) -> Int {
+        (capacity + Int(FORETOKEN_CONTEXT_BLOCK) - 1) / Int(FORETOKEN_CONTEXT_BLOCK)
     }
 
     /// The same cache with all-ones bytes, NaN in both formats, from entry `first` on.
@@ -45,10 +52,18 @@ struct Context {
     }
 
     private mutating func withCache(_ body: (UnsafePointer<foretoken_latents>) -> Void) {
-        bytes.withUnsafeMutableBytes {
-            var cache = foretoken_latents(
-                entries: $0.baseAddress, format: format.rawValue, rank: Int32(rank), rope: Int32(rope))
-            body(&cache)
+        let pageCount = Self.pageCount(capacity)
+        let pageBytes = bytes.count / pageCount
+        bytes.withUnsafeMutableBytes { memory in
+            // The last page comes first.
+            let pages = (0..<pageCount).map { memory.baseAddress! + (pageCount - 1 - $0) * pageBytes }
+                as [UnsafeMutableRawPointer?]
+            pages.withUnsafeBufferPointer {
+                var cache = foretoken_latents(
+                    pages: $0.baseAddress, offset: Self.offset, format: format.rawValue, rank: Int32(rank),
+                    rope: Int32(rope))
+                body(&cache)
+            }
         }
     }
 

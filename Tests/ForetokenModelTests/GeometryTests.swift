@@ -56,13 +56,13 @@ struct GeometryTests {
     }
 
     private func logits(_ model: Model, _ tokens: [Int32], width: Int) throws -> [[Float]] {
-        let verifier = try model.makeVerifier(context: tokens.count)
+        let verifier = try SingleText(model, context: tokens.count)
         var rows: [[Float]] = []
         while verifier.position < tokens.count {
             let count = min(width, tokens.count - verifier.position)
-            tokens.withUnsafeBufferPointer { verifier.forward($0.baseAddress! + verifier.position, count: count) }
-            for first in stride(from: 0, to: count, by: Verifier.windowRows) {
-                let part = min(Verifier.windowRows, count - first)
+            verifier.run(tokens[verifier.position..<verifier.position + count])
+            for first in stride(from: 0, to: count, by: Step.windowRows) {
+                let part = min(Step.windowRows, count - first)
                 verifier.computeLogits(first: first, count: part)
                 for row in 0..<part { rows.append(Array(verifier.logits(row: row))) }
             }
@@ -88,7 +88,7 @@ struct GeometryTests {
         defer { withExtendedLifetime(folder) {} }
         let tokens = (0..<Int32(300)).map { ($0 * 37 + 5) % Int32(model.configuration.vocabularySize) }
         let stepped = try logits(model, tokens, width: 1)
-        let chunked = try logits(model, tokens, width: Verifier.chunkRows)
+        let chunked = try logits(model, tokens, width: Step.chunkRows)
         for (a, b) in zip(stepped, chunked) {
             #expect(zip(a, b).allSatisfy { abs($0 - $1) < 2e-3 * max(1, abs($0)) })
         }

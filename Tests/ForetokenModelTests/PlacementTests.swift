@@ -25,7 +25,7 @@ struct PlacementTests {
 
     /// Bits of hidden states and logits of a prompt chunk, and of windows of several widths behind it.
     private func bits(_ model: Model, _ tokens: [Int32], prompt: Int) throws -> [[UInt32]] {
-        let verifier = try model.makeVerifier(context: tokens.count)
+        let verifier = try SingleText(model, context: tokens.count)
         var rows: [[UInt32]] = []
         let widths = [1, 2, 3, 5, 8, 16, 1, 4]
         var next = 0
@@ -33,8 +33,8 @@ struct PlacementTests {
             let start = verifier.position
             let width = start == 0 ? prompt : min(widths[next % widths.count], tokens.count - start)
             next += 1
-            tokens.withUnsafeBufferPointer { verifier.forward($0.baseAddress! + start, count: width) }
-            let last = min(width, Verifier.windowRows)
+            verifier.run(tokens[start..<start + width])
+            let last = min(width, Step.windowRows)
             verifier.computeLogits(first: width - last, count: last)
             for row in 0..<last {
                 let hidden = UnsafeBufferPointer(

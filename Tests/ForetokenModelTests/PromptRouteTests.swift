@@ -11,18 +11,16 @@ struct PromptRouteTests {
     func agreesWithDecoding(length: Int) throws {
         let model = try Model.load(Fixtures.demoModel)
         let tokens = (0..<Int32(length)).map { ($0 * 911 + 17) % 4000 }
-        let chunked = try model.makeVerifier(context: length)
-        let stepped = try model.makeVerifier(context: length)
-        tokens.withUnsafeBufferPointer { buffer in
-            while chunked.position < length {
-                let count = min(Verifier.chunkRows, length - chunked.position)
-                chunked.forward(buffer.baseAddress! + chunked.position, count: count)
-            }
-            for position in 0..<length { stepped.forward(buffer.baseAddress! + position, count: 1) }
+        let chunked = try SingleText(model, context: length)
+        let stepped = try SingleText(model, context: length)
+        while chunked.position < length {
+            chunked.run(tokens[chunked.position..<min(chunked.position + Step.chunkRows, length)])
         }
-        chunked.computeLogits(first: chunked.rowCount - 1, count: 1)
+        chunked.computeLogits(first: chunked.verifier.rowCount - 1, count: 1)
+        let expected = Array(chunked.logits(row: 0))
+        for position in 0..<length { stepped.run(tokens[position...position]) }
         stepped.computeLogits(first: 0, count: 1)
-        let worst = zip(chunked.logits(row: 0), stepped.logits(row: 0)).map { abs($0 - $1) }.max()!
+        let worst = zip(expected, stepped.logits(row: 0)).map { abs($0 - $1) }.max()!
         #expect(worst < 1e-3)
     }
 }

@@ -10,13 +10,13 @@ struct RowInvarianceTests {
     private func bits(
         _ model: Model, _ tokens: [Int32], widths: [Int], cacheType: CacheType = .f32
     ) throws -> [[UInt32]] {
-        let verifier = try model.makeVerifier(context: tokens.count, cacheType: cacheType)
+        let verifier = try SingleText(model, context: tokens.count, cacheType: cacheType)
         var rows: [[UInt32]] = []
         var next = 0
         while verifier.position < tokens.count {
             let width = min(widths[next % widths.count], tokens.count - verifier.position)
             next += 1
-            tokens.withUnsafeBufferPointer { verifier.forward($0.baseAddress! + verifier.position, count: width) }
+            verifier.run(tokens[verifier.position..<verifier.position + width])
             verifier.computeLogits(first: 0, count: width)
             for row in 0..<width {
                 let hidden = UnsafeBufferPointer(
@@ -37,7 +37,7 @@ struct RowInvarianceTests {
         let model = try Model.load(Fixtures.demoModel, threads: 2, instructionSet: instructionSet)
         let tokens = tokens(48, model)
         let reference = try bits(model, tokens, widths: [1], cacheType: cacheType)
-        for width in 2...Verifier.windowRows {
+        for width in 2...Step.windowRows {
             #expect(try bits(model, tokens, widths: [width], cacheType: cacheType) == reference, "width \(width)")
         }
         #expect(try bits(model, tokens, widths: [1, 16, 3, 9, 2], cacheType: cacheType) == reference)
@@ -71,12 +71,12 @@ struct RowInvarianceTests {
         for threads in [1, 2, 3] {
             let model = try Model.load(Fixtures.demoModel, threads: threads)
             // A whole chunk, and one that is short enough for absorbed attention.
-            let tokens = tokens(Verifier.chunkRows + 50, model)
-            let verifier = try model.makeVerifier(context: tokens.count)
+            let tokens = tokens(Step.chunkRows + 50, model)
+            let verifier = try SingleText(model, context: tokens.count)
             var last: [UInt32] = []
             while verifier.position < tokens.count {
-                let count = min(Verifier.chunkRows, tokens.count - verifier.position)
-                tokens.withUnsafeBufferPointer { verifier.forward($0.baseAddress! + verifier.position, count: count) }
+                let count = min(Step.chunkRows, tokens.count - verifier.position)
+                verifier.run(tokens[verifier.position..<verifier.position + count])
                 verifier.computeLogits(first: count - 1, count: 1)
                 last += verifier.logits(row: 0).map(\.bitPattern)
             }
@@ -90,14 +90,12 @@ struct RowInvarianceTests {
         let model = try Model.load(Fixtures.demoModel)
         let tokens = tokens(40, model)
         let reference = try bits(model, tokens, widths: [1])
-        let verifier = try model.makeVerifier(context: 64)
-        tokens.withUnsafeBufferPointer { buffer in
-            verifier.forward(buffer.baseAddress!, count: 16)
-            verifier.forward(buffer.baseAddress! + 20, count: 9)
-            verifier.truncate(to: 16)
-            verifier.forward(buffer.baseAddress! + 16, count: 4)
-            verifier.computeLogits(first: 0, count: 4)
-        }
+        let verifier = try SingleText(model, context: 64)
+        verifier.run(tokens[..<16])
+        verifier.run(tokens[20..<29])
+        verifier.sequence.truncate(to: 16)
+        verifier.run(tokens[16..<20])
+        verifier.computeLogits(first: 0, count: 4)
         for row in 0..<4 {
             #expect(verifier.logits(row: row).map(\.bitPattern) == Array(reference[16 + row].prefix(4096)))
         }

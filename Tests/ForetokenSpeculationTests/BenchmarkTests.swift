@@ -71,8 +71,8 @@ struct BenchmarkTests {
             let projection = try #require(report.projection)
             #expect(projection.layers == shape.whole.layerCount && projection.tokensPerSecond > 0)
             #expect(report.subject.moeLayers == 1 && report.subject.layers == 2)
-            let verifier = try model.makeVerifier(context: 8)
-            verifier.forward([1, 2, 3, 4], count: 4)
+            let verifier = try SingleText(model, context: 8)
+            verifier.run([1, 2, 3, 4])
             verifier.computeLogits(first: 0, count: 4)
             #expect((0..<4).allSatisfy { verifier.logits(row: $0).allSatisfy { abs($0) < 1000 } })
         }

@@ -103,14 +103,12 @@ import Testing
         _ mode: DraftMode, over other: DraftMode, _ machine: Machine, _ text: Text, tokens: Int, requests: Int = 1
     ) -> Double {
         func time(_ mode: DraftMode, seed: UInt64) -> Double {
-            var experience = DraftExperience()
+            let experience = DraftExperience()
             return (0..<requests).reduce(0) { total, request in
                 var policy = DraftPolicy(mode, limit: 8, isGreedy: true, experience)
                 var simulation = Simulation(
                     machine: machine, text: text, random: SeededGenerator(seed: seed * 1000 + UInt64(request)))
-                let time = simulation.run(&policy, tokens: tokens)
-                experience = policy.experience
-                return total + time
+                return total + simulation.run(&policy, tokens: tokens)
             }
         }
         return (0..<41 as Range<UInt64>).map { time(other, seed: $0) / time(mode, seed: $0) }.sorted()[20]

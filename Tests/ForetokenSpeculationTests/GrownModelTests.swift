@@ -17,9 +17,9 @@ private final class RoutingRecord: StepObserver {
 
     func saw(_ site: StepSite, _ rows: StepRows) {}
 
-    func routed(layer: Int, experts: UnsafePointer<Int32>, perRow: Int, count: Int, firstPosition: Int) {
-        for row in 0..<count {
-            self.experts[Site(layer: layer, position: firstPosition + row)] =
+    func routed(layer: Int, experts: UnsafePointer<Int32>, perRow: Int, rows: RoutedRows) {
+        for row in 0..<rows.count {
+            self.experts[Site(layer: layer, position: rows.firstPosition + row)] =
                 Array(UnsafeBufferPointer(start: experts + row * perRow, count: perRow))
         }
     }
@@ -42,7 +42,7 @@ struct GrownModelTests {
         let model = try Model.load(directory)
         let configuration = model.configuration
         var result = Behaviour()
-        let head = try model.makeMTPHead(context: 256)
+        let head = model.draftHead
         let generator = try Generator(model: model, capacity: 256)
         var request = GenerationRequest(prompt: prompt)
         request.maximumTokens = count
@@ -52,19 +52,21 @@ struct GrownModelTests {
         result.telemetry = generated.telemetry
 
         let text = prompt + generated.tokens
-        let verifier = try model.makeVerifier(context: text.count)
+        let single = try SingleText(model, context: text.count)
         let record = RoutingRecord()
-        verifier.observer = record
-        text.withUnsafeBufferPointer { text in
-            for position in 0..<text.count - 1 {
-                verifier.forward(text.baseAddress! + position, count: 1)
-                guard let head else { continue }
-                head.observe(
-                    verifier.hidden(row: 0), stride: verifier.hiddenStride, count: 1, firstRow: position)
-                head.catchUp(text.baseAddress!, known: position + 2)
-                guard position > head.moduleCount else { continue }
-                result.drafts.append(drafts(head, at: position + 2, vocabulary: configuration.vocabularySize))
-            }
+        model.verifier.observer = record
+        defer { model.verifier.observer = nil }
+        for position in 0..<text.count - 1 {
+            single.run(text[position...position])
+            guard let head else { continue }
+            head.observe(
+                single.sequence, single.hidden(row: 0), stride: model.verifier.hiddenStride, count: 1,
+                firstRow: position)
+            single.sequence.tokens[position + 1] = text[position + 1]
+            single.sequence.count = position + 2
+            head.catchUp([single.sequence])
+            guard position > head.moduleCount else { continue }
+            result.drafts.append(drafts(head, of: single.sequence))
         }
         let layers = (configuration.denseLayerCount..<configuration.layerCount).filter(configuration.isTrained)
         result.routing = (0..<text.count - 1).map { position in
@@ -73,11 +75,12 @@ struct GrownModelTests {
         return result
     }
 
-    private func drafts(_ head: MTPHead, at position: Int, vocabulary: Int) -> [Int32] {
-        let rule = DrawRule(inverseTemperature: 0, limit: vocabulary, seed: 0)
-        return (0..<4).map { index in
-            let token = head.drawDraft(rule: rule, position: position + index).token
-            if index < 3 { head.advance(token) }
+    private func drafts(_ head: MTPHead, of sequence: TokenSequence) -> [Int32] {
+        (0..<4).map { index in
+            head.drawDrafts([sequence])
+            let token = head.drawn(row: 0).token
+            sequence.tokens[sequence.count + index] = token
+            if index < 3 { head.advance([sequence]) }
             return token
         }
     }

@@ -101,8 +101,11 @@ struct MeasureStatisticsTests {
         let chosen: [Int32] = [0, 1, 0, 1, 2, 3, 4, 5]
         // Layer 1 alone routes; its rows come in two steps, the first position being the prompt's.
         chosen.withUnsafeBufferPointer {
-            recorder.routed(layer: 1, experts: $0.baseAddress!, perRow: 2, count: 3, firstPosition: 0)
-            recorder.routed(layer: 1, experts: $0.baseAddress! + 6, perRow: 2, count: 1, firstPosition: 3)
+            for (first, count) in [(0, 3), (3, 1)] {
+                recorder.routed(
+                    layer: 1, experts: $0.baseAddress! + 2 * first, perRow: 2,
+                    rows: RoutedRows(text: 0, firstRow: 0, count: count, firstPosition: first))
+            }
         }
         recorder.finish(1..<4)
         let layer = try #require(recorder.layers.first)

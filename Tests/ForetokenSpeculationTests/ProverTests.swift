@@ -13,7 +13,7 @@ struct ProverTests {
         var settings = ProofSettings(
             prompts: [
                 ProofPrompt(name: "short", tokens: prompt(promptCount)),
-                ProofPrompt(name: "long", tokens: prompt(Verifier.chunkRows + 44)),
+                ProofPrompt(name: "long", tokens: prompt(Step.chunkRows + 44)),
             ])
         settings.isQuick = true
         settings.maximumTokens = 16

@@ -26,11 +26,11 @@ private final class Onlooker: StepObserver {
 
     func saw(_ site: StepSite, _ rows: StepRows) {}
 
-    func routed(layer: Int, experts: UnsafePointer<Int32>, perRow: Int, count: Int, firstPosition: Int) {
-        if steps.last.map({ $0.layers.last! >= layer }) ?? true { steps.append(Step(position: firstPosition)) }
+    func routed(layer: Int, experts: UnsafePointer<Int32>, perRow: Int, rows: RoutedRows) {
+        if steps.last.map({ $0.layers.last! >= layer }) ?? true { steps.append(Step(position: rows.firstPosition)) }
         steps[steps.count - 1].layers.append(layer)
         steps[steps.count - 1].experts.append(
-            (0..<count).map { Array(UnsafeBufferPointer(start: experts + $0 * perRow, count: perRow)) })
+            (0..<rows.count).map { Array(UnsafeBufferPointer(start: experts + $0 * perRow, count: perRow)) })
     }
 }
 
@@ -139,14 +139,13 @@ struct RoutingRecorderTests {
     @Test func whatNobodySaysTheEndOfIsNotRecorded() throws {
         let trace = try trace { recorder in
             try recorder.begin(domain: "x")
-            let verifier = try model.makeVerifier(context: 64)
-            verifier.observer = recorder
-            Self.prompt.withUnsafeBufferPointer { tokens in
-                verifier.forward(tokens.baseAddress!, count: 3)
-                verifier.forward(tokens.baseAddress! + 3, count: 2)
-                recorder.ended(.verified(accepted: 0))
-                recorder.ended(.verified(accepted: 0))
-            }
+            let text = try SingleText(model, context: 64)
+            model.verifier.observer = recorder
+            defer { model.verifier.observer = nil }
+            text.run(Self.prompt[..<3])
+            text.run(Self.prompt[3..<5])
+            recorder.ended(.verified(accepted: 0), text: 0)
+            recorder.ended(.verified(accepted: 0), text: 0)
         }
         #expect(trace.windows == [.init(rows: 0..<2, domain: 0, position: 3)] && trace.kinds == [.newest, .rejected])
     }

@@ -63,7 +63,7 @@ private final class Tampering: StepObserver {
         value.pointee = original
     }
 
-    func routed(layer: Int, experts: UnsafePointer<Int32>, perRow: Int, count: Int, firstPosition: Int) {}
+    func routed(layer: Int, experts: UnsafePointer<Int32>, perRow: Int, rows: RoutedRows) {}
 }
 
 @Suite(.serialized)
@@ -80,21 +80,20 @@ struct StepTraceTests {
 
     /// A prompt of 20 tokens in one wide step, then windows of `width`.
     private func run(_ observer: any StepObserver, width: Int, rejecting: Bool = false) throws {
-        let verifier = try model.makeVerifier(context: 64)
-        verifier.observer = observer
-        tokens.withUnsafeBufferPointer { tokens in
-            verifier.forward(tokens.baseAddress!, count: 20)
-            while verifier.position < 40 {
-                let start = verifier.position
-                let count = min(width, 40 - start)
-                if rejecting {
-                    // Wrong tokens first.
-                    verifier.forward(tokens.baseAddress! + 3, count: count)
-                    verifier.truncate(to: start)
-                }
-                verifier.forward(tokens.baseAddress! + start, count: count)
-                verifier.computeLogits(first: 0, count: count)
+        let text = try SingleText(model, context: 64)
+        model.verifier.observer = observer
+        defer { model.verifier.observer = nil }
+        text.run(tokens[..<20])
+        while text.position < 40 {
+            let start = text.position
+            let count = min(width, 40 - start)
+            if rejecting {
+                // Wrong tokens first.
+                text.run(tokens[3..<3 + count])
+                text.sequence.truncate(to: start)
             }
+            text.run(tokens[start..<start + count])
+            text.computeLogits(first: 0, count: count)
         }
     }
 

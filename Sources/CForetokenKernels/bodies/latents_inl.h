@@ -1,4 +1,4 @@
-// The latent cache: groups of 16 entries, dimension by dimension, so that attention finds neighbouring entries in the
+// Latents: groups of 16 entries, dimension by dimension, so that attention finds neighbouring entries in the
 // lanes of a vector and needs neither a transposed copy nor horizontal sums of scores.
 
 enum { ENTRIES = FORETOKEN_ENTRY_GROUP };
@@ -17,7 +17,8 @@ FT_INLINE size_t group_bytes(const foretoken_latents *cache) {
 }
 
 FT_INLINE uint8_t *latent_group(const foretoken_latents *cache, int32_t entry) {
-    return (uint8_t *)cache->entries + (size_t)(entry / ENTRIES) * group_bytes(cache);
+    int32_t place = entry % FORETOKEN_CONTEXT_BLOCK / ENTRIES;
+    return (uint8_t *)cache->pages[entry / FORETOKEN_CONTEXT_BLOCK] + cache->offset + (size_t)place * group_bytes(cache);
 }
 
 /// Eight entries of one dimension. BF16 entries i and i + 8 share 32 bits, so that one operation widens eight.

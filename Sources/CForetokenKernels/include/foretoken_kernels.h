@@ -69,11 +69,13 @@ typedef struct foretoken_rows {
     const int32_t *index;
 } foretoken_rows;
 
-/// One layer's latent cache: entry s is [latent (rank) | rotated key (rope)]. Groups of 16 entries lie interleaved,
-/// [group][rank + rope][16], so that attention finds neighbouring entries in the lanes of a vector. F32: entry i of a
-/// group is element i. BF16: entries i and i + 8 are elements 2 i and 2 i + 1. The last group is a whole one in memory.
+/// One layer's latents of one text: entry s is [latent (rank) | rotated key (rope)]. Pages hold FORETOKEN_CONTEXT_BLOCK
+/// entries of a layer, and other layers' beside them. Groups of 16 entries lie interleaved, [group][rank + rope][16], so
+/// that attention finds neighbouring entries in the lanes of a vector. F32: entry i of a group is element i. BF16: entries
+/// i and i + 8 are elements 2 i and 2 i + 1.
 typedef struct foretoken_latents {
-    void *entries;  // 64-byte aligned
+    void *const *pages;  // by block of entries, 64-byte aligned
+    size_t offset;       // bytes from the start of a page to the layer's entries, a multiple of 64
     int32_t format;  // FORETOKEN_F32 or FORETOKEN_BF16
     int32_t rank;
     int32_t rope;

@@ -133,9 +133,9 @@ package final class PanelProducts {
         byteCount = count * matrix.byteCount
         arena = try MemoryArena(byteCount: count * (MemoryArena.footprint(byteCount: panelBytes) + scaleBytes))
         matrices = try ScratchBuffer(count: count)
-        input = try FloatBuffer(rows: Workspace.narrowRows, columns: Self.columns)
-        output = try FloatBuffer(rows: Workspace.narrowRows, columns: Self.rows)
-        for i in 0..<Workspace.narrowRows * input.stride { input.base[i] = Self.value(i) }
+        input = try FloatBuffer(rows: Workspace.windowRows, columns: Self.columns)
+        output = try FloatBuffer(rows: Workspace.windowRows, columns: Self.rows)
+        for i in 0..<Workspace.windowRows * input.stride { input.base[i] = Self.value(i) }
         let panel = try ScratchBuffer<UInt8>(count: matrix.panelBytes)
         format.pack((0..<Int(FORETOKEN_PANEL_ROWS) * Self.columns).map(Self.value), Self.columns, panel.pointer)
         for i in 0..<count {
@@ -160,7 +160,7 @@ package final class PanelProducts {
 
     /// Nanoseconds of one pass with `rows` (1...16) activation rows.
     package func measure(rows: Int) -> Double {
-        precondition(rows > 0 && rows <= Workspace.narrowRows)
+        precondition(rows > 0 && rows <= Workspace.windowRows)
         let start = MonotonicClock.now
         pool.run(
             PanelPhase(

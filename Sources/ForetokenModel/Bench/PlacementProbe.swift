@@ -16,7 +16,7 @@ package final class PlacementProbe {
     /// - Returns: nil for a model without routed experts.
     package init?(model: Model) {
         self.model = model
-        decoder = model.decoder
+        decoder = model.machinery.windows
         layers = model.weights.layers.compactMap { layer in
             guard case .moe(let experts) = layer.feedForward else { return nil }
             return (layer, experts)
@@ -35,7 +35,7 @@ package final class PlacementProbe {
         model.pool.startSpinning()
         defer { model.pool.stopSpinning() }
         let input = decoder.space.normed
-        for i in 0..<Workspace.narrowRows * input.stride {
+        for i in 0..<Workspace.windowRows * input.stride {
             input.base[i] = Float((i &* 2_654_435_761) >> 8 & 255) / 256
         }
         let copy = layers[0].experts.experts[0].copies[0]

@@ -7,22 +7,27 @@ final class BenchText {
     /// Tokens of a stretch.
     static let stretch = 40
     /// Places in a stretch where windows may start: room before them for catching up, and behind for 16 rows.
-    static let starts = 8..<stretch - Verifier.windowRows
+    static let starts = 8..<stretch - Step.windowRows
 
     private(set) var tokens: [Int32] = []
     private let source: [Int32]
+    private let sequence: TokenSequence
     private let verifier: Verifier
     private let draftHead: MTPHead?
+    private var reader: PromptReader
+    private var step = Step()
     /// Whether the weights are made up: then contexts need not be run.
     private let isSynthetic: Bool
     private var promptNanoseconds = 0.0
     private var promptTokens = 0
 
     /// - Parameter source: tokens of prompts; repeated when there are too few.
-    init(_ source: [Int32], _ verifier: Verifier, _ draftHead: MTPHead?, isSynthetic: Bool) {
+    init(_ source: [Int32], _ model: Model, _ sequence: TokenSequence, isSynthetic: Bool) {
         self.source = source
-        self.verifier = verifier
-        self.draftHead = draftHead
+        self.sequence = sequence
+        verifier = model.verifier
+        draftHead = model.draftHead
+        reader = PromptReader(model)
         self.isSynthetic = isSynthetic
     }
 
@@ -43,34 +48,35 @@ final class BenchText {
         tokens = prompt(context)
         guard !isSynthetic else {
             tokens = prompt(context + Self.stretch + 1)
-            verifier.jump(to: context + Self.stretch)
+            sequence.restart(tokens)
+            sequence.jump(to: context + Self.stretch)
             return true
         }
         let begun = MonotonicClock.now
-        let first = verifier.position
-        while verifier.position < context {
-            guard proceed() else { return false }
-            forward(verifier.position, verifier.nextChunk(to: context))
-        }
+        let first = sequence.position
+        while sequence.count < context { sequence.append([tokens[sequence.count]]) }
+        guard proceed(), reader.read(sequence, to: context, proceed: proceed) else { return false }
         promptNanoseconds += Double(MonotonicClock.now - begun)
         promptTokens += context - first
         for _ in 0...Self.stretch {
             guard proceed() else { return false }
-            if verifier.position < tokens.count { forward(verifier.position, 1) }
+            if sequence.position < sequence.count { runNewest() }
             verifier.computeLogits(first: verifier.rowCount - 1, count: 1)
             tokens.append(verifier.drawn(row: 0))
+            sequence.append([tokens.last!])
         }
         return true
     }
 
-    private func forward(_ start: Int, _ rows: Int) {
-        tokens.withUnsafeBufferPointer { buffer in
-            let text = buffer.baseAddress!
-            verifier.forward(text + start, count: rows)
-            guard let draftHead else { return }
-            draftHead.observe(verifier.hidden(row: 0), stride: verifier.hiddenStride, count: rows, firstRow: start)
-            draftHead.catchUp(text, known: tokens.count)
-        }
+    private func runNewest() {
+        let newest = sequence.position
+        step.clear()
+        step.add(sequence, count: 1)
+        verifier.run(step)
+        guard let draftHead else { return }
+        draftHead.observe(
+            sequence, verifier.hidden(row: 0), stride: verifier.hiddenStride, count: 1, firstRow: newest)
+        draftHead.catchUp([sequence])
     }
 }
 
@@ -90,7 +96,8 @@ final class RoutingRecord: StepObserver {
 
     func saw(_ site: StepSite, _ rows: StepRows) {}
 
-    func routed(layer: Int, experts: UnsafePointer<Int32>, perRow: Int, count: Int, firstPosition: Int) {
+    func routed(layer: Int, experts: UnsafePointer<Int32>, perRow: Int, rows: RoutedRows) {
+        let (count, firstPosition) = (rows.count, rows.firstPosition)
         self.perRow = perRow
         let begin = (firstPosition - first) * perRow
         let end = begin + count * perRow

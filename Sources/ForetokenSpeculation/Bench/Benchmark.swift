@@ -28,7 +28,7 @@ public struct BenchPlan: Sendable {
 
     /// Tokens that the caches must hold.
     public var capacity: Int {
-        max((contexts.last ?? 0) + BenchText.stretch, promptLengths.last ?? 0) + Verifier.windowRows
+        max((contexts.last ?? 0) + BenchText.stretch, promptLengths.last ?? 0) + Step.windowRows
     }
 
     /// Bytes of memory for measuring the machine itself with so many workers.
@@ -42,8 +42,7 @@ public struct BenchPlan: Sendable {
 public final class Benchmark {
     private let model: Model
     private let plan: BenchPlan
-    private let verifier: Verifier
-    private let draftHead: MTPHead?
+    private let sequence: TokenSequence
     private var steps: [StepBench] = []
     private var prompts: [PromptBench] = []
     private var roofs: RoofBench?
@@ -53,8 +52,7 @@ public final class Benchmark {
     public init(model: Model, plan: BenchPlan, cacheType: CacheType = .f32) throws {
         self.model = model
         self.plan = plan
-        verifier = try model.makeVerifier(context: plan.capacity, cacheType: cacheType)
-        draftHead = try model.makeMTPHead(context: plan.capacity, cacheType: cacheType)
+        sequence = try model.makeSequence(context: plan.capacity, cacheType: cacheType)
     }
 
     /// Measures.
@@ -76,7 +74,7 @@ public final class Benchmark {
     // MARK: Preparation
 
     private func prepare(_ source: [Int32], _ proceed: (String, Double) -> Bool) throws -> Bool {
-        let text = BenchText(source, verifier, draftHead, isSynthetic: plan.shape != nil)
+        let text = BenchText(source, model, sequence, isSynthetic: plan.shape != nil)
         var reached: [Int] = []
         for (i, context) in plan.contexts.enumerated() {
             let estimate = text.estimate(context) / 1e9
@@ -88,11 +86,11 @@ public final class Benchmark {
             guard text.extend(to: context, proceed: { proceed("reading", fraction) }) else { return false }
             reached.append(context)
         }
-        steps = reached.map { StepBench(model, verifier, draftHead, tokens: text.tokens, context: $0) }
-        prompts = plan.promptLengths.map { PromptBench(model, verifier, tokens: text.prompt($0)) }
+        steps = reached.map { StepBench(model, sequence, tokens: text.tokens, context: $0) }
+        prompts = plan.promptLengths.map { PromptBench(model, sequence, tokens: text.prompt($0)) }
         report.memory = BenchReport.Memory(
             resident: ProcessMemory.read()?.resident, weights: model.weights.byteCount,
-            cache: verifier.cacheByteCount + (draftHead?.cacheByteCount ?? 0))
+            cache: sequence.pageByteCount)
         if plan.measuresMachine {
             roofs = try RoofBench(
                 pool: model.pool, instructionSet: model.instructionSet, cacheBytes: plan.cacheBytes)

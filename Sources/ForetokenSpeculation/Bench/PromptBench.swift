@@ -4,13 +4,15 @@ import ForetokenModel
 /// Times prompts of one length.
 final class PromptBench {
     private let model: Model
-    private let verifier: Verifier
+    private let sequence: TokenSequence
+    private var reader: PromptReader
     private let tokens: [Int32]
     private var times: [Double] = []
 
-    init(_ model: Model, _ verifier: Verifier, tokens: [Int32]) {
+    init(_ model: Model, _ sequence: TokenSequence, tokens: [Int32]) {
         self.model = model
-        self.verifier = verifier
+        self.sequence = sequence
+        reader = PromptReader(model, drafting: false)
         self.tokens = tokens
     }
 
@@ -22,14 +24,10 @@ final class PromptBench {
     /// One sample.
     /// - Returns: false when `proceed` said no; such a sample does not count.
     func run(proceed: () -> Bool) -> Bool {
-        verifier.jump(to: 0)
+        sequence.restart(tokens)
+        let verifier = model.verifier
         let begun = MonotonicClock.now
-        while verifier.position < tokens.count {
-            guard proceed() else { return false }
-            let start = verifier.position
-            let rows = verifier.nextChunk(to: tokens.count)
-            tokens.withUnsafeBufferPointer { verifier.forward($0.baseAddress! + start, count: rows) }
-        }
+        guard proceed(), reader.read(sequence, to: tokens.count, proceed: proceed) else { return false }
         verifier.computeLogits(first: verifier.rowCount - 1, count: 1)
         times.append(Double(MonotonicClock.now - begun))
         return true

@@ -8,7 +8,10 @@ final class StepBench {
     private let model: Model
     private let verifier: Verifier
     private let draftHead: MTPHead?
+    private let sequence: TokenSequence
+    private let texts: [TokenSequence]
     private let tokens: [Int32]
+    private var window = Step()
     private let clock: StepClock
     /// By rows − 1: bytes in the window at each start.
     private let bytes: [[Double]]
@@ -32,15 +35,17 @@ final class StepBench {
     /// Plain steps before a sample, so that small models are back in the caches.
     private static let warmupNanoseconds: Int64 = 2_000_000
 
-    /// - Parameter tokens: the whole text; the caches hold it.
-    init(_ model: Model, _ verifier: Verifier, _ draftHead: MTPHead?, tokens: [Int32], context: Int) {
+    /// - Parameter tokens: the whole text; the sequence holds it.
+    init(_ model: Model, _ sequence: TokenSequence, tokens: [Int32], context: Int) {
         self.model = model
-        self.verifier = verifier
-        self.draftHead = draftHead
+        self.sequence = sequence
+        texts = [sequence]
+        verifier = model.verifier
+        draftHead = model.draftHead
         self.tokens = tokens
         self.context = context
         clock = StepClock(denseLayers: model.configuration.denseLayerCount)
-        let widths = [[Double]](repeating: [], count: Verifier.windowRows)
+        let widths = [[Double]](repeating: [], count: Step.windowRows)
         (times, relatives, touched) = (widths, widths, widths)
         let lengths = [[Double]](repeating: [], count: MTPHead.maximumDrafts)
         (draftTimes, verifyTimes, lastDraftTimes, roundRelatives) = (lengths, lengths, lengths, lengths)
@@ -48,23 +53,26 @@ final class StepBench {
         componentTimes = .init(
             repeating: .init(repeating: components, count: StepClock.Place.allCases.count),
             count: Self.componentRows.count)
-        bytes = Self.windowBytes(model, verifier, tokens, context)
+        bytes = Self.windowBytes(model, sequence, context)
     }
 
     private static func windowBytes(
-        _ model: Model, _ verifier: Verifier, _ tokens: [Int32], _ context: Int
+        _ model: Model, _ sequence: TokenSequence, _ context: Int
     ) -> [[Double]] {
+        let verifier = model.verifier
+        var window = Step()
         let record = RoutingRecord(layers: model.configuration.layerCount, first: context)
         verifier.observer = record
-        for start in stride(from: BenchText.starts.lowerBound, to: BenchText.stretch, by: Verifier.windowRows) {
-            verifier.jump(to: context + start)
-            let rows = min(Verifier.windowRows, BenchText.stretch - start)
-            tokens.withUnsafeBufferPointer { verifier.forward($0.baseAddress! + context + start, count: rows) }
+        for start in stride(from: BenchText.starts.lowerBound, to: BenchText.stretch, by: Step.windowRows) {
+            sequence.jump(to: context + start)
+            window.clear()
+            window.add(sequence, count: min(Step.windowRows, BenchText.stretch - start))
+            verifier.run(window)
         }
         verifier.observer = nil
         let expertBytes = model.expertBytes
         let dense = Double(model.denseBytesPerStep)
-        return (1...Verifier.windowRows).map { rows in
+        return (1...Step.windowRows).map { rows in
             BenchText.starts.map { start in
                 expertBytes.indices.filter { expertBytes[$0] > 0 }.reduce(dense) {
                     $0 + Double(record.distinct(layer: $1, start: context + start, rows: rows) * expertBytes[$1])
@@ -91,9 +99,11 @@ final class StepBench {
 
     /// Runs the window of `rows` rows at `start`, logits included. Returns nanoseconds.
     private func step(_ start: Int, _ rows: Int) -> Double {
-        verifier.jump(to: start)
+        sequence.jump(to: start)
         let begun = MonotonicClock.now
-        tokens.withUnsafeBufferPointer { verifier.forward($0.baseAddress! + start, count: rows) }
+        window.clear()
+        window.add(sequence, count: rows)
+        verifier.run(window)
         verifier.computeLogits(first: 0, count: rows)
         return Double(MonotonicClock.now - begun)
     }
@@ -109,7 +119,7 @@ final class StepBench {
     /// - Returns: false when `proceed` said no.
     func timeSteps(proceed: () -> Bool) -> Bool {
         sample { index, start in
-            for rows in 1...Verifier.windowRows {
+            for rows in 1...Step.windowRows {
                 guard proceed() else { return false }
                 let plain = plainStep(start)
                 times[0].append(plain)
@@ -135,12 +145,16 @@ final class StepBench {
                 let taken = 1 + drafts / 2
                 let plain = plainStep(start)
                 _ = step(start - taken, taken)
-                draftHead.jump(to: start - taken)
+                sequence.jumpModules(to: start - taken)
                 draftHead.observe(
-                    verifier.hidden(row: 0), stride: verifier.hiddenStride, count: taken, firstRow: start - taken)
+                    sequence, verifier.hidden(row: 0), stride: verifier.hiddenStride, count: taken,
+                    firstRow: start - taken)
+                sequence.count = start + 1
                 let begun = MonotonicClock.now
                 let last = draft(draftHead, start, drafts)
                 let drafted = MonotonicClock.now
+                // The text's own tokens again, where drafts lay.
+                for target in start + 1...start + drafts { sequence.tokens[target] = tokens[target] }
                 let verified = step(start, drafts + 1)
                 draftTimes[drafts - 1].append(Double(drafted - begun))
                 lastDraftTimes[drafts - 1].append(Double(drafted - last))
@@ -153,14 +167,14 @@ final class StepBench {
 
     /// Drafts behind the token at `start`. Returns when the last draft was begun.
     private func draft(_ draftHead: MTPHead, _ start: Int, _ count: Int) -> Int64 {
-        let rule = DrawRule(inverseTemperature: 0, limit: model.configuration.vocabularySize, seed: 0)
         var begun = MonotonicClock.now
-        tokens.withUnsafeBufferPointer { draftHead.catchUp($0.baseAddress!, known: start + 1) }
-        var guess = draftHead.drawDraft(rule: rule, position: start + 1).token
+        draftHead.catchUp(texts)
+        draftHead.drawDrafts(texts)
         for d in 1..<max(1, count) {
             begun = MonotonicClock.now
-            draftHead.advance(guess)
-            guess = draftHead.drawDraft(rule: rule, position: start + 1 + d).token
+            sequence.tokens[start + d] = draftHead.drawn(row: 0).token
+            draftHead.advance(texts)
+            draftHead.drawDrafts(texts)
         }
         return begun
     }

@@ -74,24 +74,32 @@ package struct TextRecord {
 /// Runs known texts through verifier and draft head, and drafts behind every token of them. The prompt goes the way it
 /// goes while generating, everything after it has the same bits in any window: the drafts are those of real rounds.
 final class ChainPass {
+    let sequence: TokenSequence
     private let verifier: Verifier
     private let draftHead: MTPHead
     private let depth: Int
     private let drawable: Int
     private let instructionSet: String
+    private let texts: [TokenSequence]
+    private var reader: PromptReader
+    private var step = Step()
     private var verifierShares: [Double]
     private var draftShares: [Double]
     private var room: [DistributionAgreement.SharedToken] = []
 
     /// - Parameters:
+    ///   - sequence: room for the texts, one after the other.
     ///   - depth: drafts of a chain.
     ///   - drawable: ids from here on are never drawn.
-    init(_ verifier: Verifier, _ draftHead: MTPHead, depth: Int, drawable: Int, instructionSet: String) {
-        self.verifier = verifier
+    init(_ model: Model, _ draftHead: MTPHead, _ sequence: TokenSequence, depth: Int, drawable: Int) {
+        verifier = model.verifier
         self.draftHead = draftHead
+        self.sequence = sequence
         self.depth = depth
         self.drawable = drawable
-        self.instructionSet = instructionSet
+        instructionSet = model.instructionSet
+        texts = [sequence]
+        reader = PromptReader(model)
         verifierShares = .init(repeating: 0, count: drawable)
         draftShares = .init(repeating: 0, count: drawable)
     }
@@ -103,55 +111,41 @@ final class ChainPass {
     ) throws -> [Chain]? {
         let sampler = Sampler(sampling, limit: drawable, instructionSet: instructionSet)
         var chains: [Chain] = []
-        let isComplete = try tokens.withUnsafeBufferPointer { buffer -> Bool in
-            let text = buffer.baseAddress!
-            guard prefill(text, promptCount, proceed: proceed) else { return false }
-            var start = promptCount
-            while start < tokens.count - 1 {
-                guard proceed() else { return false }
-                let rows = min(Verifier.windowRows, tokens.count - 1 - start)
-                verifier.forward(text + start, count: rows)
-                verifier.observer?.ended(.prompt)
-                verifier.computeLogits(first: 0, count: rows, rule: sampler.parallelRule)
-                for row in 0..<rows { chains.append(try chain(text, start + row, row, sampler)) }
-                start += rows
-            }
-            return true
+        guard readPrompt(tokens, promptCount, proceed: proceed) else { return nil }
+        while sequence.position < tokens.count - 1 {
+            guard proceed() else { return nil }
+            let start = sequence.position
+            let rows = min(Step.windowRows, tokens.count - 1 - start)
+            step.clear()
+            step.add(sequence, count: rows)
+            verifier.run(step)
+            verifier.observer?.ended(.prompt, text: sequence.number)
+            verifier.computeLogits(first: 0, count: rows) { sampler.draw(position: start + $0 + 1) }
+            for row in 0..<rows { chains.append(try chain(tokens, start + row, row, sampler)) }
         }
-        return isComplete ? chains : nil
+        return chains
     }
 
-    /// Runs the prompt as `Generator` does, unless `proceed` says no between two chunks of it.
-    func prefill(_ text: UnsafePointer<Int32>, _ count: Int, proceed: () -> Bool) -> Bool {
-        verifier.truncate(to: 0)
-        draftHead.clear()
-        while verifier.position < count {
-            guard proceed() else { return false }
-            let start = verifier.position
-            let rows = verifier.nextChunk(to: count)
-            verifier.forward(text + start, count: rows)
-            verifier.observer?.ended(.prompt)
-            observe(0, count: rows, firstRow: start)
-            draftHead.catchUp(text, known: count)
-        }
-        return true
+    /// Takes the whole text and reads its prompt as `Generator` does, unless `proceed` says no between two chunks of it.
+    func readPrompt(_ tokens: [Int32], _ promptCount: Int, proceed: () -> Bool) -> Bool {
+        guard proceed() else { return false }
+        sequence.restart(tokens)
+        sequence.count = promptCount
+        return reader.read(sequence, to: promptCount, proceed: proceed)
     }
 
-    private func observe(_ row: Int, count: Int, firstRow: Int) {
-        draftHead.observe(
-            verifier.hidden(row: row), stride: verifier.hiddenStride, count: count, firstRow: firstRow)
-    }
-
-    private func chain(_ text: UnsafePointer<Int32>, _ position: Int, _ row: Int, _ sampler: Sampler) throws -> Chain {
+    private func chain(_ text: [Int32], _ position: Int, _ row: Int, _ sampler: Sampler) throws -> Chain {
         var chain = Chain(position: position)
         let logits = verifier.logits(row: row)
         chain.choice =
             sampler.isUnfiltered ? verifier.drawn(row: row) : sampler.pick(logits, position: position + 1)
         guard logits[Int(chain.choice)].isFinite else { throw GenerationError.overflow(position: position + 1) }
-        draftHead.catchUp(text, known: position + 1)
+        sequence.count = position + 1
+        draftHead.catchUp(texts)
         for d in 0..<depth {
             let target = position + 1 + d
-            var choice = draftHead.drawDraft(rule: sampler.parallelRule, position: target)
+            draftHead.drawDrafts(texts) { _ in sampler.draw(position: target) }
+            var choice = draftHead.drawn(row: 0)
             if !sampler.isUnfiltered { choice = sampler.choose(draftHead.logits(row: 0), position: target) }
             if d == 0 {
                 chain.confidence = confidence(of: choice.token, sampler.rule)
@@ -159,9 +153,13 @@ final class ChainPass {
             }
             chain.drafts[d] = choice.token
             chain.leads[d] = choice.lead
-            if d + 1 < depth { draftHead.advance(choice.token) }
+            sequence.tokens[target] = choice.token
+            if d + 1 < depth { draftHead.advance(texts) }
         }
-        observe(row, count: 1, firstRow: position)
+        // The text's own tokens again, where drafts lay.
+        for target in position + 1..<min(position + 1 + depth, text.count) { sequence.tokens[target] = text[target] }
+        draftHead.observe(
+            sequence, verifier.hidden(row: row), stride: verifier.hiddenStride, count: 1, firstRow: position)
         return chain
     }
 

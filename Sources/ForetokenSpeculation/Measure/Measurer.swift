@@ -70,17 +70,18 @@ public final class Measurer {
     public init(
         model: Model, plan: MeasuringPlan, context: Int, cacheType: CacheType = .f32, drawable: Int? = nil
     ) throws {
-        guard let draftHead = try model.makeMTPHead(context: context, cacheType: cacheType) else {
+        guard let draftHead = model.draftHead else {
             throw GenerationError(description: "the checkpoint has no MTP module, so there are no drafts to measure")
         }
         self.model = model
         self.plan = plan
         self.draftHead = draftHead
         self.drawable = min(drawable ?? .max, model.configuration.vocabularySize)
-        verifier = try model.makeVerifier(context: context, cacheType: cacheType)
+        verifier = model.verifier
         generator = try Generator(model: model, capacity: context, cacheType: cacheType, drawable: drawable)
         pass = ChainPass(
-            verifier, draftHead, depth: plan.chainDepth, drawable: self.drawable, instructionSet: model.instructionSet)
+            model, draftHead, try model.makeSequence(context: context, cacheType: cacheType), depth: plan.chainDepth,
+            drawable: self.drawable)
         records = .init(repeating: [], count: plan.temperatures.count)
     }
 

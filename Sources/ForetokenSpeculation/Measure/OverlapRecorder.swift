@@ -29,7 +29,8 @@ package final class OverlapRecorder: StepObserver {
 
     package func saw(_ site: StepSite, _ rows: StepRows) {}
 
-    package func routed(layer: Int, experts: UnsafePointer<Int32>, perRow: Int, count: Int, firstPosition: Int) {
+    package func routed(layer: Int, experts: UnsafePointer<Int32>, perRow: Int, rows: RoutedRows) {
+        let (count, firstPosition) = (rows.count, rows.firstPosition)
         self.perRow = perRow
         let end = (firstPosition + count) * perRow
         if chosen[layer].count < end { chosen[layer] += .init(repeating: 0, count: end - chosen[layer].count) }

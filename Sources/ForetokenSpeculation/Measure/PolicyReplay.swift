@@ -5,7 +5,7 @@ package struct PolicyReplay {
     private let costs: Measurement.StepCosts
     private let mode: DraftMode
     private let isGreedy: Bool
-    private var experience = DraftExperience()
+    private let experience = DraftExperience()
     /// Nanoseconds a step or draft takes this time, given what it takes on average.
     private let vary: (Double) -> Double
     /// What was drafted and accepted so far.
@@ -54,9 +54,8 @@ package struct PolicyReplay {
                 drafted: drafted, accepted: accepted, emitted: emitted, droppedHeld: droppedHeld, times: times)
             newest += accepted + 1
             waiting += accepted + 1
-            if waiting > Generator.waitingRows { waiting = Generator.waitingRows / 2 }
+            if waiting > MTPDrafts.waitingRows { waiting = MTPDrafts.waitingRows / 2 }
         }
-        experience = policy.experience
     }
 
     /// Returns the drafts worth verifying.

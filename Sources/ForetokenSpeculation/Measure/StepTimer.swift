@@ -6,6 +6,9 @@ import ForetokenModel
 final class StepTimer {
     private let verifier: Verifier
     private let draftHead: MTPHead
+    private let sequence: TokenSequence
+    private let texts: [TokenSequence]
+    private var step = Step()
     private let pass: ChainPass
     private let sampler: Sampler
     /// Nanoseconds by rows, by accepted rows, of later drafts, and of drawing a token where that is a step of its own.
@@ -19,6 +22,8 @@ final class StepTimer {
         self.verifier = verifier
         self.draftHead = draftHead
         self.pass = pass
+        sequence = pass.sequence
+        texts = [sequence]
         self.sampler = sampler
         verify = .init(repeating: [], count: MTPHead.maximumDrafts + 1)
         firstDraft = .init(repeating: [], count: MTPHead.maximumDrafts + 1)
@@ -33,20 +38,17 @@ final class StepTimer {
     /// - Parameter proceed: asked before every block.
     /// - Returns: false when `proceed` said no.
     func run(_ record: TextRecord, proceed: () -> Bool) -> Bool {
-        record.tokens.withUnsafeBufferPointer { buffer in
-            let text = buffer.baseAddress!
-            guard pass.prefill(text, record.promptCount, proceed: proceed) else { return false }
-            var newest = record.promptCount
-            var isFirst = true
-            var length: Int? = 0
-            while let next = length {
-                guard proceed() else { return false }
-                newest = block(text, newest, next, record)
-                length = next > 0 ? 0 : nextLength(room: record.tokens.count - newest, isFirst: isFirst)
-                if next == 0 { isFirst = false }
-            }
-            return true
+        guard pass.readPrompt(record.tokens, record.promptCount, proceed: proceed) else { return false }
+        var newest = record.promptCount
+        var isFirst = true
+        var length: Int? = 0
+        while let next = length {
+            guard proceed() else { return false }
+            newest = block(newest, next, record)
+            length = next > 0 ? 0 : nextLength(room: record.tokens.count - newest, isFirst: isFirst)
+            if next == 0 { isFirst = false }
         }
+        return true
     }
 
     /// The draft length timed least, of those whose block fits into `room` tokens; a text's first block may be cut short.
@@ -68,32 +70,34 @@ final class StepTimer {
 
     /// Rounds of one draft length, after 1…length + 1 accepted rows in turn. The first only warm the caches, in which a
     /// small model lives: undrafted steps find them full of drafting.
-    private func block(_ text: UnsafePointer<Int32>, _ start: Int, _ length: Int, _ record: TextRecord) -> Int {
+    private func block(_ start: Int, _ length: Int, _ record: TextRecord) -> Int {
         var newest = start
         for i in 0..<Self.rounds(length) {
             guard newest + length + 1 < record.tokens.count else { break }
             let taken = Self.taken(i, length)
-            round(text, newest, length: length, taken: taken, isCounted: i >= Self.warmups(length), record)
+            round(newest, length: length, taken: taken, isCounted: i >= Self.warmups(length), record)
             newest += taken
         }
         return newest
     }
 
     /// Drafts `length` tokens behind the one at `newest`, verifies them, and keeps `taken` rows.
-    private func round(
-        _ text: UnsafePointer<Int32>, _ newest: Int, length: Int, taken: Int, isCounted: Bool, _ record: TextRecord
-    ) {
-        let window = window(record, newest, length)
-        let waiting = draftHead.waitingRowCount
+    private func round(_ newest: Int, length: Int, taken: Int, isCounted: Bool, _ record: TextRecord) {
+        let waiting = sequence.waitingRowCount
+        sequence.count = newest + 1
         let begun = MonotonicClock.now
-        let firstDone = draft(text, newest, length)
+        let firstDone = draft(newest, length)
         let drafted = MonotonicClock.now
-        window.withUnsafeBufferPointer { verifier.forward($0.baseAddress!, count: length + 1) }
-        verifier.computeLogits(first: 0, count: length + 1, rule: sampler.parallelRule)
+        takeDrafts(record, newest, length)
+        step.clear()
+        step.add(sequence, count: length + 1)
+        verifier.run(step)
+        verifier.computeLogits(first: 0, count: length + 1) { self.sampler.draw(position: newest + 1 + $0) }
         let verified = MonotonicClock.now
         if !sampler.isUnfiltered { _ = sampler.pick(verifier.logits(row: 0), position: newest + 1) }
         let drawn = MonotonicClock.now
-        verifier.truncate(to: newest + taken)
+        sequence.truncate(to: newest + taken)
+        for target in newest + 1...newest + 1 + length { sequence.tokens[target] = record.tokens[target] }
         if isCounted {
             verify[length].append(Double(verified - drafted))
             drawing.append(Double(drawn - verified))
@@ -101,32 +105,36 @@ final class StepTimer {
             if length > 0 { firstDraft[waiting - 1].append(Double(firstDone - begun)) }
             if length > 1 { laterDraft.append(Double(drafted - firstDone) / Double(length - 1)) }
         }
-        draftHead.observe(verifier.hidden(row: 0), stride: verifier.hiddenStride, count: taken, firstRow: newest)
-        if draftHead.waitingRowCount > Self.mostWaiting { draftHead.forgetAllButNewest(Self.mostWaiting) }
+        draftHead.observe(
+            sequence, verifier.hidden(row: 0), stride: verifier.hiddenStride, count: taken, firstRow: newest)
+        if sequence.waitingRowCount > Self.mostWaiting { sequence.forgetAllButNewest(Self.mostWaiting) }
     }
 
     /// Most rows a catch-up is timed for.
     private static let mostWaiting = MTPHead.maximumDrafts + 1
 
     /// Returns when the first of `length` drafts was finished.
-    private func draft(_ text: UnsafePointer<Int32>, _ newest: Int, _ length: Int) -> Int64 {
+    private func draft(_ newest: Int, _ length: Int) -> Int64 {
         var firstDone: Int64 = 0
-        if length > 0 { draftHead.catchUp(text, known: newest + 1) }
+        if length > 0 { draftHead.catchUp(texts) }
         for d in 0..<length {
             let target = newest + 1 + d
-            var guess = draftHead.drawDraft(rule: sampler.parallelRule, position: target).token
+            draftHead.drawDrafts(texts) { _ in self.sampler.draw(position: target) }
+            var guess = draftHead.drawn(row: 0).token
             if !sampler.isUnfiltered { guess = sampler.pick(draftHead.logits(row: 0), position: target) }
             if d == 0 { firstDone = MonotonicClock.now }
-            if d + 1 < length { draftHead.advance(guess) }
+            sequence.tokens[target] = guess
+            if d + 1 < length { draftHead.advance(texts) }
         }
         return firstDone
     }
 
-    /// What a real round would verify there: the newest token and its drafts, as far as there are any.
-    private func window(_ record: TextRecord, _ newest: Int, _ length: Int) -> [Int32] {
-        let chain = record.chains[newest - record.promptCount]
-        return [record.tokens[newest]]
-            + (0..<length).map { chain.drafts[$0] >= 0 ? chain.drafts[$0] : record.tokens[newest + 1 + $0] }
+    /// Puts what a real round would verify behind the newest token: its drafts, as far as there are any.
+    private func takeDrafts(_ record: TextRecord, _ newest: Int, _ length: Int) {
+        let drafts = record.chains[newest - record.promptCount].drafts
+        for d in 0..<length {
+            sequence.tokens[newest + 1 + d] = drafts[d] >= 0 ? drafts[d] : record.tokens[newest + 1 + d]
+        }
     }
 
     /// Medians. Widths that no text was long enough for are left out at the end; nil before anything was timed.

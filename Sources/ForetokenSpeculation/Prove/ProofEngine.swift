@@ -9,7 +9,7 @@ final class ProofEngine {
     let model: Model
     private let capacity: Int
     private let drawable: Int?
-    private var verifier: (subject: ProofSubject, value: Verifier)?
+    private var sequence: (subject: ProofSubject, value: TokenSequence)?
 
     init(model: Model, placement: ProofPlacement?, capacity: Int, drawable: Int?) {
         self.model = model
@@ -25,34 +25,35 @@ final class ProofEngine {
         try Generator(model: model, capacity: capacity, cacheType: cacheType, drawable: drawable)
     }
 
-    /// A verifier that has seen the text up to `promptCount`, cut like a generator cuts it, and has forgotten other tokens
-    /// that stood where the rest of the text belongs.
-    func prefilled(_ subject: ProofSubject, _ text: [Int32], observer: StepTrace) throws -> Verifier {
+    /// The text as it is after its first `promptCount` tokens, read like a generator reads them, and after other tokens that
+    /// stood where the rest of the text belongs were forgotten.
+    func prefilled(_ subject: ProofSubject, _ text: [Int32], observer: StepTrace) throws -> TokenSequence {
         let count = subject.promptCount
-        return try text.withUnsafeBufferPointer { tokens in
-            let verifier: Verifier
-            if let made = self.verifier, made.subject == subject {
-                verifier = made.value
-                verifier.truncate(to: count)
-                verifier.observer = observer
-            } else {
-                self.verifier = nil
-                verifier = try model.makeVerifier(context: capacity, cacheType: subject.cacheType)
-                verifier.observer = observer
-                self.verifier = (subject, verifier)
-                while verifier.position < count {
-                    let rows = verifier.nextChunk(to: count)
-                    verifier.forward(tokens.baseAddress! + verifier.position, count: rows)
-                }
-            }
-            // The prompt's tokens, again from the first.
-            while verifier.position < text.count {
-                let rows = min(Verifier.windowRows, text.count - verifier.position, count)
-                verifier.forward(tokens.baseAddress!, count: rows)
-            }
-            verifier.truncate(to: count)
-            return verifier
+        model.verifier.observer = observer
+        let sequence: TokenSequence
+        if let made = self.sequence, made.subject == subject {
+            sequence = made.value
+            sequence.truncate(to: count)
+        } else {
+            self.sequence = nil
+            sequence = try model.makeSequence(context: capacity, cacheType: subject.cacheType, drafting: false)
+            self.sequence = (subject, sequence)
+            sequence.restart(text)
+            var reader = PromptReader(model, drafting: false)
+            reader.read(sequence, to: count)
         }
+        // The prompt's tokens, again from the first.
+        var step = Step()
+        while sequence.position < text.count {
+            let rows = min(Step.windowRows, text.count - sequence.position, count)
+            for i in 0..<rows { sequence.tokens[sequence.position + i] = text[i] }
+            step.clear()
+            step.add(sequence, count: rows)
+            model.verifier.run(step)
+        }
+        for (i, token) in text.enumerated() { sequence.tokens[i] = token }
+        sequence.truncate(to: count)
+        return sequence
     }
 }
 

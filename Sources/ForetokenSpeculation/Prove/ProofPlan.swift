@@ -72,7 +72,7 @@ struct ProofSubject: Hashable {
 
     /// Most verifier steps of a run without forced widths.
     var steps: Int {
-        (promptCount + Verifier.chunkRows - 1) / Verifier.chunkRows
+        (promptCount + Step.chunkRows - 1) / Step.chunkRows
             + (ending.map { min($0.after, tokens) + 1 + $0.nextTokens } ?? tokens)
     }
 }
@@ -102,7 +102,7 @@ struct ProofCourse {
         guard let widths else { return subject.steps }
         let rows = subject.tokens
         // Wrong tokens come first, and are forgotten.
-        let window = min(Verifier.windowRows, subject.promptCount)
+        let window = min(Step.windowRows, subject.promptCount)
         let forgotten = (rows + window - 1) / window
         return forgotten + rows * widths.count / widths.reduce(0, +) + 1
     }
@@ -135,9 +135,9 @@ struct ProofPlan {
             omissions.append(
                 "the checkpoint has no MTP module: draft lengths and stops inside accepted drafts were left out")
         }
-        if settings.prompts[longestPrompt].tokens.count <= Verifier.chunkRows {
+        if settings.prompts[longestPrompt].tokens.count <= Step.chunkRows {
             omissions.append(
-                "no prompt is longer than \(Verifier.chunkRows) tokens: prompts of several chunks, and attention over "
+                "no prompt is longer than \(Step.chunkRows) tokens: prompts of several chunks, and attention over "
                     + "several blocks of context, were left out"
             )
         }
@@ -201,13 +201,13 @@ struct ProofPlan {
         // One token has no row of its own: the row that gave it is the prompt's.
         guard settings.maximumTokens > 1 else { return }
         let courses =
-            (1...Verifier.windowRows).map { widths([$0], "\($0) row\($0 == 1 ? "" : "s") a step") }
+            (1...Step.windowRows).map { widths([$0], "\($0) row\($0 == 1 ? "" : "s") a step") }
             + [widths(Self.mixed, "mixed widths")]
         // Only behind more than one block of context does attention fold any.
         let prompts = settings.isQuick ? longestPrompt..<longestPrompt + 1 : self.prompts
         trials.append(
             ProofTrial(
-                title: "step widths 1…\(Verifier.windowRows) and mixed", cases: prompts.map { (subject($0), courses) }))
+                title: "step widths 1…\(Step.windowRows) and mixed", cases: prompts.map { (subject($0), courses) }))
     }
 
     private mutating func addDrafts() {

@@ -155,11 +155,11 @@ public final class Prover {
                 lastToken = ending.after
             }
         }
-        let redraft = try redraft(course, subject)
+        let plant = try plant(course, subject)
         // After the references that had to be made first: they used the workers, too.
         let generator = try engine(course, subject).makeGenerator(subject.cacheType)
         generator.observer = trace
-        generator.redraft = redraft
+        if let plant, let source = generator.source { generator.source = PlantedDrafts(source, plant: plant) }
         var outcome = ProofOutcome(context: [], positions: 0..<0, trace: trace)
         let isReference = references[subject] == nil
         try extend(&outcome, generator, request, after: lastToken, planned, mayFail: !isReference)
@@ -207,7 +207,7 @@ public final class Prover {
         outcome.generated += tokens.count
     }
 
-    private func redraft(
+    private func plant(
         _ course: ProofCourse, _ subject: ProofSubject
     ) throws -> ((_ position: Int, _ guess: Int32) -> Int32)? {
         guard course.drafts != .own else { return nil }
@@ -227,19 +227,21 @@ public final class Prover {
         _ widths: [Int], _ course: ProofCourse, _ subject: ProofSubject, _ trace: StepTrace, _ planned: Int
     ) throws -> ProofOutcome {
         let text = try reference(subject).context
-        let verifier = try engine(course, subject)
-            .prefilled(subject, text, observer: trace)
+        let engine = try engine(course, subject)
+        let verifier = engine.model.verifier
         defer { verifier.observer = nil }
+        let sequence = try engine.prefilled(subject, text, observer: trace)
         let end = text.count - 1
-        var step = 0
-        try text.withUnsafeBufferPointer { tokens in
-            while verifier.position < end {
-                guard goesOn(trace.stepCount, planned) else { throw CancellationError() }
-                let count = min(widths[step % widths.count], end - verifier.position)
-                step += 1
-                verifier.forward(tokens.baseAddress! + verifier.position, count: count)
-                verifier.computeLogits(first: 0, count: count)
-            }
+        var step = Step()
+        var index = 0
+        while sequence.position < end {
+            guard goesOn(trace.stepCount, planned) else { throw CancellationError() }
+            let count = min(widths[index % widths.count], end - sequence.position)
+            index += 1
+            step.clear()
+            step.add(sequence, count: count)
+            verifier.run(step)
+            verifier.computeLogits(first: 0, count: count)
         }
         return ProofOutcome(context: text, positions: subject.promptCount..<end, trace: trace)
     }

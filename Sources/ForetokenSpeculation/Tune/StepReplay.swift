@@ -6,12 +6,14 @@ import ForetokenWeights
 final class StepReplay {
     private let model: Model
     private let verifier: Verifier
+    private let sequence: TokenSequence
     private let texts: [TuneRecording.Text]
     private let clock: StepClock
 
-    init(_ model: Model, _ verifier: Verifier, _ recording: TuneRecording) {
+    init(_ model: Model, _ sequence: TokenSequence, _ recording: TuneRecording) {
         self.model = model
-        self.verifier = verifier
+        self.sequence = sequence
+        verifier = model.verifier
         texts = recording.texts.filter { !$0.windows.isEmpty }
         clock = StepClock(denseLayers: model.configuration.denseLayerCount)
     }
@@ -32,30 +34,28 @@ final class StepReplay {
             model.pool.stopSpinning()
             verifier.observer = nil
         }
+        var reader = PromptReader(model, drafting: false)
+        var step = Step()
         for text in texts {
             guard goesOn() else { return nil }
-            text.tokens.withUnsafeBufferPointer { tokens in
-                verifier.observer = nil
-                verifier.truncate(to: 0)
-                while verifier.position < text.promptCount {
-                    let rows = verifier.nextChunk(to: text.promptCount)
-                    verifier.forward(tokens.baseAddress! + verifier.position, count: rows)
-                }
-                verifier.observer = clock
-                for window in text.windows {
-                    // Drafts that were rejected have no place in the text; what stands there is as good.
-                    let rows = min(window.rows, text.tokens.count - window.position)
-                    verifier.jump(to: window.position)
-                    clock.start()
-                    let start = MonotonicClock.now
-                    verifier.forward(tokens.baseAddress! + window.position, count: rows)
-                    verifier.computeLogits(first: 0, count: rows)
-                    total += MonotonicClock.now - start
-                    experts +=
-                        clock.nanoseconds(.expertsUp, in: .moe) + clock.nanoseconds(.expertsDown, in: .moe)
-                    steps += 1
-                    for row in 0..<rows { drawn.append(verifier.drawn(row: row)) }
-                }
+            verifier.observer = nil
+            sequence.restart(text.tokens)
+            reader.read(sequence, to: text.promptCount)
+            verifier.observer = clock
+            for window in text.windows {
+                // Drafts that were rejected have no place in the text; what stands there is as good.
+                let rows = min(window.rows, text.tokens.count - window.position)
+                sequence.jump(to: window.position)
+                step.clear()
+                step.add(sequence, count: rows)
+                clock.start()
+                let start = MonotonicClock.now
+                verifier.run(step)
+                verifier.computeLogits(first: 0, count: rows)
+                total += MonotonicClock.now - start
+                experts += clock.nanoseconds(.expertsUp, in: .moe) + clock.nanoseconds(.expertsDown, in: .moe)
+                steps += 1
+                for row in 0..<rows { drawn.append(verifier.drawn(row: row)) }
             }
         }
         let scale = 1e-9 / Double(max(1, steps))

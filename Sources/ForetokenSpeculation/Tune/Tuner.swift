@@ -110,8 +110,8 @@ public final class Tuner {
         guard progress(.probing, 0), let (machine, disturbance) = try measured(machine, progress),
             progress(.planning, 0)
         else { return nil }
-        let verifier = try model.makeVerifier(context: context, cacheType: settings.cacheType)
-        let replay = StepReplay(model, verifier, recording)
+        let sequence = try model.makeSequence(context: context, cacheType: settings.cacheType, drafting: false)
+        let replay = StepReplay(model, sequence, recording)
         guard let present = presentPlacement(replay, progress) else { return nil }
         let shared = Double(model.sharedExpertBytes) / machine.readersBandwidth
         var planner = try Planner(

@@ -35,7 +35,7 @@ struct PlacedModel {
                 "--context \(context) exceeds the \(configuration.maximumPositions) positions of \(checkpoint.label)")
         }
         let besides = Model.workingBytes(
-            configuration, modules: layout.mtp.count, context: context, cacheType: options.cacheType,
+            configuration, modules: layout.mtp.count, contexts: [context], cacheType: options.cacheType,
             workers: machine.nodes.reduce(0) { $0 + $1.workers })
         guard let placement = try layout.placementModel(checkpoint, format: options.weights, besides: besides) else {
             throw InputError("\(checkpoint.label) has no routed experts, so there is nothing to place")

@@ -1,0 +1,97 @@
+import CForetokenKernels
+import ForetokenHardware
+import ForetokenWeights
+
+/// Element type of latents.
+public enum CacheType: String, Sendable, CaseIterable {
+    /// Latents as computed.
+    case f32
+    /// Latents rounded to BF16 before any row reads them; half the memory.
+    case bf16
+
+    var format: Int32 {
+        switch self {
+        case .f32: Int32(FORETOKEN_F32.rawValue)
+        case .bf16: Int32(FORETOKEN_BF16.rawValue)
+        }
+    }
+
+    /// Bytes of one element.
+    public var elementBytes: Int { self == .f32 ? 4 : 2 }
+}
+
+/// What a page of latents holds: for `pagePositions` positions one latent and one rotated key in each layer, nothing per
+/// head. MTP modules are layers behind the main model's.
+struct PageShape: Equatable, Sendable {
+    let type: CacheType
+    let rank: Int
+    let rope: Int
+    let layers: Int
+
+    /// - Parameter modules: MTP modules that will draft.
+    init(_ configuration: ModelConfiguration, modules: Int, type: CacheType) {
+        self.type = type
+        rank = configuration.latentRank
+        rope = configuration.ropeDimension
+        layers = configuration.layerCount + modules
+    }
+
+    /// Whole cache lines, since a page's positions are a multiple of a line's elements.
+    var layerBytes: Int { LatentPool.pagePositions * (rank + rope) * type.elementBytes }
+    var pageBytes: Int { layers * layerBytes }
+
+    /// One layer of a text whose pages are given.
+    func layer(_ index: Int, of pages: UnsafePointer<UnsafeMutableRawPointer?>) -> foretoken_latents {
+        foretoken_latents(
+            pages: pages, offset: index * layerBytes, format: type.format, rank: Int32(rank), rope: Int32(rope))
+    }
+}
+
+/// The latents' memory: pages that texts take and give back. Every head reads every entry, so that no node is nearer to
+/// them than another.
+public final class LatentPool {
+    /// Positions of a page: one block of attention's context.
+    public static let pagePositions = Int(FORETOKEN_CONTEXT_BLOCK)
+
+    /// Pages in all.
+    public let pageCount: Int
+    /// Pages that no text has.
+    public private(set) var freePageCount: Int
+    let shape: PageShape
+    private let arena: MemoryArena
+    private let free: ScratchBuffer<UnsafeMutableRawPointer>
+
+    /// - Throws: `HardwareError` when the memory cannot be had.
+    init(_ shape: PageShape, pages: Int, home: MemoryHome) throws {
+        precondition(pages > 0 && shape.pageBytes % MemoryArena.alignment == 0)
+        self.shape = shape
+        pageCount = pages
+        freePageCount = pages
+        arena = try MemoryArena(byteCount: pages * shape.pageBytes, home: home)
+        free = try ScratchBuffer(count: pages)
+        let base = arena.allocate(byteCount: pages * shape.pageBytes)
+        // Taken from the end, so that the first text has the first pages.
+        for page in 0..<pages {
+            (free.pointer + pages - 1 - page).initialize(to: base + page * shape.pageBytes)
+        }
+    }
+
+    /// Bytes of all pages.
+    public var byteCount: Int { pageCount * shape.pageBytes }
+
+    /// Pages that a text of so many positions takes, its drafts included.
+    public static func pages(forPositions count: Int) -> Int {
+        (count + MTPHead.maximumDrafts + pagePositions - 1) / pagePositions
+    }
+
+    func take() -> UnsafeMutableRawPointer {
+        precondition(freePageCount > 0, "a text takes pages that are there")
+        freePageCount -= 1
+        return free.pointer[freePageCount]
+    }
+
+    func giveBack(_ page: UnsafeMutableRawPointer) {
+        free.pointer[freePageCount] = page
+        freePageCount += 1
+    }
+}

@@ -1,0 +1,191 @@
+import ForetokenHardware
+import ForetokenModel
+
+/// One request on its way: a text, how it is continued, and what has come of it so far.
+package final class Answer {
+    package let sequence: TokenSequence
+    let sampler: Sampler
+    let observe: (GenerationEvent) -> Continuation
+    var policy: DraftPolicy
+    private let stopTokens: [Int32]
+    /// Token count at which the limit is reached.
+    let end: Int
+    private var record: LogProbabilityRecord?
+    private(set) var telemetry = Telemetry()
+    /// How its steps were shared.
+    private(set) var company = CompanyCounts()
+    /// Why it ended; nil while it goes on.
+    private(set) var reason: FinishReason?
+    /// What stopped it for good.
+    private(set) var failure: GenerationError?
+
+    /// Drafts of the round in progress: those to be verified, and most that there may be.
+    private(set) var drafted = 0
+    private(set) var draftLimit = 0
+    /// Drafts that count as history while later ones are drawn.
+    private var pushed = 0
+
+    private let started: Int64
+    private let promptCount: Int
+    private var firstGenerated = 0
+    private var firstTokenTime: Int64 = 0
+
+    /// - Parameters:
+    ///   - sequence: has the prompt behind what it had before.
+    ///   - drawable: ids from here on are never drawn.
+    init(
+        _ request: GenerationRequest, on sequence: TokenSequence, model: Model, drawable: Int, policy: DraftPolicy,
+        observe: @escaping (GenerationEvent) -> Continuation
+    ) {
+        self.sequence = sequence
+        self.policy = policy
+        self.observe = observe
+        sampler = Sampler(request.sampling, limit: drawable, instructionSet: model.instructionSet)
+        stopTokens = request.stopTokens
+        // Every emitted token but the last needs a place in the cache.
+        let room = min(request.maximumTokens, sequence.capacity + 1 - sequence.count)
+        end = sequence.count + room
+        record = request.logProbabilities.map { LogProbabilityRecord(topCount: $0, capacity: room) }
+        started = MonotonicClock.now
+        promptCount = sequence.count - sequence.position
+        firstGenerated = sequence.count
+        sampler.history.begin(UnsafeBufferPointer(start: sequence.tokens, count: sequence.count))
+    }
+
+    /// Reads the prompt and draws the first token, unless cancelled.
+    func readPrompt(_ reader: inout PromptReader, _ verifier: Verifier, rest: (() -> Bool)? = nil) {
+        let total = sequence.count - sequence.position
+        var first: Int32?
+        let isRead = reader.read(
+            sequence, to: sequence.count, rest: rest,
+            seen: { _, count in
+                guard sequence.position == sequence.count else { return true }
+                verifier.computeLogits(first: count - 1, count: 1) { _ in self.sampler.draw(position: self.sequence.count) }
+                // Drawn now: the modules' chunk may rest, and windows have logits of their own.
+                first = draw(verifier, row: 0)
+                return failure == nil
+            },
+            proceed: {
+                let done = total - (sequence.count - sequence.position)
+                return observe(.prompt(done: done, of: total)) == .proceed
+            })
+        guard isRead, let first else {
+            reason = reason ?? .cancelled
+            return
+        }
+        firstTokenTime = MonotonicClock.now
+        emit(first)
+    }
+
+    /// Ends it early.
+    func cancel() { reason = reason ?? .cancelled }
+
+    // MARK: Rounds
+
+    /// Begins a round with so many texts.
+    func beginDrafts(atMost most: Int, texts: Int) {
+        drafted = 0
+        draftLimit = policy.begin(room: min(most, end - sequence.count - 1), texts: texts)
+    }
+
+    /// Writes draft `made` behind those before it and decides what becomes of it.
+    /// - Parameter rows: rows of the step so far, all texts'.
+    func judge(_ draft: Draft, made: Int, rows: Int) -> DraftVerdict {
+        sequence.tokens[sequence.count + made] = draft.token
+        let verdict = policy.judge(lead: draft.lead, limit: draftLimit, rows: rows)
+        if verdict != .drop { drafted += 1 }
+        if verdict == .extend {
+            sampler.history.push(draft.token)
+            pushed += 1
+        }
+        return verdict
+    }
+
+    /// Drafts are no history until they are accepted.
+    func endDrafts() {
+        while pushed > 0 {
+            pushed -= 1
+            sampler.history.pop(sequence.tokens[sequence.count + pushed])
+        }
+    }
+
+    /// Emits the verifier's token after each right draft, up to the first wrong one. Row `row` of the last logits is the
+    /// newest token's. Returns the drafts accepted and the tokens emitted.
+    func accept(_ verifier: Verifier, row: Int) -> (accepted: Int, emitted: Int) {
+        let newest = sequence.count - 1
+        var accepted = drafted
+        for i in 0...drafted {
+            let guess = i < drafted ? sequence.tokens[sequence.count] : -1
+            guard let token = draw(verifier, row: row + i) else {
+                accepted = i
+                break
+            }
+            emit(token)
+            if token != guess || reason != nil {
+                accepted = token == guess ? i + 1 : i
+                break
+            }
+        }
+        // The newest token stays unseen, also when it was an accepted draft that ended the text: the next prompt must find
+        // the same state at every draft length.
+        let emitted = sequence.count - 1 - newest
+        sequence.truncate(to: newest + emitted)
+        telemetry.record(drafted: drafted, accepted: accepted, emitted: emitted)
+        return (accepted, emitted)
+    }
+
+    func count(rows: Int, texts: Int) { company.count(rows: rows, texts: texts) }
+
+    /// The verifier's token for the next position, from row `row` of its logits; nil when they overflowed.
+    private func draw(_ verifier: Verifier, row: Int) -> Int32? {
+        let logits = verifier.logits(row: row)
+        let token = sampler.isUnfiltered ? verifier.drawn(row: row) : sampler.pick(logits, position: sequence.count)
+        if logits[Int(token)].isFinite && record?.append(token, logits) != false { return token }
+        reason = .cancelled
+        failure = .overflow(position: sequence.count)
+        return nil
+    }
+
+    private func emit(_ token: Int32) {
+        sequence.tokens[sequence.count] = token
+        sequence.count += 1
+        sampler.history.push(token)
+        switch observe(.token(token)) {
+        case .proceed: break
+        case .stop: reason = .stop
+        case .cancel: reason = .cancelled
+        }
+        if reason == nil && stopTokens.contains(token) { reason = .stop }
+        if reason == nil && sequence.count >= end { reason = .length }
+    }
+
+    /// What it came to.
+    func result(traffic: [NodeTraffic]) -> GenerationResult {
+        let ended = MonotonicClock.now
+        var timings = Timings()
+        timings.promptCount = promptCount - max(0, firstGenerated - sequence.position)
+        timings.promptNanoseconds = (firstTokenTime == 0 ? ended : firstTokenTime) - started
+        timings.predictedCount = sequence.count - firstGenerated
+        timings.predictedNanoseconds = firstTokenTime == 0 ? 0 : ended - firstTokenTime
+        let generated = UnsafeBufferPointer(start: sequence.tokens + firstGenerated, count: timings.predictedCount)
+        return GenerationResult(
+            tokens: Array(generated), logProbabilities: record?.entries ?? [], reason: reason ?? .length,
+            telemetry: telemetry, company: company, policy: policy.report, timings: timings, traffic: traffic)
+    }
+}
+
+/// How an answer's windows were shared with other texts.
+public struct CompanyCounts: Sendable, Equatable {
+    /// Windows it took part in.
+    public private(set) var steps = 0
+    /// Its rows in them.
+    public private(set) var rows = 0
+    /// Those of these windows that had other texts' rows as well.
+    public private(set) var shared = 0
+
+    mutating func count(rows: Int, texts: Int) {
+        steps += 1
+        self.rows += rows
+        if texts > 1 { shared += 1 }
+    }
+}
