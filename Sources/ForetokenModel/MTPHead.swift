@@ -232,15 +232,18 @@ public final class MTPHead {
     /// Draws the next draft of each text, all of which have made as many, from the INT8 draft head; `drawn(row:)` gives
     /// them, and `logits(row:)` their logits.
     ///
-    /// - Parameter draw: how to choose for text `i`; greedily by default.
-    public func drawDrafts(_ sequences: [TokenSequence], draw: ((Int) -> Draw)? = nil) {
+    /// - Parameter draw: how to choose for text `i`.
+    public func drawDrafts(_ sequences: [TokenSequence], draw: (Int) -> Draw) {
         precondition(sequences.count <= Workspace.windowRows)
         for (row, sequence) in sequences.enumerated() {
-            head.draws.pointer[row] = draw?(row) ?? head.greedy
+            head.draws.pointer[row] = draw(row)
             head.quantise(sequence.drafts.newest.base, row: row)
         }
         head.run(modules[module(ofNextDraft: sequences[0].drafts)].draftHead, count: sequences.count)
     }
+
+    /// The same, greedily.
+    public func drawDrafts(_ sequences: [TokenSequence]) { drawDrafts(sequences) { _ in head.greedy } }
 
     /// What was drawn for the text of that row.
     public func drawn(row: Int) -> Choice { head.drawn(row: row) }

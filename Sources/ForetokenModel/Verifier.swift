@@ -79,13 +79,18 @@ public final class Verifier {
 
     /// Computes logits for `count` (1...16) rows of the last step, starting at `first`; `logits(row:)` then gives them.
     ///
-    /// - Parameter draw: how `drawn(row:)` is to choose for each of these rows, counted from 0; greedily by default.
-    public func computeLogits(first: Int, count: Int, draw: ((Int) -> Draw)? = nil) {
+    /// - Parameter draw: how `drawn(row:)` is to choose for each of these rows, counted from 0.
+    public func computeLogits(first: Int, count: Int, draw: (Int) -> Draw) {
         precondition(first >= 0 && count > 0 && count <= Workspace.windowRows && first + count <= rowCount)
-        for row in 0..<count { head.draws.pointer[row] = draw?(row) ?? head.greedy }
+        for row in 0..<count { head.draws.pointer[row] = draw(row) }
         let input = foretoken_rows(base: hiddenRows[row: first], stride: hiddenRows.stride, index: nil)
         head.run(weights.head, input: input, count: count)
         if let observer, observer.wantsValues { showLogits(observer, first: first, count: count) }
+    }
+
+    /// The same; `drawn(row:)` chooses greedily.
+    public func computeLogits(first: Int, count: Int) {
+        computeLogits(first: first, count: count) { _ in head.greedy }
     }
 
     private func showLogits(_ observer: any StepObserver, first: Int, count: Int) {

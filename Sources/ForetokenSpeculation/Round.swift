@@ -35,8 +35,11 @@ package final class Round {
             experience.record(rows: rows, texts: answers.count, times)
         }
         for (answer, span) in zip(answers, step.spans) {
-            finish(answer, row: span.firstRow, newest: span.position, rows: rows, texts: answers.count)
+            finish(answer, row: span.firstRow, newest: span.position, texts: answers.count)
         }
+        // Nobody is kept beyond the round.
+        step.clear()
+        goingOn.removeAll(keepingCapacity: true)
     }
 
     /// How the token behind a row of the step is drawn.
@@ -47,7 +50,7 @@ package final class Round {
         return answers[text].sampler.draw(position: span.position + row - span.firstRow + 1)
     }
 
-    private func finish(_ answer: Answer, row: Int, newest: Int, rows: Int, texts: Int) {
+    private func finish(_ answer: Answer, row: Int, newest: Int, texts: Int) {
         let length = answer.drafted
         let dropped = answer.policy.made > length ? answer.sequence.tokens[newest + 1 + length] : nil
         let (accepted, emitted) = answer.accept(verifier, row: row)
