@@ -40,6 +40,7 @@ public final class MTPHead {
     /// Rows on their way into a module that goes on from drafts.
     private let chained: FloatBuffer
     private let head: HeadRunner
+    /// What the next run is of; empty between runs, so that no text is kept.
     private var rows: [Rows] = []
 
     /// Number of modules in use.
@@ -75,6 +76,7 @@ public final class MTPHead {
         for module in modules.indices {
             while gather(sequences, module) { runWaiting(module) }
         }
+        rows.removeAll(keepingCapacity: true)
         for sequence in sequences { beginDrafts(sequence) }
     }
 
@@ -186,7 +188,9 @@ public final class MTPHead {
                 Rows(
                     sequence: sequence, hidden: input[row: start], stride: input.stride, count: count, row: first,
                     entry: state.entryCount))
-            guard run(module, machinery.decoder(kind), wanted, into: output, rest: rest) else { return false }
+            let isFinished = run(module, machinery.decoder(kind), wanted, into: output, rest: rest)
+            rows.removeAll(keepingCapacity: true)
+            guard isFinished else { return false }
             take(output, count)
             if module == 0 { remember(output[row: wanted == .all ? count - 1 : 0], sequence) }
             state.commit(count)
@@ -278,6 +282,7 @@ public final class MTPHead {
         run(module, machinery.windows, .all, into: windowOutput)
         for i in 0..<count { drafts.carry[row: i].update(from: windowOutput[row: i], count: width) }
         drafts.carryCount = count
+        rows.removeAll(keepingCapacity: true)
         remember(windowOutput[row: count - 1], sequence)
         drafts.row = state.nextRow + count
         drafts.entry = state.entryCount + count
@@ -298,6 +303,7 @@ public final class MTPHead {
             sequence.drafts.row += 1
             sequence.drafts.entry += 1
         }
+        rows.removeAll(keepingCapacity: true)
     }
 
     private func remember(_ row: UnsafeMutablePointer<Float>, _ sequence: TokenSequence) {

@@ -114,11 +114,19 @@ public final class Model {
             + Workspace.byteCount(configuration, modules: modules, workers: workers)
     }
 
+    private func pageShape(_ cacheType: CacheType, drafting: Bool) -> PageShape {
+        PageShape(configuration, modules: drafting ? draftHead?.moduleCount ?? 0 : 0, type: cacheType)
+    }
+
+    /// Bytes of one page of latents.
+    public func pageBytes(cacheType: CacheType, drafting: Bool) -> Int {
+        pageShape(cacheType, drafting: drafting).pageBytes
+    }
+
     /// Memory for the latents of texts that draft or do not.
     /// - Throws: `HardwareError` when it cannot be had.
     public func makePool(pages: Int, cacheType: CacheType = .f32, drafting: Bool = true) throws -> LatentPool {
-        let shape = PageShape(configuration, modules: drafting ? draftHead?.moduleCount ?? 0 : 0, type: cacheType)
-        return try LatentPool(shape, pages: pages, home: weights.nodes.sharedHome)
+        try LatentPool(pageShape(cacheType, drafting: drafting), pages: pages, home: weights.nodes.sharedHome)
     }
 
     /// An empty text of up to `context` positions.

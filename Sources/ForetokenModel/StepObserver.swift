@@ -85,8 +85,8 @@ public enum StepOutcome: Sendable, Equatable {
     case verified(accepted: Int)
 }
 
-/// Rows of one text in a step, as they are routed.
-public struct RoutedRows {
+/// Rows of one text in a step.
+public struct TextRows {
     /// Number of the text.
     public let text: Int
     /// The text's first row in the step.
@@ -113,7 +113,7 @@ public protocol StepObserver: AnyObject {
     /// An operator's values of one text's rows, in the order of computation.
     func saw(_ site: StepSite, _ rows: StepRows)
     /// Chosen experts [count][perRow] of one text's rows, ascending in each row.
-    func routed(layer: Int, experts: UnsafePointer<Int32>, perRow: Int, rows: RoutedRows)
+    func routed(layer: Int, experts: UnsafePointer<Int32>, perRow: Int, rows: TextRows)
     /// What became of a text's rows in the last step, once whoever ran the step knows. Does nothing by default.
     func ended(_ outcome: StepOutcome, text: Int)
 }
@@ -178,7 +178,7 @@ extension Decoder {
             let span = space.spans.pointer[i]
             observation.observer.routed(
                 layer: layer, experts: space.experts.chosen.pointer + span.firstRow * perRow, perRow: perRow,
-                rows: RoutedRows(
+                rows: TextRows(
                     text: span.text, firstRow: span.firstRow, count: span.count, firstPosition: span.position))
         }
         guard observation.wantsValues else { return }

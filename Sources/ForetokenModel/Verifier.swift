@@ -14,8 +14,8 @@ public final class Verifier {
     private let machinery: Machinery
     private let hiddenRows: FloatBuffer
     private let head: HeadRunner
-    /// What the last `computeLogits` was for, where somebody looks on.
-    private var spans: [Step.Span] = []
+    /// The last step's texts, where somebody looks on.
+    private var spans: [TextRows] = []
 
     init(weights: ModelWeights, machinery: Machinery) throws {
         self.weights = weights
@@ -51,7 +51,12 @@ public final class Verifier {
         rowCount = step.rowCount
         if observer != nil {
             spans.removeAll(keepingCapacity: true)
-            spans.append(contentsOf: step.spans)
+            for span in step.spans {
+                spans.append(
+                    TextRows(
+                        text: span.sequence.number, firstRow: span.firstRow, count: span.count,
+                        firstPosition: span.position))
+            }
         }
         return true
     }
@@ -102,7 +107,7 @@ public final class Verifier {
                 StepRows(
                     base: UnsafePointer(head.logitRows[row: rows.lowerBound - first]), stride: head.logitRows.stride,
                     width: weights.configuration.vocabularySize, count: rows.count,
-                    firstPosition: span.position + rows.lowerBound - span.firstRow, text: span.sequence.number))
+                    firstPosition: span.firstPosition + rows.lowerBound - span.firstRow, text: span.text))
         }
     }
 

@@ -18,14 +18,14 @@ package struct Draft: BitwiseCopyable {
 /// tokens.
 package protocol DraftSource: AnyObject {
     /// Prepares for drafts behind the newest tokens of these texts.
-    func begin(_ answers: [Answer])
+    func begin(_ sessions: [Session])
     /// The next draft of each of these texts, in order; all have made `made` drafts.
-    func propose(_ answers: [Answer], made: Int, into drafts: inout [Draft])
+    func propose(_ sessions: [Session], made: Int, into drafts: inout [Draft])
     /// Goes on behind the drafts that `propose` gave these texts.
-    func extend(_ answers: [Answer])
+    func extend(_ sessions: [Session])
     /// Takes note of the true rows of a text: `count` rows of the verifier's last step from `row` on, the first being the
     /// text's position `firstPosition`.
-    func take(_ answer: Answer, row: Int, count: Int, firstPosition: Int)
+    func take(_ session: Session, row: Int, count: Int, firstPosition: Int)
 }
 
 /// The checkpoint's MTP modules as a source. A draft is drawn like an output token, with the same noise, penalised as if
@@ -33,6 +33,7 @@ package protocol DraftSource: AnyObject {
 package final class MTPDrafts: DraftSource {
     private let head: MTPHead
     private let verifier: Verifier
+    /// The texts of a call; empty between calls, so that none is kept.
     private var sequences: [TokenSequence] = []
 
     /// Most hidden rows kept while drafting is off; a probe catches up with the newest half or more of them, in one window.
@@ -44,39 +45,39 @@ package final class MTPDrafts: DraftSource {
         sequences.reserveCapacity(Step.windowRows)
     }
 
-    private func gather(_ answers: [Answer]) {
+    private func with(_ sessions: [Session], _ body: ([TokenSequence]) -> Void) {
+        for session in sessions { sequences.append(session.sequence) }
+        body(sequences)
         sequences.removeAll(keepingCapacity: true)
-        for answer in answers { sequences.append(answer.sequence) }
     }
 
-    package func begin(_ answers: [Answer]) {
-        gather(answers)
-        head.catchUp(sequences)
+    package func begin(_ sessions: [Session]) {
+        with(sessions) { head.catchUp($0) }
     }
 
-    package func propose(_ answers: [Answer], made: Int, into drafts: inout [Draft]) {
-        gather(answers)
-        head.drawDrafts(sequences) { answers[$0].sampler.draw(position: answers[$0].sequence.count + made) }
-        for (row, answer) in answers.enumerated() {
+    package func propose(_ sessions: [Session], made: Int, into drafts: inout [Draft]) {
+        with(sessions) { sequences in
+            head.drawDrafts(sequences) { sessions[$0].sampler.draw(position: sequences[$0].count + made) }
+        }
+        for (row, session) in sessions.enumerated() {
             var choice = head.drawn(row: row)
-            if !answer.sampler.isUnfiltered {
-                choice = answer.sampler.choose(head.logits(row: row), position: answer.sequence.count + made)
+            if !session.sampler.isUnfiltered {
+                choice = session.sampler.choose(head.logits(row: row), position: session.sequence.count + made)
             }
             drafts.append(Draft(token: choice.token, lead: choice.lead))
         }
     }
 
-    package func extend(_ answers: [Answer]) {
-        gather(answers)
-        head.advance(sequences)
+    package func extend(_ sessions: [Session]) {
+        with(sessions) { head.advance($0) }
     }
 
-    package func take(_ answer: Answer, row: Int, count: Int, firstPosition: Int) {
+    package func take(_ session: Session, row: Int, count: Int, firstPosition: Int) {
         head.observe(
-            answer.sequence, verifier.hidden(row: row), stride: verifier.hiddenStride, count: count,
+            session.sequence, verifier.hidden(row: row), stride: verifier.hiddenStride, count: count,
             firstRow: firstPosition)
-        if answer.sequence.waitingRowCount > Self.waitingRows {
-            answer.sequence.forgetAllButNewest(Self.waitingRows / 2)
+        if session.sequence.waitingRowCount > Self.waitingRows {
+            session.sequence.forgetAllButNewest(Self.waitingRows / 2)
         }
     }
 }
@@ -92,19 +93,19 @@ package final class PlantedDrafts: DraftSource {
         self.plant = plant
     }
 
-    package func begin(_ answers: [Answer]) { source.begin(answers) }
+    package func begin(_ sessions: [Session]) { source.begin(sessions) }
 
-    package func propose(_ answers: [Answer], made: Int, into drafts: inout [Draft]) {
+    package func propose(_ sessions: [Session], made: Int, into drafts: inout [Draft]) {
         let first = drafts.count
-        source.propose(answers, made: made, into: &drafts)
-        for (i, answer) in answers.enumerated() {
-            drafts[first + i].token = plant(answer.sequence.count + made, drafts[first + i].token)
+        source.propose(sessions, made: made, into: &drafts)
+        for (i, session) in sessions.enumerated() {
+            drafts[first + i].token = plant(session.sequence.count + made, drafts[first + i].token)
         }
     }
 
-    package func extend(_ answers: [Answer]) { source.extend(answers) }
+    package func extend(_ sessions: [Session]) { source.extend(sessions) }
 
-    package func take(_ answer: Answer, row: Int, count: Int, firstPosition: Int) {
-        source.take(answer, row: row, count: count, firstPosition: firstPosition)
+    package func take(_ session: Session, row: Int, count: Int, firstPosition: Int) {
+        source.take(session, row: row, count: count, firstPosition: firstPosition)
     }
 }

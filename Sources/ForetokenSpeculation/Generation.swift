@@ -84,6 +84,11 @@ public struct GenerationError: Error, CustomStringConvertible, Sendable {
     public let description: String
     /// Whose fault it is.
     public internal(set) var kind = Kind.unusable
+
+    init(description: String, kind: Kind = .unusable) {
+        self.description = description
+        self.kind = kind
+    }
 }
 
 extension GenerationError {

@@ -14,7 +14,7 @@ public final class Generator {
     private let round: Round
     private let experience = DraftExperience()
     private var reader: PromptReader
-    private var answers: [Answer] = []
+    private var sessions: [Session] = []
 
     /// Number of tokens in the context so far.
     public var contextCount: Int { sequence.count }
@@ -62,24 +62,24 @@ public final class Generator {
         sequence.append(request.prompt)
         return try withoutActuallyEscaping(observe) { observe in
             try run(
-                Answer(request, on: sequence, model: model, drawable: drawable, policy: policy, observe: observe))
+                Session(request, on: sequence, model: model, drawable: drawable, policy: policy, observe: observe))
         }
     }
 
-    private func run(_ answer: Answer) throws -> GenerationResult {
-        answers = [answer]
-        defer { answers = [] }
+    private func run(_ session: Session) throws -> GenerationResult {
+        sessions = [session]
+        defer { sessions = [] }
         model.verifier.observer = observer
         model.pool.startSpinning()
         defer {
             model.pool.stopSpinning()
             model.verifier.observer = nil
         }
-        reader = PromptReader(model, drafting: answer.policy.mayDraft)
-        answer.readPrompt(&reader, model.verifier)
+        reader = PromptReader(model, drafting: session.policy.mayDraft)
+        session.readPrompt(&reader, model.verifier)
         let traffic = model.traffic
-        while answer.reason == nil { round.run(answers) }
-        if let failure = answer.failure { throw failure }
-        return answer.result(traffic: zip(model.traffic, traffic).map { $0 - $1 })
+        while session.reason == nil { round.run(sessions) }
+        if let failure = session.failure { throw failure }
+        return session.result(traffic: zip(model.traffic, traffic).map { $0 - $1 })
     }
 }

@@ -18,7 +18,7 @@ final class ObserverPair: StepObserver {
         if let second, second.wantsValues { second.saw(site, rows) }
     }
 
-    func routed(layer: Int, experts: UnsafePointer<Int32>, perRow: Int, rows: RoutedRows) {
+    func routed(layer: Int, experts: UnsafePointer<Int32>, perRow: Int, rows: TextRows) {
         first.routed(layer: layer, experts: experts, perRow: perRow, rows: rows)
         second?.routed(layer: layer, experts: experts, perRow: perRow, rows: rows)
     }

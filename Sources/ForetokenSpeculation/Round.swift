@@ -8,8 +8,8 @@ package final class Round {
     /// What drafts come from; nil where nothing can draft.
     package var source: (any DraftSource)?
     private var step = Step()
-    private var drafting: [Answer] = []
-    private var goingOn: [Answer] = []
+    private var drafting: [Session] = []
+    private var goingOn: [Session] = []
     private var drafts: [Draft] = []
 
     package init(_ model: Model, _ experience: DraftExperience, source: (any DraftSource)?) {
@@ -21,21 +21,21 @@ package final class Round {
         drafts.reserveCapacity(Step.windowRows)
     }
 
-    /// One round of texts (1...16) whose newest tokens the verifier has not seen.
-    package func run(_ answers: [Answer]) {
+    /// One round of sessions (1...16) whose newest tokens the verifier has not seen.
+    package func run(_ sessions: [Session]) {
         var times = RoundTimes()
-        let rows = draft(answers, &times)
+        let rows = draft(sessions, &times)
         let drafted = MonotonicClock.now
         step.clear()
-        for answer in answers { step.add(answer.sequence, count: 1 + answer.drafted) }
+        for session in sessions { step.add(session.sequence, count: 1 + session.drafted) }
         verifier.run(step)
-        verifier.computeLogits(first: 0, count: rows) { self.draw(answers, row: $0) }
+        verifier.computeLogits(first: 0, count: rows) { self.draw(sessions, row: $0) }
         times.verifying = MonotonicClock.now - drafted
-        if answers.contains(where: { $0.policy.learns }) && answers.allSatisfy({ $0.policy.isAwake }) {
-            experience.record(rows: rows, texts: answers.count, times)
+        if sessions.contains(where: { $0.policy.learns }) && sessions.allSatisfy({ $0.policy.isAwake }) {
+            experience.record(rows: rows, texts: sessions.count, times)
         }
-        for (answer, span) in zip(answers, step.spans) {
-            finish(answer, row: span.firstRow, newest: span.position, texts: answers.count)
+        for (session, span) in zip(sessions, step.spans) {
+            finish(session, row: span.firstRow, newest: span.position, texts: sessions.count)
         }
         // Nobody is kept beyond the round.
         step.clear()
@@ -43,24 +43,24 @@ package final class Round {
     }
 
     /// How the token behind a row of the step is drawn.
-    private func draw(_ answers: [Answer], row: Int) -> Draw {
+    private func draw(_ sessions: [Session], row: Int) -> Draw {
         var text = step.spans.count - 1
         while step.spans[text].firstRow > row { text -= 1 }
         let span = step.spans[text]
-        return answers[text].sampler.draw(position: span.position + row - span.firstRow + 1)
+        return sessions[text].sampler.draw(position: span.position + row - span.firstRow + 1)
     }
 
-    private func finish(_ answer: Answer, row: Int, newest: Int, texts: Int) {
-        let length = answer.drafted
-        let dropped = answer.policy.made > length ? answer.sequence.tokens[newest + 1 + length] : nil
-        let (accepted, emitted) = answer.accept(verifier, row: row)
-        if answer.policy.mayDraft { source?.take(answer, row: row, count: emitted, firstPosition: newest) }
-        verifier.observer?.ended(.verified(accepted: accepted), text: answer.sequence.number)
+    private func finish(_ session: Session, row: Int, newest: Int, texts: Int) {
+        let length = session.drafted
+        let dropped = session.policy.made > length ? session.sequence.tokens[newest + 1 + length] : nil
+        let (accepted, emitted) = session.accept(verifier, row: row)
+        if session.policy.mayDraft { source?.take(session, row: row, count: emitted, firstPosition: newest) }
+        verifier.observer?.ended(.verified(accepted: accepted), text: session.sequence.number)
         let droppedHeld =
             accepted == length && emitted > length
-            ? dropped.map { $0 == answer.sequence.tokens[newest + 1 + length] } : nil
-        answer.policy.record(drafted: length, accepted: accepted, emitted: emitted, droppedHeld: droppedHeld)
-        answer.count(rows: 1 + length, texts: texts)
+            ? dropped.map { $0 == session.sequence.tokens[newest + 1 + length] } : nil
+        session.policy.record(drafted: length, accepted: accepted, emitted: emitted, droppedHeld: droppedHeld)
+        session.count(rows: 1 + length, texts: texts)
     }
 
     // MARK: Drafts
@@ -68,12 +68,12 @@ package final class Round {
     /// Writes drafts behind the newest tokens, as many as the policies find worth verifying: one for each text that drafts,
     /// then another for those that go on.
     /// - Returns: rows of the step.
-    private func draft(_ answers: [Answer], _ times: inout RoundTimes) -> Int {
-        var rows = answers.count
+    private func draft(_ sessions: [Session], _ times: inout RoundTimes) -> Int {
+        var rows = sessions.count
         drafting.removeAll(keepingCapacity: true)
-        for answer in answers {
-            answer.beginDrafts(atMost: Step.windowRows - answers.count, texts: answers.count)
-            if answer.draftLimit > 0 && source != nil { drafting.append(answer) }
+        for session in sessions {
+            session.beginDrafts(atMost: Step.windowRows - sessions.count, texts: sessions.count)
+            if session.draftLimit > 0 && source != nil { drafting.append(session) }
         }
         Self.keepLikeliest(&drafting, room: Step.windowRows - rows)
         guard let source, !drafting.isEmpty else { return rows }
@@ -91,7 +91,7 @@ package final class Round {
             swap(&drafting, &goingOn)
             made += 1
         }
-        for answer in answers { answer.endDrafts() }
+        for session in sessions { session.endDrafts() }
         let done = MonotonicClock.now
         times.drafting = done - begun
         times.laterDrafts = done - firstDone
@@ -103,11 +103,11 @@ package final class Round {
         drafts.removeAll(keepingCapacity: true)
         goingOn.removeAll(keepingCapacity: true)
         source.propose(drafting, made: made, into: &drafts)
-        for (answer, draft) in zip(drafting, drafts) {
-            switch answer.judge(draft, made: made, rows: rows) {
+        for (session, draft) in zip(drafting, drafts) {
+            switch session.judge(draft, made: made, rows: rows) {
             case .extend:
                 rows += 1
-                goingOn.append(answer)
+                goingOn.append(session)
             case .finish: rows += 1
             case .drop: break
             }
@@ -115,11 +115,11 @@ package final class Round {
     }
 
     /// Leaves out the texts whose drafts are least likely to hold, where there are more of them than rows.
-    private static func keepLikeliest(_ answers: inout [Answer], room: Int) {
-        while answers.count > room {
+    private static func keepLikeliest(_ sessions: inout [Session], room: Int) {
+        while sessions.count > room {
             var least = 0
-            for i in answers.indices where answers[i].policy.chance <= answers[least].policy.chance { least = i }
-            answers.remove(at: least)
+            for i in sessions.indices where sessions[i].policy.chance <= sessions[least].policy.chance { least = i }
+            sessions.remove(at: least)
         }
     }
 }

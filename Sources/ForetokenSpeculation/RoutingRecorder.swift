@@ -74,7 +74,7 @@ public final class RoutingRecorder: StepObserver {
     public func saw(_ site: StepSite, _ rows: StepRows) {}
 
     /// Takes the experts of a layer's rows.
-    public func routed(layer: Int, experts: UnsafePointer<Int32>, perRow: Int, rows routed: RoutedRows) {
+    public func routed(layer: Int, experts: UnsafePointer<Int32>, perRow: Int, rows routed: TextRows) {
         let (count, firstPosition) = (routed.count, routed.firstPosition)
         precondition(routed.firstRow == 0, "records are of one text's windows")
         let header = encoder.header

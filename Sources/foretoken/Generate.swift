@@ -15,12 +15,25 @@ struct Generate: ParsableCommand {
     @OptionGroup(title: "Routing") var labelled: LabelledRoutingFlags
     @OptionGroup(title: "Model") var model: ModelOptions
 
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "Most prompts of --input-file to answer at once; each gets the tokens it would get alone. As many as rows "
+                + "and memory allow by default.", valueName: "n"))
+    var parallel: Int?
+
     @Flag(help: "Prints one JSON object instead of streaming text.")
     var json = false
 
     func validate() throws {
         if logProbabilities.logprobs != nil && !json && prompt.inputFile == nil {
             throw ValidationError("--logprobs are given as JSON: add --json, or use --input-file")
+        }
+        guard let parallel else { return }
+        if prompt.inputFile == nil { throw ValidationError("--parallel is for --input-file") }
+        if parallel < 1 { throw ValidationError("--parallel must be at least 1, not \(parallel)") }
+        if parallel > 1 && labelled.routing.recordRouting != nil {
+            throw ValidationError("--record-routing records one text at a time; leave out --parallel")
         }
     }
 
@@ -73,48 +86,27 @@ struct Generate: ParsableCommand {
         return settings
     }
 
-    /// One JSON line for each line of the file, in order. A bad line ends the work, after the answers before it.
+    /// One JSON line for each line of the file, in order.
     private func answerAll(_ path: String) throws {
-        let lines = try InputFile.lines(path)
         let open = try OpenModel(model)
         try open.check(draft.draft)
-        let base = try settings(open)
-        var ignored: Set<String> = []
-        var (jobs, badLine) = ([PromptJob](), nil as (any Error)?)
-        for (number, bytes) in lines where !bytes.allSatisfy({ $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") }) {
-            do {
-                let (line, unknownKeys) = try PromptLine.parse(bytes)
-                for key in unknownKeys where ignored.insert(key).inserted {
-                    Console.warning("\(path), line \(number): the key \"\(key)\" is unknown and ignored")
-                }
-                jobs.append(try line.job(open, flags: prompt, base: base))
-            } catch {
-                badLine = LineError(number: number, file: path, cause: error)
-                break
-            }
+        let batch = try PromptBatch(path, open, flags: prompt, base: try settings(open))
+        let jobs = batch.jobs
+        let contexts = try jobs.map { try open.context(for: $0.prompt.count, and: $0.settings.maximumTokens) }
+        guard let longest = contexts.max() else {
+            return try batch.makeAnswers(model: open.checkpoint.label, placement: nil).check()
         }
-        try answer(jobs, open)
-        if let badLine { throw badLine }
-        if jobs.isEmpty { throw InputError("\(path) holds no prompt") }
-    }
-
-    private func answer(_ jobs: [PromptJob], _ open: OpenModel) throws {
-        guard
-            let context = try jobs.map({ try open.context(for: $0.prompt.count, and: $0.settings.maximumTokens) }).max()
-        else { return }
         try labelled.routing.record(open) { recorder in
-            let model = try open.load(context: context)
-            let placement = try PlacementStatus.read(model)
-            let generator = try open.makeGenerator(model, context: context, draft: draft.draft)
-            generator.observer = recorder
-            for job in jobs {
-                generator.clear()
-                try recorder?.begin(domain: job.domain ?? labelled.label)
-                let answer = try generator.answer(job.prompt, job.settings, tokenizer: open.tokenizer) { _ in }
-                let report = AnswerReport(answer, model: open.checkpoint.label, placement: placement, id: job.id)
-                try StandardOutput.write(JSONOutput.line(report))
-                if answer.wasInterrupted { throw Interrupted() }
-            }
+            let wanted = recorder == nil ? parallel : 1
+            let model = try open.load(context: longest, copies: min(wanted ?? 1, jobs.count))
+            let engine = try open.makeEngine(model, contexts: contexts, parallel: wanted, draft: draft.draft)
+            engine.observer = recorder
+            let answers = batch.makeAnswers(model: open.checkpoint.label, placement: try PlacementStatus.read(model))
+            try answers.answer(
+                jobs, engine, open, context: longest,
+                before: recorder.map { recorder in
+                    { try recorder.begin(domain: $0.domain ?? labelled.label) }
+                })
         }
     }
 }

@@ -117,6 +117,15 @@ struct AnswerReport: Encodable {
         }
     }
 
+    /// Windows that the answer took part in, its rows in them, and those of them that other texts were in as well.
+    struct CompanyFigures: Encodable {
+        let steps: Int
+        let rows: Int
+        let shared: Int
+
+        init(_ counts: CompanyCounts) { (steps, rows, shared) = (counts.steps, counts.rows, counts.shared) }
+    }
+
     struct LogProbabilities: Encodable {
         let token: Int32
         let logprob: Double
@@ -133,10 +142,15 @@ struct AnswerReport: Encodable {
     let logprobs: [LogProbabilities]?
     let timings: TimingFigures
     let speculation: SpeculationFigures
+    /// There only for lines of a file. Times are then those of a text in company: steps take longer with more rows.
+    let company: CompanyFigures?
     /// There only on machines with several memory nodes.
     let placement: PlacementFigures?
 
-    init(_ answer: Answer, model: String, placement: PlacementStatus? = nil, id: Identifier? = nil) {
+    /// - Parameter company: whether other texts may have been there.
+    init(
+        _ answer: Answer, model: String, placement: PlacementStatus? = nil, id: Identifier? = nil, company: Bool = false
+    ) {
         let timings = answer.result.timings
         let telemetry = answer.result.telemetry
         self.id = id
@@ -159,6 +173,7 @@ struct AnswerReport: Encodable {
         speculation = SpeculationFigures(
             rounds: telemetry.rounds, drafted: telemetry.drafted, accepted: telemetry.accepted,
             tokens_per_round: telemetry.tokensPerRound, policy: answer.result.policy.map(PolicyFigures.init))
+        self.company = company ? CompanyFigures(answer.result.company) : nil
         self.placement = placement.map { PlacementFigures($0, answer.result.traffic) }
     }
 }

@@ -188,6 +188,26 @@ struct OpenModel {
             drawable: tokenizer?.vocabularyCount)
     }
 
+    /// An engine for texts of these sizes.
+    ///
+    /// - Parameter parallel: most texts at once; nil for as many as rows and half of the memory that is left allow.
+    /// - Throws: `InputError` when there is no memory for as many as were asked for.
+    func makeEngine(_ model: Model, contexts: [Int], parallel: Int?, draft: DraftMode) throws -> Engine {
+        let drafting = draft != .off
+        let room = Engine.room(
+            for: contexts, parallel: parallel ?? Step.windowRows, model, cacheType: options.cacheType,
+            drafting: drafting, available: parallel == nil ? MemoryBudget.read().available.map { $0 / 2 } : nil)
+        var settings = Engine.Settings(context: contexts.max() ?? 1)
+        settings.parallel = room.parallel
+        settings.pages = room.pages
+        settings.cacheType = options.cacheType
+        settings.drafting = drafting
+        settings.drawable = tokenizer?.vocabularyCount
+        // Nobody looks at these texts while they grow.
+        settings.chunkShare = 1
+        return try Engine(model, settings)
+    }
+
     /// A measurer for texts of that size.
     func makeMeasurer(_ model: Model, plan: MeasuringPlan, context: Int) throws -> Measurer {
         try Measurer(

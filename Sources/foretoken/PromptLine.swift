@@ -79,7 +79,7 @@ struct PromptLine {
     }
 
     /// The prompt's tokens and the settings, where the line has none taken from the command line.
-    func job(_ open: OpenModel, flags: PromptFlags, base: AnswerSettings) throws -> PromptJob {
+    func job(_ open: OpenModel, flags: PromptFlags, base: AnswerSettings, number: Int) throws -> PromptJob {
         var settings = base
         settings.maximumTokens = max_tokens ?? base.maximumTokens
         settings.sampling = try sampling(base.sampling)
@@ -93,7 +93,7 @@ struct PromptLine {
         try open.check(settings.sampling)
         if !settings.stopStrings.isEmpty { _ = try open.requiredTokenizer() }
         let ids = try open.encode(try wanted(flags))
-        return PromptJob(id: id, domain: domain, prompt: ids, settings: settings)
+        return PromptJob(line: number, id: id, domain: domain, prompt: ids, settings: settings)
     }
 
     private func sampling(_ base: SamplingOptions) throws -> SamplingOptions {
@@ -141,6 +141,8 @@ extension Prompt {
 
 /// A prompt ready to be answered.
 struct PromptJob {
+    /// Number of its line.
+    let line: Int
     let id: Identifier?
     let domain: String?
     let prompt: [Int32]

@@ -65,10 +65,14 @@ extension EngineTests {
             (#"{"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}"#, "image_url"),
             ("{\"messages\": [{\"role\": \"wizard\", \"content\": \"a\"}]}", "wizard"),
         ])
-        func aBadLineEndsTheWork(line: String, complaint: String) throws {
-            let (outcome, answers) = try run("{\"prompt\": \"func\"}\n\(line)\n{\"prompt\": \"struct\"}\n")
+        func aBadLineHasItsErrorInPlaceOfAnAnswer(line: String, complaint: String) throws {
+            let folder = try TemporaryFolder()
+            let lines = "{\"prompt\": \"func\"}\n\(line)\n{\"prompt\": \"struct\"}\n"
+            try folder.write(Array(lines.utf8), "in.jsonl")
+            let outcome = try Command.run("generate", "--input-file", folder.path + "/in.jsonl", "--max-tokens", "4")
+            let found = outcome.output.split(separator: "\n")
             #expect(outcome.status == 65)
-            #expect(answers.count == 1, "what was answered stays")
+            #expect(found.count == 3 && found[1].contains("\"error\""), "the others are answered")
             #expect(outcome.errors.contains("line 2"))
             #expect(outcome.errors.contains(complaint), "\(outcome.errors)")
         }

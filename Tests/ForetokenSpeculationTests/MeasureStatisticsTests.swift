@@ -104,7 +104,7 @@ struct MeasureStatisticsTests {
             for (first, count) in [(0, 3), (3, 1)] {
                 recorder.routed(
                     layer: 1, experts: $0.baseAddress! + 2 * first, perRow: 2,
-                    rows: RoutedRows(text: 0, firstRow: 0, count: count, firstPosition: first))
+                    rows: TextRows(text: 0, firstRow: 0, count: count, firstPosition: first))
             }
         }
         recorder.finish(1..<4)

@@ -26,7 +26,7 @@ private final class Onlooker: StepObserver {
 
     func saw(_ site: StepSite, _ rows: StepRows) {}
 
-    func routed(layer: Int, experts: UnsafePointer<Int32>, perRow: Int, rows: RoutedRows) {
+    func routed(layer: Int, experts: UnsafePointer<Int32>, perRow: Int, rows: TextRows) {
         if steps.last.map({ $0.layers.last! >= layer }) ?? true { steps.append(Step(position: rows.firstPosition)) }
         steps[steps.count - 1].layers.append(layer)
         steps[steps.count - 1].experts.append(

@@ -74,7 +74,7 @@ package final class StepClock: StepObserver {
         previous = site.operation
     }
 
-    package func routed(layer: Int, experts: UnsafePointer<Int32>, perRow: Int, rows: RoutedRows) {}
+    package func routed(layer: Int, experts: UnsafePointer<Int32>, perRow: Int, rows: TextRows) {}
 
     /// What was computed before an operator's values were shown.
     private func component(_ operation: StepOperator, _ place: Place) -> StepComponent {

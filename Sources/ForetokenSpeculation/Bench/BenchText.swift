@@ -96,7 +96,7 @@ final class RoutingRecord: StepObserver {
 
     func saw(_ site: StepSite, _ rows: StepRows) {}
 
-    func routed(layer: Int, experts: UnsafePointer<Int32>, perRow: Int, rows: RoutedRows) {
+    func routed(layer: Int, experts: UnsafePointer<Int32>, perRow: Int, rows: TextRows) {
         let (count, firstPosition) = (rows.count, rows.firstPosition)
         self.perRow = perRow
         let begin = (firstPosition - first) * perRow

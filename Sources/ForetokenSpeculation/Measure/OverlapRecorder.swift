@@ -29,7 +29,7 @@ package final class OverlapRecorder: StepObserver {
 
     package func saw(_ site: StepSite, _ rows: StepRows) {}
 
-    package func routed(layer: Int, experts: UnsafePointer<Int32>, perRow: Int, rows: RoutedRows) {
+    package func routed(layer: Int, experts: UnsafePointer<Int32>, perRow: Int, rows: TextRows) {
         let (count, firstPosition) = (rows.count, rows.firstPosition)
         self.perRow = perRow
         let end = (firstPosition + count) * perRow

@@ -2,7 +2,7 @@ import ForetokenHardware
 import ForetokenModel
 
 /// One request on its way: a text, how it is continued, and what has come of it so far.
-package final class Answer {
+package final class Session {
     package let sequence: TokenSequence
     let sampler: Sampler
     let observe: (GenerationEvent) -> Continuation
@@ -174,7 +174,7 @@ package final class Answer {
     }
 }
 
-/// How an answer's windows were shared with other texts.
+/// How a session's windows were shared with other texts.
 public struct CompanyCounts: Sendable, Equatable {
     /// Windows it took part in.
     public private(set) var steps = 0

@@ -1,0 +1,236 @@
+import ForetokenHardware
+import ForetokenModel
+import ForetokenWeights
+
+/// Serves many requests at once: reads prompts as soon as there is room for their texts, and generates for all texts that
+/// are there in common steps. Each request gets exactly the tokens that it would get alone. To be used from one thread.
+public final class Engine {
+    /// What an engine has room for.
+    public struct Settings: Sendable {
+        /// Most texts at once, those whose prompt is being read among them.
+        public var parallel = Step.windowRows
+        /// Most tokens of one text.
+        public var context: Int
+        /// Pages of latents for all texts; nil for as many as the longest texts may need.
+        public var pages: Int?
+        /// Element type of the latents.
+        public var cacheType = CacheType.f32
+        /// Whether the MTP modules may be used; false saves their part of the pages.
+        public var drafting = true
+        /// Ids from here on have no token and are never drawn; nil when all may be.
+        public var drawable: Int?
+        /// Share of time that a prompt is read in while other texts wait for their next token; 1 lets them wait.
+        public var chunkShare = 0.5
+
+        /// The defaults, for texts of up to `context` tokens.
+        public init(context: Int) { self.context = context }
+    }
+
+    /// A request that waits for room.
+    private struct Waiting {
+        let request: GenerationRequest
+        let number: Int
+        let observe: (GenerationEvent) -> Continuation
+        let completion: (Outcome) -> Void
+    }
+
+    /// A request that is served.
+    private struct Running {
+        let session: Session
+        let completion: (Outcome) -> Void
+        /// What windows had read when its prompt was read.
+        var traffic: [NodeTraffic] = []
+    }
+
+    /// What becomes of a request.
+    public typealias Outcome = Result<GenerationResult, GenerationError>
+
+    /// Looks on at every step of the verifier. Texts have the numbers of their requests there.
+    public var observer: (any StepObserver)?
+    /// Requests that have neither ended nor been begun.
+    public var waitingCount: Int { waiting.count }
+
+    private let model: Model
+    private let settings: Settings
+    private let drawable: Int
+    private let pool: LatentPool
+    private let experience = DraftExperience()
+    private let round: Round
+    private var waiting: [Waiting] = []
+    private var running: [Running] = []
+    private var sessions: [Session] = []
+    private var submitted = 0
+    /// When the last window ended, and what it took.
+    private var lastWindow: (end: Int64, time: Int64) = (0, 0)
+
+    /// - Throws: `HardwareError` when the pages' memory cannot be had.
+    public init(_ model: Model, _ settings: Settings) throws {
+        precondition(settings.parallel > 0 && settings.context > 0 && settings.chunkShare > 0)
+        self.model = model
+        self.settings = settings
+        drawable = min(settings.drawable ?? .max, model.configuration.vocabularySize)
+        pool = try model.makePool(
+            pages: settings.pages ?? settings.parallel * LatentPool.pages(forPositions: settings.context),
+            cacheType: settings.cacheType, drafting: settings.drafting)
+        let source = settings.drafting ? model.draftHead.map { MTPDrafts($0, model.verifier) } : nil
+        round = Round(model, experience, source: source)
+        sessions.reserveCapacity(Step.windowRows)
+        running.reserveCapacity(settings.parallel)
+    }
+
+    /// Pages for as many of these texts at once as there is memory for, at most `parallel`, whichever of them these are.
+    ///
+    /// - Parameters:
+    ///   - capacities: positions that each text may come to.
+    ///   - available: bytes that may be used; nil where it is not known.
+    /// - Returns: how many texts, at least 1, and pages for them.
+    public static func room(
+        for capacities: [Int], parallel: Int, _ model: Model, cacheType: CacheType, drafting: Bool, available: Int?
+    ) -> (parallel: Int, pages: Int) {
+        let sizes = capacities.sorted(by: >).prefix(parallel).map { LatentPool.pages(forPositions: $0) }
+        let bytes = model.pageBytes(cacheType: cacheType, drafting: drafting)
+        var (count, pages) = (0, 0)
+        for size in sizes {
+            if count > 0, let available, (pages + size) * bytes > available { break }
+            (count, pages) = (count + 1, pages + size)
+        }
+        return (max(1, count), max(1, pages))
+    }
+
+    /// Replaces the source of drafts, for proofs.
+    package func replaceSource(_ change: (any DraftSource) -> any DraftSource) {
+        if let source = round.source { round.source = change(source) }
+    }
+
+    /// Takes a request, which waits until there is room for it. May be called while the engine runs, from inside a closure
+    /// it was given.
+    ///
+    /// - Parameters:
+    ///   - observe: sees every event of this request in order and may end it.
+    ///   - completion: told what became of it.
+    /// - Throws: `GenerationError` for one that can never be served; neither closure is called then.
+    public func submit(
+        _ request: GenerationRequest, observe: @escaping (GenerationEvent) -> Continuation = { _ in .proceed },
+        completion: @escaping (Outcome) -> Void
+    ) throws {
+        try request.check(model.configuration, drawable: drawable, before: 0, capacity: settings.context)
+        let pages = LatentPool.pages(forPositions: capacity(of: request))
+        guard pages <= pool.pageCount else {
+            throw GenerationError(
+                description: "the text may need \(pages) pages of latents, but there are \(pool.pageCount) for all texts; "
+                    + "give the cache more memory, or ask for fewer tokens", kind: .system)
+        }
+        waiting.append(
+            Waiting(request: request, number: submitted, observe: observe, completion: completion))
+        submitted += 1
+    }
+
+    /// Positions that a text may come to.
+    private func capacity(of request: GenerationRequest) -> Int {
+        let (sum, isBeyondAll) = request.prompt.count.addingReportingOverflow(request.maximumTokens)
+        return isBeyondAll ? settings.context : min(sum, settings.context)
+    }
+
+    /// Works until no request is left.
+    /// - Throws: `HardwareError` when memory for a text's rows cannot be had.
+    public func run() throws {
+        model.verifier.observer = observer
+        model.pool.startSpinning()
+        defer {
+            model.pool.stopSpinning()
+            model.verifier.observer = nil
+        }
+        while true {
+            if let next = try admit() {
+                read(next)
+            } else if !running.isEmpty {
+                runWindow()
+            } else {
+                precondition(waiting.isEmpty, "an empty engine has room for every request that it took")
+                return
+            }
+        }
+    }
+
+    // MARK: Admission
+
+    /// The oldest request that waits, if there is room for its text.
+    private func admit() throws -> Running? {
+        guard let next = waiting.first, running.count < settings.parallel else { return nil }
+        let capacity = capacity(of: next.request)
+        guard LatentPool.pages(forPositions: capacity) <= pool.freePageCount else { return nil }
+        waiting.removeFirst()
+        let sequence = try model.makeSequence(context: capacity, in: pool)
+        sequence.number = next.number
+        sequence.append(next.request.prompt)
+        let policy = DraftPolicy(
+            next.request.draft, limit: round.source == nil ? 0 : MTPHead.maximumDrafts,
+            isGreedy: next.request.sampling.isGreedy, experience)
+        return Running(
+            session: Session(
+                next.request, on: sequence, model: model, drawable: drawable, policy: policy, observe: next.observe),
+            completion: next.completion)
+    }
+
+    /// Reads a prompt; the texts that are there already get windows between its phases.
+    private func read(_ next: Running) {
+        var next = next
+        var reader = PromptReader(model, drafting: next.session.policy.mayDraft)
+        next.session.readPrompt(&reader, model.verifier) {
+            self.giveWindow()
+            return true
+        }
+        next.traffic = model.traffic
+        if !finish(next) { running.append(next) }
+    }
+
+    /// Runs a window beside a prompt, if it is the other texts' turn.
+    private func giveWindow() {
+        guard !running.isEmpty, settings.chunkShare < 1 else { return }
+        let pause = Double(lastWindow.time) * settings.chunkShare / (1 - settings.chunkShare)
+        if Double(MonotonicClock.now - lastWindow.end) >= pause { runWindow() }
+    }
+
+    // MARK: Windows
+
+    /// One round of the texts whose turn it is: of more texts than rows, those that have waited longest.
+    private func runWindow() {
+        let started = MonotonicClock.now
+        let count = min(running.count, Step.windowRows)
+        sessions.removeAll(keepingCapacity: true)
+        for i in 0..<count { sessions.append(running[i].session) }
+        round.run(sessions)
+        sessions.removeAll(keepingCapacity: true)
+        let isCrowded = running.count > count
+        var kept = 0
+        for i in 0..<count {
+            let one = running[i]
+            if finish(one) { continue }
+            running[kept] = one
+            kept += 1
+        }
+        if kept < count || isCrowded { rotate(kept: kept, count: count, isCrowded) }
+        let now = MonotonicClock.now
+        lastWindow = (now, now - started)
+    }
+
+    /// Puts texts that had their turn behind those that wait for one, and closes the gaps of those that have ended.
+    private func rotate(kept: Int, count: Int, _ isCrowded: Bool) {
+        let served = Array(running[..<kept])
+        running.removeFirst(count)
+        if isCrowded { running += served } else { running.insert(contentsOf: served, at: 0) }
+    }
+
+    /// Tells what became of a request that has ended.
+    /// - Returns: false while it goes on.
+    private func finish(_ one: Running) -> Bool {
+        guard one.session.reason != nil else { return false }
+        if let failure = one.session.failure {
+            one.completion(.failure(failure))
+        } else {
+            let traffic = zip(model.traffic, one.traffic).map { $0 - $1 }
+            one.completion(.success(one.session.result(traffic: traffic)))
+        }
+        return true
+    }
+}

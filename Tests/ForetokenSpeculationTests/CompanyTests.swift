@@ -1,0 +1,185 @@
+import ForetokenModel
+import ForetokenSpeculation
+import ForetokenTestSupport
+import Testing
+
+/// Texts in company get exactly what they get alone.
+@Suite(.serialized)
+struct CompanyTests {
+    private let model: Model
+    private static let text: [Int32] = [0, 1043, 445, 1336, 517, 473, 386, 274, 3275, 15, 3878, 1035, 625, 477]
+
+    init() throws { model = try Model.load(Fixtures.demoModel) }
+
+    /// One request of a schedule, and when it is given up.
+    private struct Visit {
+        var request: GenerationRequest
+        /// Ends it after so many tokens; nil lets it be.
+        var cancelAfter: Int?
+        /// Request whose first token brings this one; nil is there from the beginning.
+        var after: Int?
+    }
+
+    private func visit(_ index: Int, _ random: inout SeededGenerator) -> Visit {
+        let lengths = [1, 2, 5, 14, 15, 17, 18, 40, 90, 300, 540]
+        let length = lengths[Int.random(in: 0..<lengths.count - (index > 1 ? 2 : 0), using: &random)]
+        let shift = Int.random(in: 0..<Self.text.count, using: &random)
+        var request = GenerationRequest(prompt: (0..<length).map { Self.text[($0 * 5 + shift) % Self.text.count] })
+        request.maximumTokens = Int.random(in: 1...16, using: &random)
+        request.draft = [.off, .auto, .fixed(1), .fixed(3), .fixed(8)].randomElement(using: &random)!
+        request.sampling.seed = UInt64.random(in: 0..<4, using: &random)
+        request.sampling.temperature = [0, 0, 0.8, 1.5].randomElement(using: &random)!
+        switch Int.random(in: 0..<6, using: &random) {
+        case 0: request.sampling.topK = 5
+        case 1: request.sampling.topP = 0.8
+        case 2: request.sampling.presencePenalty = 1.5
+        case 3: request.sampling.repetitionPenalty = 1.3
+        default: break
+        }
+        if Bool.random(using: &random) { request.logProbabilities = 2 }
+        if Int.random(in: 0..<5, using: &random) == 0 { request.stopTokens = [Self.text[3], 15, 274] }
+        return Visit(
+            request: request, cancelAfter: Int.random(in: 0..<6, using: &random) == 0 ? 3 : nil,
+            after: index > 0 && Bool.random(using: &random) ? Int.random(in: 0..<index, using: &random) : nil)
+    }
+
+    private func alone(_ visit: Visit) throws -> GenerationResult {
+        var request = visit.request
+        request.draft = .off
+        var tokens = 0
+        return try Generator(model: model, capacity: 600).generate(request) { event in
+            guard case .token = event else { return .proceed }
+            tokens += 1
+            return tokens == visit.cancelAfter ? .cancel : .proceed
+        }
+    }
+
+    private func together(_ visits: [Visit], _ settings: Engine.Settings) throws -> [GenerationResult] {
+        let engine = try Engine(model, settings)
+        var results = [GenerationResult?](repeating: nil, count: visits.count)
+        func submit(_ index: Int) throws {
+            var tokens = 0
+            try engine.submit(
+                visits[index].request,
+                observe: { event in
+                    guard case .token = event else { return .proceed }
+                    tokens += 1
+                    if tokens == 1 {
+                        for later in visits.indices where visits[later].after == index {
+                            #expect(throws: Never.self) { try submit(later) }
+                        }
+                    }
+                    return tokens == visits[index].cancelAfter ? .cancel : .proceed
+                }, completion: { results[index] = try? $0.get() })
+        }
+        for index in visits.indices where visits[index].after == nil { try submit(index) }
+        try engine.run()
+        return try results.map { try #require($0) }
+    }
+
+    @Test func twoHundredSchedulesChangeNoToken() throws {
+        var shared = 0
+        for seed in 0..<200 {
+            var random = SeededGenerator(seed: UInt64(seed))
+            let visits = (0..<Int.random(in: 2...9, using: &random)).map { visit($0, &random) }
+            var settings = Engine.Settings(context: 600)
+            settings.parallel = Int.random(in: 1...20, using: &random)
+            // From room for one long text to room for all.
+            settings.pages = Int.random(in: 3...20, using: &random)
+            settings.chunkShare = [0.05, 0.5, 1].randomElement(using: &random)!
+            let found = try together(visits, settings)
+            for (index, visit) in visits.enumerated() {
+                let expected = try alone(visit)
+                #expect(found[index].tokens == expected.tokens, "schedule \(seed), text \(index)")
+                #expect(
+                    found[index].logProbabilities.map(\.logProbability)
+                        == expected.logProbabilities.map(\.logProbability), "schedule \(seed), text \(index)")
+                #expect(found[index].reason == expected.reason, "schedule \(seed), text \(index)")
+                shared += found[index].company.shared
+            }
+        }
+        #expect(shared > 1000, "texts were in company")
+    }
+
+    /// Every layer's values of every row, for windows of 1...16 texts and rows beside each other.
+    @Test(arguments: [CacheType.f32, .bf16]) func rowsOfSeveralTextsDoNotSeeEachOther(cacheType: CacheType) throws {
+        let lengths = [3, 20, 255, 256, 300]
+        func text(_ number: Int) -> [Int32] {
+            (0..<lengths[number % lengths.count] + 24).map { Self.text[($0 * (number + 3) + number) % Self.text.count] }
+        }
+        func make(_ number: Int) throws -> TokenSequence {
+            let sequence = try model.makeSequence(context: 340, cacheType: cacheType, drafting: false)
+            sequence.number = number
+            sequence.append(text(number))
+            var reader = PromptReader(model, drafting: false)
+            reader.read(sequence, to: lengths[number % lengths.count])
+            return sequence
+        }
+        defer { model.verifier.observer = nil }
+        let references = try (0..<16).map { number in
+            let sequence = try make(number)
+            let trace = StepTrace()
+            model.verifier.observer = trace
+            var step = Step()
+            while sequence.position < sequence.count {
+                step.clear()
+                step.add(sequence, count: 1)
+                model.verifier.run(step)
+                model.verifier.computeLogits(first: 0, count: 1)
+            }
+            model.verifier.observer = nil
+            return trace
+        }
+        for rows in [
+            [1, 1], [5, 4, 3, 4], [15, 1], [2, 6, 8], [Int](repeating: 1, count: 16), [3, 1, 2, 1, 4, 1, 3],
+        ] {
+            let sequences = try rows.indices.map(make)
+            let traces = StepTraces(count: rows.count)
+            model.verifier.observer = traces
+            var step = Step()
+            while sequences.contains(where: { $0.position < $0.count }) {
+                step.clear()
+                for (sequence, count) in zip(sequences, rows) where sequence.position < sequence.count {
+                    step.add(sequence, count: min(count, sequence.count - sequence.position))
+                }
+                model.verifier.run(step)
+                model.verifier.computeLogits(first: 0, count: step.rowCount)
+            }
+            model.verifier.observer = nil
+            for number in rows.indices {
+                let first = lengths[number % lengths.count]
+                let difference = references[number].firstDifference(
+                    to: traces.traces[number], positions: first..<sequences[number].count)
+                #expect(difference == nil, "rows \(rows), text \(number): \(String(describing: difference))")
+            }
+        }
+    }
+
+    @Test func whatCanNeverBeServedIsRefused() throws {
+        var settings = Engine.Settings(context: 600)
+        settings.pages = 2
+        let engine = try Engine(model, settings)
+        var request = GenerationRequest(prompt: .init(repeating: 5, count: 590))
+        #expect(throws: GenerationError.self) { try engine.submit(request) { _ in } }
+        request.prompt = .init(repeating: 5, count: 601)
+        #expect(throws: GenerationError.self) { try engine.submit(request) { _ in } }
+        request.prompt = [5]
+        request.maximumTokens = 4
+        var outcome: Engine.Outcome?
+        try engine.submit(request) { outcome = $0 }
+        try engine.run()
+        #expect(try outcome?.get().tokens.count == 4)
+    }
+}
+
+/// A trace for each of several texts.
+private final class StepTraces: StepObserver {
+    let traces: [StepTrace]
+    let wantsValues = true
+
+    init(count: Int) { traces = (0..<count).map { _ in StepTrace() } }
+
+    func saw(_ site: StepSite, _ rows: StepRows) { traces[rows.text].saw(site, rows) }
+
+    func routed(layer: Int, experts: UnsafePointer<Int32>, perRow: Int, rows: TextRows) {}
+}
