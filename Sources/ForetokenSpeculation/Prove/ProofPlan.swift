@@ -95,6 +95,8 @@ struct ProofCourse {
     var drafts = Drafts.own
     /// Forces the reference's continuation through steps of these widths in turn, instead of generating.
     var widths: [Int]?
+    /// Other texts beside the subject; nil leaves it alone.
+    var company: ProofCompany?
     /// Spreads the model over made-up nodes; nil leaves it where it is.
     var placement: ProofPlacement?
 
@@ -141,6 +143,7 @@ struct ProofPlan {
                     + "several blocks of context, were left out"
             )
         }
+        addCompany()
         addThreads()
         if triesPlacements {
             addPlacements()
@@ -253,6 +256,36 @@ struct ProofPlan {
             cases.append((stopped, courses))
         }
         trials.append(ProofTrial(title: "stops inside drafts, next turn", cases: cases))
+    }
+
+    /// The longest prompt's chunks rest while the others' windows run.
+    private mutating func addCompany() {
+        let companies =
+            settings.isQuick
+            ? [ProofCompany(others: 7, parallel: 8, chunkShare: 0.05)]
+            : [
+                ProofCompany(others: 1, parallel: 2, chunkShare: 0.5),
+                ProofCompany(others: 3, parallel: 4, chunkShare: 0.05),
+                ProofCompany(others: 7, parallel: 3, chunkShare: 0.05),
+                ProofCompany(others: 15, parallel: 16, chunkShare: 0.5),
+                ProofCompany(others: 20, parallel: 21, chunkShare: 0.05),
+            ]
+        let drafts: [DraftMode] = hasModules ? (settings.isQuick ? [.fixed(3)] : [.off, .fixed(3), .auto]) : [.off]
+        let courses = companies.flatMap { company in
+            drafts.map { draft in
+                ProofCourse(
+                    name: "\(company.name), \(course(draft).name)", threads: settings.threads, draft: draft,
+                    company: company)
+            }
+        }
+        let samplings = ProofSampling.all(seed: settings.seed).count
+        let subjects = Set(prompts).union([longestPrompt]).sorted()
+        let cases = subjects.map { prompt in
+            var subject = subject(prompt)
+            subject.sampling = prompt % samplings
+            return (subject, courses)
+        }
+        trials.append(ProofTrial(title: "company of other texts", cases: cases))
     }
 
     private mutating func addThreads() {

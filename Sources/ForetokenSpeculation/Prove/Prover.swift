@@ -102,6 +102,8 @@ public final class Prover {
         let outcome =
             if let widths = course.widths {
                 try force(widths, course, subject, trace, planned)
+            } else if let company = course.company {
+                try accompany(company, course, subject, trace, planned)
             } else {
                 try generate(course, subject, trace, planned)
             }
@@ -221,6 +223,32 @@ public final class Prover {
             noise = (noise ^ noise >> 29) &* 0xBF58_476D_1CE4_E5B9
             return isAlwaysRight || noise >> 62 != 0 ? text[position] : (text[position] + 1) % vocabulary
         }
+    }
+
+    /// The subject among other texts.
+    private func accompany(
+        _ company: ProofCompany, _ course: ProofCourse, _ subject: ProofSubject, _ trace: StepTrace, _ planned: Int
+    ) throws -> ProofOutcome {
+        var request = GenerationRequest(prompt: prompt(subject))
+        request.maximumTokens = subject.tokens
+        request.sampling = samplings[subject.sampling].options
+        request.draft = course.draft
+        _ = try reference(subject)
+        var tokens: [Int32] = []
+        let served = try engine(course, subject).serve(
+            request, company, settings, cacheType: subject.cacheType, trace: trace,
+            goesOn: { self.goesOn(trace.stepCount, planned) }, observe: { tokens.append($0) })
+        var outcome = ProofOutcome(context: request.prompt + tokens, positions: 0..<0, trace: trace)
+        outcome.generated = tokens.count
+        switch served {
+        case .success(let result):
+            if result.reason == .cancelled { throw CancellationError() }
+            outcome.telemetry.add(result.telemetry)
+        case .failure: outcome.hasFailed = true
+        }
+        let end = outcome.context.count - (outcome.hasFailed ? 0 : 1)
+        outcome.positions = 0..<min(end, trace.rows.count)
+        return outcome
     }
 
     private func force(
