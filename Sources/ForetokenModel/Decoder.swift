@@ -93,7 +93,9 @@ final class Decoder {
             let span = space.spans.pointer[i]
             let last = span.firstRow + span.count - 1
             if last > i {
-                for buffer in [space.residual, space.normed, space.cosines, space.sines] { copyRow(of: buffer, last, to: i) }
+                for buffer in [space.residual, space.normed, space.cosines, space.sines] {
+                    copyRow(of: buffer, last, to: i)
+                }
             }
             space.spans.pointer[i] = RowSpan(
                 pages: span.pages, text: span.text, firstRow: i, count: 1, entry: span.entry + span.count - 1,
@@ -234,7 +236,8 @@ final class Decoder {
                 gate: mlp.gate, up: mlp.up, kind, input: space.normed.rows, output: space.shared.rows, rowCount: rows))
         show(.shared, space.shared, width: mlp.gate.rows)
         multiply(
-            ProductJob(mlp.down, kind, input: space.shared.rows, output: space.residual.rows, rowCount: rows, adds: true))
+            ProductJob(
+                mlp.down, kind, input: space.shared.rows, output: space.residual.rows, rowCount: rows, adds: true))
     }
 
     private func mixture(_ experts: MoEWeights) {

@@ -324,7 +324,8 @@ public final class MTPHead {
         for run in rows {
             let tokens = run.sequence.tokens + run.row + 1 + index
             for i in 0..<run.count {
-                join(weights, tokens[i], run.hidden + i * run.stride, into: space.joined[row: decoder.rows + i], decoder)
+                join(
+                    weights, tokens[i], run.hidden + i * run.stride, into: space.joined[row: decoder.rows + i], decoder)
             }
             decoder.add(run.sequence, count: run.count, entry: run.entry, position: run.row)
         }

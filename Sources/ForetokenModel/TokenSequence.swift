@@ -141,7 +141,9 @@ final class ModuleState {
     }
 
     /// Rows among `available` ones from `nextRow` on whose tokens are known.
-    func ready(of available: Int, module: Int, known: Int) -> Int { max(0, min(available, known - 1 - module - nextRow)) }
+    func ready(of available: Int, module: Int, known: Int) -> Int {
+        max(0, min(available, known - 1 - module - nextRow))
+    }
 
     /// Takes note that rows from `nextRow` on have been run with true hidden states and tokens.
     func commit(_ count: Int) {

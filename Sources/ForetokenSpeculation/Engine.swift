@@ -117,7 +117,8 @@ public final class Engine {
         let pages = LatentPool.pages(forPositions: capacity(of: request))
         guard pages <= pool.pageCount else {
             throw GenerationError(
-                description: "the text may need \(pages) pages of latents, but there are \(pool.pageCount) for all texts; "
+                description:
+                    "the text may need \(pages) pages of latents, but there are \(pool.pageCount) for all texts; "
                     + "give the cache more memory, or ask for fewer tokens", kind: .system)
         }
         waiting.append(

@@ -24,7 +24,8 @@ public struct PromptReader {
     /// - Returns: whether all of it was read.
     @discardableResult
     public mutating func read(
-        _ sequence: TokenSequence, to end: Int, rest: (() -> Bool)? = nil, seen: (_ start: Int, _ count: Int) -> Bool = { _, _ in true },
+        _ sequence: TokenSequence, to end: Int, rest: (() -> Bool)? = nil,
+        seen: (_ start: Int, _ count: Int) -> Bool = { _, _ in true },
         visit: ((MTPHead.CommittedRows) -> Void)? = nil, proceed: () -> Bool = { true }
     ) -> Bool {
         while sequence.position < end {

@@ -60,7 +60,9 @@ package final class Session {
             sequence, to: sequence.count, rest: rest,
             seen: { _, count in
                 guard sequence.position == sequence.count else { return true }
-                verifier.computeLogits(first: count - 1, count: 1) { _ in self.sampler.draw(position: self.sequence.count) }
+                verifier.computeLogits(first: count - 1, count: 1) { _ in
+                    self.sampler.draw(position: self.sequence.count)
+                }
                 // Drawn now: the modules' chunk may rest, and windows have logits of their own.
                 first = draw(verifier, row: 0)
                 return failure == nil

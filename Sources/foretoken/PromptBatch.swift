@@ -42,9 +42,11 @@ struct PromptBatch {
 
     /// Answers in the order of the lines, each as soon as it and all before it are there.
     func makeAnswers(model: String, placement: PlacementStatus?) -> BatchAnswers {
-        BatchAnswers(path, model: model, placement: placement, failures: entries.map {
-            if case .failure(let failure) = $0 { failure } else { nil }
-        })
+        BatchAnswers(
+            path, model: model, placement: placement,
+            failures: entries.map {
+                if case .failure(let failure) = $0 { failure } else { nil }
+            })
     }
 }
 
@@ -185,14 +187,17 @@ extension BatchAnswers {
     /// - Throws: `InputError` when a line has no answer; why has been said.
     func check() throws {
         if failureCount > 0 {
-            throw InputError("\(failureCount) of the \(lines.count) lines of \(path) have an error in place of an answer")
+            throw InputError(
+                "\(failureCount) of the \(lines.count) lines of \(path) have an error in place of an answer")
         }
     }
 
     private func take(_ outcome: Engine.Outcome, _ text: TextBox, _ job: PromptJob, _ number: Int) {
         switch outcome {
         case .success(let result):
-            if result.reason == .cancelled && result.tokens.isEmpty { return take(Interrupted(), of: job, number: number) }
+            if result.reason == .cancelled && result.tokens.isEmpty {
+                return take(Interrupted(), of: job, number: number)
+            }
             _ = text.stream.finish()
             let answer = Answer(
                 promptTokens: job.prompt, result: result, text: text.stream.whole,

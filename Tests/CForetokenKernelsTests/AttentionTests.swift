@@ -56,7 +56,8 @@ struct Context {
         let pageBytes = bytes.count / pageCount
         bytes.withUnsafeMutableBytes { memory in
             // The last page comes first.
-            let pages = (0..<pageCount).map { memory.baseAddress! + (pageCount - 1 - $0) * pageBytes }
+            let pages =
+                (0..<pageCount).map { memory.baseAddress! + (pageCount - 1 - $0) * pageBytes }
                 as [UnsafeMutableRawPointer?]
             pages.withUnsafeBufferPointer {
                 var cache = foretoken_latents(
