@@ -237,15 +237,4 @@ void foretoken_blas_product(const float *a, size_t a_stride, const float *b, siz
 void foretoken_blas_product_transposed(const float *a, size_t a_stride, const float *b, size_t b_stride, float *c,
                                        size_t c_stride, int32_t rows, int32_t n, int32_t k, bool add);
 
-/// Reads `bytes` bytes once, sequentially, with this table-independent AVX2-or-scalar reader; returns a checksum.
-/// The roof that weight streaming is compared with.
-uint64_t foretoken_read_bandwidth(const void *memory, size_t bytes);
-
-/// Links all 64-byte lines of `memory` into one random ring: the first word of a line is the address of the next.
-/// `memory` is 64-byte aligned and holds at least one line.
-void foretoken_chase_prepare(void *memory, size_t bytes, uint64_t seed);
-
-/// Follows such a ring for `steps` steps, each of which waits for the one before; returns where it ends.
-const void *foretoken_chase(const void *start, size_t steps);
-
 #endif

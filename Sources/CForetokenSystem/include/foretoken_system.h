@@ -1,4 +1,5 @@
-// What Swift cannot say on Linux: a fork-join worker pool, thread affinity, memory policy, signals and the clock.
+// What Swift cannot say on Linux: a fork-join worker pool, thread affinity, memory policy, signals, the clock and plain
+// reads that measure memory.
 //
 // Functions that can fail return 0 or an errno value; none of them prints.
 #ifndef FORETOKEN_SYSTEM_H
@@ -134,5 +135,18 @@ int foretoken_probe_permissions(foretoken_permissions *permissions);
 
 /// Bytes of address space the process may have (ulimit -v), UINT64_MAX without a limit.
 uint64_t foretoken_address_space_limit(void);
+
+// Memory speed --------------------------------------------------------------------------------------------------------
+
+/// Reads `bytes` bytes once, sequentially, with AVX2 where there is that; returns a checksum. The roof that weight
+/// streaming is compared with.
+uint64_t foretoken_read_bandwidth(const void *memory, size_t bytes);
+
+/// Links all 64-byte lines of `memory` into one random ring: the first word of a line is the address of the next.
+/// `memory` is 64-byte aligned and holds at least one line.
+void foretoken_chase_prepare(void *memory, size_t bytes, uint64_t seed);
+
+/// Follows such a ring for `steps` steps, each of which waits for the one before; returns where it ends.
+const void *foretoken_chase(const void *start, size_t steps);
 
 #endif

@@ -1,5 +1,3 @@
-import ForetokenHardware
-
 /// Which workers, one a physical core, read which memory when nodes are measured.
 ///
 /// Rows are `Topology.cpuNodes`, columns are `Topology.nodes`.

@@ -1,5 +1,5 @@
 // Dependent reads in random order: what one access to memory costs when nothing can be fetched ahead.
-#include "foretoken_kernels.h"
+#include "foretoken_system.h"
 
 enum { LINE_BYTES = 64 };
 

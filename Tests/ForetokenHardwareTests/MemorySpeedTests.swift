@@ -1,7 +1,18 @@
-import CForetokenKernels
+import CForetokenSystem
 import Testing
 
-@Suite struct ChaseTests {
+/// The C loops that measure memory: the plain reader and the chase through a ring.
+@Suite struct MemorySpeedTests {
+    @Test func readerSeesEveryByte() {
+        var memory = [UInt8](repeating: 0, count: 1000)
+        let zero = foretoken_read_bandwidth(memory, memory.count)
+        for place in 0..<memory.count {
+            memory[place] = 1
+            #expect(foretoken_read_bandwidth(memory, memory.count) != zero)
+            memory[place] = 0
+        }
+    }
+
     @Test(arguments: [1, 2, 3, 64, 1000])
     func theRingVisitsEveryLineOnce(lines: Int) {
         let memory = UnsafeMutableRawPointer.allocate(byteCount: 64 * lines, alignment: 64)

@@ -2,27 +2,7 @@ import CForetokenKernels
 import ForetokenHardware
 import ForetokenWeights
 
-/// Work that all threads do together: plain data, copied to nobody, read by every worker through one pointer. Swift
-/// closures would cost an allocation and shared reference counts in the token loop.
-protocol Phase {
-    /// A C function that finds the phase behind its context and calls its work.
-    static var entry: WorkerPool.Entry { get }
-}
-
-extension WorkerPool {
-    /// Runs the phase on every worker and returns when all have finished.
-    @inline(__always)
-    func run<P: Phase>(_ phase: P) {
-        withUnsafePointer(to: phase) { run(P.entry, UnsafeMutableRawPointer(mutating: $0)) }
-    }
-}
-
-extension UnsafeMutableRawPointer? {
-    /// The phase a worker was called for.
-    @inline(__always)
-    func phase<P: Phase>(_: P.Type) -> P { self!.assumingMemoryBound(to: P.self).pointee }
-}
-
+/// The kernels of one instruction set.
 typealias KernelTable = UnsafePointer<foretoken_kernels>
 
 extension Linear {

@@ -1,7 +1,7 @@
 // A plain reader: the roof that weight streaming is compared with.
-#include "foretoken_kernels.h"
-
 #include <string.h>
+
+#include "foretoken_system.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>

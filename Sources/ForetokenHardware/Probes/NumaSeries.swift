@@ -1,5 +1,3 @@
-import ForetokenHardware
-
 /// The readings that count of every quantity between nodes, and why others do not.
 package struct NumaSeries {
     /// What is read in one run. Rows are nodes with CPUs, columns nodes with memory.

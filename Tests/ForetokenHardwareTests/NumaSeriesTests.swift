@@ -1,5 +1,4 @@
 import ForetokenHardware
-import ForetokenModel
 import Testing
 
 /// Which readings between nodes count, and what is said of the others.

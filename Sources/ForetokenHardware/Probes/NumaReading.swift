@@ -1,5 +1,4 @@
-import CForetokenKernels
-import ForetokenHardware
+import CForetokenSystem
 import Glibc
 
 /// Memory that one worker reads from its start to its end, over and over.

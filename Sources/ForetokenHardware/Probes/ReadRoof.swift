@@ -1,5 +1,4 @@
-import CForetokenKernels
-import ForetokenHardware
+import CForetokenSystem
 import Glibc
 
 /// Each of the first `active` workers touches or reads its part of a piece of memory.
@@ -69,7 +68,7 @@ extension WorkerPool {
     /// Virtual machines may read twice as fast for a moment after a pause.
     /// - Parameter cacheBytes: what all last-level caches hold.
     /// - Throws: `HardwareError` when the memory for it cannot be had.
-    public func measureReadBandwidth(cacheBytes: Int) throws -> Double {
+    package func measureReadBandwidth(cacheBytes: Int) throws -> Double {
         let roof = try ReadRoof(pool: self, threads: workerCount, cacheBytes: cacheBytes)
         startSpinning()
         defer { stopSpinning() }

@@ -1,4 +1,3 @@
-import ForetokenHardware
 import Glibc
 
 /// Measures how fast the CPUs of each node read the memory of each, on workers of its own: one a physical core, pinned.
