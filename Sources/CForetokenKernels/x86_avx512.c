@@ -18,9 +18,7 @@
 typedef int32_t vni __attribute__((vector_size(64)));
 
 /// Adds to each 32-bit lane the products of its four unsigned bytes of `w` with the signed ones of `x`.
-FT_INLINE vni dot_bytes(vni sums, vni w, vni x) {
-    return (vni)_mm512_dpbusd_epi32((__m512i)sums, (__m512i)w, (__m512i)x);
-}
+#define dot_bytes(sums, w, x) ((vni)_mm512_dpbusd_epi32((__m512i)(sums), (__m512i)(w), (__m512i)(x)))
 
 #include "lanes_avx512_inl.h"
 #include "table_inl.h"

@@ -158,7 +158,7 @@ import Testing
 
 extension Table {
     /// silu(gate x) ⊙ up x of all panels, [count][rows].
-    fileprivate func gated(
+    func gated(
         _ gate: foretoken_matrix, _ up: foretoken_matrix, _ x: [Float], count: Int
     ) -> [Float] {
         var (gate, up, x) = (gate, up, x)
@@ -176,7 +176,7 @@ extension Table {
     }
 
     /// All panels, then all rows.
-    fileprivate func decoded(_ matrix: foretoken_matrix) -> [Float] {
+    func decoded(_ matrix: foretoken_matrix) -> [Float] {
         var matrix = matrix
         let panels = (matrix.rows + 31) / 32
         let columns = Int(matrix.columns)
@@ -193,7 +193,7 @@ extension Table {
     /// - Parameters:
     ///   - weights: codes as the head keeps them, [panels][columns padded to 128, by fours][32 rows][4 columns].
     ///   - scales: [panels][32].
-    fileprivate func draftLogits(
+    func draftLogits(
         rows: Int, columns: Int, weights: [Int8], scales: [Float], x: [Float]
     ) -> [Float] {
         let groups = (columns + 127) / 128

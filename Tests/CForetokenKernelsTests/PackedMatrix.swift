@@ -63,7 +63,7 @@ final class PackedMatrix {
     }
 
     private func append(_ numbers: inout Numbers) {
-        let x = Float.random(in: -1...1, using: &numbers)
+        let x = numbers.float()
         switch format {
         case .f32:
             weights.append(x)
@@ -78,7 +78,7 @@ final class PackedMatrix {
             weights.append(Float(half))
             withUnsafeBytes(of: half.bitPattern) { source.append(contentsOf: $0) }
         case .fp8:
-            var code = UInt8.random(in: 0...255, using: &numbers)
+            var code = UInt8(truncatingIfNeeded: numbers.next() >> 56)
             if code & 0x7F == 0x7F { code &= 0xF0 }
             weights.append(foretoken_fp8_value(code))
             source.append(code)

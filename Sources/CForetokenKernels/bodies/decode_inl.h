@@ -68,7 +68,7 @@ FT_INLINE void decode_blocks(int format, const uint8_t *panel, int32_t begin, in
         const uint8_t *block = panel + (size_t)(column / block_columns(format)) * block_bytes(format);
         int32_t first = column - column % block_columns(format);
         int32_t stop = first + block_columns(format) < end ? first + block_columns(format) : end;
-        for (int slot = 0; slot < PANEL; slot += LANES) {
+        FT_UNROLL for (int slot = 0; slot < PANEL; slot += LANES) {
             vn scale = block_scalen(block, slot);
             for (int32_t k = column; k < stop; k++) {
                 storen(out + (size_t)(k - begin) * stride + slot, block_codesn(format, block, k - first, slot) * scale);

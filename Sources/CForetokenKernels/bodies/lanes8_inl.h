@@ -7,21 +7,10 @@ typedef v8 vn;
 typedef v8i vni;
 typedef v8u vnu;
 
-FT_INLINE vn splatn(float x) {
-    return splat8(x);
-}
-
-FT_INLINE vn loadn(const float *p) {
-    return load8(p);
-}
-
-FT_INLINE void storen(float *p, vn v) {
-    store8(p, v);
-}
-
-FT_INLINE vn fman(vn a, vn b, vn c) {
-    return fma8(a, b, c);
-}
+#define splatn(x) splat8(x)
+#define loadn(p) load8(p)
+#define storen(p, v) store8(p, v)
+#define fman(a, b, c) fma8(a, b, c)
 
 FT_INLINE vn bfloatn(const uint16_t *p) {
     return bfloat8(p);

@@ -1,10 +1,7 @@
 // What AVX2 + FMA + F16C do differently from plain vector code: fused arithmetic and the decoding of weights.
 
 #define FT_FMA1(a, b, c) __builtin_fmaf(a, b, c)
-
-FT_INLINE v8 fma8(v8 a, v8 b, v8 c) {
-    return (v8)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
-}
+#define fma8(a, b, c) __builtin_elementwise_fma(a, b, c)
 
 FT_INLINE v8 bfloat8(const uint16_t *p) {
     __m256i wide = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)p));
@@ -20,17 +17,16 @@ FT_INLINE v8 half8(__m128i bits) {
 /// Two adjacent BF16 weights in 32 bits are two FP32 numbers, each after one operation: within each half of a column,
 /// slots 0-7 are its even rows and slots 8-15 its odd ones.
 FT_INLINE void decode_bf16(const uint8_t *column, int half, v8 *out) {
-    __m256i pairs = _mm256_loadu_si256((const __m256i *)column + half);
-    out[0] = (v8)_mm256_slli_epi32(pairs, 16);
-    out[1] = (v8)_mm256_and_si256(pairs, _mm256_set1_epi32((int)0xFFFF0000));
+    v8u pairs = (v8u)load8(column + 32 * half);
+    out[0] = (v8)(pairs << 16);
+    out[1] = (v8)(pairs & 0xFFFF0000u);
 }
 
 FT_INLINE void bf16_rows(const float *slots, float *rows) {
-    for (int half = 0; half < 32; half += 16) {
-        for (int i = 0; i < 8; i++) {
-            rows[half + 2 * i] = slots[half + i];
-            rows[half + 2 * i + 1] = slots[half + 8 + i];
-        }
+    FT_UNROLL for (int half = 0; half < 32; half += 16) {
+        v8 even = load8(slots + half), odd = load8(slots + half + 8);
+        store8(rows + half, __builtin_shufflevector(even, odd, 0, 8, 1, 9, 2, 10, 3, 11));
+        store8(rows + half + 8, __builtin_shufflevector(even, odd, 4, 12, 5, 13, 6, 14, 7, 15));
     }
 }
 
@@ -54,17 +50,28 @@ FT_INLINE v8 fp8_slotsn(const float *rows, int slot) {
 }
 
 FT_INLINE void fp8_rows(const float *slots, float *rows) {
-    for (int s = 0; s < 4; s++) {
-        for (int i = 0; i < 8; i++) rows[4 * i + fp8_order[s]] = slots[8 * s + i];
-    }
+    // Lanes of rows 4 i, 4 i + 1, 4 i + 2 and 4 i + 3 become runs of four: pairs, then quads, then whole registers.
+    v8 r0 = load8(slots), r1 = load8(slots + 16), r2 = load8(slots + 8), r3 = load8(slots + 24);
+    v8 low01 = __builtin_shufflevector(r0, r1, 0, 8, 1, 9, 4, 12, 5, 13);
+    v8 low23 = __builtin_shufflevector(r2, r3, 0, 8, 1, 9, 4, 12, 5, 13);
+    v8 high01 = __builtin_shufflevector(r0, r1, 2, 10, 3, 11, 6, 14, 7, 15);
+    v8 high23 = __builtin_shufflevector(r2, r3, 2, 10, 3, 11, 6, 14, 7, 15);
+    v8 quad0 = __builtin_shufflevector(low01, low23, 0, 1, 8, 9, 4, 5, 12, 13);
+    v8 quad1 = __builtin_shufflevector(low01, low23, 2, 3, 10, 11, 6, 7, 14, 15);
+    v8 quad2 = __builtin_shufflevector(high01, high23, 0, 1, 8, 9, 4, 5, 12, 13);
+    v8 quad3 = __builtin_shufflevector(high01, high23, 2, 3, 10, 11, 6, 7, 14, 15);
+    store8(rows, __builtin_shufflevector(quad0, quad1, 0, 1, 2, 3, 8, 9, 10, 11));
+    store8(rows + 8, __builtin_shufflevector(quad2, quad3, 0, 1, 2, 3, 8, 9, 10, 11));
+    store8(rows + 16, __builtin_shufflevector(quad0, quad1, 4, 5, 6, 7, 12, 13, 14, 15));
+    store8(rows + 24, __builtin_shufflevector(quad2, quad3, 4, 5, 6, 7, 12, 13, 14, 15));
 }
 
 FT_INLINE void decode_fp8(const uint8_t *column, int half, v8 *out) {
-    const __m256i mask = _mm256_set1_epi32((int)0x87F00000);
-    __m256i bytes = _mm256_loadu_si256((const __m256i *)column);
-    __m256i bits = _mm256_srai_epi16(half == 0 ? _mm256_slli_epi16(bytes, 8) : bytes, 4);
-    out[0] = (v8)_mm256_and_si256(_mm256_slli_epi32(bits, 16), mask);
-    out[1] = (v8)_mm256_and_si256(bits, mask);
+    typedef int16_t words __attribute__((vector_size(32)));
+    words bytes = (words)load8(column);
+    v8u bits = (v8u)((half == 0 ? bytes << 8 : bytes) >> 4);
+    out[0] = (v8)(bits << 16 & 0x87F00000u);
+    out[1] = (v8)(bits & 0x87F00000u);
 }
 
 /// Half a column (16 of 32 slots) of weights, `pair` 0 or 1; slots are rows but for FP8 and BF16.

@@ -3,15 +3,13 @@
 // can run it there.
 
 #define FT_FMA1(a, b, c) __builtin_fmaf(a, b, c)
+#define fma8(a, b, c) __builtin_elementwise_fma(a, b, c)
+#define fman(a, b, c) __builtin_elementwise_fma(a, b, c)
 
 enum { LANES = 16, PANEL_VECTORS = FORETOKEN_PANEL_ROWS / LANES };
 
 typedef float vn __attribute__((vector_size(64)));
 typedef uint32_t vnu __attribute__((vector_size(64)));
-
-FT_INLINE v8 fma8(v8 a, v8 b, v8 c) {
-    return __builtin_elementwise_fma(a, b, c);
-}
 
 FT_INLINE v8 bfloat8(const uint16_t *p) {
     typedef uint16_t v8h __attribute__((vector_size(16)));
@@ -24,38 +22,24 @@ FT_INLINE vn splatn(float x) {
     return (vn){x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x};
 }
 
-FT_INLINE vn loadn(const float *p) {
-    vn v;
-    memcpy(&v, p, sizeof v);
-    return v;
-}
+/// Where sixteen lanes lie in memory; see `v8_memory`.
+typedef vn vn_memory __attribute__((aligned(1), may_alias));
 
-FT_INLINE void storen(float *p, vn v) {
-    memcpy(p, &v, sizeof v);
-}
-
-FT_INLINE vn fman(vn a, vn b, vn c) {
-    return __builtin_elementwise_fma(a, b, c);
-}
+#define loadn(p) ((vn) * (const vn_memory *)(p))
+#define storen(p, v) ((void)(*(vn_memory *)(p) = (v)))
 
 FT_INLINE vn bfloatn(const uint16_t *p) {
     typedef uint16_t vnh __attribute__((vector_size(32)));
-    vnh bits;
-    memcpy(&bits, p, sizeof bits);
-    return (vn)(__builtin_convertvector(bits, vnu) << 16);
+    return (vn)(__builtin_convertvector((vnh)load8(p), vnu) << 16);
 }
 
 FT_INLINE vn halfn(const uint8_t *p) {
     typedef _Float16 vnh __attribute__((vector_size(32)));
-    vnh values;
-    memcpy(&values, p, sizeof values);
-    return __builtin_convertvector(values, vn);
+    return __builtin_convertvector((vnh)load8(p), vn);
 }
 
 FT_INLINE vni load_bits(const void *p) {
-    vni v;
-    memcpy(&v, p, sizeof v);
-    return v;
+    return (vni)loadn(p);
 }
 
 /// Most activation rows whose sums the registers hold, and most of a call that passes over two panels at once: all, for
@@ -105,9 +89,7 @@ FT_INLINE vn fp8_slotsn(const float *rows, int slot) {
 FT_INLINE void decode_fp8(const uint8_t *column, vn *out) {
     typedef int8_t bytes __attribute__((vector_size(32)));
     typedef int16_t words __attribute__((vector_size(64)));
-    bytes codes;
-    memcpy(&codes, column, sizeof codes);
-    vni pairs = (vni)(__builtin_convertvector(codes, words) << 4);
+    vni pairs = (vni)(__builtin_convertvector((bytes)load8(column), words) << 4);
     out[0] = (vn)(pairs << 16 & (int32_t)0x87F00000);
     out[1] = (vn)(pairs & (int32_t)0x87F00000);
 }

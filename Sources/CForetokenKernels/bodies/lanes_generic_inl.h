@@ -1,10 +1,7 @@
 // The vector layer without an instruction set: a product and a sum where other tables fuse, decoding by integer shifts.
 
 #define FT_FMA1(a, b, c) ((a) * (b) + (c))
-
-FT_INLINE v8 fma8(v8 a, v8 b, v8 c) {
-    return a * b + c;
-}
+#define fma8(a, b, c) ((a) * (b) + (c))
 
 FT_INLINE v8u widen8(const uint16_t *p) {
     typedef uint16_t v8h __attribute__((vector_size(16)));
@@ -89,14 +86,14 @@ FT_INLINE void draft_group(const int8_t *weights, const int8_t *codes, v8i *sums
 /// Σ (code + offset) · x over one block, in sums[r][v] lane i for weight row slot + 8 v + i.
 FT_INLINE void block_sums(int format, int rows, int vectors, int slot, const uint8_t *codes, const int8_t *const *x,
                           v8i (*sums)[PANEL_VECTORS]) {
-    for (int v = 0; v < vectors; v++) {
-        for (int r = 0; r < rows; r++) sums[r][v] = (v8i){0};
+    FT_UNROLL for (int v = 0; v < vectors; v++) {
+        FT_UNROLL for (int r = 0; r < rows; r++) sums[r][v] = (v8i){0};
         for (int quad = 0; quad < block_columns(format) / quad_columns(format); quad++) {
             v8u bytes;  // four of each row in a lane
             memcpy(&bytes, codes + (size_t)quad * FT_QUAD_BYTES + 4 * slot + 32 * v, sizeof bytes);
-            for (int k = 0; k < quad_columns(format); k++) {
+            FT_UNROLL for (int k = 0; k < quad_columns(format); k++) {
                 v8i w = (v8i)(bytes >> (8 * (k % 4) + 4 * (k / 4)) & (format == FORETOKEN_INT8 ? 255u : 15u));
-                for (int r = 0; r < rows; r++) sums[r][v] += w * (int32_t)x[r][quad_columns(format) * quad + k];
+                FT_UNROLL for (int r = 0; r < rows; r++) sums[r][v] += w * (int32_t)x[r][quad_columns(format) * quad + k];
             }
         }
     }

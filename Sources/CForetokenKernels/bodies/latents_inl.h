@@ -24,8 +24,7 @@ FT_INLINE uint8_t *latent_group(const foretoken_latents *cache, int32_t entry) {
 /// Eight entries of one dimension. BF16 entries i and i + 8 share 32 bits, so that one operation widens eight.
 FT_INLINE v8 load_entries(int format, const uint8_t *row, int half) {
     if (format == FORETOKEN_F32) return load8((const float *)row + 8 * half);
-    v8u pairs;
-    memcpy(&pairs, row, sizeof pairs);
+    v8u pairs = (v8u)load8(row);
     return half == 0 ? (v8)(pairs << 16) : (v8)(pairs & 0xFFFF0000u);
 }
 

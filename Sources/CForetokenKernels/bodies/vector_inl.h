@@ -28,15 +28,14 @@ FT_INLINE v8u splat8u(uint32_t x) {
     return (v8u){x, x, x, x, x, x, x, x};
 }
 
-FT_INLINE v8 load8(const float *p) {
-    v8 v;
-    memcpy(&v, p, sizeof v);
-    return v;
-}
+// What inner loops do is said in macros and plain reads and writes: without optimisation, memcpy and the arguments of
+// inline functions copy a vector in pieces of eight bytes, and whoever reads it whole right behind them waits.
 
-FT_INLINE void store8(float *p, v8 v) {
-    memcpy(p, &v, sizeof v);
-}
+/// Where eight lanes lie in memory.
+typedef v8 v8_memory __attribute__((aligned(1), may_alias));
+
+#define load8(p) ((v8) * (const v8_memory *)(p))
+#define store8(p, v) ((void)(*(v8_memory *)(p) = (v)))
 
 /// The first n < 8 lanes from memory, `fill` in the others: tails run through the same arithmetic as whole vectors.
 FT_INLINE v8 load_part(const float *p, int32_t n, float fill) {
