@@ -15,9 +15,16 @@ func c(_ extra: [CSetting] = []) -> [CSetting] {
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let heap = Target.Dependency.product(name: "HeapModule", package: "swift-collections")
 
+/// Rooms that other packages may depend on.
+let libraries = [
+    "ForetokenSpeculation", "ForetokenModel", "ForetokenTokenizer", "ForetokenTemplate", "ForetokenWeights",
+    "ForetokenPlacement", "ForetokenHardware", "ForetokenJSON",
+]
+
 let package = Package(
     name: "Foretoken",
-    products: [.executable(name: "foretoken", targets: ["foretoken"])],
+    products: [.executable(name: "foretoken", targets: ["foretoken"])]
+        + libraries.map { .library(name: $0, targets: [$0]) },
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
         .package(url: "https://github.com/apple/swift-collections", exact: "1.6.0"),
