@@ -98,7 +98,7 @@ struct Generate: ParsableCommand {
         }
         try labelled.routing.record(open) { recorder in
             let wanted = recorder == nil ? parallel : 1
-            let model = try open.load(context: longest, copies: min(wanted ?? 1, jobs.count))
+            let model = try open.load(contexts: Array(contexts.sorted(by: >).prefix(wanted ?? 1)))
             let engine = try open.makeEngine(model, contexts: contexts, parallel: wanted, draft: draft.draft)
             engine.observer = recorder
             let answers = batch.makeAnswers(model: open.checkpoint.label, placement: try PlacementStatus.read(model))

@@ -138,22 +138,29 @@ struct OpenModel {
             ?? (isBeyondAll ? configuration.maximumPositions : min(sum, configuration.maximumPositions))
     }
 
+    /// Reads all weights for one text, or for `copies` texts of one length.
+    func load(
+        context: Int, copies: Int = 1, besides: Int = 0, format: ResidentFormat? = nil, crew: Crew? = nil
+    ) throws -> Model {
+        try load(
+            contexts: .init(repeating: context, count: copies), besides: besides, format: format, crew: crew)
+    }
+
     /// Reads all weights.
     /// - Parameters:
-    ///   - context: tokens the caches will hold; counted in the check that everything fits.
-    ///   - copies: sets of caches there will be.
+    ///   - contexts: tokens of the texts that will be there at once; counted in the check that everything fits.
     ///   - besides: bytes that the caller will need for other things.
     ///   - format: how large matrices are kept; nil for what the options say.
     ///   - crew: workers made before; nil makes them.
     func load(
-        context: Int, copies: Int = 1, besides: Int = 0, format: ResidentFormat? = nil, crew: Crew? = nil
+        contexts: [Int], besides: Int = 0, format: ResidentFormat? = nil, crew: Crew? = nil
     ) throws -> Model {
         let crew = try crew ?? Crew.make(threads: options.threads)
         let format = format ?? options.weights
         let working =
             besides
             + Model.workingBytes(
-                configuration, modules: layout.mtp.count, contexts: .init(repeating: context, count: copies),
+                configuration, modules: layout.mtp.count, contexts: contexts,
                 cacheType: options.cacheType, workers: crew.pool.workerCount)
         if options.plan != nil { try crew.checkPlaces() }
         let plan = try options.plan.map {

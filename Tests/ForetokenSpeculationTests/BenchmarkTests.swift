@@ -39,6 +39,10 @@ struct BenchmarkTests {
             #expect(curve.points.allSatisfy { $0.time > 0 && $0.overBytes > 0 } && curve.readShare == nil)
         }
         #expect(report.rounds.map(\.drafts) == Array(1...8) + Array(1...8))
+        #expect(report.company.map(\.texts) == [1, 2, 4, 8, 16])
+        #expect(report.company[0].relativeBytes == 1 && report.company[0].byteBound == 1)
+        #expect(zip(report.company, report.company.dropFirst()).allSatisfy { $0.relativeBytes < $1.relativeBytes })
+        #expect(report.company.allSatisfy { $0.tokensPerSecond > 0 && ($0.adaptiveTokensPerSecond ?? 0) > 0 })
         #expect(report.prompts.map(\.tokens) == [32, 300])
         #expect(report.prompts.allSatisfy { $0.operationsPerSecond > 0 })
         let memory = try #require(report.memory)

@@ -10,6 +10,8 @@ public struct BenchReport: Sendable, Encodable {
     public var steps: [StepCurve] = []
     /// Rounds with drafts by context and length; empty without an MTP module.
     public var rounds: [Round] = []
+    /// Several texts at once, by their number.
+    public var company: [Company] = []
     /// Prompts by length.
     public var prompts: [Prompt] = []
     /// Parts of a step, by context, rows, kind of layer and component.
@@ -140,6 +142,28 @@ extension BenchReport {
         public var breakEven: Double?
         /// The last draft alone, with the MTP step that it needs (for one draft: with the catch-up of one row).
         public var lastDraftTime: Double
+    }
+
+    /// So many texts at once, with short contexts.
+    public struct Company: Sendable, Encodable {
+        /// Texts.
+        public var texts: Int
+        /// Time of a step of one row of each.
+        public var time: Double
+        /// Time over that of a step of one text, median over steps beside each other.
+        public var relative: Double
+        /// Bytes of weights that the routing touched, over one text's.
+        public var relativeBytes: Double
+        /// Tokens a second of all texts together, without drafts.
+        public var tokensPerSecond: Double
+        /// The same over one text's.
+        public var overOne: Double
+        /// The same over what the steps alone would give: what scheduling costs.
+        public var overSteps: Double
+        /// What `overOne` would be if time went with bytes.
+        public var byteBound: Double
+        /// Tokens a second with `--draft auto`; nil without MTP module.
+        public var adaptiveTokensPerSecond: Double?
     }
 
     /// A prompt from its first token to its last row's logits.

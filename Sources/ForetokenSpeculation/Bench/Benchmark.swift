@@ -31,6 +31,9 @@ public struct BenchPlan: Sendable {
         max((contexts.last ?? 0) + BenchText.stretch, promptLengths.last ?? 0) + Step.windowRows
     }
 
+    /// Tokens of every text that there will be pages for.
+    public var texts: [Int] { [capacity] + .init(repeating: CompanyBench.capacity, count: CompanyBench.textCount) }
+
     /// Bytes of memory for measuring the machine itself with so many workers.
     public func machineBytes(workers: Int) -> Int {
         measuresMachine ? RoofBench.byteCount(cacheBytes: cacheBytes, workers: workers) : 0
@@ -43,6 +46,8 @@ public final class Benchmark {
     private let model: Model
     private let plan: BenchPlan
     private let sequence: TokenSequence
+    private let cacheType: CacheType
+    private var company: CompanyBench?
     private var steps: [StepBench] = []
     private var prompts: [PromptBench] = []
     private var roofs: RoofBench?
@@ -52,6 +57,7 @@ public final class Benchmark {
     public init(model: Model, plan: BenchPlan, cacheType: CacheType = .f32) throws {
         self.model = model
         self.plan = plan
+        self.cacheType = cacheType
         sequence = try model.makeSequence(context: plan.capacity, cacheType: cacheType)
     }
 
@@ -71,6 +77,9 @@ public final class Benchmark {
         return report
     }
 
+    /// Tokens that several texts at once are taken from.
+    private static let companyTokens = 512
+
     // MARK: Preparation
 
     private func prepare(_ source: [Int32], _ proceed: (String, Double) -> Bool) throws -> Bool {
@@ -88,6 +97,7 @@ public final class Benchmark {
         }
         steps = reached.map { StepBench(model, sequence, tokens: text.tokens, context: $0) }
         prompts = plan.promptLengths.map { PromptBench(model, sequence, tokens: text.prompt($0)) }
+        company = try CompanyBench(model, tokens: text.prompt(Self.companyTokens), cacheType: cacheType)
         report.memory = BenchReport.Memory(
             resident: ProcessMemory.read()?.resident, weights: model.weights.byteCount,
             cache: sequence.pageByteCount)
@@ -117,7 +127,7 @@ public final class Benchmark {
             for probe in probes {
                 guard goesOn() else { return false }
                 guard report.turns == 0 || spent < 1 else { return true }
-                guard probe(goesOn) else { return false }
+                guard try probe(goesOn) else { return false }
             }
             report.turns += 1
         }
@@ -125,7 +135,7 @@ public final class Benchmark {
     }
 
     /// One measurement: asks whether to go on where it takes long, and returns the last answer.
-    private typealias Probe = (_ proceed: () -> Bool) -> Bool
+    private typealias Probe = (_ proceed: () -> Bool) throws -> Bool
 
     /// The measurements of one turn; the long ones last.
     private var probes: [Probe] {
@@ -137,6 +147,7 @@ public final class Benchmark {
         probes += steps.map { step in { step.timeComponents(proceed: $0) } }
         probes += steps.map { step in { step.timeSteps(proceed: $0) } }
         probes += steps.map { step in { step.timeRounds(proceed: $0) } }
+        if let company { probes.append { try company.run(proceed: $0) } }
         probes += prompts.indices.map { index in { self.timePrompt(index, $0) } }
         return probes
     }
@@ -176,6 +187,7 @@ public final class Benchmark {
         }
         report.steps = steps.compactMap { $0.curve(report.roofs.fullRead) }
         report.rounds = steps.flatMap(\.rounds)
+        report.company = company?.results ?? []
         report.components = steps.flatMap(\.components)
         report.prompts = prompts.compactMap { $0.result(report.roofs.fullSgemm) }
         report.projection = plan.shape.flatMap(projection)

@@ -127,7 +127,7 @@ struct Bench: ParsableCommand {
         do {
             let crew = try Crew.make(threads: model.threads)
             return try open.load(
-                context: plan.capacity, besides: plan.machineBytes(workers: crew.pool.workerCount), crew: crew)
+                contexts: plan.texts, besides: plan.machineBytes(workers: crew.pool.workerCount), crew: crew)
         } catch let error as HardwareError where error.kind == .memory && plan.shape != nil {
             if (layers ?? 1) > 1 { Console.note("fewer --layers take less memory") }
             if !open.layout.mtp.isEmpty { Console.note("--no-mtp leaves out the module, a whole MoE layer") }

@@ -23,6 +23,7 @@ struct BenchTables {
                 parts += [attention, components(context)]
             }
         }
+        if !report.company.isEmpty { parts.append(company) }
         if !report.prompts.isEmpty { parts.append(prompts) }
         if !report.formats.isEmpty { parts.append(formats) }
         if let memory = report.memory { parts.append(line(memory)) }
@@ -144,6 +145,24 @@ struct BenchTables {
         return titled(
             "Rounds with k drafts behind \(Format.grouped(context)) tokens", table,
             "pays from: the acceptance of every draft at which a round yields as much as its time would without drafts")
+    }
+
+    private var company: String {
+        var table = Table([
+            .init("texts", .right), .init("T", .right), .init("T/T(1)", .right), .init("bytes", .right),
+            .init("tok/s", .right), .init("over one", .right), .init("by bytes", .right), .init("of steps", .right),
+            .init("auto tok/s", .right),
+        ])
+        for row in report.company {
+            table.add(
+                "\(row.texts)", duration(row.time), times(row.relative), times(row.relativeBytes),
+                Format.short(row.tokensPerSecond), times(row.overOne), times(row.byteBound),
+                Format.percent(row.overSteps), row.adaptiveTokensPerSecond.map { Format.short($0) } ?? "–")
+        }
+        return titled(
+            "Several texts at once, one row of each in a step", table,
+            "by bytes: what all texts together would gain if time went with the bytes that the routing touches; of steps: "
+                + "what scheduling leaves of the steps' own speed")
     }
 
     private var attention: String {
