@@ -155,6 +155,45 @@ struct CompanyTests {
         }
     }
 
+    /// While a long prompt is read, others get windows between its phases, unless all time is the prompt's.
+    @Test(arguments: [0.05, 1]) func aPromptLetsOthersGoOn(chunkShare: Double) throws {
+        var settings = Engine.Settings(context: 600)
+        settings.chunkShare = chunkShare
+        let engine = try Engine(model, settings)
+        var short = GenerationRequest(prompt: Self.text)
+        short.maximumTokens = 200
+        var long = GenerationRequest(prompt: (0..<540).map { Self.text[$0 * 5 % Self.text.count] })
+        long.maximumTokens = 1
+        var (isReading, beside, tokens) = (false, 0, 0)
+        try engine.submit(
+            short,
+            observe: { event in
+                guard case .token = event else { return .proceed }
+                tokens += 1
+                if isReading { beside += 1 }
+                if tokens == 2 {
+                    isReading = true
+                    #expect(throws: Never.self) {
+                        try engine.submit(
+                            long,
+                            observe: { event in
+                                if case .token = event { isReading = false }
+                                return .proceed
+                            }, completion: { _ in })
+                    }
+                }
+                return .proceed
+            }, completion: { _ in })
+        try engine.run()
+        #expect(tokens == 200 && !isReading)
+        // Each layer of the first chunk has several places to rest in.
+        if chunkShare < 1 {
+            #expect(beside > 2 * model.configuration.layerCount, "\(beside) tokens")
+        } else {
+            #expect(beside == 0)
+        }
+    }
+
     @Test func whatCanNeverBeServedIsRefused() throws {
         var settings = Engine.Settings(context: 600)
         settings.pages = 2

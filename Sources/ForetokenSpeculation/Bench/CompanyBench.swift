@@ -1,11 +1,12 @@
 import ForetokenHardware
 import ForetokenModel
 
-/// Times steps of one row of several texts each, and what an engine makes of them.
+/// Times steps of one row of several texts each along the model's own greedy continuations, and what an engine makes of
+/// them.
 final class CompanyBench {
     /// Texts at once.
     static let sizes = [1, 2, 4, 8, 16]
-    /// Tokens before each text's measured row.
+    /// Tokens of each prompt.
     static let context = 32
     /// Most tokens that one sample generates for a text.
     private static let mostTokens = 64
@@ -20,6 +21,7 @@ final class CompanyBench {
     private let experts: DistinctExperts
     private let plain, drafting: Engine
     private var step = Step()
+    private var turn = 0
     /// By index in `sizes`.
     private var times, relatives, touched: [[Double]]
     private var plainSpeeds, draftingSpeeds: [[Double]]
@@ -59,17 +61,15 @@ final class CompanyBench {
     /// One sample of every number of texts: steps beside those of one text, then generation with and without drafts.
     /// - Returns: false when `proceed` said no.
     func run(proceed: () -> Bool) throws -> Bool {
-        if texts[0].position == 0 {
-            var reader = PromptReader(model, drafting: false)
-            for text in texts { reader.read(text, to: Self.context - 1) }
-            for (i, size) in Self.sizes.enumerated() { touched[i].append(bytes(of: size)) }
-        }
+        if texts[0].position == 0 { prepare() }
         for (i, size) in Self.sizes.enumerated() {
             guard proceed() else { return false }
             let begun = MonotonicClock.now
             repeat {
-                let alone = time(of: 1)
-                let together = size == 1 ? alone : time(of: size)
+                turn += 1
+                let position = Self.context + turn * 7 % (Self.mostTokens - 1)
+                let alone = time(of: 1, at: position)
+                let together = size == 1 ? alone : time(of: size, at: position)
                 times[i].append(together)
                 relatives[i].append(together / alone)
             } while Double(MonotonicClock.now - begun) < Self.sampleNanoseconds / 4
@@ -83,29 +83,40 @@ final class CompanyBench {
         return true
     }
 
+    /// Reads the prompts, continues all texts greedily, and counts what steps along them read.
+    private func prepare() {
+        var reader = PromptReader(model, drafting: false)
+        for text in texts { reader.read(text, to: Self.context - 1) }
+        for position in Self.context - 1..<Self.capacity - 1 {
+            _ = time(of: texts.count, at: position)
+            for (row, text) in texts.enumerated() { text.append([model.verifier.drawn(row: row)]) }
+        }
+        model.verifier.observer = experts
+        defer { model.verifier.observer = nil }
+        for (i, size) in Self.sizes.enumerated() {
+            for position in Self.context..<Self.capacity - 1 {
+                experts.begin()
+                _ = time(of: size, at: position)
+                touched[i].append(experts.bytes)
+            }
+        }
+    }
+
     private func tokenCount(_ step: Double) -> Int {
         max(4, min(Self.mostTokens, Int(Self.sampleNanoseconds / max(1, step))))
     }
 
     /// Nanoseconds of a step of one row of each of so many texts.
-    private func time(of size: Int) -> Double {
+    private func time(of size: Int, at position: Int) -> Double {
         step.clear()
         for text in texts[..<size] {
-            text.truncate(to: Self.context - 1)
+            text.jump(to: position)
             step.add(text, count: 1)
         }
         let begun = MonotonicClock.now
         model.verifier.run(step)
         model.verifier.computeLogits(first: 0, count: size)
         return Double(MonotonicClock.now - begun)
-    }
-
-    private func bytes(of size: Int) -> Double {
-        model.verifier.observer = experts
-        defer { model.verifier.observer = nil }
-        experts.begin()
-        _ = time(of: size)
-        return experts.bytes
     }
 
     /// Tokens a second of all texts, from the last one's first token on; nil when ended.
@@ -146,7 +157,7 @@ final class CompanyBench {
     var results: [BenchReport.Company] {
         Self.sizes.indices.filter { !plainSpeeds[$0].isEmpty }.map { i in
             let relative = median(relatives[i])
-            let bytes = touched[i][0] / touched[0][0]
+            let bytes = mean(touched[i]) / mean(touched[0])
             let speed = median(plainSpeeds[i])
             return BenchReport.Company(
                 texts: Self.sizes[i], time: median(times[i]), relative: relative, relativeBytes: bytes,

@@ -269,4 +269,4 @@ extension BenchReport.Round {
     }
 }
 
-private func mean(_ samples: [Double]) -> Double { samples.reduce(0, +) / Double(max(1, samples.count)) }
+func mean(_ samples: [Double]) -> Double { samples.reduce(0, +) / Double(max(1, samples.count)) }
