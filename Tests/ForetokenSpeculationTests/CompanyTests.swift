@@ -162,6 +162,7 @@ struct CompanyTests {
         let engine = try Engine(model, settings)
         var short = GenerationRequest(prompt: Self.text)
         short.maximumTokens = 200
+        short.draft = .off
         var long = GenerationRequest(prompt: (0..<540).map { Self.text[$0 * 5 % Self.text.count] })
         long.maximumTokens = 1
         var (isReading, beside, tokens) = (false, 0, 0)
