@@ -42,8 +42,8 @@ public final class Engine {
         var traffic: [NodeTraffic] = []
     }
 
-    /// What becomes of a request.
-    public typealias Outcome = Result<GenerationResult, GenerationError>
+    /// What becomes of a request: its result, a `GenerationError`, or a `CancellationError` if it was never begun.
+    public typealias Outcome = Result<GenerationResult, any Error>
 
     /// Looks on at every step of the verifier. Texts have the numbers of their requests there.
     public var observer: (any StepObserver)?
@@ -124,6 +124,13 @@ public final class Engine {
         waiting.append(
             Waiting(request: request, number: submitted, observe: observe, completion: completion))
         submitted += 1
+    }
+
+    /// Gives up all requests that have not been begun.
+    public func withdrawWaiting() {
+        let given = waiting
+        waiting = []
+        for one in given { one.completion(.failure(CancellationError())) }
     }
 
     /// Positions that a text may come to.

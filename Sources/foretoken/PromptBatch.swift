@@ -166,7 +166,10 @@ extension BatchAnswers {
                         bar.update(Double(ended) / Double(jobs.count)) {
                             "\(ended) of \(jobs.count) texts  \(Format.short(Double(tokens) / $0)) tok/s"
                         }
-                        if Interrupts.requested || self.outputFailure != nil { return .cancel }
+                        if Interrupts.requested || self.outputFailure != nil {
+                            engine.withdrawWaiting()
+                            return .cancel
+                        }
                         return isEnd ? .stop : .proceed
                     },
                     completion: { outcome in
@@ -203,6 +206,7 @@ extension BatchAnswers {
                 promptTokens: job.prompt, result: result, text: text.stream.whole,
                 logProbabilities: job.settings.logProbabilities == nil ? nil : result.logProbabilities)
             take(answer, of: job, number: number)
+        case .failure(is CancellationError): take(Interrupted(), of: job, number: number)
         case .failure(let error): take(error, of: job, number: number)
         }
     }

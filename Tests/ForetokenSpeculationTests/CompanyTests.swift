@@ -1,6 +1,7 @@
 import ForetokenModel
 import ForetokenSpeculation
 import ForetokenTestSupport
+import ForetokenWeights
 import Testing
 
 /// Texts in company get exactly what they get alone.
