@@ -12,6 +12,16 @@ FT_INLINE float *row_at(foretoken_rows rows, int32_t i) {
     return rows.base + rows.stride * (size_t)(rows.index ? rows.index[i] : i);
 }
 
+/// Where all rows of a call lie. The choice stands outside the loops: inside it becomes a masked load of vectors, which is
+/// not faster, and which emulators carry out at addresses that are masked out.
+FT_INLINE void find_rows(foretoken_rows rows, int32_t count, const float **found) {
+    if (rows.index) {
+        for (int32_t i = 0; i < count; i++) found[i] = rows.base + rows.stride * (size_t)rows.index[i];
+    } else {
+        for (int32_t i = 0; i < count; i++) found[i] = rows.base + rows.stride * (size_t)i;
+    }
+}
+
 /// Stores one panel's finished sums, as many as the matrix has rows there.
 static void write_totals(const foretoken_matrix *w, int32_t panel, float (*totals)[PANEL], int32_t row_count,
                          foretoken_rows y, bool add) {

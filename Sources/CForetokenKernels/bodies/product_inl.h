@@ -206,7 +206,7 @@ static void panel_totals(const foretoken_matrix *const *w, const int32_t *panel,
 static void FT_ISA(product)(const foretoken_matrix *w, int32_t first, int32_t count, foretoken_rows x,
                             int32_t row_count, foretoken_rows y, bool add) {
     const float *rows[MAX_ROWS];
-    for (int32_t m = 0; m < row_count; m++) rows[m] = row_at(x, m);
+    find_rows(x, row_count, rows);
     if (is_integer_format(w->format)) {
         integer_product(w, first, count, rows, row_count, y, add);
         return;
@@ -225,7 +225,7 @@ static void FT_ISA(product)(const foretoken_matrix *w, int32_t first, int32_t co
 static void FT_ISA(gated_product)(const foretoken_matrix *gate, const foretoken_matrix *up, int32_t first,
                                   int32_t count, foretoken_rows x, int32_t row_count, foretoken_rows y) {
     const float *rows[MAX_ROWS];
-    for (int32_t m = 0; m < row_count; m++) rows[m] = row_at(x, m);
+    find_rows(x, row_count, rows);
     const foretoken_matrix *const both[2] = {gate, up};
     if (is_integer_format(gate->format)) {
         integer_gated_product(both, first, count, rows, row_count, y);
