@@ -42,9 +42,11 @@ public final class TokenSequence {
     /// Bytes of its pages.
     package var pageByteCount: Int { pageCount * pool.shape.pageBytes }
 
-    /// Bytes of rows that wait, for the fit check before loading.
+    /// Bytes that a text takes besides its pages, for the fit check before loading: rows that wait, and what its sampler
+    /// has for each token.
     static func rowBytes(_ c: ModelConfiguration, modules: Int) -> Int {
-        4 * c.hiddenSize * modules * (ModuleState.mostWaiting + 2 * MTPHead.maximumDrafts)
+        let rows = modules * (ModuleState.mostWaiting + 2 * MTPHead.maximumDrafts)
+        return 4 * (rows * c.hiddenSize + 6 * c.vocabularySize)
     }
 
     deinit {

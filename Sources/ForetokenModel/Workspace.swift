@@ -82,8 +82,8 @@ final class Workspace {
             2 * c.headCount * (2 * c.latentRank + c.ropeDimension) + (c.expertsPerToken + 1) * c.hiddenSize
         // Hidden rows of the verifier; outputs of the draft head and what goes through its modules.
         let hiddenRows = chunkRows + (modules == 0 ? 0 : 3 * chunkRows + 2 * windowRows + 2 * ModuleState.mostWaiting)
-        // Logits, the softmax and the sampler's three tables, for verifier and draft head.
-        let logits = 2 * (windowRows + 1) * c.vocabularySize + 3 * c.vocabularySize
+        // Logits of verifier and draft head.
+        let logits = 2 * windowRows * c.vocabularySize
         return 4
             * ((chunkRows + windowRows) * perRow + windowRows * perNarrowRow + hiddenRows * c.hiddenSize + logits)
             + 4 * workers * WorkerScratch.floatCount(c, rows: chunkRows)

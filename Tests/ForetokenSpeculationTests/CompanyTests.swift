@@ -156,6 +156,34 @@ struct CompanyTests {
         }
     }
 
+    /// Drafts depend on a text's own tokens alone, as long as there are rows for them; with two modules, too.
+    @Test(arguments: [1, 2]) func draftsAreThoseMadeAlone(modules: Int) throws {
+        let folder = try TemporaryFolder()
+        try TinyModel(TinyGeometry { $0.mtpModules = modules }).write(to: folder)
+        let model = try Model.load(folder.path)
+        let vocabulary = Int32(model.configuration.vocabularySize)
+        let requests = (0..<4).map { text in
+            var request = GenerationRequest(
+                prompt: (0..<[3, 20, 40, 7][text]).map { (Int32($0) * 7 + Int32(text) * 5) % vocabulary })
+            request.maximumTokens = 20 + text
+            request.draft = .fixed(3)
+            request.sampling.temperature = text % 2 == 0 ? 0 : 0.8
+            return request
+        }
+        let engine = try Engine(model, Engine.Settings(context: 80))
+        var found = [GenerationResult?](repeating: nil, count: requests.count)
+        for (text, request) in requests.enumerated() {
+            try engine.submit(request) { found[text] = try? $0.get() }
+        }
+        try engine.run()
+        for (text, request) in requests.enumerated() {
+            let alone = try Generator(model: model, capacity: 80).generate(request)
+            #expect(found[text]?.tokens == alone.tokens, "text \(text)")
+            #expect(found[text]?.telemetry == alone.telemetry, "text \(text)")
+        }
+        #expect(found.contains { ($0?.telemetry.drafted.first ?? 0) > 0 })
+    }
+
     /// While a long prompt is read, others get windows between its phases, unless all time is the prompt's.
     @Test(arguments: [0.05, 1]) func aPromptLetsOthersGoOn(chunkShare: Double) throws {
         var settings = Engine.Settings(context: 600)
