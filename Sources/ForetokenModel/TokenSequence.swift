@@ -57,6 +57,7 @@ public final class TokenSequence {
 
     /// Appends tokens that the verifier has not seen.
     public func append(_ more: [Int32]) {
+        precondition(count + more.count <= capacity + 1, "tokens outside the sequence")
         for (i, token) in more.enumerated() { tokens[count + i] = token }
         count += more.count
     }
@@ -67,7 +68,8 @@ public final class TokenSequence {
         append(text)
     }
 
-    /// Forgets all positions from `position` on: rejected drafts.
+    /// Forgets all positions from `position` on: rejected drafts, which the modules have not been shown. To go back further,
+    /// begin anew.
     public func truncate(to position: Int) {
         precondition(position >= 0 && position <= self.position)
         self.position = position

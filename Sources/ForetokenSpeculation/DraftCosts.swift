@@ -82,7 +82,7 @@ struct DraftCosts {
         }
         baselineAge = drafted == 0 ? 0 : baselineAge + 1
         samples[rows - 1].add(Double(times.verifying))
-        if drafted == reach && samples[rows - 1].isSettled { reach = min(2 * reach, MTPHead.maximumDrafts) }
+        if drafted >= reach && samples[rows - 1].isSettled { reach = min(2 * reach, MTPHead.maximumDrafts) }
         if times.drafting > 0 {
             let first = Double(times.drafting - times.laterDrafts) / Double(times.draftingTexts)
             if times.isAfterIdle { coldDraft.add(first) } else { warmDraft.add(first) }

@@ -92,7 +92,7 @@ package struct DraftPolicy {
     var learns: Bool { mode == .auto }
 
     /// Whether the text's first rounds are behind it.
-    package var isAwake: Bool { requestRounds >= Self.warmup }
+    package var isAwake: Bool { !learns || requestRounds >= Self.warmup }
 
     /// Whether the last round made no draft.
     var isIdle: Bool { idleRounds > 0 }

@@ -47,8 +47,6 @@ public final class Engine {
 
     /// Looks on at every step of the verifier. Texts have the numbers of their requests there.
     public var observer: (any StepObserver)?
-    /// Requests that have neither ended nor been begun.
-    public var waitingCount: Int { waiting.count }
 
     private let model: Model
     private let settings: Settings
@@ -95,11 +93,6 @@ public final class Engine {
             (count, pages) = (count + 1, pages + size)
         }
         return (max(1, count), max(1, pages))
-    }
-
-    /// Replaces the source of drafts, for proofs.
-    package func replaceSource(_ change: (any DraftSource) -> any DraftSource) {
-        if let source = round.source { round.source = change(source) }
     }
 
     /// Takes a request, which waits until there is room for it. May be called while the engine runs, from inside a closure
@@ -167,8 +160,8 @@ public final class Engine {
         guard let next = waiting.first, running.count < settings.parallel else { return nil }
         let capacity = capacity(of: next.request)
         guard LatentPool.pages(forPositions: capacity) <= pool.freePageCount else { return nil }
-        waiting.removeFirst()
         let sequence = try model.makeSequence(context: capacity, in: pool)
+        waiting.removeFirst()
         sequence.number = next.number
         sequence.append(next.request.prompt)
         let policy = DraftPolicy(
@@ -190,6 +183,7 @@ public final class Engine {
         }
         next.traffic = model.traffic
         if !finish(next) { running.append(next) }
+        giveWindow()
     }
 
     /// Runs a window beside a prompt, if it is the other texts' turn.

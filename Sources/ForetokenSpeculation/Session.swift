@@ -79,9 +79,6 @@ package final class Session {
         emit(first)
     }
 
-    /// Ends it early.
-    func cancel() { reason = reason ?? .cancelled }
-
     // MARK: Rounds
 
     /// Begins a round with so many texts.
@@ -171,7 +168,8 @@ package final class Session {
         timings.predictedNanoseconds = firstTokenTime == 0 ? 0 : ended - firstTokenTime
         let generated = UnsafeBufferPointer(start: sequence.tokens + firstGenerated, count: timings.predictedCount)
         return GenerationResult(
-            tokens: Array(generated), logProbabilities: record?.entries ?? [], reason: reason ?? .length,
+            tokens: Array(generated), logProbabilities: Array((record?.entries ?? []).prefix(timings.predictedCount)),
+            reason: reason ?? .length,
             telemetry: telemetry, company: company, policy: policy.report, timings: timings, traffic: traffic)
     }
 }

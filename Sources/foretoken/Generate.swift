@@ -19,7 +19,7 @@ struct Generate: ParsableCommand {
         parsing: .unconditional,
         help: ArgumentHelp(
             "Most prompts of --input-file to answer at once; each gets the tokens it would get alone. As many as rows "
-                + "and memory allow by default.", valueName: "n"))
+                + "and half of the free memory allow by default.", valueName: "n"))
     var parallel: Int?
 
     @Flag(help: "Prints one JSON object instead of streaming text.")
@@ -92,7 +92,11 @@ struct Generate: ParsableCommand {
         try open.check(draft.draft)
         let batch = try PromptBatch(path, open, flags: prompt, base: try settings(open))
         let jobs = batch.jobs
-        let contexts = try jobs.map { try open.context(for: $0.prompt.count, and: $0.settings.maximumTokens) }
+        let contexts = try jobs.map { job in
+            let (sum, isBeyondAll) = job.prompt.count.addingReportingOverflow(job.settings.maximumTokens)
+            let most = try open.context(for: job.prompt.count, and: job.settings.maximumTokens)
+            return isBeyondAll ? most : min(sum, most)
+        }
         guard let longest = contexts.max() else {
             return try batch.makeAnswers(model: open.checkpoint.label, placement: nil).check()
         }

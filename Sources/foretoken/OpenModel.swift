@@ -198,7 +198,7 @@ struct OpenModel {
     /// An engine for texts of these sizes.
     ///
     /// - Parameter parallel: most texts at once; nil for as many as rows and half of the memory that is left allow.
-    /// - Throws: `InputError` when there is no memory for as many as were asked for.
+    /// - Throws: `HardwareError` when the pages' memory cannot be had.
     func makeEngine(_ model: Model, contexts: [Int], parallel: Int?, draft: DraftMode) throws -> Engine {
         let drafting = draft != .off
         let room = Engine.room(

@@ -152,6 +152,10 @@ extension BatchAnswers {
         defer { bar.clear() }
         var (ended, tokens) = (0, 0)
         for (number, job) in jobs.enumerated() {
+            if Interrupts.requested || outputFailure != nil {
+                take(Interrupted(), of: job, number: number)
+                continue
+            }
             try before?(job)
             let text = TextBox(TextStream(open.tokenizer, stopStrings: job.settings.stopStrings))
             let submitted = Result {
@@ -182,13 +186,13 @@ extension BatchAnswers {
             if before != nil { try engine.run() }
         }
         try engine.run()
-        if let outputFailure { throw outputFailure }
         if Interrupts.requested { throw Interrupted() }
         try check()
     }
 
     /// - Throws: `InputError` when a line has no answer; why has been said.
     func check() throws {
+        if let outputFailure { throw outputFailure }
         if failureCount > 0 {
             throw InputError(
                 "\(failureCount) of the \(lines.count) lines of \(path) have an error in place of an answer")
