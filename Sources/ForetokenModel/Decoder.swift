@@ -93,9 +93,10 @@ final class Decoder {
             let span = space.spans.pointer[i]
             let last = span.firstRow + span.count - 1
             if last > i {
-                for buffer in [space.residual, space.normed, space.cosines, space.sines] {
-                    copyRow(of: buffer, last, to: i)
-                }
+                copyRow(of: space.residual, last, to: i)
+                copyRow(of: space.normed, last, to: i)
+                copyRow(of: space.cosines, last, to: i)
+                copyRow(of: space.sines, last, to: i)
             }
             space.spans.pointer[i] = RowSpan(
                 pages: span.pages, text: span.text, firstRow: i, count: 1, entry: span.entry + span.count - 1,

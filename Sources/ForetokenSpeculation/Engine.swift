@@ -211,16 +211,21 @@ public final class Engine {
             running[kept] = one
             kept += 1
         }
-        if kept < count || isCrowded { rotate(kept: kept, count: count, isCrowded) }
+        if kept < count { running.removeSubrange(kept..<count) }
+        if isCrowded { putBehind(kept) }
         let now = MonotonicClock.now
         lastWindow = (now, now - started)
     }
 
-    /// Puts texts that had their turn behind those that wait for one, and closes the gaps of those that have ended.
-    private func rotate(kept: Int, count: Int, _ isCrowded: Bool) {
-        let served = Array(running[..<kept])
-        running.removeFirst(count)
-        if isCrowded { running += served } else { running.insert(contentsOf: served, at: 0) }
+    /// Puts the first `count` texts, which had their turn, behind those that wait for one.
+    private func putBehind(_ count: Int) {
+        reverse(0..<count)
+        reverse(count..<running.count)
+        reverse(0..<running.count)
+    }
+
+    private func reverse(_ range: Range<Int>) {
+        for i in 0..<range.count / 2 { running.swapAt(range.lowerBound + i, range.upperBound - 1 - i) }
     }
 
     /// Tells what became of a request that has ended.

@@ -15,6 +15,17 @@ struct AnswerSettings {
     /// Tokens that end the answer.
     var endTokens: [Int32]
 
+    /// A request for what the prompt is to be continued by, in a context of so many tokens.
+    func request(_ prompt: [Int32], context: Int) -> GenerationRequest {
+        var request = GenerationRequest(prompt: prompt)
+        request.maximumTokens = min(maximumTokens, context + 1)
+        request.sampling = sampling
+        request.draft = draft
+        request.stopTokens = endTokens
+        request.logProbabilities = logProbabilities
+        return request
+    }
+
     /// What the command line says.
     init(_ open: OpenModel, _ length: LengthFlags, _ sampling: SamplingFlags, _ draft: DraftFlags) throws {
         if !length.stop.isEmpty { _ = try open.requiredTokenizer() }
@@ -37,6 +48,13 @@ struct Answer {
     /// For each token of the result; nil unless asked for.
     let logProbabilities: [TokenLogProbabilities]?
 
+    init(promptTokens: [Int32], result: GenerationResult, text: String?, _ settings: AnswerSettings) {
+        self.promptTokens = promptTokens
+        self.result = result
+        self.text = text
+        logProbabilities = settings.logProbabilities == nil ? nil : result.logProbabilities
+    }
+
     var wasInterrupted: Bool { result.reason == .cancelled }
 
     /// Ends the streamed text's last line; without a tokenizer, shows the ids instead.
@@ -51,12 +69,7 @@ extension Generator {
     func answer(
         _ prompt: [Int32], _ settings: AnswerSettings, tokenizer: Tokenizer?, show: ([UInt8]) throws -> Void
     ) throws -> Answer {
-        var request = GenerationRequest(prompt: prompt)
-        request.maximumTokens = min(settings.maximumTokens, capacity + 1)
-        request.sampling = settings.sampling
-        request.draft = settings.draft
-        request.stopTokens = settings.endTokens
-        request.logProbabilities = settings.logProbabilities
+        let request = settings.request(prompt, context: capacity)
         var text = TextStream(tokenizer, stopStrings: settings.stopStrings)
         let bar = ProgressBar("reading the prompt", delayNanoseconds: 1_000_000_000, terminal: Console.terminal)
         var failure: (any Error)?
@@ -83,8 +96,6 @@ extension Generator {
         if let failure { throw failure }
         let rest = text.finish()
         if !rest.isEmpty { try show(rest) }
-        return Answer(
-            promptTokens: prompt, result: result, text: text.whole,
-            logProbabilities: settings.logProbabilities == nil ? nil : result.logProbabilities)
+        return Answer(promptTokens: prompt, result: result, text: text.whole, settings)
     }
 }

@@ -160,7 +160,7 @@ extension BatchAnswers {
             let text = TextBox(TextStream(open.tokenizer, stopStrings: job.settings.stopStrings))
             let submitted = Result {
                 try engine.submit(
-                    job.request(context: context),
+                    job.settings.request(job.prompt, context: context),
                     observe: { event in
                         var isEnd = false
                         if case .token(let token) = event {
@@ -206,9 +206,7 @@ extension BatchAnswers {
                 return take(Interrupted(), of: job, number: number)
             }
             _ = text.stream.finish()
-            let answer = Answer(
-                promptTokens: job.prompt, result: result, text: text.stream.whole,
-                logProbabilities: job.settings.logProbabilities == nil ? nil : result.logProbabilities)
+            let answer = Answer(promptTokens: job.prompt, result: result, text: text.stream.whole, job.settings)
             take(answer, of: job, number: number)
         case .failure(is CancellationError): take(Interrupted(), of: job, number: number)
         case .failure(let error): take(error, of: job, number: number)
@@ -220,17 +218,5 @@ extension BatchAnswers {
         var stream: TextStream
 
         init(_ stream: TextStream) { self.stream = stream }
-    }
-}
-
-extension PromptJob {
-    func request(context: Int) -> GenerationRequest {
-        var request = GenerationRequest(prompt: prompt)
-        request.maximumTokens = min(settings.maximumTokens, context + 1)
-        request.sampling = settings.sampling
-        request.draft = settings.draft
-        request.stopTokens = settings.endTokens
-        request.logProbabilities = settings.logProbabilities
-        return request
     }
 }

@@ -102,8 +102,7 @@ struct Prove: ParsableCommand {
 
     /// The weights alone: the prover makes its own workers, one pool after the other.
     private func load(_ open: OpenModel, _ settings: inout ProofSettings) throws -> ModelWeights {
-        // A generator and a verifier each have a cache.
-        let model = try open.load(context: 2 * settings.positions)
+        let model = try open.load(contexts: settings.texts)
         settings.instructionSet = model.instructionSet
         settings.threads = model.pool.workerCount
         return model.weights

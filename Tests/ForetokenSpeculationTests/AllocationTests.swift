@@ -52,6 +52,36 @@ struct AllocationTests {
         #expect(last == first, "\(last - first) allocations in 195 tokens")
     }
 
+    /// From when all prompts are read until the first text ends; of 20 texts, 16 have a turn.
+    @Test(arguments: [4, 20], [DraftMode.off, .fixed(2), .auto])
+    func windowsOfSeveralTextsAllocateNothing(texts: Int, draft: DraftMode) throws {
+        let model = try Model.load(Fixtures.demoModel, threads: 1)
+        var settings = Engine.Settings(context: 128)
+        settings.parallel = texts
+        let engine = try Engine(model, settings)
+        var request = GenerationRequest(prompt: prompt)
+        request.maximumTokens = 60
+        request.draft = draft
+        var (tokens, ended) = (0, 0)
+        var (first, last): (UInt64, UInt64) = (0, 0)
+        for text in 0..<texts {
+            request.sampling.temperature = text % 2 == 0 ? 0 : 0.9
+            request.sampling.seed = UInt64(text)
+            try engine.submit(
+                request,
+                observe: { event in
+                    guard case .token = event else { return .proceed }
+                    tokens += 1
+                    if tokens == 8 * texts { first = foretoken_allocation_count() }
+                    if ended == 0 { last = foretoken_allocation_count() }
+                    return .proceed
+                }, completion: { _ in ended += 1 })
+        }
+        try engine.run()
+        #expect(tokens == 60 * texts && first > 0)
+        #expect(last == first, "\(last - first) allocations")
+    }
+
     @Test("Nor do they where copies are chosen and outputs summed apart")
     func roundsOnNodesAllocateNothing() throws {
         let single = try Model.load(Fixtures.demoModel, threads: 1)

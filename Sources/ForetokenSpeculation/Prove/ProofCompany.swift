@@ -10,6 +10,19 @@ struct ProofCompany: Hashable {
     /// Share of time that a prompt is read in; the smaller, the more windows run between its phases.
     let chunkShare: Double
 
+    /// The companies of a proof; the last is the largest.
+    static func all(isQuick: Bool) -> [ProofCompany] {
+        isQuick
+            ? [ProofCompany(others: 7, parallel: 8, chunkShare: 0.05)]
+            : [
+                ProofCompany(others: 1, parallel: 2, chunkShare: 0.5),
+                ProofCompany(others: 3, parallel: 4, chunkShare: 0.05),
+                ProofCompany(others: 7, parallel: 3, chunkShare: 0.05),
+                ProofCompany(others: 15, parallel: 16, chunkShare: 0.5),
+                ProofCompany(others: 20, parallel: 21, chunkShare: 0.05),
+            ]
+    }
+
     var name: String {
         let queue = parallel <= others ? ", \(parallel) at a time" : ""
         return "beside \(others) other text\(others == 1 ? "" : "s")\(queue)"
@@ -41,6 +54,22 @@ struct ProofCompany: Hashable {
             return Visit(
                 request: request, cancelAfter: i % 5 == 3 ? 2 : nil, arrival: i < (others + 1) / 2 ? 0 : 1 + i % 7)
         }
+    }
+}
+
+extension GenerationRequest {
+    /// Positions that its text may come to in a proof.
+    fileprivate func positions(_ settings: ProofSettings) -> Int {
+        min(prompt.count + maximumTokens, settings.positions)
+    }
+}
+
+extension ProofSettings {
+    /// Tokens of the texts that there are pages for at once: those of the largest company, and two texts that stay while
+    /// widths are tried.
+    public var texts: [Int] {
+        let company = ProofCompany.all(isQuick: isQuick).last?.visits(self, hasModules: true) ?? []
+        return [positions, positions] + company.map { $0.request.positions(self) }
     }
 }
 
@@ -79,7 +108,7 @@ extension ProofEngine {
         engineSettings.drawable = settings.drawable
         engineSettings.chunkShare = company.chunkShare
         let sizes = (visits.map(\.request) + [request]).map {
-            LatentPool.pages(forPositions: min($0.prompt.count + $0.maximumTokens, settings.positions))
+            LatentPool.pages(forPositions: $0.positions(settings))
         }
         // Where not all can be there at once, pages are too few for it as well.
         engineSettings.pages = sizes.sorted(by: >).prefix(company.parallel).reduce(0, +)

@@ -260,16 +260,7 @@ struct ProofPlan {
 
     /// The longest prompt's chunks rest while the others' windows run.
     private mutating func addCompany() {
-        let companies =
-            settings.isQuick
-            ? [ProofCompany(others: 7, parallel: 8, chunkShare: 0.05)]
-            : [
-                ProofCompany(others: 1, parallel: 2, chunkShare: 0.5),
-                ProofCompany(others: 3, parallel: 4, chunkShare: 0.05),
-                ProofCompany(others: 7, parallel: 3, chunkShare: 0.05),
-                ProofCompany(others: 15, parallel: 16, chunkShare: 0.5),
-                ProofCompany(others: 20, parallel: 21, chunkShare: 0.05),
-            ]
+        let companies = ProofCompany.all(isQuick: settings.isQuick)
         let drafts: [DraftMode] = hasModules ? (settings.isQuick ? [.fixed(3)] : [.off, .fixed(3), .auto]) : [.off]
         let courses = companies.flatMap { company in
             drafts.map { draft in
