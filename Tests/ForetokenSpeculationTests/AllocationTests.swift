@@ -58,6 +58,8 @@ struct AllocationTests {
         let model = try Model.load(Fixtures.demoModel, threads: 1)
         var settings = Engine.Settings(context: 128)
         settings.parallel = texts
+        // All prompts come first: reading them allocates.
+        settings.chunkShare = 1
         let engine = try Engine(model, settings)
         var request = GenerationRequest(prompt: prompt)
         request.maximumTokens = 60
