@@ -17,8 +17,8 @@ let heap = Target.Dependency.product(name: "HeapModule", package: "swift-collect
 
 /// Rooms that other packages may depend on.
 let libraries = [
-    "ForetokenSpeculation", "ForetokenModel", "ForetokenTokenizer", "ForetokenTemplate", "ForetokenWeights",
-    "ForetokenPlacement", "ForetokenHardware", "ForetokenJSON",
+    "ForetokenLaboratory", "ForetokenSpeculation", "ForetokenModel", "ForetokenTokenizer", "ForetokenTemplate",
+    "ForetokenWeights", "ForetokenPlacement", "ForetokenHardware", "ForetokenJSON",
 ]
 
 let package = Package(
@@ -64,11 +64,19 @@ let package = Package(
                 "ForetokenModel", "ForetokenWeights", "ForetokenPlacement", "ForetokenHardware", "CForetokenKernels",
             ],
             swiftSettings: swift),
+        .target(
+            name: "ForetokenLaboratory",
+            dependencies: [
+                "ForetokenSpeculation", "ForetokenModel", "ForetokenWeights", "ForetokenPlacement",
+                "ForetokenHardware", "CForetokenKernels",
+            ],
+            swiftSettings: swift),
         .executableTarget(
             name: "foretoken",
             dependencies: [
-                "ForetokenSpeculation", "ForetokenModel", "ForetokenWeights", "ForetokenTokenizer",
-                "ForetokenPlacement", "ForetokenHardware", "ForetokenReport", "ForetokenJSON", argumentParser,
+                "ForetokenLaboratory", "ForetokenSpeculation", "ForetokenModel", "ForetokenWeights",
+                "ForetokenTokenizer", "ForetokenPlacement", "ForetokenHardware", "ForetokenReport", "ForetokenJSON",
+                argumentParser,
             ], swiftSettings: swift),
 
         .target(
@@ -124,8 +132,14 @@ let package = Package(
         .testTarget(
             name: "ForetokenSpeculationTests",
             dependencies: [
-                "ForetokenSpeculation", "ForetokenPlacement", "ForetokenTokenizer", "ForetokenTestSupport",
-                "CForetokenAllocationProbe",
+                "ForetokenSpeculation", "ForetokenPlacement", "ForetokenTestSupport", "CForetokenAllocationProbe",
+            ],
+            swiftSettings: swift),
+        .testTarget(
+            name: "ForetokenLaboratoryTests",
+            dependencies: [
+                "ForetokenLaboratory", "ForetokenSpeculation", "ForetokenPlacement", "ForetokenTokenizer",
+                "ForetokenTestSupport", "CForetokenKernels",
             ],
             swiftSettings: swift),
         .testTarget(

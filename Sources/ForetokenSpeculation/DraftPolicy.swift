@@ -8,6 +8,15 @@ public enum DraftMode: Sendable, Equatable {
     case fixed(Int)
     /// What measured times and measured acceptance make fastest, draft by draft; zero is a choice.
     case auto
+
+    /// The spelling of the command line.
+    public var name: String {
+        switch self {
+        case .auto: "auto"
+        case .off: "off"
+        case .fixed(let count): "\(count)"
+        }
+    }
 }
 
 /// What becomes of a draft just made.

@@ -85,21 +85,14 @@ public struct GenerationError: Error, CustomStringConvertible, Sendable {
     /// Whose fault it is.
     public internal(set) var kind = Kind.unusable
 
-    init(description: String, kind: Kind = .unusable) {
+    package init(description: String, kind: Kind = .unusable) {
         self.description = description
         self.kind = kind
     }
 }
 
 extension GenerationError {
-    static func moduleOverflow(_ module: Int) -> GenerationError {
-        GenerationError(
-            description:
-                "logits of MTP module \(module) are not finite: its weights or scales overflow FP32; it is damaged or was "
-                + "exported wrongly. Without --mtp the text can be scored")
-    }
-
-    static func overflow(position: Int) -> GenerationError {
+    package static func overflow(position: Int) -> GenerationError {
         GenerationError(
             description:
                 "the logits for position \(position) are not finite: the checkpoint's weights or scales overflow FP32; "

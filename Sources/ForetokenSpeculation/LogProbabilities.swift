@@ -14,11 +14,11 @@ public struct TokenLogProbabilities: Sendable {
 }
 
 /// The softmax of a row of raw logits at temperature 1, in natural logarithms.
-struct LogSoftmax {
+package struct LogSoftmax {
     private let largest: Double
     private let logOfSum: Double
 
-    init(_ logits: UnsafeMutableBufferPointer<Float>) {
+    package init(_ logits: UnsafeMutableBufferPointer<Float>) {
         var largest = -Float.infinity
         for logit in logits where logit > largest { largest = logit }
         var sum = 0.0
@@ -31,18 +31,18 @@ struct LogSoftmax {
     var isFinite: Bool { (largest + logOfSum).isFinite }
 
     /// The log-probability of a token with that logit.
-    func callAsFunction(_ logit: Float) -> Double { Double(logit) - largest - logOfSum }
+    package func callAsFunction(_ logit: Float) -> Double { Double(logit) - largest - logOfSum }
 }
 
 /// A token and its raw logit.
-typealias RankedToken = (token: Int32, logit: Float)
+package typealias RankedToken = (token: Int32, logit: Float)
 
 extension [RankedToken] {
     /// So many are kept in order while the row is read; more are cheaper to sort at the end.
     private static var keptInOrder: Int { 64 }
 
     /// Appends the `count` largest of a row of logits, highest first, ties by lower id; NaN and -infinity have no rank.
-    mutating func appendLargest(_ count: Int, of logits: UnsafeMutableBufferPointer<Float>) {
+    package mutating func appendLargest(_ count: Int, of logits: UnsafeMutableBufferPointer<Float>) {
         guard count > 0 else { return }
         guard count <= Self.keptInOrder else {
             let ranked = logits.enumerated().lazy.filter { $0.element > -.infinity }

@@ -45,7 +45,7 @@ public final class Sampler {
     }
 
     /// The same token, with the scores that decided.
-    func choose(_ logits: UnsafeMutableBufferPointer<Float>, position: Int) -> Choice {
+    package func choose(_ logits: UnsafeMutableBufferPointer<Float>, position: Int) -> Choice {
         let (values, count) = adjust(logits)
         defer { adjustment?.undo(on: values) }
         guard !isGreedy else { return Choice(kernels.pointee.argmax(values, Int32(count))) }
@@ -99,17 +99,17 @@ public final class Sampler {
 
     /// The rule that draws the same tokens in parallel, without looking at rows as a whole; penalties, bias and filters
     /// need the whole row.
-    var rule: DrawRule {
+    package var rule: DrawRule {
         DrawRule(
             inverseTemperature: isGreedy ? 0 : 1 / options.temperature, limit: limit,
             seed: options.seed)
     }
 
     /// Whether `rule` says everything; otherwise only `pick` gives the token.
-    var isUnfiltered: Bool { adjustment == nil && (isGreedy || !options.isFiltered) }
+    package var isUnfiltered: Bool { adjustment == nil && (isGreedy || !options.isFiltered) }
 
     /// How to draw while logits are computed. Where `pick` has to look at them anyway, the likeliest token will do.
-    func draw(position: Int) -> Draw {
+    package func draw(position: Int) -> Draw {
         Draw(isUnfiltered ? rule : DrawRule(inverseTemperature: 0, limit: limit, seed: 0), position: position)
     }
 

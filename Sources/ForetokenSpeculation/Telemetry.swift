@@ -15,7 +15,7 @@ public struct Telemetry: Sendable, Equatable {
 
     /// Counts a round that emitted its accepted drafts and the verifier's own token behind them, or ended the text with its
     /// last accepted draft. Drafts behind that end met no verdict and are not counted.
-    mutating func record(drafted: Int, accepted: Int, emitted: Int) {
+    package mutating func record(drafted: Int, accepted: Int, emitted: Int) {
         rounds += 1
         self.emitted += emitted
         let judged = emitted > accepted ? drafted : accepted
@@ -41,7 +41,7 @@ public struct Telemetry: Sendable, Equatable {
     public var tokensPerRound: Double { rounds == 0 ? 0 : Double(emitted) / Double(rounds) }
 
     /// Tokens of the rounds beyond one each.
-    var extraTokens: Int { max(0, emitted - rounds) }
+    package var extraTokens: Int { max(0, emitted - rounds) }
 
     private var depth: Int { (Self.list(draftedCounts).lastIndex { $0 > 0 } ?? -1) + 1 }
 

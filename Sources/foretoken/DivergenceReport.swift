@@ -1,6 +1,6 @@
+import ForetokenLaboratory
 import ForetokenModel
 import ForetokenReport
-import ForetokenSpeculation
 
 extension Divergence {
     /// Where it began, as a small table.

@@ -1,4 +1,5 @@
 import ForetokenHardware
+import ForetokenLaboratory
 import ForetokenModel
 import ForetokenReport
 import ForetokenSpeculation

@@ -1,8 +1,8 @@
 import ArgumentParser
 import ForetokenHardware
+import ForetokenLaboratory
 import ForetokenModel
 import ForetokenReport
-import ForetokenSpeculation
 import ForetokenTokenizer
 import ForetokenWeights
 import Glibc

@@ -1,5 +1,5 @@
+import ForetokenLaboratory
 import ForetokenModel
-import ForetokenSpeculation
 import ForetokenTokenizer
 import ForetokenWeights
 

@@ -1,6 +1,6 @@
+import ForetokenLaboratory
 import ForetokenModel
 import ForetokenReport
-import ForetokenSpeculation
 
 /// What `prove` prints.
 struct ProveReport: Encodable {

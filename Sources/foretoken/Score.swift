@@ -1,5 +1,6 @@
 import ArgumentParser
 import ForetokenHardware
+import ForetokenLaboratory
 import ForetokenReport
 import ForetokenSpeculation
 import ForetokenTokenizer
@@ -77,7 +78,7 @@ struct Score: ParsableCommand {
         }
     }
 
-    private func show(_ score: ForetokenSpeculation.Score, _ ids: [Int32], _ open: OpenModel) throws {
+    private func show(_ score: ForetokenLaboratory.Score, _ ids: [Int32], _ open: OpenModel) throws {
         let scored = Array(ids.prefix(score.logProbabilities.count))
         let bitsPerByte = bitsPerByte(score, scored, open)
         if json {
@@ -97,7 +98,7 @@ struct Score: ParsableCommand {
 
     private func score(
         _ ids: [Int32], _ open: OpenModel, _ recorder: RoutingRecorder?
-    ) throws -> ForetokenSpeculation.Score {
+    ) throws -> ForetokenLaboratory.Score {
         let scoresMTP = mtp || mtpDepth > 0
         if scoresMTP && open.layout.mtp.isEmpty {
             throw InputError("\(open.checkpoint.label) has no MTP module, so there is nothing for --mtp to score")
@@ -119,7 +120,7 @@ struct Score: ParsableCommand {
     }
 
     /// Σ nats / ln 2 / bytes of the decoded text without BOS; nil when there are no bytes or ids without a token.
-    private func bitsPerByte(_ score: ForetokenSpeculation.Score, _ ids: [Int32], _ open: OpenModel) -> Double? {
+    private func bitsPerByte(_ score: ForetokenLaboratory.Score, _ ids: [Int32], _ open: OpenModel) -> Double? {
         guard let tokenizer = open.tokenizer else { return nil }
         let own = ids.first == tokenizer.bos ? ids.dropFirst() : ids[...]
         guard let bytes = tokenizer.byteCount(of: own), bytes > 0 else { return nil }

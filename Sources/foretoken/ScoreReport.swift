@@ -1,4 +1,4 @@
-import ForetokenSpeculation
+import ForetokenLaboratory
 
 /// What `score --json` prints.
 struct ScoreReport: Encodable {
@@ -47,7 +47,7 @@ struct ScoreReport: Encodable {
     let bits_per_byte: Double?
     let mtp: MTP?
 
-    init(_ score: ForetokenSpeculation.Score, _ tokens: [Int32], bitsPerByte: Double?, topCount: Int) {
+    init(_ score: ForetokenLaboratory.Score, _ tokens: [Int32], bitsPerByte: Double?, topCount: Int) {
         self.tokens = tokens
         logprobs = score.logProbabilities
         top =

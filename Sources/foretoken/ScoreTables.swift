@@ -1,10 +1,10 @@
+import ForetokenLaboratory
 import ForetokenReport
-import ForetokenSpeculation
 import ForetokenTokenizer
 
 /// What `score` shows to people.
 struct ScoreTables {
-    let score: ForetokenSpeculation.Score
+    let score: ForetokenLaboratory.Score
     /// The whole text, of which an interrupted score covers the beginning.
     let tokens: [Int32]
     let bitsPerByte: Double?

@@ -1,4 +1,4 @@
-import ForetokenSpeculation
+import ForetokenLaboratory
 import ForetokenTestSupport
 import Testing
 import foretoken

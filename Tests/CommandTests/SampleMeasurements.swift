@@ -1,4 +1,4 @@
-import ForetokenSpeculation
+import ForetokenLaboratory
 
 /// Measurements as they might come out, for tests of what is made of them. The figures are invented.
 enum SampleMeasurement {

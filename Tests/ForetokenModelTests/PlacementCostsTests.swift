@@ -1,7 +1,8 @@
 import ForetokenModel
+import ForetokenTestSupport
 import Testing
 
-/// What experts cost, from made-up times.
+/// What experts cost, from made-up times and from real ones.
 @Suite struct PlacementCostsTests {
     private func readings(
         barriers: [Double] = [1], wholes: [Double] = [100], halves: [Double] = [120],
@@ -33,5 +34,20 @@ import Testing
         #expect(readings(passes: [[50, 3, 90]]).costs == nil, "an expert's work shorter than the meetings in it")
         #expect(readings(passes: []).costs == nil)
         #expect(readings(halves: [90]).costs?.pieceSeconds == 0, "more pieces that cost less cost nothing")
+    }
+
+    @Test("Costs are measured; an ended measurement gives none")
+    func probing() throws {
+        let model = try Model.load(Fixtures.demoModel, threads: 1)
+        let probe = try #require(PlacementProbe(model: model))
+        #expect(probe.measure(seconds: 0.05, goesOn: { false }) == nil)
+        // While other programs run, most passes may be interrupted, and their figures contradict each other: nothing is
+        // measured then, by design. One of many attempts finds the processor free.
+        var measured: PlacementCosts?
+        for attempt in 1...40 where measured == nil { measured = probe.measure(seconds: 0.02 * Double(attempt)) }
+        let costs = try #require(measured, "costs could not be measured in forty attempts")
+        #expect(costs.bandwidth > 0 && costs.pieceSeconds >= 0 && costs.barrierSeconds >= 0)
+        #expect(costs.rowCost.count == PlacementProbe.rows && costs.rowCost[0] == 1)
+        #expect(costs.rowCost.allSatisfy { $0 >= 1 && $0.isFinite })
     }
 }

@@ -27,6 +27,16 @@ public struct TinyModel: Sendable {
         for module in 0..<geometry.mtpModules { addModule(geometry.layers + module) }
     }
 
+    /// One in BF16 whose weights are finite, but whose products with the first norm of that name's end overflow.
+    public static func overflowing(_ norm: String = "model.norm.weight") -> TinyModel {
+        var tiny = TinyModel(TinyGeometry { $0.storage = .bf16 })
+        guard let index = tiny.tensors.firstIndex(where: { $0.name.hasSuffix(norm) }) else {
+            preconditionFailure("no tensor is named …\(norm)")
+        }
+        tiny.tensors[index].bytes = .init(repeating: 0x7F, count: tiny.tensors[index].bytes.count)
+        return tiny
+    }
+
     /// The tensor of that name.
     public func tensor(_ name: String) -> StoredTensor? { tensors.first { $0.name == name } }
 

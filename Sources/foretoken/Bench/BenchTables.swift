@@ -1,5 +1,5 @@
+import ForetokenLaboratory
 import ForetokenReport
-import ForetokenSpeculation
 
 /// A benchmark as tables in a terminal.
 struct BenchTables {

@@ -1,7 +1,7 @@
 import ForetokenHardware
+import ForetokenLaboratory
 import ForetokenModel
 import ForetokenReport
-import ForetokenSpeculation
 import ForetokenWeights
 
 /// Scores one text with a model in each of its resident formats, one after the other in memory.

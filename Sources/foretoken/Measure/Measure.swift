@@ -1,5 +1,6 @@
 import ArgumentParser
 import ForetokenHardware
+import ForetokenLaboratory
 import ForetokenModel
 import ForetokenReport
 import ForetokenSpeculation

@@ -1,5 +1,5 @@
+import ForetokenLaboratory
 import ForetokenReport
-import ForetokenSpeculation
 
 extension MeasurePage {
     typealias Domain = Measurement.DomainAcceptance

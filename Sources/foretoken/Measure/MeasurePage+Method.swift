@@ -1,5 +1,5 @@
+import ForetokenLaboratory
 import ForetokenReport
-import ForetokenSpeculation
 
 extension MeasurePage {
     /// How it was measured, and what the words mean.

@@ -1,5 +1,5 @@
+import ForetokenLaboratory
 import ForetokenReport
-import ForetokenSpeculation
 
 extension MeasurePage {
     /// How many experts the rows of a step share.

@@ -1,5 +1,5 @@
+import ForetokenLaboratory
 import ForetokenReport
-import ForetokenSpeculation
 
 extension MeasurePage {
     /// Predicted and measured speed-up.

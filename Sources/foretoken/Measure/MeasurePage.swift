@@ -1,5 +1,5 @@
+import ForetokenLaboratory
 import ForetokenReport
-import ForetokenSpeculation
 
 /// `measure --report`: what was measured, as a page for people.
 package struct MeasurePage {

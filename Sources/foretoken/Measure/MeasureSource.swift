@@ -1,6 +1,6 @@
 import ForetokenJSON
+import ForetokenLaboratory
 import ForetokenPlacement
-import ForetokenSpeculation
 import ForetokenTokenizer
 import ForetokenWeights
 

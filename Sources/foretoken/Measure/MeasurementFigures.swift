@@ -1,5 +1,5 @@
+import ForetokenLaboratory
 import ForetokenReport
-import ForetokenSpeculation
 
 // Figures that the answer, the page and the terminal's tables have in common.
 

@@ -1,5 +1,5 @@
+import ForetokenLaboratory
 import ForetokenReport
-import ForetokenSpeculation
 
 /// The answer to "should I turn speculation on, and how far?".
 package struct Verdict: Equatable {

@@ -1,9 +1,9 @@
 import ArgumentParser
 import ForetokenHardware
+import ForetokenLaboratory
 import ForetokenModel
 import ForetokenPlacement
 import ForetokenReport
-import ForetokenSpeculation
 import ForetokenTokenizer
 import ForetokenWeights
 import Glibc

@@ -1,7 +1,7 @@
 import ForetokenHardware
+import ForetokenLaboratory
 import ForetokenPlacement
 import ForetokenReport
-import ForetokenSpeculation
 
 /// What `tune` found, as JSON has it.
 struct TuneReport: Encodable {

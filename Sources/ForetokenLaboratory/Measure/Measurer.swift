@@ -1,0 +1,310 @@
+import ForetokenHardware
+import ForetokenModel
+import ForetokenSpeculation
+import ForetokenWeights
+
+/// What is to be measured, and how thoroughly.
+public struct MeasuringPlan: Sendable {
+    /// Draft lengths (1...8) to report rounds and speeds for, ascending.
+    public var lengths = [1, 2, 3, 4]
+    /// Whether the adaptive policy is timed beside them.
+    public var includesAuto = true
+    /// Temperatures, the most important first.
+    public var temperatures: [Float] = [0, 0.8]
+    /// Filters and seed; its temperature is ignored.
+    public var sampling = SamplingOptions()
+    /// Most tokens generated for a prompt.
+    public var maximumTokens = 96
+    /// Tokens that end an answer.
+    public var stopTokens: [Int32] = []
+    /// Seconds for timing steps and for racing the draft modes, at each temperature; 0 for neither.
+    public var timingSeconds = 20.0
+    /// Bytes of all last-level caches.
+    public var cacheBytes = 0
+
+    /// The defaults.
+    public init() {}
+
+    /// Most drafts that are reported.
+    var depth: Int { lengths.max() ?? 1 }
+
+    /// Drafts of a chain: the adaptive policy's forecast needs all that it may make.
+    var chainDepth: Int { includesAuto && timingSeconds > 0 ? MTPHead.maximumDrafts : depth }
+}
+
+/// A prompt to continue, or a text to foresee.
+public struct MeasuredText: Sendable {
+    /// What kind of text it is.
+    public let domain: String
+    /// Ids of the prompt or text, BOS included where the model wants one.
+    public let tokens: [Int32]
+    /// Whether drafts are made along the text itself instead of its continuation.
+    public let isGiven: Bool
+
+    /// A text; see the fields.
+    public init(domain: String, tokens: [Int32], isGiven: Bool) {
+        self.domain = domain
+        self.tokens = tokens
+        self.isGiven = isGiven
+    }
+}
+
+/// Measures how often a checkpoint's drafts hold, and what that buys on this machine.
+public final class Measurer {
+    private let model: Model
+    private let plan: MeasuringPlan
+    private let generator: Generator
+    private let verifier: Verifier
+    private let draftHead: MTPHead
+    private let pass: ChainPass
+    private let drawable: Int
+    /// Records the rounds of the generated texts, and the rows of given ones, each text under its domain. What is run
+    /// again, for drafts behind every token or for times, is not recorded.
+    public var recorder: RoutingRecorder?
+    /// By temperature.
+    package private(set) var records: [[TextRecord]]
+
+    /// - Parameters:
+    ///   - context: tokens of the longest text with its continuation.
+    ///   - drawable: ids from here on have no token and are never drawn; nil when all may be.
+    /// - Throws: `GenerationError` when the checkpoint has no MTP module; `HardwareError` without memory for the caches.
+    public init(
+        model: Model, plan: MeasuringPlan, context: Int, cacheType: CacheType = .f32, drawable: Int? = nil
+    ) throws {
+        guard let draftHead = model.draftHead else {
+            throw GenerationError(description: "the checkpoint has no MTP module, so there are no drafts to measure")
+        }
+        self.model = model
+        self.plan = plan
+        self.draftHead = draftHead
+        self.drawable = min(drawable ?? .max, model.configuration.vocabularySize)
+        verifier = model.verifier
+        generator = try Generator(model: model, capacity: context, cacheType: cacheType, drawable: drawable)
+        pass = ChainPass(
+            model, draftHead, try model.makeSequence(context: context, cacheType: cacheType), depth: plan.chainDepth,
+            drawable: self.drawable)
+        records = .init(repeating: [], count: plan.temperatures.count)
+    }
+
+    /// Measures along the texts, domains in turn, so that what is there after an interruption tells of all of them.
+    ///
+    /// - Parameter proceed: told what is going on and the fraction done of it; false ends the work with what there is.
+    /// - Throws: `GenerationError` for texts the model cannot take or logits that overflow; `HardwareError`.
+    public func run(
+        _ texts: [MeasuredText], proceed: (_ stage: String, _ fraction: Double) -> Bool
+    ) throws -> Measurement {
+        let texts = Self.interleaved(texts)
+        var measurement = Measurement()
+        let overlap = OverlapRecorder(
+            layers: model.configuration.layerCount, experts: model.configuration.routedExpertCount)
+        measurement.isPartial = try !draft(texts, overlap, proceed)
+        measurement.conditions = zip(plan.temperatures, records).compactMap { temperature, records in
+            records.isEmpty ? nil : condition(temperature, records)
+        }
+        measurement.overlap = overlap.layers
+        if !measurement.isPartial && plan.timingSeconds > 0 {
+            measurement.isPartial = try !time(texts, &measurement, proceed)
+        }
+        return measurement
+    }
+
+    // MARK: Acceptance
+
+    private func draft(
+        _ texts: [MeasuredText], _ overlap: OverlapRecorder, _ proceed: (String, Double) -> Bool
+    ) throws -> Bool {
+        model.pool.startSpinning()
+        defer { model.pool.stopSpinning() }
+        let total = Double(texts.count * plan.temperatures.count)
+        for (index, text) in texts.enumerated() {
+            for (order, temperature) in plan.temperatures.enumerated() {
+                let done = Double(index * plan.temperatures.count + order) / total
+                let goesOn = { proceed("drafting", done) }
+                guard let record = try record(text, temperature, order == 0 ? overlap : nil, goesOn) else {
+                    return false
+                }
+                records[order].append(record)
+            }
+        }
+        return true
+    }
+
+    private func record(
+        _ text: MeasuredText, _ temperature: Float, _ overlap: OverlapRecorder?, _ proceed: () -> Bool
+    ) throws -> TextRecord? {
+        var tokens = text.tokens
+        let promptCount = text.isGiven ? 1 : tokens.count
+        let request = request(text, temperature)
+        try recorder?.begin(domain: text.domain)
+        if !text.isGiven {
+            generator.clear()
+            generator.observer = recorder
+            defer { generator.observer = nil }
+            let result = try generator.generate(request) { _ in proceed() ? .proceed : .cancel }
+            guard result.reason != .cancelled else { return nil }
+            tokens += result.tokens
+        }
+        // A given text's rows are the same at every temperature.
+        verifier.observer = overlap.map { ObserverPair($0, text.isGiven ? recorder : nil) }
+        defer { verifier.observer = nil }
+        // The generator has let the workers rest.
+        model.pool.startSpinning()
+        guard
+            let chains = try pass.run(
+                tokens, promptCount: promptCount, sampling: request.sampling, proceed: proceed)
+        else { return nil }
+        overlap?.finish(promptCount..<max(promptCount, tokens.count - 1))
+        return TextRecord(
+            domain: text.domain, tokens: tokens, promptCount: promptCount, isGiven: text.isGiven,
+            limit: min(promptCount + request.maximumTokens, generator.capacity + 1), depth: plan.chainDepth,
+            chains: chains)
+    }
+
+    private func request(_ text: MeasuredText, _ temperature: Float) -> GenerationRequest {
+        var request = GenerationRequest(prompt: text.tokens)
+        request.maximumTokens = min(plan.maximumTokens, generator.capacity + 1)
+        request.sampling = plan.sampling
+        request.sampling.temperature = temperature
+        request.stopTokens = plan.stopTokens
+        return request
+    }
+
+    private func condition(_ temperature: Float, _ records: [TextRecord]) -> Measurement.Condition {
+        var names: [String] = []
+        for record in records where !names.contains(record.domain) { names.append(record.domain) }
+        var domains = names.map { name in
+            Measurement.DomainAcceptance(
+                name, records.filter { $0.domain == name }, depth: plan.depth, lengths: plan.lengths)
+        }
+        if names.count > 1 {
+            domains.append(
+                Measurement.DomainAcceptance(
+                    "all", records, depth: plan.depth, lengths: plan.lengths, isSummary: true))
+        }
+        return Measurement.Condition(temperature: temperature, domains: domains)
+    }
+
+    /// One text of each domain in turn.
+    private static func interleaved(_ texts: [MeasuredText]) -> [MeasuredText] {
+        var seen: [String: Int] = [:]
+        let ranked = texts.enumerated().map { index, text in
+            seen[text.domain, default: 0] += 1
+            return (rank: seen[text.domain]!, index: index, text: text)
+        }
+        return ranked.sorted { ($0.rank, $0.index) < ($1.rank, $1.index) }.map(\.text)
+    }
+
+    // MARK: Time
+
+    private func time(
+        _ texts: [MeasuredText], _ measurement: inout Measurement, _ proceed: (String, Double) -> Bool
+    ) throws -> Bool {
+        // Not worth losing everything else for.
+        let bandwidth = (try? model.pool.measureReadBandwidth(cacheBytes: plan.cacheBytes)) ?? 0
+        for (order, temperature) in plan.temperatures.enumerated() {
+            var sampling = plan.sampling
+            sampling.temperature = temperature
+            let timer = StepTimer(
+                verifier, draftHead, pass,
+                Sampler(sampling, limit: drawable, instructionSet: model.instructionSet))
+            let trial = SpeedTrial(generator, modes: modes, prompts: texts.count)
+            let goesOn = try time(texts, order, timer, trial, proceed)
+            guard let costs = timer.costs(bytesPerStep: model.bytesPerStep, bandwidth: bandwidth) else { return goesOn }
+            if order == 0 { measurement.costs = costs }
+            let raced = records[order].indices.filter { trial.hasRaced($0) }.map { records[order][$0] }
+            if !raced.isEmpty {
+                measurement.speeds += speeds(trial, raced, temperature, costs)
+                if order == 0, plan.includesAuto, let telemetry = trial.telemetry.last {
+                    measurement.adaptive = Measurement.AdaptiveChoice(telemetry)
+                }
+            }
+            guard goesOn else { return false }
+        }
+        return true
+    }
+
+    /// Times steps and lets the draft modes race, text by text in turns: what slows the machine down for a while then
+    /// slows both down. Ends with the time, but not before everything was done a few times.
+    private func time(
+        _ texts: [MeasuredText], _ order: Int, _ timer: StepTimer, _ trial: SpeedTrial,
+        _ proceed: (String, Double) -> Bool
+    ) throws -> Bool {
+        let started = MonotonicClock.now
+        for turn in 0... {
+            let spent = Double(MonotonicClock.now - started) / 1e9 / plan.timingSeconds
+            func goesOn() -> Bool { proceed("timing", min(1, spent)) }
+            // Short texts may never be long enough to time every width.
+            if spent >= 1 && turn > 0 && (timer.fewest >= Self.fewestSamples || turn >= 3 * texts.count) { break }
+            guard time(order, timer, turn, goesOn) else { return false }
+            // A given text has no continuation to race for.
+            let index = turn % texts.count
+            if texts[index].isGiven { continue }
+            let request = request(texts[index], plan.temperatures[order])
+            guard try trial.run(request, prompt: index, proceed: goesOn) else { return false }
+        }
+        return true
+    }
+
+    /// Times steps along a few texts, about as long as one turn of a race.
+    private func time(_ order: Int, _ timer: StepTimer, _ turn: Int, _ proceed: () -> Bool) -> Bool {
+        model.pool.startSpinning()
+        defer { model.pool.stopSpinning() }
+        for i in 0..<Self.textsPerTurn {
+            let record = records[order][(turn * Self.textsPerTurn + i) % records[order].count]
+            guard timer.run(record, proceed: proceed) else { return false }
+        }
+        return true
+    }
+
+    private static let textsPerTurn = 4
+    private static let fewestSamples = 3
+
+    private var modes: [DraftMode] {
+        [.off] + plan.lengths.map { DraftMode.fixed($0) } + (plan.includesAuto ? [.auto] : [])
+    }
+
+    private func speeds(
+        _ trial: SpeedTrial, _ raced: [TextRecord], _ temperature: Float, _ costs: Measurement.StepCosts
+    ) -> [Measurement.SpeedComparison] {
+        trial.modes.indices.compactMap { index in
+            let predicted: Double? =
+                switch trial.modes[index] {
+                case .off: 1
+                case .auto: replay(raced, temperature, costs)
+                case .fixed(let length):
+                    costs.speedup(drafts: length, tokens: raced.tokensPerRound(length: length))
+                }
+            return trial.comparison(index, temperature: temperature, predicted: predicted)
+        }
+    }
+
+    /// Speed-up that the adaptive policy would reach if every step took its median time.
+    private func replay(
+        _ records: [TextRecord], _ temperature: Float, _ costs: Measurement.StepCosts
+    ) -> Double? {
+        var modes = [DraftMode.off, .auto].map { PolicyReplay($0, costs, isGreedy: temperature == 0) }
+        for record in records where !record.isGiven {
+            for mode in modes.indices { modes[mode].run(record) }
+        }
+        return modes[1].elapsed > 0 ? modes[0].elapsed / modes[1].elapsed : nil
+    }
+}
+
+extension [TextRecord] {
+    /// What rounds of `length` drafts bring, over all texts.
+    func tokensPerRound(length: Int) -> Double {
+        var telemetry = Telemetry()
+        for record in self { telemetry.add(record.rounds(length: length).telemetry) }
+        return Swift.max(1, telemetry.tokensPerRound)
+    }
+}
+
+extension Measurement.AdaptiveChoice {
+    init(_ telemetry: Telemetry) {
+        // Rounds that verified at least k drafts.
+        let atLeast = [telemetry.rounds] + telemetry.drafted + [0]
+        shares = (0..<atLeast.count - 1).map {
+            Double(atLeast[$0] - atLeast[$0 + 1]) / Double(max(1, telemetry.rounds))
+        }
+    }
+}

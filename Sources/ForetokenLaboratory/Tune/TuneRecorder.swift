@@ -1,0 +1,46 @@
+import ForetokenModel
+import ForetokenPlacement
+import ForetokenSpeculation
+
+/// Generates texts and keeps their tokens, rounds and routing.
+struct TuneRecorder {
+    let generator: Generator
+    let header: RoutingTraceHeader
+    let draft: DraftMode
+    let tokensPerText: Int
+
+    /// - Parameter progress: told the texts done and their number; ends the recording by returning false.
+    /// - Returns: what was recorded until then.
+    /// - Throws: when a prompt does not fit, or the model's logits overflow.
+    func record(_ texts: [TuneText], progress: (Int, Int) -> Bool) throws -> TuneRecording {
+        let memory = TraceMemory(header)
+        let recorder = RoutingRecorder(header, sink: memory)
+        generator.observer = recorder
+        defer { generator.observer = nil }
+        var made: [(tokens: [Int32], promptCount: Int, windows: Range<Int>)] = []
+        for (index, text) in texts.enumerated() where progress(index, texts.count) {
+            generator.clear()
+            try recorder.begin(domain: text.domain)
+            var request = GenerationRequest(prompt: text.prompt)
+            request.maximumTokens = tokensPerText
+            request.draft = draft
+            let first = recorder.windowCount
+            var goesOn = true
+            let result = try generator.generate(request) { _ in
+                goesOn = goesOn && progress(index, texts.count)
+                return goesOn ? .proceed : .cancel
+            }
+            guard goesOn else { break }
+            made.append((text.prompt + result.tokens, text.prompt.count, first..<recorder.windowCount))
+        }
+        recorder.finish()
+        let trace = try RoutingTraceFile(memory.bytes).trace
+        return TuneRecording(
+            texts: made.map { text in
+                let windows = trace.windows[text.windows].filter { trace.kinds[$0.rows.lowerBound] == .newest }
+                return TuneRecording.Text(
+                    tokens: text.tokens, promptCount: text.promptCount,
+                    windows: windows.map { ($0.position, $0.rows.count) })
+            }, trace: trace, file: memory.bytes)
+    }
+}
