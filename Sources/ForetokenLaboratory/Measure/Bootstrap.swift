@@ -1,7 +1,3 @@
-#if canImport(Glibc)
-    import Glibc
-#endif
-
 /// Turns counts by prompt into estimates with 95 % intervals. Positions of one prompt depend on each other (a text that
 /// repeats itself repeats its hits), so whole prompts are resampled, with a fixed seed: the same counts always give the
 /// same interval. A few prompts say little of how prompts differ; proportions then get Wilson's interval where that is
@@ -136,28 +132,4 @@ extension Estimate {
             value: value, low: min(own.low, other?.low ?? own.low), high: max(own.high, other?.high ?? own.high),
             count: count)
     }
-}
-
-/// Hits among trials; for means, a sum over so many.
-package struct Counts: Equatable {
-    package var hits = 0.0
-    package var trials = 0.0
-
-    package init(hits: Double = 0, trials: Double = 0) {
-        self.hits = hits
-        self.trials = trials
-    }
-
-    mutating func add(_ hit: Bool) {
-        hits += hit ? 1 : 0
-        trials += 1
-    }
-
-    mutating func add(_ value: Double) {
-        hits += value
-        trials += 1
-    }
-
-    static func + (a: Counts, b: Counts) -> Counts { Counts(hits: a.hits + b.hits, trials: a.trials + b.trials) }
-    static func * (a: Counts, factor: Double) -> Counts { Counts(hits: a.hits * factor, trials: a.trials * factor) }
 }

@@ -81,17 +81,3 @@ package struct PolicyReplay {
         return most
     }
 }
-
-extension TextRecord {
-    /// The same text with wrong drafts wherever `isSpoiled` says so.
-    package func spoiled(_ isSpoiled: () -> Bool) -> TextRecord {
-        let chains = chains.map { chain in
-            var chain = chain
-            for d in 0..<depth where isSpoiled() { chain.drafts[d] = -1 }
-            return chain
-        }
-        return TextRecord(
-            domain: domain, tokens: tokens, promptCount: promptCount, isGiven: isGiven, limit: limit, depth: depth,
-            chains: chains)
-    }
-}

@@ -57,17 +57,3 @@ final class ProofEngine {
         return sequence
     }
 }
-
-/// What a run computed and said.
-struct ProofOutcome {
-    /// Prompts and answers.
-    var context: [Int32]
-    /// Positions compared: those the run computed itself.
-    var positions: Range<Int>
-    let trace: StepTrace
-    /// Tokens generated.
-    var generated = 0
-    var telemetry = Telemetry()
-    /// Whether logits overflowed at the end.
-    var hasFailed = false
-}

@@ -182,13 +182,7 @@ struct ProofPlan {
     }
 
     private func course(_ draft: DraftMode, _ drafts: ProofCourse.Drafts = .own) -> ProofCourse {
-        let name: String
-        switch draft {
-        case .off: name = "draft off"
-        case .auto: name = "draft auto"
-        case .fixed(let length): name = "draft \(length)"
-        }
-        return ProofCourse(name: name, threads: settings.threads, draft: draft, drafts: drafts)
+        ProofCourse(name: "draft \(draft.name)", threads: settings.threads, draft: draft, drafts: drafts)
     }
 
     private func widths(_ widths: [Int], _ name: String) -> ProofCourse {

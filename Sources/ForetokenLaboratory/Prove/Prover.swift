@@ -139,17 +139,19 @@ public final class Prover {
             weights: placed, pool: try WorkerPool(threads: threads, groupSizes: sizes), instructionSet: set)
     }
 
-    private func prompt(_ subject: ProofSubject) -> [Int32] {
-        Array(settings.prompts[subject.prompt].tokens.prefix(subject.promptCount))
+    private func request(_ course: ProofCourse, _ subject: ProofSubject) -> GenerationRequest {
+        var request = GenerationRequest(
+            prompt: Array(settings.prompts[subject.prompt].tokens.prefix(subject.promptCount)))
+        request.maximumTokens = subject.tokens
+        request.sampling = samplings[subject.sampling].options
+        request.draft = course.draft
+        return request
     }
 
     private func generate(
         _ course: ProofCourse, _ subject: ProofSubject, _ trace: StepTrace, _ planned: Int
     ) throws -> ProofOutcome {
-        var request = GenerationRequest(prompt: prompt(subject))
-        request.maximumTokens = subject.tokens
-        request.sampling = samplings[subject.sampling].options
-        request.draft = course.draft
+        var request = request(course, subject)
         var lastToken = Int.max
         if let ending = subject.ending {
             if ending.isByToken {
@@ -163,7 +165,7 @@ public final class Prover {
         let generator = try engine(course, subject).makeGenerator(subject.cacheType)
         generator.observer = trace
         if let plant, let source = generator.source { generator.source = PlantedDrafts(source, plant: plant) }
-        var outcome = ProofOutcome(context: [], positions: 0..<0, trace: trace)
+        var outcome = ProofOutcome(context: [], trace: trace)
         let isReference = references[subject] == nil
         try extend(&outcome, generator, request, after: lastToken, planned, mayFail: !isReference)
         if let ending = subject.ending, !outcome.hasFailed {
@@ -172,9 +174,7 @@ public final class Prover {
             request.stopTokens = []
             try extend(&outcome, generator, request, after: .max, planned, mayFail: !isReference)
         }
-        // The newest token has not been run, unless its row is what failed.
-        let end = outcome.context.count - (outcome.hasFailed ? 0 : 1)
-        outcome.positions = 0..<min(end, trace.rows.count)
+        outcome.takePositions()
         return outcome
     }
 
@@ -230,16 +230,13 @@ public final class Prover {
     private func accompany(
         _ company: ProofCompany, _ course: ProofCourse, _ subject: ProofSubject, _ trace: StepTrace, _ planned: Int
     ) throws -> ProofOutcome {
-        var request = GenerationRequest(prompt: prompt(subject))
-        request.maximumTokens = subject.tokens
-        request.sampling = samplings[subject.sampling].options
-        request.draft = course.draft
+        let request = request(course, subject)
         _ = try reference(subject)
         var tokens: [Int32] = []
         let served = try engine(course, subject).serve(
             request, company, settings, cacheType: subject.cacheType, trace: trace,
             goesOn: { self.goesOn(trace.stepCount, planned) }, observe: { tokens.append($0) })
-        var outcome = ProofOutcome(context: request.prompt + tokens, positions: 0..<0, trace: trace)
+        var outcome = ProofOutcome(context: request.prompt + tokens, trace: trace)
         outcome.generated = tokens.count
         switch served {
         case .success(let result):
@@ -247,8 +244,7 @@ public final class Prover {
             outcome.telemetry.add(result.telemetry)
         case .failure: outcome.hasFailed = true
         }
-        let end = outcome.context.count - (outcome.hasFailed ? 0 : 1)
-        outcome.positions = 0..<min(end, trace.rows.count)
+        outcome.takePositions()
         return outcome
     }
 

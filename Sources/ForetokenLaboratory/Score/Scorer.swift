@@ -1,61 +1,8 @@
-#if canImport(Glibc)
-    import Glibc
-#endif
 import CForetokenKernels
 import ForetokenHardware
 import ForetokenModel
 import ForetokenSpeculation
 import ForetokenWeights
-
-/// What a text's tokens cost the model.
-public struct Score: Sendable {
-    /// How a text was cut. Each window after the first holds the text's first token and the newest tokens, no more than
-    /// `length`, and takes in `stride` new ones, the last one perhaps fewer.
-    public struct Windows: Sendable {
-        /// Windows the model has seen.
-        public var count = 0
-        /// Tokens of the longest.
-        public var length = 0
-        /// New tokens of each after the first.
-        public var stride = 0
-    }
-
-    /// Natural-log probability of each token given those before it; nil for the first.
-    public var logProbabilities: [Double?] = []
-    /// Per position: the token the model finds likeliest there, and its natural-log probability; nil for the first.
-    public var favourites: [(token: Int32, logProbability: Double)?] = []
-    /// Per position: the largest raw logits, highest first, ties by lower id. They predict the next token.
-    public var top: [[(token: Int32, logit: Float)]] = []
-    /// Mean nats over all tokens but the first.
-    public var negativeLogLikelihood = 0.0
-    /// The MTP modules' guesses, when asked for.
-    public var mtp: MTPScore?
-    /// How the text was cut.
-    public var windows = Windows()
-    /// Whether everything asked for was done. Otherwise all of this is about the text's beginning.
-    public var isComplete = true
-
-    /// e^nll.
-    public var perplexity: Double { exp(negativeLogLikelihood) }
-    /// Nats of all scored tokens together.
-    public var totalNats: Double { -logProbabilities.reduce(0) { $0 + ($1 ?? 0) } }
-}
-
-/// What the MTP modules make of a text, every token known (teacher-forced).
-public struct MTPScore: Sendable {
-    /// One module's result.
-    public struct Module: Sendable {
-        /// Mean nats of the tokens it guesses, over targets inside the text; nil without any.
-        public var negativeLogLikelihood: Double?
-        /// Entry i is the best guess for position i + 2 + module index.
-        public var argmax: [Int32] = []
-    }
-
-    /// Per module, in order.
-    public var modules: [Module] = []
-    /// Entry [d − 1][t]: draft d of a chain started at row t, for position t + 1 + d. Empty unless asked for.
-    public var recursive: [[Int32]] = []
-}
 
 /// Scores given tokens instead of generating new ones.
 public final class Scorer {
@@ -300,52 +247,5 @@ extension GenerationError {
             description:
                 "logits of MTP module \(module) are not finite: its weights or scales overflow FP32; it is damaged or was "
                 + "exported wrongly. Without --mtp the text can be scored")
-    }
-}
-
-/// One stretch of a text that the model sees at once.
-struct Window: Equatable {
-    /// Position of the window's first own token in the text.
-    let start: Int
-    let count: Int
-    /// First position inside the window whose row is new.
-    let firstNew: Int
-    /// Whether the text's first token (BOS) stands before the window's own tokens.
-    let repeatsFirst: Bool
-    /// Whether the text ends with this window.
-    let endsText: Bool
-
-    func tokens(of text: [Int32]) -> [Int32] {
-        let own = text[start..<start + count]
-        return repeatsFirst ? [text[0]] + own : Array(own)
-    }
-
-    /// Position in the text of the window's row `row`.
-    func position(ofRow row: Int) -> Int { start + row - (repeatsFirst ? 1 : 0) }
-
-    /// Tokens by which each window goes on.
-    static func stride(context: Int) -> Int { max(1, context / 2) }
-
-    /// Windows of at most `context` tokens that cover a text, each moved on by half of that; every window after the
-    /// first starts with the text's first token.
-    static func cover(_ count: Int, context: Int) -> [Window] {
-        let first = min(count, context)
-        var windows = [
-            Window(start: 0, count: first, firstNew: 0, repeatsFirst: false, endsText: first == count)
-        ]
-        let step = stride(context: context)
-        let own = context - 1
-        var end = first
-        while end < count {
-            let next = min(end + step, count)
-            let start = max(1, next - own)
-            // Rows from the one that predicts token `end` on are new; row i stands at index i − start + 1.
-            windows.append(
-                Window(
-                    start: start, count: next - start, firstNew: end - start, repeatsFirst: true,
-                    endsText: next == count))
-            end = next
-        }
-        return windows
     }
 }

@@ -44,3 +44,20 @@ struct TuneRecorder {
             }, trace: trace, file: memory.bytes)
     }
 }
+
+/// Texts as they were generated, with the rounds that made them and the experts these used.
+struct TuneRecording {
+    /// One text.
+    struct Text {
+        /// Prompt and answer.
+        var tokens: [Int32]
+        var promptCount: Int
+        /// Verify windows: where each began, and its rows.
+        var windows: [(position: Int, rows: Int)]
+    }
+
+    let texts: [Text]
+    let trace: RoutingTrace
+    /// The trace as a file.
+    let file: [UInt8]
+}

@@ -3,7 +3,7 @@ import ForetokenLaboratory
 import Testing
 
 /// What the times of plans that were tried are worth.
-@Suite struct TuneJudgeTests {
+@Suite struct TuneChoiceTests {
     private func passes(_ steps: [(step: Double, waited: Double)]) -> TimedPasses {
         var passes = TimedPasses()
         for (step, waited) in steps {

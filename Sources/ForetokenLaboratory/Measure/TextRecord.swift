@@ -1,0 +1,75 @@
+import ForetokenSpeculation
+
+/// Everything drafted along one text.
+package struct TextRecord {
+    package let domain: String
+    /// The whole text, prompt included.
+    let tokens: [Int32]
+    /// Tokens before the first that the verifier chose; 1 for a given text.
+    let promptCount: Int
+    /// Whether the text was given: then the verifier's choices are beside it, not in it.
+    let isGiven: Bool
+    /// Token count at which generation would have been ended for its length.
+    let limit: Int
+    /// Drafts of a chain.
+    let depth: Int
+    /// One for each position from `promptCount` on that has a next token, in order.
+    let chains: [Chain]
+
+    /// How draft d (from 1) of the chain went, if that is known: what it had to foresee was on the text's path. For a
+    /// generated text the verifier's choice is the text.
+    func held(_ chain: Chain, draft d: Int) -> Bool? {
+        let index = chain.position + d - 1 - promptCount
+        guard index < chains.count else { return nil }
+        for earlier in 1..<d where chain.drafts[earlier - 1] != tokens[chain.position + earlier] { return nil }
+        return chain.drafts[d - 1] == chains[index].choice
+    }
+
+    /// What rounds of a fixed draft length come to on a generated text: chains do not depend on how rounds were cut, so
+    /// this is exactly what `Generator` would count. Beside it, by draft position: how many drafts behind right ones only
+    /// met a verdict.
+    func rounds(length: Int) -> (telemetry: Telemetry, tried: [Int]) {
+        var telemetry = Telemetry()
+        var tried = [Int](repeating: 0, count: length)
+        var newest = promptCount
+        while newest + 1 < tokens.count {
+            let drafted = max(0, min(length, limit - newest - 2))
+            let drafts = chains[newest - promptCount].drafts
+            var accepted = 0
+            while accepted < drafted, newest + 1 + accepted < tokens.count,
+                drafts[accepted] == tokens[newest + 1 + accepted]
+            {
+                accepted += 1
+            }
+            // Where the text ended on an accepted draft, nobody knows of the next one.
+            let isEnded = newest + 1 + accepted == tokens.count
+            telemetry.record(drafted: drafted, accepted: accepted, emitted: isEnded ? accepted : accepted + 1)
+            for d in 0..<min(drafted, isEnded ? accepted : accepted + 1) { tried[d] += 1 }
+            newest += accepted + 1
+        }
+        return (telemetry, tried)
+    }
+}
+
+extension TextRecord {
+    /// The same text with wrong drafts wherever `isSpoiled` says so.
+    package func spoiled(_ isSpoiled: () -> Bool) -> TextRecord {
+        let chains = chains.map { chain in
+            var chain = chain
+            for d in 0..<depth where isSpoiled() { chain.drafts[d] = -1 }
+            return chain
+        }
+        return TextRecord(
+            domain: domain, tokens: tokens, promptCount: promptCount, isGiven: isGiven, limit: limit, depth: depth,
+            chains: chains)
+    }
+}
+
+extension [TextRecord] {
+    /// What rounds of `length` drafts bring, over all texts.
+    func tokensPerRound(length: Int) -> Double {
+        var telemetry = Telemetry()
+        for record in self { telemetry.add(record.rounds(length: length).telemetry) }
+        return Swift.max(1, telemetry.tokensPerRound)
+    }
+}

@@ -1,0 +1,13 @@
+/// Mean times of verify steps.
+public struct StepSeconds: Sendable, Equatable {
+    /// Whole steps, head included.
+    public var step: Double
+    /// Of these: the experts, the shared one included.
+    public var experts: Double
+
+    /// Times made by hand, in seconds.
+    public init(step: Double, experts: Double) {
+        self.step = step
+        self.experts = experts
+    }
+}
