@@ -80,36 +80,3 @@ final class BenchText {
         draftHead.catchUp([sequence])
     }
 }
-
-/// Which experts the rows of one stretch chose.
-final class RoutingRecord: StepObserver {
-    let wantsValues = false
-    private let first: Int
-    private var perRow = 0
-    /// By layer: experts [row][perRow].
-    private var chosen: [[Int32]]
-
-    /// - Parameter first: position of the stretch.
-    init(layers: Int, first: Int) {
-        self.first = first
-        chosen = .init(repeating: [], count: layers)
-    }
-
-    func saw(_ site: StepSite, _ rows: StepRows) {}
-
-    func routed(layer: Int, experts: UnsafePointer<Int32>, perRow: Int, rows: TextRows) {
-        let (count, firstPosition) = (rows.count, rows.firstPosition)
-        self.perRow = perRow
-        let begin = (firstPosition - first) * perRow
-        let end = begin + count * perRow
-        if chosen[layer].count < end { chosen[layer] += .init(repeating: 0, count: end - chosen[layer].count) }
-        for i in 0..<count * perRow { chosen[layer][begin + i] = experts[i] }
-    }
-
-    /// Distinct experts of a layer in the window of `rows` rows from position `start` on.
-    func distinct(layer: Int, start: Int, rows: Int) -> Int {
-        let begin = (start - first) * perRow
-        guard chosen[layer].count >= begin + rows * perRow else { return 0 }
-        return Set(chosen[layer][begin..<begin + rows * perRow]).count
-    }
-}

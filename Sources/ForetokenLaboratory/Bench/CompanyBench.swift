@@ -19,7 +19,7 @@ final class CompanyBench {
     private let model: Model
     private let texts: [TokenSequence]
     private let prompts: [[Int32]]
-    private let experts: DistinctExperts
+    private let weights: TouchedWeights
     private let plain, drafting: Engine
     private var step = Step()
     private var turn = 0
@@ -42,7 +42,7 @@ final class CompanyBench {
             text.append(prompt)
             return text
         }
-        experts = DistinctExperts(model)
+        weights = TouchedWeights(model)
         func engine(drafting: Bool) throws -> Engine {
             var settings = Engine.Settings(context: Self.capacity)
             settings.cacheType = cacheType
@@ -92,13 +92,13 @@ final class CompanyBench {
             _ = time(of: texts.count, at: position)
             for (row, text) in texts.enumerated() { text.append([model.verifier.drawn(row: row)]) }
         }
-        model.verifier.observer = experts
+        model.verifier.observer = weights
         defer { model.verifier.observer = nil }
         for (i, size) in Self.sizes.enumerated() {
             for position in Self.context..<Self.capacity - 1 {
-                experts.begin()
+                weights.begin()
                 _ = time(of: size, at: position)
-                touched[i].append(experts.bytes)
+                touched[i].append(weights.bytes)
             }
         }
     }
@@ -171,27 +171,30 @@ final class CompanyBench {
 }
 
 /// Counts the bytes of weights that a step reads: dense ones, and its distinct experts.
-private final class DistinctExperts: StepObserver {
+private final class TouchedWeights: StepObserver {
     let wantsValues = false
     private let denseBytes: Double
     private let expertBytes: [Int]
-    private var seen: [Set<Int32>]
+    /// By layer.
+    private var experts: [DistinctExperts]
 
     init(_ model: Model) {
         denseBytes = Double(model.denseBytesPerStep)
         expertBytes = model.expertBytes
-        seen = .init(repeating: [], count: expertBytes.count)
+        let distinct = DistinctExperts(experts: model.configuration.routedExpertCount)
+        experts = .init(repeating: distinct, count: expertBytes.count)
     }
 
-    func begin() { for layer in seen.indices { seen[layer].removeAll() } }
+    /// Begins a step.
+    func begin() { for layer in experts.indices { experts[layer].begin() } }
 
     var bytes: Double {
-        seen.indices.reduce(denseBytes) { $0 + Double(seen[$1].count * expertBytes[$1]) }
+        experts.indices.reduce(denseBytes) { $0 + Double(experts[$1].count * expertBytes[$1]) }
     }
 
     func saw(_ site: StepSite, _ rows: StepRows) {}
 
-    func routed(layer: Int, experts: UnsafePointer<Int32>, perRow: Int, rows: TextRows) {
-        for i in 0..<rows.count * perRow { seen[layer].insert(experts[i]) }
+    func routed(layer: Int, experts chosen: UnsafePointer<Int32>, perRow: Int, rows: TextRows) {
+        for i in 0..<rows.count * perRow { experts[layer].add(chosen[i]) }
     }
 }

@@ -61,8 +61,9 @@ final class StepBench {
     ) -> [[Double]] {
         let verifier = model.verifier
         var window = Step()
-        let record = RoutingRecord(layers: model.configuration.layerCount, first: context)
-        verifier.observer = record
+        let choices = ExpertChoices(
+            layers: model.configuration.layerCount, experts: model.configuration.routedExpertCount, first: context)
+        verifier.observer = choices
         for start in stride(from: BenchText.starts.lowerBound, to: BenchText.stretch, by: Step.windowRows) {
             sequence.jump(to: context + start)
             window.clear()
@@ -71,14 +72,16 @@ final class StepBench {
         }
         verifier.observer = nil
         let expertBytes = model.expertBytes
-        let dense = Double(model.denseBytesPerStep)
-        return (1...Step.windowRows).map { rows in
-            BenchText.starts.map { start in
-                expertBytes.indices.filter { expertBytes[$0] > 0 }.reduce(dense) {
-                    $0 + Double(record.distinct(layer: $1, start: context + start, rows: rows) * expertBytes[$1])
-                }
+        var bytes = [[Double]](
+            repeating: .init(repeating: Double(model.denseBytesPerStep), count: BenchText.starts.count),
+            count: Step.windowRows)
+        for (i, start) in BenchText.starts.enumerated() {
+            for layer in choices.layers {
+                let distinct = choices.distinct(layer: layer, start: context + start, rows: Step.windowRows)
+                for rows in distinct.indices { bytes[rows][i] += Double(distinct[rows] * expertBytes[layer]) }
             }
         }
+        return bytes
     }
 
     /// Repeats `body` at one start after another until the sample is long enough.
@@ -268,5 +271,3 @@ extension BenchReport.Round {
         return cost <= 1 ? 0 : high
     }
 }
-
-func mean(_ samples: [Double]) -> Double { samples.reduce(0, +) / Double(max(1, samples.count)) }

@@ -154,10 +154,3 @@ final class StepTimer {
             bandwidth: bandwidth)
     }
 }
-
-/// The middle of the samples; NaN without any.
-func median(_ samples: [Double]) -> Double {
-    let sorted = samples.sorted()
-    guard !sorted.isEmpty else { return .nan }
-    return (sorted[(sorted.count - 1) / 2] + sorted[sorted.count / 2]) / 2
-}
