@@ -40,8 +40,9 @@ final class Decoder {
         self.pool = pool
         self.workers = workers
         self.traffic = traffic
-        let rows = kind == .window ? Workspace.windowRows : Workspace.chunkRows
-        space = try Workspace(configuration, rows: rows, nodes: weights.nodes)
+        var make = BufferMaker()
+        space = try Workspace(
+            configuration, rows: kind.mostRows, nodes: weights.nodes.nodes.count, isCut: weights.nodes.isCut, &make)
         rotation = Rotation(configuration)
         sigma = configuration.attentionScale
         shape = PageShape(configuration, modules: 0, type: .f32)

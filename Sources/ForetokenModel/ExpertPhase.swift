@@ -26,21 +26,21 @@ final class ExpertAssignment {
     private let experts: Int
     private let perRow: Int
 
-    init(rows: Int, experts: Int, perRow: Int, nodes: Int) throws {
+    init(rows: Int, experts: Int, perRow: Int, nodes: Int, _ make: inout BufferMaker) throws {
         self.experts = experts
         self.perRow = perRow
-        active = try ScratchBuffer(count: experts)
-        copies = try ScratchBuffer(count: experts)
-        uses = try ScratchBuffer(count: experts)
-        chosenCopy = try ScratchBuffer(count: experts)
-        choiceOrder = try ScratchBuffer(count: experts)
-        nodeSeconds = try ScratchBuffer(count: nodes)
-        firstSlot = try ScratchBuffer(count: experts + 1)
-        cursor = try ScratchBuffer(count: experts)
-        slotRow = try ScratchBuffer(count: rows * perRow)
-        slotWeight = try ScratchBuffer(count: rows * perRow)
-        chosen = try ScratchBuffer(count: rows * perRow)
-        weights = try ScratchBuffer(count: rows * perRow)
+        active = try make.elements(experts)
+        copies = try make.elements(experts)
+        uses = try make.elements(experts)
+        chosenCopy = try make.elements(experts)
+        choiceOrder = try make.elements(experts)
+        nodeSeconds = try make.elements(nodes)
+        firstSlot = try make.elements(experts + 1)
+        cursor = try make.elements(experts)
+        slotRow = try make.elements(rows * perRow)
+        slotWeight = try make.elements(rows * perRow)
+        chosen = try make.elements(rows * perRow)
+        weights = try make.elements(rows * perRow)
     }
 
     /// Sends all rows to the same experts, ascending, with weight 1.

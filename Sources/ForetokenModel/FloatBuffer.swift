@@ -25,9 +25,16 @@ final class FloatBuffer {
 
     /// - Throws: `HardwareError` when the memory cannot be had.
     init(rows: Int, columns: Int) throws {
-        stride = (columns + 15) & ~15
+        stride = Self.stride(columns)
         memory = try ScratchBuffer(count: max(16, rows * stride))
         base = memory.pointer
+    }
+
+    private static func stride(_ columns: Int) -> Int { (columns + 15) & ~15 }
+
+    /// Bytes of so many rows.
+    static func byteCount(rows: Int, columns: Int) -> Int {
+        max(16, rows * stride(columns)) * MemoryLayout<Float>.stride
     }
 
     /// Row `i`.

@@ -182,25 +182,37 @@ struct QuantisedRows: BitwiseCopyable {
 /// Runs the head phase and puts the workers' candidates together.
 final class HeadRunner {
     private let machinery: Machinery
-    private let candidates: ScratchBuffer<Choice>
-    private let codes: ScratchBuffer<Int8>
-    private let codeScales: ScratchBuffer<Float>
-    private let groups: Int
+    private let buffers: Buffers
     /// By row, for the caller to fill before a run.
-    let draws: ScratchBuffer<Draw>
-    let logitRows: FloatBuffer
+    var draws: ScratchBuffer<Draw> { buffers.draws }
+    var logitRows: FloatBuffer { buffers.logitRows }
 
-    init(_ machinery: Machinery) throws {
-        let configuration = machinery.configuration
-        let rows = Workspace.windowRows
+    /// Rows, and what is drawn from them.
+    struct Buffers {
+        /// [workers][window rows]
+        fileprivate let candidates: ScratchBuffer<Choice>
+        fileprivate let draws: ScratchBuffer<Draw>
+        fileprivate let logitRows: FloatBuffer
+        fileprivate let codes: ScratchBuffer<Int8>
+        fileprivate let codeScales: ScratchBuffer<Float>
+        /// Groups of columns that have a scale.
+        fileprivate let groups: Int
+
+        init(_ c: ModelConfiguration, workers: Int, _ make: inout BufferMaker) throws {
+            let rows = Workspace.windowRows
+            candidates = try make.elements(workers * rows)
+            draws = try make.elements(rows)
+            logitRows = try make.floats(rows: rows, columns: c.vocabularySize)
+            let group = Int(FORETOKEN_SCALE_BLOCK)
+            groups = (c.hiddenSize + group - 1) / group
+            codes = try make.elements(rows * groups * group)
+            codeScales = try make.elements(rows * groups)
+        }
+    }
+
+    init(_ machinery: Machinery, _ make: inout BufferMaker) throws {
         self.machinery = machinery
-        candidates = try ScratchBuffer(count: machinery.pool.workerCount * rows)
-        draws = try ScratchBuffer(count: rows)
-        logitRows = try FloatBuffer(rows: rows, columns: configuration.vocabularySize)
-        let group = Int(FORETOKEN_SCALE_BLOCK)
-        groups = (configuration.hiddenSize + group - 1) / group
-        codes = try ScratchBuffer(count: rows * groups * group)
-        codeScales = try ScratchBuffer(count: rows * groups)
+        buffers = try Buffers(machinery.configuration, workers: machinery.pool.workerCount, &make)
     }
 
     /// Draws the likeliest of all tokens.
@@ -215,13 +227,15 @@ final class HeadRunner {
     func quantise(_ input: UnsafePointer<Float>, row: Int) {
         machinery.kernels.pointee.quantise_row(
             input, Int32(machinery.configuration.hiddenSize),
-            codes.pointer + row * groups * Int(FORETOKEN_SCALE_BLOCK), codeScales.pointer + row * groups)
+            buffers.codes.pointer + row * buffers.groups * Int(FORETOKEN_SCALE_BLOCK),
+            buffers.codeScales.pointer + row * buffers.groups)
     }
 
     /// Logits of the quantised rows from the draft head, and a candidate for each.
     func run(_ head: CutDraftHead, count: Int) {
         let rows = QuantisedRows(
-            codes: UnsafePointer(codes.pointer), scales: UnsafePointer(codeScales.pointer), groups: groups)
+            codes: UnsafePointer(buffers.codes.pointer), scales: UnsafePointer(buffers.codeScales.pointer),
+            groups: buffers.groups)
         start(.draft(head, rows), rows: count)
     }
 
@@ -229,15 +243,15 @@ final class HeadRunner {
         machinery.pool.run(
             HeadPhase(
                 kernels: machinery.kernels, head: head, logits: logitRows.rows, rowCount: rows,
-                draws: UnsafePointer(draws.pointer), candidates: candidates.pointer,
+                draws: UnsafePointer(draws.pointer), candidates: buffers.candidates.pointer,
                 scratch: machinery.workers.scratch))
     }
 
     /// What was drawn for `row`; ties go to the lower id.
     func drawn(row: Int) -> Choice {
-        var best = candidates.pointer[row]
+        var best = buffers.candidates.pointer[row]
         for worker in 1..<max(1, machinery.pool.workerCount) {
-            best = best.merged(with: candidates.pointer[worker * Workspace.windowRows + row])
+            best = best.merged(with: buffers.candidates.pointer[worker * Workspace.windowRows + row])
         }
         precondition(best.token >= 0, "no row is drawn from without a worker that made some of its logits")
         return best

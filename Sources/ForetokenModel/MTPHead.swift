@@ -33,15 +33,29 @@ public final class MTPHead {
     private let machinery: Machinery
     private let modules: [MTPWeights]
     private let width: Int
-    /// Outputs of the last run, by kind of step: a chunk may rest while windows run.
-    private let windowOutput, chunkOutput: FloatBuffer
-    /// A prompt's rows on their way into a module, and out of it into the next.
-    private let prompt: [FloatBuffer]
-    /// Rows on their way into a module that goes on from drafts.
-    private let chained: FloatBuffer
+    private let buffers: Buffers
     private let head: HeadRunner
     /// What the next run is of; empty between runs, so that no text is kept.
     private var rows: [Rows] = []
+
+    /// Rows on their way in and out.
+    struct Buffers {
+        /// Outputs of the last run, by kind of step: a chunk may rest while windows run.
+        let windowOutput, chunkOutput: FloatBuffer
+        /// A prompt's rows on their way into a module, and out of it into the next.
+        let prompt: [FloatBuffer]
+        /// Rows on their way into a module that goes on from drafts.
+        let chained: FloatBuffer
+
+        init(width: Int, modules: Int, _ make: inout BufferMaker) throws {
+            windowOutput = try make.floats(rows: Workspace.windowRows, columns: width)
+            chunkOutput = try make.floats(rows: Workspace.chunkRows, columns: width)
+            prompt = try (0..<2).map { _ in
+                try make.floats(rows: Workspace.chunkRows + ModuleState.mostWaiting, columns: width)
+            }
+            chained = try make.floats(rows: modules > 1 ? 2 * MTPHead.maximumDrafts : 0, columns: width)
+        }
+    }
 
     /// Number of modules in use.
     public var moduleCount: Int { modules.count }
@@ -50,14 +64,9 @@ public final class MTPHead {
         self.machinery = machinery
         width = machinery.configuration.hiddenSize
         modules = Array(weights.modules.prefix(Self.maximumDrafts))
-        let width = self.width
-        windowOutput = try FloatBuffer(rows: Workspace.windowRows, columns: width)
-        chunkOutput = try FloatBuffer(rows: Workspace.chunkRows, columns: width)
-        prompt = try (0..<2).map { _ in
-            try FloatBuffer(rows: Workspace.chunkRows + ModuleState.mostWaiting, columns: width)
-        }
-        chained = try FloatBuffer(rows: modules.count > 1 ? 2 * Self.maximumDrafts : 0, columns: width)
-        head = try HeadRunner(machinery)
+        var make = BufferMaker()
+        buffers = try Buffers(width: width, modules: modules.count, &make)
+        head = try HeadRunner(machinery, &make)
         rows.reserveCapacity(Workspace.windowRows)
     }
 
@@ -100,15 +109,16 @@ public final class MTPHead {
 
     private func runWaiting(_ module: Int) {
         let isLast = module + 1 == modules.count
-        run(module, machinery.windows, isLast ? .last : .all, into: windowOutput)
+        run(module, machinery.windows, isLast ? .last : .all, into: buffers.windowOutput)
         var output = 0
         for run in rows {
             let last = isLast ? output : output + run.count - 1
             if !isLast {
                 run.sequence.modules[module + 1].append(
-                    windowOutput[row: output], stride: windowOutput.stride, count: run.count, firstRow: run.row)
+                    buffers.windowOutput[row: output], stride: buffers.windowOutput.stride, count: run.count,
+                    firstRow: run.row)
             }
-            if module == 0 { remember(windowOutput[row: last], run.sequence) }
+            if module == 0 { remember(buffers.windowOutput[row: last], run.sequence) }
             run.sequence.modules[module].commit(run.count)
             output += isLast ? 1 : run.count
         }
@@ -139,11 +149,11 @@ public final class MTPHead {
     ) -> Bool {
         precondition(count <= Workspace.chunkRows, "more rows than a chunk has")
         sequence.modules[0].follow(firstRow)
-        var total = sequence.modules[0].moveWaiting(to: prompt[0])
-        for i in 0..<count { prompt[0][row: total + i].update(from: hidden + i * stride, count: width) }
+        var total = sequence.modules[0].moveWaiting(to: buffers.prompt[0])
+        for i in 0..<count { buffers.prompt[0][row: total + i].update(from: hidden + i * stride, count: width) }
         total += count
         for module in modules.indices {
-            let (input, output) = (prompt[module % 2], prompt[(module + 1) % 2])
+            let (input, output) = (buffers.prompt[module % 2], buffers.prompt[(module + 1) % 2])
             let isLast = module + 1 == modules.count
             let first = sequence.modules[module].nextRow
             let ready = sequence.modules[module].ready(of: total, module: module, known: sequence.count)
@@ -181,7 +191,7 @@ public final class MTPHead {
         for start in stride(from: 0, to: ready, by: Workspace.chunkRows) {
             let count = min(Workspace.chunkRows, ready - start)
             let kind = Step.kind(ofPromptRows: count)
-            let output = kind == .chunk ? chunkOutput : windowOutput
+            let output = kind == .chunk ? buffers.chunkOutput : buffers.windowOutput
             let first = state.nextRow
             rows.removeAll(keepingCapacity: true)
             rows.append(
@@ -270,20 +280,21 @@ public final class MTPHead {
         let count = waiting + drafts.carryCount
         precondition(count > 0, "a draft needs a caught-up hidden state")
         precondition(count <= 2 * Self.maximumDrafts, "more waiting rows than there is room for")
-        state.copyWaiting(to: chained)
+        state.copyWaiting(to: buffers.chained)
         for i in 0..<drafts.carryCount {
-            chained[row: waiting + i].update(from: drafts.carry[row: i], count: width)
+            buffers.chained[row: waiting + i].update(from: drafts.carry[row: i], count: width)
         }
         rows.removeAll(keepingCapacity: true)
         rows.append(
             Rows(
-                sequence: sequence, hidden: chained.base, stride: chained.stride, count: count, row: state.nextRow,
+                sequence: sequence, hidden: buffers.chained.base, stride: buffers.chained.stride, count: count,
+                row: state.nextRow,
                 entry: state.entryCount))
-        run(module, machinery.windows, .all, into: windowOutput)
-        for i in 0..<count { drafts.carry[row: i].update(from: windowOutput[row: i], count: width) }
+        run(module, machinery.windows, .all, into: buffers.windowOutput)
+        for i in 0..<count { drafts.carry[row: i].update(from: buffers.windowOutput[row: i], count: width) }
         drafts.carryCount = count
         rows.removeAll(keepingCapacity: true)
-        remember(windowOutput[row: count - 1], sequence)
+        remember(buffers.windowOutput[row: count - 1], sequence)
         drafts.row = state.nextRow + count
         drafts.entry = state.entryCount + count
     }
@@ -297,9 +308,9 @@ public final class MTPHead {
                     sequence: sequence, hidden: drafts.newest.base, stride: drafts.newest.stride, count: 1,
                     row: drafts.row, entry: drafts.entry))
         }
-        run(modules.count - 1, machinery.windows, .all, into: windowOutput)
+        run(modules.count - 1, machinery.windows, .all, into: buffers.windowOutput)
         for (i, sequence) in sequences.enumerated() {
-            remember(windowOutput[row: i], sequence)
+            remember(buffers.windowOutput[row: i], sequence)
             sequence.drafts.row += 1
             sequence.drafts.entry += 1
         }

@@ -105,13 +105,30 @@ public final class Model {
     ///   - modules: MTP modules that will draft.
     ///   - contexts: tokens of each text that is to be there at once.
     ///   - workers: threads, each of which has scratch of its own.
+    /// - Throws: `HardwareError` when not even memory to count with can be had.
     public static func workingBytes(
         _ configuration: ModelConfiguration, modules: Int, contexts: [Int], cacheType: CacheType, workers: Int
-    ) -> Int {
+    ) throws -> Int {
         let shape = PageShape(configuration, modules: modules, type: cacheType)
         let pages = contexts.reduce(0) { $0 + LatentPool.pages(forPositions: $1) }
-        return pages * shape.pageBytes + contexts.count * TokenSequence.rowBytes(configuration, modules: modules)
-            + Workspace.byteCount(configuration, modules: modules, workers: workers)
+        let texts = try contexts.count * TokenSequence.rowBytes(configuration, modules: modules)
+        let machinery = try BufferMaker.bytes { try makeBuffers(configuration, modules, workers, &$0) }
+        let scratch = 4 * workers * WorkerScratch.floatCount(configuration, rows: Workspace.chunkRows)
+        return pages * shape.pageBytes + texts + machinery + scratch
+    }
+
+    /// Every buffer that a model has, where its weights are cut over nodes: otherwise there are a few less.
+    private static func makeBuffers(
+        _ c: ModelConfiguration, _ modules: Int, _ workers: Int, _ make: inout BufferMaker
+    ) throws {
+        for kind in StepKind.allCases {
+            _ = try Workspace(c, rows: kind.mostRows, nodes: 1, isCut: true, &make)
+        }
+        _ = try Verifier.hiddenRows(c, &make)
+        _ = try HeadRunner.Buffers(c, workers: workers, &make)
+        guard modules > 0 else { return }
+        _ = try MTPHead.Buffers(width: c.hiddenSize, modules: modules, &make)
+        _ = try HeadRunner.Buffers(c, workers: workers, &make)
     }
 
     private func pageShape(_ cacheType: CacheType, drafting: Bool) -> PageShape {

@@ -1,10 +1,13 @@
 /// Which kernels a step's rows take, and so which bits they get. It follows from a row's own text and from constants:
 /// never from what else is served, from timing, or from the number of threads.
-public enum StepKind: Sendable {
+public enum StepKind: Sendable, CaseIterable {
     /// Up to 16 rows of one or several texts, by the narrow kernels: generated tokens, drafts, and a prompt's last rows.
     case window
     /// Rows of one prompt up to an absolute multiple of 512, by wide products.
     case chunk
+
+    /// Most rows of such a step.
+    var mostRows: Int { self == .window ? Workspace.windowRows : Workspace.chunkRows }
 }
 
 /// What a verifier runs at once: rows at the next positions of some texts.

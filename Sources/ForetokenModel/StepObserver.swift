@@ -75,6 +75,10 @@ public struct StepRows {
     public let firstPosition: Int
     /// Number of the text.
     public let text: Int
+    /// Row of the step that the first row is.
+    public let firstRow: Int
+    /// Rows of the step, all texts'.
+    public let stepRows: Int
 }
 
 /// What became of a step's rows.
@@ -153,7 +157,7 @@ extension Decoder {
                 site,
                 StepRows(
                     base: base + span.firstRow * stride, stride: stride, width: width, count: span.count,
-                    firstPosition: span.position, text: span.text))
+                    firstPosition: span.position, text: span.text, firstRow: span.firstRow, stepRows: rows))
         }
     }
 
@@ -200,7 +204,8 @@ extension Decoder {
                     StepRows(
                         base: space.slots[row: slot], stride: space.slots.stride,
                         width: configuration.expertIntermediateSize, count: 1,
-                        firstPosition: span.position + row - span.firstRow, text: span.text))
+                        firstPosition: span.position + row - span.firstRow, text: span.text, firstRow: row,
+                        stepRows: rows))
             }
         }
     }

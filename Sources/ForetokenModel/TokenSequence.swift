@@ -30,8 +30,11 @@ public final class TokenSequence {
         self.capacity = capacity
         self.pool = pool
         let width = configuration.hiddenSize
-        modules = try (0..<pool.shape.layers - configuration.layerCount).map { _ in try ModuleState(width: width) }
-        drafts = try DraftState(width: width, modules: modules.count)
+        var make = BufferMaker()
+        modules = try (0..<pool.shape.layers - configuration.layerCount).map { _ in
+            try ModuleState(width: width, &make)
+        }
+        drafts = try DraftState(width: width, modules: modules.count, &make)
         pageCount = LatentPool.pages(forPositions: capacity)
         pages = .allocate(capacity: pageCount)
         for i in 0..<pageCount { pages[i] = pool.take() }
@@ -44,9 +47,12 @@ public final class TokenSequence {
 
     /// Bytes that a text takes besides its pages, for the fit check before loading: rows that wait, and what its sampler
     /// has for each token.
-    static func rowBytes(_ c: ModelConfiguration, modules: Int) -> Int {
-        let rows = modules * (ModuleState.mostWaiting + 2 * MTPHead.maximumDrafts)
-        return 4 * (rows * c.hiddenSize + 6 * c.vocabularySize)
+    static func rowBytes(_ c: ModelConfiguration, modules: Int) throws -> Int {
+        let rows = try BufferMaker.bytes { make in
+            for _ in 0..<modules { _ = try ModuleState(width: c.hiddenSize, &make) }
+            _ = try DraftState(width: c.hiddenSize, modules: modules, &make)
+        }
+        return rows + 4 * 6 * c.vocabularySize
     }
 
     deinit {
@@ -118,9 +124,9 @@ final class ModuleState {
     /// Most rows that wait: those that are kept while drafting is off, and a window's.
     static let mostWaiting = 3 * Workspace.windowRows
 
-    init(width: Int) throws {
+    init(width: Int, _ make: inout BufferMaker) throws {
         self.width = width
-        waiting = try FloatBuffer(rows: Self.mostWaiting, columns: width)
+        waiting = try make.floats(rows: Self.mostWaiting, columns: width)
     }
 
     /// Appends hidden rows, the first of which is row `firstRow`. Rows that do not follow what waits replace it. When more
@@ -197,8 +203,8 @@ final class DraftState {
     var row = 0
     var entry = 0
 
-    init(width: Int, modules: Int) throws {
-        newest = try FloatBuffer(rows: modules > 0 ? 1 : 0, columns: width)
-        carry = try FloatBuffer(rows: modules > 1 ? 2 * MTPHead.maximumDrafts : 0, columns: width)
+    init(width: Int, modules: Int, _ make: inout BufferMaker) throws {
+        newest = try make.floats(rows: modules > 0 ? 1 : 0, columns: width)
+        carry = try make.floats(rows: modules > 1 ? 2 * MTPHead.maximumDrafts : 0, columns: width)
     }
 }

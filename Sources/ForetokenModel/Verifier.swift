@@ -20,9 +20,15 @@ public final class Verifier {
     init(weights: ModelWeights, machinery: Machinery) throws {
         self.weights = weights
         self.machinery = machinery
-        hiddenRows = try FloatBuffer(rows: Workspace.chunkRows, columns: weights.configuration.hiddenSize)
-        head = try HeadRunner(machinery)
+        var make = BufferMaker()
+        hiddenRows = try Self.hiddenRows(weights.configuration, &make)
+        head = try HeadRunner(machinery, &make)
         spans.reserveCapacity(Workspace.windowRows)
+    }
+
+    /// Room for the hidden rows of any step.
+    static func hiddenRows(_ c: ModelConfiguration, _ make: inout BufferMaker) throws -> FloatBuffer {
+        try make.floats(rows: Workspace.chunkRows, columns: c.hiddenSize)
     }
 
     /// Runs a step's tokens and moves its texts on. Afterwards `hidden(row:)` gives the rows' final hidden states. The caller
@@ -107,7 +113,8 @@ public final class Verifier {
                 StepRows(
                     base: UnsafePointer(head.logitRows[row: rows.lowerBound - first]), stride: head.logitRows.stride,
                     width: weights.configuration.vocabularySize, count: rows.count,
-                    firstPosition: span.firstPosition + rows.lowerBound - span.firstRow, text: span.text))
+                    firstPosition: span.firstPosition + rows.lowerBound - span.firstRow, text: span.text,
+                    firstRow: rows.lowerBound, stepRows: rowCount))
         }
     }
 

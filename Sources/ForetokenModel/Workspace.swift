@@ -41,51 +41,36 @@ final class Workspace {
     /// [slot][hidden] and [row][hidden] of a window: down projections that are made before they are summed.
     let outputs, sharedOutput: FloatBuffer
 
-    /// - Parameter rows: most rows of a step.
-    init(_ c: ModelConfiguration, rows: Int, nodes: NodeLayout) throws {
+    /// - Parameters:
+    ///   - rows: most rows of a step.
+    ///   - nodes: memory nodes that weights lie on.
+    ///   - isCut: whether experts may lie whole on nodes, so that their outputs are made before they are summed.
+    init(_ c: ModelConfiguration, rows: Int, nodes: Int, isCut: Bool, _ make: inout BufferMaker) throws {
         let narrow = Self.windowRows
         let latentWidth = c.latentRank + c.ropeDimension
-        residual = try FloatBuffer(rows: rows, columns: c.hiddenSize)
-        normed = try FloatBuffer(rows: rows, columns: c.hiddenSize)
-        query = try FloatBuffer(rows: rows, columns: c.headCount * (c.nopeDimension + c.ropeDimension))
-        queryRank = try FloatBuffer(rows: c.queryRank == nil ? 0 : rows, columns: c.queryRank ?? 0)
-        latent = try FloatBuffer(rows: rows, columns: latentWidth)
-        attended = try FloatBuffer(rows: rows, columns: c.headCount * c.valueDimension)
-        absorbed = try FloatBuffer(rows: narrow, columns: c.headCount * latentWidth)
-        mixedLatents = try FloatBuffer(rows: narrow, columns: c.headCount * c.latentRank)
-        routerLogits = try FloatBuffer(rows: rows, columns: c.routedExpertCount)
-        slots = try FloatBuffer(rows: rows * c.expertsPerToken, columns: c.expertIntermediateSize)
-        shared = try FloatBuffer(
+        residual = try make.floats(rows: rows, columns: c.hiddenSize)
+        normed = try make.floats(rows: rows, columns: c.hiddenSize)
+        query = try make.floats(rows: rows, columns: c.headCount * (c.nopeDimension + c.ropeDimension))
+        queryRank = try make.floats(rows: c.queryRank == nil ? 0 : rows, columns: c.queryRank ?? 0)
+        latent = try make.floats(rows: rows, columns: latentWidth)
+        attended = try make.floats(rows: rows, columns: c.headCount * c.valueDimension)
+        absorbed = try make.floats(rows: narrow, columns: c.headCount * latentWidth)
+        mixedLatents = try make.floats(rows: narrow, columns: c.headCount * c.latentRank)
+        routerLogits = try make.floats(rows: rows, columns: c.routedExpertCount)
+        slots = try make.floats(rows: rows * c.expertsPerToken, columns: c.expertIntermediateSize)
+        shared = try make.floats(
             rows: rows, columns: max(c.intermediateSize, c.sharedExpertCount * c.expertIntermediateSize))
-        mixed = try FloatBuffer(rows: rows, columns: c.hiddenSize)
-        cosines = try FloatBuffer(rows: rows, columns: c.ropeDimension / 2)
-        sines = try FloatBuffer(rows: rows, columns: c.ropeDimension / 2)
-        joined = try FloatBuffer(rows: rows, columns: 2 * c.hiddenSize)
+        mixed = try make.floats(rows: rows, columns: c.hiddenSize)
+        cosines = try make.floats(rows: rows, columns: c.ropeDimension / 2)
+        sines = try make.floats(rows: rows, columns: c.ropeDimension / 2)
+        joined = try make.floats(rows: rows, columns: 2 * c.hiddenSize)
         experts = try ExpertAssignment(
-            rows: rows, experts: c.routedExpertCount, perRow: c.expertsPerToken, nodes: nodes.nodes.count)
-        jobs = try ScratchBuffer(count: c.routedExpertCount + 4)
-        spans = try ScratchBuffer(count: narrow)
-        lastRows = try ScratchBuffer(count: narrow)
-        let made = nodes.isCut && rows == narrow ? narrow : 0
-        outputs = try FloatBuffer(rows: made * c.expertsPerToken, columns: c.hiddenSize)
-        sharedOutput = try FloatBuffer(rows: made, columns: c.hiddenSize)
-    }
-
-    /// Bytes that the workspaces, a verifier and a draft head will take besides pages, for the fit check before loading.
-    static func byteCount(_ c: ModelConfiguration, modules: Int, workers: Int) -> Int {
-        let perRow =
-            5 * c.hiddenSize + c.headCount * (c.nopeDimension + c.ropeDimension + c.valueDimension)
-            + c.expertsPerToken * c.expertIntermediateSize + (c.queryRank ?? 0)
-            + max(c.intermediateSize, c.sharedExpertCount * c.expertIntermediateSize)
-            + c.routedExpertCount + c.latentRank + 2 * c.ropeDimension
-        let perNarrowRow =
-            2 * c.headCount * (2 * c.latentRank + c.ropeDimension) + (c.expertsPerToken + 1) * c.hiddenSize
-        // Hidden rows of the verifier; outputs of the draft head and what goes through its modules.
-        let hiddenRows = chunkRows + (modules == 0 ? 0 : 3 * chunkRows + 2 * windowRows + 2 * ModuleState.mostWaiting)
-        // Logits of verifier and draft head.
-        let logits = 2 * windowRows * c.vocabularySize
-        return 4
-            * ((chunkRows + windowRows) * perRow + windowRows * perNarrowRow + hiddenRows * c.hiddenSize + logits)
-            + 4 * workers * WorkerScratch.floatCount(c, rows: chunkRows)
+            rows: rows, experts: c.routedExpertCount, perRow: c.expertsPerToken, nodes: nodes, &make)
+        jobs = try make.elements(c.routedExpertCount + 4)
+        spans = try make.elements(narrow)
+        lastRows = try make.elements(narrow)
+        let made = isCut && rows == narrow ? narrow : 0
+        outputs = try make.floats(rows: made * c.expertsPerToken, columns: c.hiddenSize)
+        sharedOutput = try make.floats(rows: made, columns: c.hiddenSize)
     }
 }

@@ -150,7 +150,7 @@ public final class ModelWeights: @unchecked Sendable {
         }
         // What cannot fit in any case is refused before the tables are read to compare them.
         _ = try measured(.allRepeated(layout))
-        let shared = try SharedCopies(checkpoint, layout) { progress(0) }
+        let shared = try layout.sharedCopies(checkpoint) { progress(0) }
         let measure = try measured(shared)
         fixedByteCounts = measure.byteCounts.fixed
         fixed = try nodes.nodes.indices.map { try nodes.arena(byteCount: measure.byteCounts.fixed[$0], node: $0) }

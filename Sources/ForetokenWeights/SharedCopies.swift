@@ -1,10 +1,11 @@
 import Glibc
+import Synchronization
 
 /// Which of the MTP modules' own embedding and head copies really differ from the main model's. Published checkpoints
 /// repeat both tables; packing a repetition would cost its size again for nothing.
-struct SharedCopies {
+struct SharedCopies: Sendable {
     /// One module's tables, each nil where it is absent or repeats the main one.
-    struct OwnTables {
+    struct OwnTables: Sendable {
         let embedding: LinearSource?
         let head: LinearSource?
     }
@@ -18,7 +19,7 @@ struct SharedCopies {
 
     /// Compares the tables byte for byte; of a full-size model that reads several gigabytes.
     /// - Parameter tick: called again and again meanwhile.
-    init(_ checkpoint: Checkpoint, _ layout: WeightLayout, tick: () -> Void = {}) throws {
+    fileprivate init(_ checkpoint: Checkpoint, _ layout: WeightLayout, tick: () -> Void) throws {
         modules = try layout.mtp.map {
             OwnTables(
                 embedding: try Self.differing($0.embedding, from: layout.embedding, in: checkpoint, tick),
@@ -27,6 +28,21 @@ struct SharedCopies {
     }
 
     private init(modules: [OwnTables]) { self.modules = modules }
+
+    /// What one layout's tables came to, once they have been compared: a plan for the experts wants to know it as well as
+    /// the loader.
+    final class Memory: Sendable {
+        private let found = Mutex<SharedCopies?>(nil)
+
+        fileprivate func copies(_ make: () throws -> SharedCopies) rethrows -> SharedCopies {
+            try found.withLock { found in
+                if let found { return found }
+                let made = try make()
+                found = made
+                return made
+            }
+        }
+    }
 
     private static func differing(
         _ copy: LinearSource?, from main: LinearSource, in checkpoint: Checkpoint, _ tick: () -> Void
@@ -57,5 +73,17 @@ struct SharedCopies {
             if memcmp(left.baseAddress!, right.baseAddress!, count) != 0 { return false }
         }
         return true
+    }
+}
+
+extension WeightLayout {
+    /// Which copies differ from the main tables; compared when it is asked for the first time.
+    ///
+    /// - Parameters:
+    ///   - checkpoint: the files the layout is of.
+    ///   - tick: called again and again while tables are compared.
+    /// - Throws: `CheckpointError` when a file cannot be read.
+    func sharedCopies(_ checkpoint: Checkpoint, tick: () -> Void = {}) throws -> SharedCopies {
+        try comparedCopies.copies { try SharedCopies(checkpoint, self, tick: tick) }
     }
 }

@@ -19,7 +19,7 @@ extension WeightLayout {
         }
         guard let first = moe.first else { return nil }
         var measure = PackingPlan(format: format, nodes: .single)
-        _ = PackedModel(self, configuration, try SharedCopies(checkpoint, self), ExpertPlaces(nil, .single), &measure)
+        _ = PackedModel(self, configuration, try sharedCopies(checkpoint), ExpertPlaces(nil, .single), &measure)
         let shape = ExpertShape(first.expert, format)
         return PlacementModel(
             fingerprint: try checkpoint.routingFingerprint(self), layers: moe.map(\.layer),

@@ -101,6 +101,8 @@ public struct WeightLayout: Sendable {
     public let mtp: [MTPSource]
     /// The checkpoint's warnings, and what is odd about its tensors, one sentence each.
     public let warnings: [String]
+    /// Which of the modules' copies differ from the main tables, once somebody has asked.
+    let comparedCopies: SharedCopies.Memory
 
     /// Finds and checks all tensors.
     /// - Throws: `CheckpointError` for the first problem: a missing tensor, a wrong shape or type, a missing scale.
@@ -189,5 +191,6 @@ public struct WeightLayout: Sendable {
             warnings.append(remark)
         }
         self.warnings = warnings + resolver.unexpectedTensors()
+        comparedCopies = SharedCopies.Memory()
     }
 }

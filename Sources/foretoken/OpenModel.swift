@@ -159,7 +159,7 @@ struct OpenModel {
         let crew = try crew ?? Crew.make(threads: options.threads)
         let format = format ?? options.weights
         let working =
-            besides
+            try besides
             + Model.workingBytes(
                 configuration, modules: layout.mtp.count, contexts: contexts,
                 cacheType: options.cacheType, workers: crew.pool.workerCount)

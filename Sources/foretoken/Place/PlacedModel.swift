@@ -34,7 +34,7 @@ struct PlacedModel {
             throw InputError(
                 "--context \(context) exceeds the \(configuration.maximumPositions) positions of \(checkpoint.label)")
         }
-        let besides = Model.workingBytes(
+        let besides = try Model.workingBytes(
             configuration, modules: layout.mtp.count, contexts: [context], cacheType: options.cacheType,
             workers: machine.nodes.reduce(0) { $0 + $1.workers })
         guard let placement = try layout.placementModel(checkpoint, format: options.weights, besides: besides) else {
