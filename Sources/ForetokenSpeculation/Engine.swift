@@ -48,6 +48,12 @@ public final class Engine {
     /// Looks on at every step of the verifier. Texts have the numbers of their requests there.
     public var observer: (any StepObserver)?
 
+    /// Where drafts come from: the MTP modules, unless replaced.
+    package var source: (any DraftSource)? {
+        get { round.source }
+        set { round.source = newValue }
+    }
+
     private let model: Model
     private let settings: Settings
     private let drawable: Int

@@ -54,5 +54,5 @@ public struct SamplingOptions: Sendable, Equatable {
     var isFiltered: Bool { topK > 0 || topP < 1 || minP > 0 }
 
     /// Whether the choice depends on the tokens before it by more than their logits.
-    var isPenalised: Bool { repetitionPenalty != 1 || presencePenalty != 0 || frequencyPenalty != 0 }
+    package var isPenalised: Bool { repetitionPenalty != 1 || presencePenalty != 0 || frequencyPenalty != 0 }
 }

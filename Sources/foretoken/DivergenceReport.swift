@@ -7,6 +7,7 @@ extension Divergence {
     func text(on terminal: Terminal) -> String {
         var table = Table([.init(""), .init("")])
         table.add("  way", "\(way): \(run)")
+        if let text { table.add("  text", "\(text) of those served together") }
         table.add("  prompt", "\(prompt), \(sampling)")
         table.add("  position", "\(position)" + (places.map { "; \($0)" } ?? ""))
         switch kind {
@@ -29,6 +30,12 @@ extension Divergence {
             table.add("  found", foundSite?.label ?? "the end of the row")
         case .token:
             table.add("  place", "sampling or acceptance: all values before the token are the same")
+        case .draft:
+            table.add("  place", "draft \((draft?.made ?? 0) + 1) behind this position, as the MTP module proposed it")
+            if let draft {
+                table.add("  expected", draft.expected.label)
+                table.add("  found", draft.found.label)
+            }
         }
         if let token {
             table.add(
@@ -55,6 +62,10 @@ extension StepSite {
     }
 }
 
+extension DraftProposal {
+    fileprivate var label: String { "token \(token), ahead of the next by \(lead.bits)  \(lead)" }
+}
+
 extension Float {
     /// The raw bits: 0x3F800000.
     fileprivate var bits: String {
@@ -74,6 +85,7 @@ struct DivergenceFigures: Encodable {
             found_expert
         case row, rows, expected_row, expected_rows, element, width, differing, expected_bits, found_bits
         case expected_value, found_value, token_position, expected_token, found_token
+        case text, draft, expected_draft, found_draft, expected_lead, found_lead
     }
 
     func encode(to encoder: any Encoder) throws {
@@ -106,5 +118,11 @@ struct DivergenceFigures: Encodable {
         try container.encode(d.token?.position, forKey: .token_position)
         try container.encode(d.token?.expected, forKey: .expected_token)
         try container.encode(d.token?.found, forKey: .found_token)
+        try container.encode(d.text, forKey: .text)
+        try container.encode(d.draft?.made, forKey: .draft)
+        try container.encode(d.draft?.expected.token, forKey: .expected_draft)
+        try container.encode(d.draft?.found.token, forKey: .found_draft)
+        try container.encode(d.draft?.expected.lead.bits, forKey: .expected_lead)
+        try container.encode(d.draft?.found.lead.bits, forKey: .found_lead)
     }
 }

@@ -40,8 +40,10 @@ struct ProveReport: Encodable {
         let runs = proof.ways.reduce(0) { $0 + $1.runs }
         let tokens = proof.ways.reduce(0) { $0 + $1.tokens }
         let values = proof.ways.reduce(0) { $0 + $1.values }
+        let drafts = proof.ways.reduce(0) { $0 + $1.draftsCompared }
         let extent =
-            "\(Format.grouped(runs)) runs, \(Format.grouped(tokens)) tokens, \(Self.count(values)) values compared in "
+            "\(Format.grouped(runs)) runs, \(Format.grouped(tokens)) tokens, "
+            + (drafts > 0 ? "\(Format.grouped(drafts)) drafts, " : "") + "\(Self.count(values)) values compared in "
             + "\(Format.grouped(proof.stepCount)) steps and \(Format.duration(nanoseconds: nanoseconds))"
         let differing = proof.ways.reduce(0) { $0 + $1.differingRuns }
         let judgement =
@@ -76,7 +78,7 @@ struct ProveReport: Encodable {
 
         private enum CodingKeys: CodingKey {
             case title, identical, planned_runs, runs, differing_runs, tokens, rows, values, drafts_verified
-            case drafts_accepted, divergence
+            case drafts_accepted, drafts_compared, divergence
         }
 
         func encode(to encoder: any Encoder) throws {
@@ -92,6 +94,7 @@ struct ProveReport: Encodable {
             try container.encode(way.values, forKey: .values)
             try container.encode(way.draftsVerified, forKey: .drafts_verified)
             try container.encode(way.draftsAccepted, forKey: .drafts_accepted)
+            try container.encode(way.draftsCompared, forKey: .drafts_compared)
             try container.encode(way.divergence.map(DivergenceFigures.init), forKey: .divergence)
         }
     }

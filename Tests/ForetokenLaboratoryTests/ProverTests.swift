@@ -58,6 +58,10 @@ struct ProverTests {
         let planted = proof.ways.first { $0.title.hasPrefix("planted") }
         #expect((planted != nil) == (modules > 0))
         #expect((planted?.draftsAccepted ?? 1) > 0)
+        let company = try #require(proof.ways.first { $0.title.hasPrefix("company") })
+        #expect(modules == 0 || company.draftsCompared > 100)
+        // Each run compares all of its texts.
+        #expect(company.tokens > 3 * company.runs * 16)
     }
 
     @Test func allWaysOnAnotherGeometry() throws {
@@ -99,6 +103,39 @@ struct ProverTests {
         #expect(element.expected.bitPattern != element.found.bitPattern)
         #expect(abs(element.expected - element.found) < 0.01)
         #expect(proof.ways.filter { $0.differingRuns > 0 }.allSatisfy { $0.title.hasPrefix("threads") })
+    }
+
+    /// One weight differs by a low bit while texts are served together.
+    private func proofOfFaultyCompany(
+        _ model: Model, _ weight: UnsafeMutablePointer<Float>
+    ) throws -> Proof {
+        let original = weight.pointee
+        defer { weight.pointee = original }
+        return try Prover(weights: model.weights, settings: settings(model), makePool: pool).prove { progress in
+            let isFaulty = progress.title.hasPrefix("company")
+            weight.pointee = isFaulty ? Float(bitPattern: original.bitPattern ^ 1 << 12) : original
+            return true
+        }
+    }
+
+    @Test func aFaultInCompanyIsLocated() throws {
+        let model = try load(TinyGeometry())
+        let proof = try proofOfFaultyCompany(
+            model, UnsafeMutablePointer(mutating: model.weights.layers[1].feedForwardNorm.values + 5))
+        let divergence = try #require(proof.divergence)
+        #expect(divergence.way == "company of other texts" && divergence.run.hasPrefix("beside 5 other texts"))
+        #expect(divergence.kind == .values && divergence.text != nil)
+        #expect(divergence.expectedSite == StepSite(layer: 1, operation: .feedForwardNorm, expert: nil))
+    }
+
+    @Test func anotherDraftInCompanyIsFound() throws {
+        let model = try load(TinyGeometry())
+        let proof = try proofOfFaultyCompany(
+            model, UnsafeMutablePointer(mutating: model.weights.modules[0].hiddenNorm.values + 5))
+        let divergence = try #require(proof.divergence)
+        #expect(divergence.way == "company of other texts")
+        #expect(divergence.kind == .draft && divergence.token == nil)
+        #expect(divergence.text != nil && divergence.draft.map { $0.expected != $0.found } == true)
     }
 
     @Test func anOverflowInOneWayIsADifference() throws {

@@ -84,6 +84,8 @@ public struct ProofWay: Sendable {
     public internal(set) var draftsVerified = 0
     /// Drafts that held.
     public internal(set) var draftsAccepted = 0
+    /// Proposed drafts compared with those of other runs of the same texts.
+    public internal(set) var draftsCompared = 0
     /// The first difference.
     public internal(set) var divergence: Divergence?
 
@@ -103,6 +105,8 @@ public struct Divergence: Sendable {
         case order
         /// Everything computed was the same, yet another token came out.
         case token
+        /// The text is the same, yet a module proposed another draft, or with another score.
+        case draft
     }
 
     /// One value of the operator.
@@ -129,6 +133,8 @@ public struct Divergence: Sendable {
     public let prompt: String
     /// How tokens were drawn.
     public let sampling: String
+    /// The text's number among those served together, from 1; nil when it was alone.
+    public internal(set) var text: Int?
     /// Position in the text of the row that differs, or of the token.
     public let position: Int
     /// What the reference computed there.
@@ -143,6 +149,8 @@ public struct Divergence: Sendable {
     public internal(set) var element: Element?
     /// The first token that differs, and its position; nil when all are the same.
     public internal(set) var token: TokenDifference?
+    /// The draft that differs, for `draft`.
+    public internal(set) var draft: DraftDifference?
 }
 
 /// Texts that differ from here on.

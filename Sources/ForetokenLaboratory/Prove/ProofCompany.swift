@@ -1,8 +1,7 @@
 import ForetokenModel
 import ForetokenSpeculation
 
-/// Other texts that are served beside a subject: they were there before, join while it is read and generated, leave, are
-/// given up, and have settings of their own.
+/// Texts that are served beside a subject. All of them are compared with what they are alone.
 struct ProofCompany: Hashable {
     /// Texts beside the subject.
     let others: Int
@@ -10,58 +9,130 @@ struct ProofCompany: Hashable {
     let parallel: Int
     /// Share of time that a prompt is read in; the smaller, the more windows run between its phases.
     let chunkShare: Double
+    /// Pages besides those of the largest text, where that is too few for all; nil has enough for `parallel` texts.
+    var sparePages: Int?
 
     /// The companies of a proof; the last is the largest.
     static func all(isQuick: Bool) -> [ProofCompany] {
         isQuick
-            ? [ProofCompany(others: 7, parallel: 8, chunkShare: 0.05)]
+            ? [
+                ProofCompany(others: 5, parallel: 6, chunkShare: 0.5, sparePages: 2),
+                ProofCompany(others: 7, parallel: 8, chunkShare: 0.05),
+            ]
             : [
                 ProofCompany(others: 1, parallel: 2, chunkShare: 0.5),
                 ProofCompany(others: 3, parallel: 4, chunkShare: 0.05),
-                ProofCompany(others: 7, parallel: 3, chunkShare: 0.05),
-                ProofCompany(others: 15, parallel: 16, chunkShare: 0.5),
+                ProofCompany(others: 7, parallel: 3, chunkShare: 0.2),
+                ProofCompany(others: 9, parallel: 10, chunkShare: 0.05, sparePages: 2),
+                ProofCompany(others: 15, parallel: 16, chunkShare: 0.7),
                 ProofCompany(others: 20, parallel: 21, chunkShare: 0.05),
             ]
     }
 
     var name: String {
         let queue = parallel <= others ? ", \(parallel) at a time" : ""
-        return "beside \(others) other text\(others == 1 ? "" : "s")\(queue)"
+        let pages = sparePages == nil ? "" : ", pages for few"
+        return "beside \(others) other text\(others == 1 ? "" : "s")\(queue)\(pages)"
     }
 
-    /// One of the others.
-    struct Visit {
-        var request: GenerationRequest
-        /// Given up after so many tokens; nil lets it end.
-        let cancelAfter: Int?
-        /// Comes with that token of the subject; 0 is there before it.
-        let arrival: Int
-    }
-
-    /// The others, made from the proof's prompts: short ones and one as long as the longest.
-    func visits(_ settings: ProofSettings, hasModules: Bool) -> [Visit] {
-        let samplings = ProofSampling.all(seed: settings.seed &+ 1)
-        let texts = settings.prompts.map(\.tokens)
-        let longest = texts.max { $0.count < $1.count } ?? []
-        let drafts: [DraftMode] = hasModules ? [.auto, .fixed(3), .off, .fixed(8)] : [.off]
+    /// Whole prompts, the longest once, and short ones that take the narrow route; each with settings of its own.
+    func visitors(_ settings: ProofSettings, hasModules: Bool) -> [ProofVisitor] {
+        let samplings = ProofSampling.all(seed: settings.seed).count
+        let prompts = settings.prompts.indices
         return (0..<others).map { i in
-            let text = texts[i % texts.count]
-            let length = i == 2 ? longest.count : min(text.count, 1 + i * 7 % 23)
-            var request = GenerationRequest(prompt: Array((i == 2 ? longest : text).prefix(length)))
-            request.maximumTokens = 1 + (settings.maximumTokens * (i % 4 + 1) / 3)
-            request.sampling = samplings[i % samplings.count].options
-            request.draft = drafts[i % drafts.count]
-            request.maximumTokens = min(request.maximumTokens, settings.positions - length)
-            return Visit(
-                request: request, cancelAfter: i % 5 == 3 ? 2 : nil, arrival: i < (others + 1) / 2 ? 0 : 1 + i % 7)
+            let isLongest = i == 2
+            let prompt = isLongest ? settings.longestPrompt : (i % 4 == 1 ? i / 4 : i) % prompts.count
+            let count = settings.prompts[prompt].tokens.count
+            let isWhole = isLongest || i % 4 == 1
+            var subject = ProofSubject(
+                prompt: prompt, promptCount: isWhole ? count : min(count, 1 + i * 7 % 23),
+                cacheType: settings.cacheType, instructionSet: settings.instructionSet,
+                tokens: settings.maximumTokens)
+            subject.sampling = i % samplings
+            subject.ownSeed = isWhole ? 0 : UInt64(i)
+            let (draft, drafts) = hasModules ? Self.drafts[i % Self.drafts.count] : (.off, .own)
+            return ProofVisitor(
+                subject: subject, draft: draft, drafts: drafts, arrival: i < (others + 1) / 2 ? 0 : 1 + i % 7,
+                leaving: leaving(i, settings.maximumTokens))
         }
+    }
+
+    /// Right drafts end where a stop is; their number and the ways of leaving have no common factor, so that all meet.
+    private static let drafts: [(DraftMode, ProofCourse.Drafts)] = [
+        (.auto, .own), (.fixed(4), .right), (.fixed(3), .own), (.fixed(8), .planted), (.fixed(8), .own), (.off, .own),
+        (.fixed(6), .right),
+    ]
+
+    private func leaving(_ i: Int, _ most: Int) -> ProofVisitor.Leaving {
+        switch i % 4 {
+        case 1: .stopToken(after: min(most, 3 + i))
+        case 2: .cancelled(after: min(most, 2 + i))
+        case 3: .stopped(after: min(most, 9 + i))
+        default: .complete
+        }
+    }
+
+    /// What it is served by.
+    ///
+    /// - Parameter sizes: positions that each text may come to.
+    func engineSettings(_ settings: ProofSettings, cacheType: CacheType, sizes: [Int]) -> Engine.Settings {
+        var result = Engine.Settings(context: settings.positions)
+        result.parallel = parallel
+        result.cacheType = cacheType
+        result.drawable = settings.drawable
+        result.chunkShare = chunkShare
+        let pages = sizes.map { LatentPool.pages(forPositions: $0) }.sorted(by: >)
+        // Where not all can be there at once, pages are too few for it as well.
+        let enough = pages.prefix(parallel).reduce(0, +)
+        result.pages = sparePages.map { min(enough, pages[0] + $0) } ?? enough
+        return result
     }
 }
 
-extension GenerationRequest {
-    /// Positions that its text may come to in a proof.
-    fileprivate func positions(_ settings: ProofSettings) -> Int {
-        min(prompt.count + maximumTokens, settings.positions)
+/// One of the texts beside a subject, and how it comes and goes.
+struct ProofVisitor {
+    /// How it leaves.
+    enum Leaving {
+        /// With its last token.
+        case complete
+        /// Given up after so many tokens.
+        case cancelled(after: Int)
+        /// Ended by who looks on after so many tokens.
+        case stopped(after: Int)
+        /// Ended by a stop token: the one that stands there in its whole answer.
+        case stopToken(after: Int)
+    }
+
+    let subject: ProofSubject
+    let draft: DraftMode
+    let drafts: ProofCourse.Drafts
+    /// Comes with that token of the main subject; 0 is there before it.
+    let arrival: Int
+    let leaving: Leaving
+
+    /// The token that is to end it, given its whole answer.
+    func stopToken(_ answer: ArraySlice<Int32>) -> Int32? {
+        guard case .stopToken(let after) = leaving else { return nil }
+        return answer.prefix(after).last
+    }
+
+    /// What who looks on wants after that many tokens.
+    func wish(after tokens: Int) -> Continuation {
+        switch leaving {
+        case .cancelled(let after) where tokens >= after: .cancel
+        case .stopped(let after) where tokens >= after: .stop
+        default: .proceed
+        }
+    }
+
+    /// Tokens that it is to have, given its whole answer.
+    func tokenCount(_ answer: ArraySlice<Int32>) -> Int {
+        switch leaving {
+        case .complete: answer.count
+        case .cancelled(let after), .stopped(let after): min(after, answer.count)
+        case .stopToken:
+            answer.firstIndex(of: stopToken(answer) ?? -1).map { $0 + 1 - answer.startIndex } ?? answer.count
+        }
     }
 }
 
@@ -69,63 +140,9 @@ extension ProofSettings {
     /// Tokens of the texts that there are pages for at once: those of the largest company, and two texts that stay while
     /// widths are tried.
     public var texts: [Int] {
-        let company = ProofCompany.all(isQuick: isQuick).last?.visits(self, hasModules: true) ?? []
-        return [positions, positions] + company.map { $0.request.positions(self) }
-    }
-}
-
-extension ProofEngine {
-    /// Serves a request beside others.
-    ///
-    /// - Parameters:
-    ///   - goesOn: asked at every event; ends everything by returning false.
-    ///   - observe: sees the request's own tokens.
-    func serve(
-        _ request: GenerationRequest, _ company: ProofCompany, _ settings: ProofSettings, cacheType: CacheType,
-        trace: StepTrace, goesOn: @escaping () -> Bool, observe: @escaping (Int32) -> Void
-    ) throws -> Engine.Outcome {
-        let visits = company.visits(settings, hasModules: model.draftHead != nil)
-        var engineSettings = Engine.Settings(context: settings.positions)
-        engineSettings.parallel = company.parallel
-        engineSettings.cacheType = cacheType
-        engineSettings.drawable = settings.drawable
-        engineSettings.chunkShare = company.chunkShare
-        let sizes = (visits.map(\.request) + [request]).map {
-            LatentPool.pages(forPositions: $0.positions(settings))
-        }
-        // Where not all can be there at once, pages are too few for it as well.
-        engineSettings.pages = sizes.sorted(by: >).prefix(company.parallel).reduce(0, +)
-        let engine = try Engine(model, engineSettings)
-        let first = visits.filter { $0.arrival == 0 }
-        for visit in first { try submit(visit, to: engine, goesOn) }
-        engine.observer = OneTextTrace(trace, number: first.count)
-        var outcome: Engine.Outcome?
-        var tokens = 0
-        var failure: (any Error)?
-        try engine.submit(
-            request,
-            observe: { event in
-                guard case .token(let token) = event else { return goesOn() ? .proceed : .cancel }
-                tokens += 1
-                observe(token)
-                do {
-                    for visit in visits where visit.arrival == tokens { try self.submit(visit, to: engine, goesOn) }
-                } catch { failure = error }
-                return goesOn() ? .proceed : .cancel
-            }, completion: { outcome = $0 })
-        try engine.run()
-        if let failure { throw failure }
-        guard let outcome else { preconditionFailure("an engine that has run has served its requests") }
-        return outcome
+        let company = ProofCompany.all(isQuick: isQuick).last?.visitors(self, hasModules: true) ?? []
+        return [positions, positions] + company.map(\.subject.positions)
     }
 
-    private func submit(_ visit: ProofCompany.Visit, to engine: Engine, _ goesOn: @escaping () -> Bool) throws {
-        var tokens = 0
-        try engine.submit(
-            visit.request,
-            observe: { event in
-                if case .token = event { tokens += 1 }
-                return tokens == visit.cancelAfter || !goesOn() ? .cancel : .proceed
-            }, completion: { _ in })
-    }
+    var longestPrompt: Int { prompts.indices.max { prompts[$0].tokens.count < prompts[$1].tokens.count } ?? 0 }
 }

@@ -26,6 +26,9 @@ final class ProofEngine {
         try Generator(model: model, capacity: capacity, cacheType: cacheType, drawable: drawable)
     }
 
+    /// An engine whose pages have never held anything.
+    func makeEngine(_ settings: Engine.Settings) throws -> Engine { try Engine(model, settings) }
+
     /// The text as it is after its first `promptCount` tokens, read like a generator reads them, and after other tokens that
     /// stood where the rest of the text belongs were forgotten.
     func prefilled(_ subject: ProofSubject, _ text: [Int32], observer: StepTrace) throws -> TokenSequence {

@@ -54,6 +54,8 @@ struct ProofSubject: Hashable {
     var promptCount: Int
     /// Index in `ProofSampling.all`.
     var sampling = 0
+    /// Added to the settings' seed.
+    var ownSeed: UInt64 = 0
     var cacheType: CacheType
     var instructionSet: String
     var tokens: Int
@@ -70,6 +72,9 @@ struct ProofSubject: Hashable {
         /// Tokens of the second answer.
         let nextTokens: Int
     }
+
+    /// Positions that its first answer may come to.
+    var positions: Int { promptCount + tokens }
 
     /// Most verifier steps of a run without forced widths.
     var steps: Int {
@@ -90,19 +95,21 @@ struct ProofCourse {
         case right
     }
 
-    let name: String
+    var name: String
     let threads: Int
     var draft = DraftMode.off
     var drafts = Drafts.own
     /// Forces the reference's continuation through steps of these widths in turn, instead of generating.
     var widths: [Int]?
-    /// Other texts beside the subject; nil leaves it alone.
-    var company: ProofCompany?
+    /// Other texts beside the subject, and how they are served; nil leaves it alone.
+    var company: (visitors: [ProofVisitor], rules: ProofCompany)?
     /// Spreads the model over made-up nodes; nil leaves it where it is.
     var placement: ProofPlacement?
 
     func steps(_ subject: ProofSubject) -> Int {
-        guard let widths else { return subject.steps }
+        guard let widths else {
+            return (company?.visitors ?? []).reduce(subject.steps) { $0 + $1.subject.steps }
+        }
         let rows = subject.tokens
         // Wrong tokens come first, and are forgotten.
         let window = min(Step.windowRows, subject.promptCount)
@@ -138,7 +145,7 @@ struct ProofPlan {
             omissions.append(
                 "the checkpoint has no MTP module: draft lengths and stops inside accepted drafts were left out")
         }
-        if settings.prompts[longestPrompt].tokens.count <= Step.chunkRows {
+        if settings.prompts[settings.longestPrompt].tokens.count <= Step.chunkRows {
             omissions.append(
                 "no prompt is longer than \(Step.chunkRows) tokens: prompts of several chunks, and attention over "
                     + "several blocks of context, were left out"
@@ -166,14 +173,14 @@ struct ProofPlan {
         return compared + references.reduce(0) { $0 + $1.steps }
     }
 
-    private var references: Set<ProofSubject> { Set(trials.flatMap(\.cases).map(\.subject)) }
+    private var references: Set<ProofSubject> {
+        let cases = trials.flatMap(\.cases)
+        let visitors = cases.flatMap(\.courses).flatMap { $0.company?.visitors ?? [] }
+        return Set(cases.map(\.subject) + visitors.map(\.subject))
+    }
 
     /// The prompts of most trials.
     private var prompts: Range<Int> { 0..<(settings.isQuick ? 1 : settings.prompts.count) }
-
-    private var longestPrompt: Int {
-        settings.prompts.indices.max { settings.prompts[$0].tokens.count < settings.prompts[$1].tokens.count } ?? 0
-    }
 
     private func subject(_ prompt: Int) -> ProofSubject {
         ProofSubject(
@@ -202,7 +209,7 @@ struct ProofPlan {
             (1...Step.windowRows).map { widths([$0], "\($0) row\($0 == 1 ? "" : "s") a step") }
             + [widths(Self.mixed, "mixed widths")]
         // Only behind more than one block of context does attention fold any.
-        let prompts = settings.isQuick ? longestPrompt..<longestPrompt + 1 : self.prompts
+        let prompts = settings.isQuick ? settings.longestPrompt..<settings.longestPrompt + 1 : self.prompts
         trials.append(
             ProofTrial(
                 title: "step widths 1…\(Step.windowRows) and mixed", cases: prompts.map { (subject($0), courses) }))
@@ -253,25 +260,41 @@ struct ProofPlan {
         trials.append(ProofTrial(title: "stops inside drafts, next turn", cases: cases))
     }
 
-    /// The longest prompt's chunks rest while the others' windows run.
+    /// Subjects that were alone before, the longest prompt among them: its chunks rest while the others' windows run. What
+    /// the visitors draft alone comes first.
     private mutating func addCompany() {
-        let companies = ProofCompany.all(isQuick: settings.isQuick)
-        let drafts: [DraftMode] = hasModules ? (settings.isQuick ? [.fixed(3)] : [.off, .fixed(3), .auto]) : [.off]
-        let courses = companies.flatMap { company in
-            drafts.map { draft in
-                ProofCourse(
-                    name: "\(company.name), \(course(draft).name)", threads: settings.threads, draft: draft,
-                    company: company)
-            }
+        let companies = ProofCompany.all(isQuick: settings.isQuick).map { rules in
+            (visitors: rules.visitors(settings, hasModules: hasModules), rules: rules)
         }
-        let samplings = ProofSampling.all(seed: settings.seed).count
-        let subjects = Set(prompts).union([longestPrompt]).sorted()
-        let cases = subjects.map { prompt in
+        if hasModules, let largest = companies.last { addVisitorsAlone(largest.visitors) }
+        let samplings = ProofSampling.all(seed: settings.seed)
+        let penalised = samplings.indices.filter { samplings[$0].options.isPenalised }
+        let subjects = Set(prompts).union([settings.longestPrompt]).sorted()
+        var ways = [course(.off)]
+        if hasModules {
+            ways = [course(.fixed(3)), course(.fixed(6), .planted), course(.auto), course(.off)]
+        }
+        let cases = subjects.enumerated().map { number, prompt in
             var subject = subject(prompt)
-            subject.sampling = prompt % samplings
+            subject.sampling = number == 0 ? 0 : penalised[number % penalised.count]
+            // Every subject meets every company, and all ways of drafting in turn.
+            let courses = companies.enumerated().map { index, company in
+                var course = ways[(number + index) % ways.count]
+                course.name = "\(company.rules.name), \(course.name)"
+                course.company = company
+                return course
+            }
             return (subject, courses)
         }
         trials.append(ProofTrial(title: "company of other texts", cases: cases))
+    }
+
+    /// The texts of company by themselves: their drafts there have to be these.
+    private mutating func addVisitorsAlone(_ visitors: [ProofVisitor]) {
+        let cases = visitors.filter { $0.draft != .off }.map { visitor in
+            (visitor.subject, [course(.fixed(MTPHead.maximumDrafts), visitor.drafts)])
+        }
+        trials.append(ProofTrial(title: "the texts of company, each alone", cases: cases))
     }
 
     private mutating func addThreads() {
@@ -285,7 +308,7 @@ struct ProofPlan {
             ProofTrial(
                 title: "threads \(list)\(hasModules ? "; draft 3" : "")",
                 cases: prompts.map { (subject($0), courses(draft)) }))
-        var prompt = subject(longestPrompt)
+        var prompt = subject(settings.longestPrompt)
         prompt.tokens = 1
         trials.append(
             ProofTrial(

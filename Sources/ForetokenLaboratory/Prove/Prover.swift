@@ -20,6 +20,9 @@ public final class Prover {
     /// The weights again, cut for made-up nodes.
     private var placedWeights: ModelWeights?
     private var references: [ProofSubject: ProofOutcome] = [:]
+    private var comparison: ProofComparison
+    /// Of the run in progress.
+    private var traces: [StepTrace] = []
     private var progress: (ProofProgress) -> Bool = { _ in true }
     private var title = ""
     private var passedSteps = 0
@@ -39,6 +42,7 @@ public final class Prover {
         self.loadPlaced = loadPlaced
         plan = ProofPlan(settings, hasModules: !weights.modules.isEmpty, triesPlacements: loadPlaced != nil)
         samplings = ProofSampling.all(seed: settings.seed)
+        comparison = ProofComparison(settings, samplings)
     }
 
     /// Does it all, or as much as it may.
@@ -48,6 +52,7 @@ public final class Prover {
     public func prove(progress: @escaping (ProofProgress) -> Bool = { _ in true }) throws -> Proof {
         self.progress = progress
         (passedSteps, stepCount, references) = (0, 0, [:])
+        comparison = ProofComparison(settings, samplings)
         defer {
             engine = nil
             placedWeights = nil
@@ -69,14 +74,22 @@ public final class Prover {
         proof.ways.append(ProofWay(title: trial.title, plannedRuns: trial.runs))
         let index = proof.ways.count - 1
         for (subject, courses) in trial.cases {
-            let reference = try reference(subject)
+            _ = try reference(subject)
             for course in courses {
-                let outcome = try perform(course, subject, planned: course.steps(subject))
-                let (divergence, rows) = compare(outcome, with: reference, course, subject)
-                proof.ways[index].add(outcome, rows: rows, differs: divergence != nil)
-                guard let divergence, proof.ways[index].divergence == nil else { continue }
-                proof.ways[index].divergence = divergence
-                proof.ways[index].divergence?.element = try element(divergence, course, subject)
+                let runs = try perform(course, subject, planned: course.steps(subject))
+                var first: (divergence: Divergence, run: ProofRun)?
+                for run in runs {
+                    let result = comparison.compare(
+                        run, with: try reference(run.subject), way: title, name: course.name)
+                    proof.ways[index].add(run.outcome, result)
+                    if first == nil, let divergence = result.divergence { first = (divergence, run) }
+                }
+                proof.ways[index].runs += 1
+                guard let first else { continue }
+                proof.ways[index].differingRuns += 1
+                guard proof.ways[index].divergence == nil else { continue }
+                proof.ways[index].divergence = first.divergence
+                proof.ways[index].divergence?.element = try element(first.divergence, course, subject, first.run)
             }
         }
     }
@@ -86,30 +99,51 @@ public final class Prover {
     /// The subject's plain run: own threads, no drafts.
     private func reference(_ subject: ProofSubject) throws -> ProofOutcome {
         if let known = references[subject] { return known }
-        let made = try perform(plainCourse, subject, planned: subject.steps)
+        let made = try perform(plainCourse, subject, planned: subject.steps)[0].outcome
         references[subject] = made
         return made
     }
 
     private var plainCourse: ProofCourse { ProofCourse(name: "draft off", threads: settings.threads) }
 
-    /// Runs a course.
-    /// - Parameter planned: steps it counts in the progress; 0 for a repetition.
+    /// Runs a course: the subject first, then those beside it.
+    ///
+    /// - Parameters:
+    ///   - planned: steps it counts in the progress; 0 for a repetition.
+    ///   - target: values to keep.
+    ///   - text: whose they are; nil for the subject's.
     private func perform(
-        _ course: ProofCourse, _ subject: ProofSubject, planned: Int, keeping target: StepTrace.Target? = nil
-    ) throws -> ProofOutcome {
-        let trace = StepTrace(keeping: target)
-        defer { stepCount += trace.stepCount }
-        let outcome =
-            if let widths = course.widths {
-                try force(widths, course, subject, trace, planned)
-            } else if let company = course.company {
-                try accompany(company, course, subject, trace, planned)
-            } else {
-                try generate(course, subject, trace, planned)
-            }
+        _ course: ProofCourse, _ subject: ProofSubject, planned: Int, keeping target: StepTrace.Target? = nil,
+        of text: Int? = nil
+    ) throws -> [ProofRun] {
+        // Who needs a reference first performs that in between.
+        let outer = traces
+        traces = []
+        defer {
+            stepCount += traces.reduce(0) { $0 + $1.stepCount }
+            traces = outer
+        }
+        let runs: [ProofRun]
+        if let company = course.company {
+            runs = try accompany(company, course, subject, planned) { $0 == text ?? 1 ? target : nil }
+        } else {
+            let trace = makeTrace(target)
+            let outcome =
+                if let widths = course.widths {
+                    try force(widths, course, subject, trace, planned)
+                } else {
+                    try generate(course, subject, trace, planned)
+                }
+            runs = [ProofRun(subject: subject, outcome: outcome)]
+        }
         passedSteps += planned
-        return outcome
+        return runs
+    }
+
+    private func makeTrace(_ target: StepTrace.Target?) -> StepTrace {
+        let trace = StepTrace(keeping: target)
+        traces.append(trace)
+        return trace
     }
 
     private func engine(_ course: ProofCourse, _ subject: ProofSubject) throws -> ProofEngine {
@@ -139,19 +173,20 @@ public final class Prover {
             weights: placed, pool: try WorkerPool(threads: threads, groupSizes: sizes), instructionSet: set)
     }
 
-    private func request(_ course: ProofCourse, _ subject: ProofSubject) -> GenerationRequest {
+    private func request(_ draft: DraftMode, _ subject: ProofSubject) -> GenerationRequest {
         var request = GenerationRequest(
             prompt: Array(settings.prompts[subject.prompt].tokens.prefix(subject.promptCount)))
         request.maximumTokens = subject.tokens
         request.sampling = samplings[subject.sampling].options
-        request.draft = course.draft
+        request.sampling.seed &+= subject.ownSeed
+        request.draft = draft
         return request
     }
 
     private func generate(
         _ course: ProofCourse, _ subject: ProofSubject, _ trace: StepTrace, _ planned: Int
     ) throws -> ProofOutcome {
-        var request = request(course, subject)
+        var request = request(course.draft, subject)
         var lastToken = Int.max
         if let ending = subject.ending {
             if ending.isByToken {
@@ -160,12 +195,12 @@ public final class Prover {
                 lastToken = ending.after
             }
         }
-        let plant = try plant(course, subject)
+        let watch = ProofDrafts.Watch(trace: DraftTrace(), plant: try plant(course.drafts, subject))
         // After the references that had to be made first: they used the workers, too.
         let generator = try engine(course, subject).makeGenerator(subject.cacheType)
         generator.observer = trace
-        if let plant, let source = generator.source { generator.source = PlantedDrafts(source, plant: plant) }
-        var outcome = ProofOutcome(context: [], trace: trace)
+        if let source = generator.source { generator.source = ProofDrafts(source) { _ in watch } }
+        var outcome = ProofOutcome(context: [], trace: trace, drafts: watch.trace)
         let isReference = references[subject] == nil
         try extend(&outcome, generator, request, after: lastToken, planned, mayFail: !isReference)
         if let ending = subject.ending, !outcome.hasFailed {
@@ -211,13 +246,13 @@ public final class Prover {
     }
 
     private func plant(
-        _ course: ProofCourse, _ subject: ProofSubject
+        _ drafts: ProofCourse.Drafts, _ subject: ProofSubject
     ) throws -> ((_ position: Int, _ guess: Int32) -> Int32)? {
-        guard course.drafts != .own else { return nil }
+        guard drafts != .own else { return nil }
         let text = try reference(subject).context
         let vocabulary = Int32(min(settings.drawable ?? .max, weights.configuration.vocabularySize))
         let seed = settings.seed
-        let isAlwaysRight = course.drafts == .right
+        let isAlwaysRight = drafts == .right
         return { position, guess in
             guard position < text.count else { return guess }
             var noise = (UInt64(position) ^ seed) &* 0x9E37_79B9_7F4A_7C15
@@ -226,26 +261,47 @@ public final class Prover {
         }
     }
 
-    /// The subject among other texts.
+    /// The subject and those beside it, who may not all have come.
     private func accompany(
-        _ company: ProofCompany, _ course: ProofCourse, _ subject: ProofSubject, _ trace: StepTrace, _ planned: Int
-    ) throws -> ProofOutcome {
-        let request = request(course, subject)
-        _ = try reference(subject)
-        var tokens: [Int32] = []
-        let served = try engine(course, subject).serve(
-            request, company, settings, cacheType: subject.cacheType, trace: trace,
-            goesOn: { self.goesOn(trace.stepCount, planned) }, observe: { tokens.append($0) })
-        var outcome = ProofOutcome(context: request.prompt + tokens, trace: trace)
-        outcome.generated = tokens.count
-        switch served {
-        case .success(let result):
-            if result.reason == .cancelled { throw CancellationError() }
-            outcome.telemetry.add(result.telemetry)
-        case .failure: outcome.hasFailed = true
+        _ company: (visitors: [ProofVisitor], rules: ProofCompany), _ course: ProofCourse, _ subject: ProofSubject,
+        _ planned: Int, target: (_ text: Int) -> StepTrace.Target?
+    ) throws -> [ProofRun] {
+        func part(_ visitor: ProofVisitor?) throws -> CompanyRun.Part {
+            let own = visitor?.subject ?? subject
+            let answer = try reference(own).context[own.promptCount...]
+            var request = request(visitor?.draft ?? course.draft, own)
+            if let token = visitor?.stopToken(answer) { request.stopTokens = [token] }
+            let watch = ProofDrafts.Watch(
+                trace: DraftTrace(), plant: try plant(visitor?.drafts ?? course.drafts, own))
+            return CompanyRun.Part(request: request, visitor: visitor, trace: StepTrace(), watch: watch)
         }
-        outcome.takePositions()
-        return outcome
+        // References first: they use the workers, too.
+        var parts = try [part(nil)] + company.visitors.map(part)
+        for i in parts.indices { parts[i].trace = makeTrace(target(i + 1)) }
+        let engine = try engine(course, subject).makeEngine(
+            company.rules.engineSettings(
+                settings, cacheType: subject.cacheType,
+                sizes: [subject.positions] + company.visitors.map(\.subject.positions)))
+        let traces = traces
+        let run = CompanyRun(parts, on: engine) {
+            self.goesOn(traces.reduce(0) { $0 + $1.stepCount }, planned)
+        }
+        try run.run()
+        return try run.parts.enumerated().compactMap { index, part in
+            guard let served = part.outcome else { return nil }
+            let own = part.visitor?.subject ?? subject
+            var outcome = ProofOutcome(
+                context: part.request.prompt + part.tokens, trace: part.trace, drafts: part.watch.trace)
+            outcome.generated = part.tokens.count
+            switch served {
+            case .success(let result): outcome.telemetry.add(result.telemetry)
+            case .failure: outcome.hasFailed = true
+            }
+            outcome.takePositions()
+            let answer = try reference(own).context[own.promptCount...]
+            return ProofRun(
+                subject: own, text: index + 1, tokenCount: part.visitor?.tokenCount(answer), outcome: outcome)
+        }
     }
 
     private func force(
@@ -268,7 +324,8 @@ public final class Prover {
             verifier.run(step)
             verifier.computeLogits(first: 0, count: count)
         }
-        return ProofOutcome(context: text, positions: subject.promptCount..<end, trace: trace)
+        return ProofOutcome(
+            context: text, positions: subject.promptCount..<end, trace: trace, drafts: DraftTrace())
     }
 
     private func goesOn(_ steps: Int, _ planned: Int) -> Bool {
@@ -276,52 +333,22 @@ public final class Prover {
         return progress(ProofProgress(title: title, fraction: Double(done) / Double(max(1, plannedSteps))))
     }
 
-    // MARK: Comparisons
-
-    /// What differs, if anything does, and the positions that were compared.
-    private func compare(
-        _ outcome: ProofOutcome, with reference: ProofOutcome, _ course: ProofCourse, _ subject: ProofSubject
-    ) -> (Divergence?, rows: Range<Int>) {
-        let common = zip(reference.context, outcome.context).prefix { $0 == $1 }.count
-        // Up to there both have run the same tokens, the first that differs not included.
-        let end = min(common, reference.positions.upperBound, outcome.positions.upperBound)
-        let rows = min(end, max(reference.positions.lowerBound, outcome.positions.lowerBound))..<end
-        var token: TokenDifference?
-        if common < max(reference.context.count, outcome.context.count) {
-            token = TokenDifference(
-                position: common, expected: common < reference.context.count ? reference.context[common] : nil,
-                found: common < outcome.context.count ? outcome.context[common] : nil)
-        }
-        let first = reference.trace.firstDifference(to: outcome.trace, positions: rows)
-        guard let position = first?.position ?? token?.position else { return (nil, rows) }
-        let kind: Divergence.Kind = first.map { $0.expected == $0.found ? .values : .order } ?? .token
-        var divergence = Divergence(
-            kind: kind, way: title, run: course.name, prompt: settings.prompts[subject.prompt].name,
-            sampling: samplings[subject.sampling].name, position: position)
-        divergence.token = token
-        if let first {
-            divergence.expectedSite = first.expected
-            divergence.foundSite = first.found
-            divergence.expectedPlace = first.expectedPlace
-            divergence.foundPlace = first.foundPlace
-        }
-        return (divergence, rows)
-    }
+    // MARK: Elements
 
     /// Runs of which timing decides the course may take several attempts.
     private static let attempts = 3
 
     /// Runs both again and looks at the values themselves; nil when the difference does not show again.
     private func element(
-        _ divergence: Divergence, _ course: ProofCourse, _ subject: ProofSubject
+        _ divergence: Divergence, _ course: ProofCourse, _ subject: ProofSubject, _ run: ProofRun
     ) throws -> Divergence.Element? {
         guard divergence.kind == .values, let site = divergence.expectedSite else { return nil }
         let target = StepTrace.Target(position: divergence.position, site: site)
-        guard let expected = try perform(plainCourse, subject, planned: 0, keeping: target).trace.kept else {
-            return nil
-        }
+        let plain = try perform(plainCourse, run.subject, planned: 0, keeping: target)
+        guard let expected = plain[0].outcome.trace.kept else { return nil }
         for _ in 0..<Self.attempts {
-            guard let found = try perform(course, subject, planned: 0, keeping: target).trace.kept,
+            let again = try perform(course, subject, planned: 0, keeping: target, of: run.text)
+            guard let found = again.first(where: { $0.text == run.text })?.outcome.trace.kept,
                 found.count == expected.count
             else { continue }
             let differing = expected.indices.filter { expected[$0].bitPattern != found[$0].bitPattern }
@@ -331,17 +358,5 @@ public final class Prover {
                 differing: differing.count)
         }
         return nil
-    }
-}
-
-extension ProofWay {
-    mutating func add(_ outcome: ProofOutcome, rows compared: Range<Int>, differs: Bool) {
-        runs += 1
-        differingRuns += differs ? 1 : 0
-        tokens += outcome.generated
-        rows += compared.count
-        values += outcome.trace.valueCount(compared)
-        draftsVerified += outcome.telemetry.drafted.reduce(0, +)
-        draftsAccepted += outcome.telemetry.accepted.reduce(0, +)
     }
 }

@@ -83,7 +83,8 @@ public final class StepTrace: StepObserver {
         while rows.count < end { rows.append(Row()) }
         for row in 0..<values.count {
             rows[values.firstPosition + row].entries.removeAll(keepingCapacity: true)
-            rows[values.firstPosition + row].place = RowPlace(index: row, count: values.count)
+            rows[values.firstPosition + row].place = RowPlace(
+                index: values.firstRow + row, count: values.stepRows)
         }
         if let target, (values.firstPosition..<end).contains(target.position) { kept = nil }
     }
