@@ -1,6 +1,7 @@
 import CForetokenKernels
 import ForetokenHardware
 import ForetokenWeights
+import Glibc
 
 /// What both attention routes read: one layer's MLA over the rows of one step. Heads are divided over the groups as their
 /// weights are, and over each group's workers.
@@ -37,8 +38,8 @@ struct AttentionStep {
 
     /// Calls `body` with the worker's heads of every group it serves, in whole units of heads.
     @inline(__always)
-    func forEachHeads(of worker: Int, unit: Int = 1, _ body: (Range<Int>) -> Void) {
-        headCut.forEachShare(of: scratch.seats[worker], unit: unit, body)
+    func forEachHeads(of worker: Int, unit: Int = 1, _ slice: Slice = .whole, _ body: (Range<Int>) -> Void) {
+        headCut.forEachShare(of: scratch.seats[worker], unit: unit, slice, body)
     }
 
     @inline(__always)
@@ -148,9 +149,24 @@ struct AbsorbedAttentionPhase: Phase {
 }
 
 /// Naive blockwise attention for prompt chunks: keys and values of one head and one context block are made explicit and
-/// shared by all rows.
+/// shared by all rows. A chunk's attention may be divided over several phases, by blocks in ascending order and by heads.
 struct PromptAttentionPhase: Phase {
     let step: AttentionStep
+    /// Context blocks to fold.
+    let blocks: Range<Int>
+    /// Which of each worker's heads.
+    let slice: Slice
+    /// By head: each row's maximum and sum over the blocks so far [2][rows].
+    let softmax: foretoken_rows
+
+    /// Context blocks that `rows` rows see whose first has cache entry `firstEntry`.
+    static func blockCount(firstEntry: Int, rows: Int) -> Int { (firstEntry + rows + block - 1) / block }
+
+    /// Multiply-adds of one block: keys and values made explicit, scores, and weighted values.
+    static func work(_ c: ModelConfiguration, rows: Int) -> Int {
+        let explicit = c.latentRank * (c.nopeDimension + c.valueDimension)
+        return c.headCount * block * (explicit + rows * (c.queryDimension + c.valueDimension))
+    }
 
     static var entry: WorkerPool.Entry {
         { context, worker, _ in context.phase(PromptAttentionPhase.self).work(worker: Int(worker)) }
@@ -160,12 +176,13 @@ struct PromptAttentionPhase: Phase {
 
     private func work(worker: Int) {
         let scratch = PromptAttentionScratch(step.scratch.attention(worker), step)
-        step.forEachHeads(of: worker) { run($0, scratch) }
+        step.forEachHeads(of: worker, slice) { run($0, scratch) }
     }
 
     private func run(_ heads: Range<Int>, _ scratch: PromptAttentionScratch) {
+        let end = step.firstEntry + step.rowCount
         for head in heads {
-            step.rotateQueries(head)
+            if blocks.lowerBound == 0 { step.rotateQueries(head) }
             let keyUp = step.keyUp.matrices + head
             let valueUp = step.valueUp.matrices + head
             step.kernels.pointee.decode_panels(
@@ -174,12 +191,13 @@ struct PromptAttentionPhase: Phase {
             step.kernels.pointee.decode_panels(
                 valueUp, 0, Int32(valueUp.pointee.panelCount), 0, valueUp.pointee.columns, scratch.valueUp,
                 scratch.valueUpStride)
-            for start in stride(from: 0, to: step.firstEntry + step.rowCount, by: Self.block) {
-                let count = min(Self.block, step.firstEntry + step.rowCount - start)
+            for block in blocks {
+                let start = block * Self.block
+                let count = min(Self.block, end - start)
                 expand(scratch, start: start, count: count)
                 fold(scratch, head: head, start: start, count: count)
             }
-            normalise(scratch, head: head)
+            if blocks.upperBound * Self.block >= end { normalise(head) }
         }
     }
 
@@ -225,15 +243,41 @@ struct PromptAttentionPhase: Phase {
             s.scores, Self.block, s.values, step.value, s.weighted, step.value, Int32(rows.count), Int32(step.value),
             Int32(count), false)
         for (i, row) in rows.enumerated() {
-            let output = step.output.base! + row * step.output.stride + head * step.value
-            s.foldRow(row, block: i, into: output, width: step.value, isFirst: start == 0)
+            foldRow(row, head: head, from: s, i, isFirst: start == 0)
         }
     }
 
-    private func normalise(_ s: PromptAttentionScratch, head: Int) {
+    private func output(_ head: Int, row: Int) -> UnsafeMutablePointer<Float> {
+        step.output.base! + row * step.output.stride + head * step.value
+    }
+
+    private func maximum(_ head: Int) -> UnsafeMutablePointer<Float> { softmax.base! + head * softmax.stride }
+
+    private func sum(_ head: Int) -> UnsafeMutablePointer<Float> { maximum(head) + step.rowCount }
+
+    /// Folds row `i` of a strip's results into row `row`: both sides are rescaled to the larger of the two maxima.
+    @inline(__always)
+    private func foldRow(_ row: Int, head: Int, from s: PromptAttentionScratch, _ i: Int, isFirst: Bool) {
+        let addition = s.weighted + i * step.value
+        let (output, maximum, sum) = (output(head, row: row), maximum(head) + row, sum(head) + row)
+        guard !isFirst else {
+            maximum.pointee = s.blockMaximum[i]
+            sum.pointee = s.blockSum[i]
+            output.update(from: addition, count: step.value)
+            return
+        }
+        let larger = max(maximum.pointee, s.blockMaximum[i])
+        let keep = exp(maximum.pointee - larger)
+        let take = exp(s.blockMaximum[i] - larger)
+        for i in 0..<step.value { output[i] = output[i] * keep + addition[i] * take }
+        sum.pointee = sum.pointee * keep + s.blockSum[i] * take
+        maximum.pointee = larger
+    }
+
+    private func normalise(_ head: Int) {
         for row in 0..<step.rowCount {
-            let output = step.output.base! + row * step.output.stride + head * step.value
-            let inverse = 1 / s.sum[row]
+            let output = output(head, row: row)
+            let inverse = 1 / sum(head)[row]
             for i in 0..<step.value { output[i] *= inverse }
         }
     }

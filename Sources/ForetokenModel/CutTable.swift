@@ -9,14 +9,32 @@ struct CutTable: BitwiseCopyable {
     /// Calls `body` with the part of one worker for every group it serves, never an empty one. Parts are cut at multiples
     /// of `unit` things; a unit belongs to the group in which it begins.
     @inline(__always)
-    func forEachShare(of seat: WorkerSeat, unit: Int, _ body: (Range<Int>) -> Void) {
+    func forEachShare(of seat: WorkerSeat, unit: Int, _ slice: Slice = .whole, _ body: (Range<Int>) -> Void) {
         let end = Int(bounds[groups])
         for group in 0..<groups where seat.serves(group) {
             let first = (Int(bounds[group]) + unit - 1) / unit
             let units = (Int(bounds[group + 1]) + unit - 1) / unit - first
-            let share = seat.share(of: max(0, units))
+            let share = slice.of(seat.share(of: max(0, units)))
             if share.isEmpty { continue }
             body((first + share.lowerBound) * unit..<min(end, (first + share.upperBound) * unit))
         }
+    }
+}
+
+/// One of several equal parts of what each worker does in a phase. A chunk may rest between them; what is computed does
+/// not depend on it, since no output element is divided.
+struct Slice: BitwiseCopyable {
+    /// From 0.
+    let index: Int
+    let count: Int
+
+    /// All of a phase.
+    static let whole = Slice(index: 0, count: 1)
+
+    /// The slice's part of a worker's share.
+    @inline(__always)
+    func of(_ share: Range<Int>) -> Range<Int> {
+        let first = share.lowerBound
+        return first + share.count * index / count..<first + share.count * (index + 1) / count
     }
 }

@@ -14,7 +14,8 @@ final class Decoder {
     let traffic: TrafficMeter
     /// Set while a step is looked at.
     var observation: Observation?
-    /// Called between the phases of a chunk, where it may rest while windows run; ends it by returning false.
+    /// Called after each slice of a chunk's work, where it may rest while windows run; ends it by returning false. Without it
+    /// the work is not divided.
     var rest: (() -> Bool)? {
         didSet { isEnded = false }
     }
@@ -24,6 +25,8 @@ final class Decoder {
     let kind: StepKind
     private let rotation: Rotation
     private let sigma: Float
+    /// Most multiply-adds of a slice, as far as its work can be divided.
+    private let sliceWork: Int
 
     /// Rows and texts of the step.
     private(set) var rows = 0
@@ -45,6 +48,7 @@ final class Decoder {
             configuration, rows: kind.mostRows, nodes: weights.nodes.nodes.count, isCut: weights.nodes.isCut, &make)
         rotation = Rotation(configuration)
         sigma = configuration.attentionScale
+        sliceWork = max(1, Self.workPerByte * weights.bytesPerStep)
         shape = PageShape(configuration, modules: 0, type: .f32)
     }
 
@@ -132,15 +136,28 @@ final class Decoder {
     }
 
     private func runJobs(_ count: Int) {
-        run(
-            ProductPhase(
-                kernels: kernels, jobs: UnsafePointer(space.jobs.pointer), jobCount: count, scratch: workers.scratch))
+        let jobs = UnsafePointer(space.jobs.pointer)
+        let slices = rest == nil ? 1 : sliceCount((0..<count).reduce(0) { $0 + jobs[$1].work })
+        for index in 0..<slices {
+            run(
+                ProductPhase(
+                    kernels: kernels, jobs: jobs, jobCount: count, slice: Slice(index: index, count: slices),
+                    scratch: workers.scratch))
+        }
     }
 
     private func run<P: Phase>(_ phase: P) {
+        guard !isEnded else { return }
         pool.run(phase)
-        if let rest, !isEnded { isEnded = !rest() }
+        if let rest { isEnded = !rest() }
     }
+
+    /// Multiply-adds of a slice for each byte of weights that a window's row reads: then a slice takes about as long as a
+    /// window on two cores, and less on processors that multiply faster for their memory.
+    private static let workPerByte = 2
+
+    /// Slices of so many multiply-adds.
+    private func sliceCount(_ work: Int) -> Int { rest == nil ? 1 : max(1, (work + sliceWork - 1) / sliceWork) }
 
     // MARK: Attention
 
@@ -225,9 +242,24 @@ final class Decoder {
                     step: step, query: kind == .window ? query : nil, absorbed: space.absorbed.rows,
                     mixed: space.mixedLatents.rows))
         } else {
-            run(PromptAttentionPhase(step: step))
+            attendPrompt(step)
         }
         showAttention()
+    }
+
+    private func attendPrompt(_ step: AttentionStep) {
+        let blocks = PromptAttentionPhase.blockCount(firstEntry: step.firstEntry, rows: rows)
+        let slices = sliceCount(blocks * PromptAttentionPhase.work(configuration, rows: rows))
+        let blockSlices = min(slices, blocks)
+        let headSlices = min((slices + blockSlices - 1) / blockSlices, configuration.headCount)
+        for i in 0..<blockSlices {
+            for j in 0..<headSlices {
+                run(
+                    PromptAttentionPhase(
+                        step: step, blocks: Slice(index: i, count: blockSlices).of(0..<blocks),
+                        slice: Slice(index: j, count: headSlices), softmax: space.softmax.rows))
+            }
+        }
     }
 
     // MARK: Feed-forward
@@ -312,18 +344,23 @@ final class Decoder {
         // A chunk's products are bound by arithmetic, so that there it matters little where the weights lie.
         let isMade = kind == .window && !assignment.areCutEvenly
         if isMade { makeOutputs(sharedExpert?.down) }
-        run(
-            ExpertOutputPhase(
-                kernels: kernels, activeCount: assignment.activeCount,
-                copies: UnsafePointer(assignment.copies.pointer),
-                firstSlot: UnsafePointer(assignment.firstSlot.pointer),
-                slotRow: UnsafePointer(assignment.slotRow.pointer),
-                slotWeight: UnsafePointer(assignment.slotWeight.pointer), slots: space.slots.rows,
-                made: isMade
-                    ? .init(slots: space.outputs.rows, shared: shared == nil ? nil : space.sharedOutput.rows) : nil,
-                shared: shared, mixed: space.mixed.rows, residual: space.residual.rows,
-                kind: kind, rowCount: rows,
-                width: configuration.hiddenSize, columnCut: workers.columnCut, scratch: workers.scratch))
+        let width = configuration.hiddenSize
+        let slots = Int(assignment.firstSlot.pointer[assignment.activeCount])
+        let slices = sliceCount(slots * configuration.expertIntermediateSize * width)
+        for index in 0..<slices {
+            run(
+                ExpertOutputPhase(
+                    kernels: kernels, activeCount: assignment.activeCount,
+                    experts: Slice(index: index, count: slices).of(0..<assignment.activeCount),
+                    copies: UnsafePointer(assignment.copies.pointer),
+                    firstSlot: UnsafePointer(assignment.firstSlot.pointer),
+                    slotRow: UnsafePointer(assignment.slotRow.pointer),
+                    slotWeight: UnsafePointer(assignment.slotWeight.pointer), slots: space.slots.rows,
+                    made: isMade
+                        ? .init(slots: space.outputs.rows, shared: shared == nil ? nil : space.sharedOutput.rows) : nil,
+                    shared: shared, mixed: space.mixed.rows, residual: space.residual.rows, kind: kind, rowCount: rows,
+                    width: width, columnCut: workers.columnCut, scratch: workers.scratch))
+        }
     }
 
     /// Down projections of the slots and of the shared expert, each made by the group that has the weights.

@@ -120,6 +120,8 @@ extension ExpertAssignment {
 struct ExpertOutputPhase: Phase {
     let kernels: KernelTable
     let activeCount: Int
+    /// Which of the active experts; a chunk's may be divided over several phases, in ascending order.
+    let experts: Range<Int>
     let copies: UnsafePointer<ExpertCopy>
     let firstSlot: UnsafePointer<Int32>
     let slotRow: UnsafePointer<Int32>
@@ -171,14 +173,16 @@ struct ExpertOutputPhase: Phase {
     private func combine(_ panels: Range<Int>, _ tileStride: Int, _ worker: Int) {
         let column = panels.lowerBound * Int(FORETOKEN_PANEL_ROWS)
         let count = min(panels.upperBound * Int(FORETOKEN_PANEL_ROWS), width) - column
-        for row in 0..<rowCount {
-            (mixed.base! + row * mixed.stride + column).update(repeating: 0, count: count)
+        if experts.lowerBound == 0 {
+            for row in 0..<rowCount {
+                (mixed.base! + row * mixed.stride + column).update(repeating: 0, count: count)
+            }
         }
         let wide = scratch.wide(worker)
         let product = PanelProduct(kernels: kernels, scratch: wide)
         // The tile's column 0 is the output's column 0, as the kernels see it: they write at absolute rows of W.
         let tile = foretoken_rows(base: wide.gathered - column, stride: tileStride, index: nil)
-        for i in 0..<activeCount {
+        for i in experts {
             let begin = Int(firstSlot[i])
             let slotCount = Int(firstSlot[i + 1]) - begin
             var outputs = tile
@@ -197,6 +201,7 @@ struct ExpertOutputPhase: Phase {
                     mixed.base! + row * mixed.stride + column, Int32(count))
             }
         }
+        guard experts.upperBound == activeCount else { return }
         if made == nil, let shared { product.run(shared, panels: panels) }
         for row in 0..<rowCount {
             let sum = mixed.base! + row * mixed.stride + column

@@ -81,6 +81,9 @@ struct ProductJob: BitwiseCopyable {
         }
     }
 
+    /// Multiply-adds of the whole product.
+    var work: Int { Int(rowCount) * linear.rows * linear.columns * (upParts == nil ? 1 : 2) }
+
     /// The panels of some units.
     @inline(__always)
     func panels(of units: Range<Int>) -> Range<Int> {
@@ -125,6 +128,7 @@ struct ProductPhase: Phase {
     let kernels: KernelTable
     let jobs: UnsafePointer<ProductJob>
     let jobCount: Int
+    var slice = Slice.whole
     let scratch: WorkerScratch
 
     static var entry: WorkerPool.Entry {
@@ -135,7 +139,7 @@ struct ProductPhase: Phase {
         let seat = scratch.seats[worker]
         var total = 0
         for i in 0..<jobCount { jobs[i].forEachUnits(of: seat) { total += $0.count * $1 } }
-        let share = seat.share(of: total)
+        let share = slice.of(seat.share(of: total))
         let product = PanelProduct(kernels: kernels, scratch: scratch.wide(worker))
         var passed = 0
         for i in 0..<jobCount where passed < share.upperBound {

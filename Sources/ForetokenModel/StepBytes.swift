@@ -1,31 +1,37 @@
 import CForetokenKernels
 import ForetokenWeights
 
-extension Model {
+extension ModelWeights {
     /// Bytes of weights that one verify step of one row reads, latent cache not counted.
-    public var bytesPerStep: Int {
-        denseBytesPerStep + expertBytes.reduce(0) { $0 + $1 * configuration.expertsPerToken }
+    var bytesPerStep: Int {
+        denseBytesPerStep.reduce(0, +) + expertBytes.reduce(0) { $0 + $1 * configuration.expertsPerToken }
     }
 
-    /// Bytes of weights that a step of any number of rows reads once: all but the routed experts.
-    package var denseBytesPerStep: Int {
-        weights.denseBytesPerStep.reduce(0, +)
+    /// By main layer: bytes of one routed expert; 0 in dense layers.
+    var expertBytes: [Int] {
+        layers.map { layer in
+            guard case .moe(let moe) = layer.feedForward else { return 0 }
+            let expert = moe.experts[0].copies[0]
+            return [expert.gate, expert.up, expert.down].reduce(0) { $0 + $1.byteCount }
+        }
     }
+}
+
+extension Model {
+    /// Bytes of weights that one verify step of one row reads, latent cache not counted.
+    public var bytesPerStep: Int { weights.bytesPerStep }
+
+    /// Bytes of weights that a step of any number of rows reads once: all but the routed experts.
+    package var denseBytesPerStep: Int { weights.denseBytesPerStep.reduce(0, +) }
+
+    /// By main layer: bytes of one routed expert; 0 in dense layers.
+    package var expertBytes: [Int] { weights.expertBytes }
 
     /// Bytes of all shared experts, which steps read beside the routed ones.
     package var sharedExpertBytes: Int {
         weights.layers.reduce(0) { sum, layer in
             guard case .moe(let moe) = layer.feedForward, let shared = moe.shared else { return sum }
             return sum + Self.bytes(shared.gate) + Self.bytes(shared.up) + Self.bytes(shared.down)
-        }
-    }
-
-    /// By main layer: bytes of one routed expert; 0 in dense layers.
-    package var expertBytes: [Int] {
-        weights.layers.map { layer in
-            guard case .moe(let moe) = layer.feedForward else { return 0 }
-            let expert = moe.experts[0].copies[0]
-            return Self.bytes(expert.gate) + Self.bytes(expert.up) + Self.bytes(expert.down)
         }
     }
 

@@ -1,7 +1,6 @@
 import CForetokenKernels
 import ForetokenHardware
 import ForetokenWeights
-import Glibc
 
 /// Memory that each worker has for itself, on its own node, and its place among the workers. One region serves
 /// everything, since no two uses overlap in time.
@@ -37,7 +36,7 @@ struct WorkerScratch {
     static func floatCount(_ configuration: ModelConfiguration, rows: Int) -> Int {
         let absorbed = foretoken_attention_scratch(
             Int32(configuration.headCount), Int32(configuration.latentRank), Int32(configuration.ropeDimension))
-        let prompt = PromptAttentionScratch.floatCount(configuration, rows: rows)
+        let prompt = PromptAttentionScratch.floatCount(configuration)
         let wide = WideScratch.floatCount(rows: rows, columns: columns(configuration))
         return max(wide, absorbed, prompt, 2 * configuration.routedExpertCount)
     }
@@ -99,7 +98,7 @@ final class WorkerTables {
 /// One worker's memory for naive attention over one head.
 struct PromptAttentionScratch {
     let latents, keys, values, scores, weighted, keyUp, valueUp: UnsafeMutablePointer<Float>
-    let blockMaximum, blockSum, maximum, sum: UnsafeMutablePointer<Float>
+    let blockMaximum, blockSum: UnsafeMutablePointer<Float>
     let keyUpStride, valueUpStride: Int
 
     /// Rows that are multiplied with a block at a time, cut at multiples of this from the chunk's first: their scores stay
@@ -110,11 +109,11 @@ struct PromptAttentionScratch {
         (rows + Int(FORETOKEN_PANEL_ROWS) - 1) / Int(FORETOKEN_PANEL_ROWS) * Int(FORETOKEN_PANEL_ROWS)
     }
 
-    static func floatCount(_ c: ModelConfiguration, rows: Int) -> Int {
+    static func floatCount(_ c: ModelConfiguration) -> Int {
         let block = Int(FORETOKEN_CONTEXT_BLOCK)
         let perEntry = c.latentRank + c.ropeDimension + c.nopeDimension + c.ropeDimension + c.valueDimension
         let factors = c.nopeDimension * padded(c.latentRank) + c.latentRank * padded(c.valueDimension)
-        return block * perEntry + rows * 2 + strip * (block + c.valueDimension + 2) + factors
+        return block * perEntry + strip * (block + c.valueDimension + 2) + factors
     }
 
     init(_ base: UnsafeMutablePointer<Float>, _ step: AttentionStep) {
@@ -130,27 +129,5 @@ struct PromptAttentionScratch {
         weighted = scores + Self.strip * block
         blockMaximum = weighted + Self.strip * step.value
         blockSum = blockMaximum + Self.strip
-        maximum = blockSum + Self.strip
-        sum = maximum + step.rowCount
-    }
-
-    /// Folds block result `block` into row `row`: both sides are rescaled to the larger of the two maxima.
-    @inline(__always)
-    func foldRow(
-        _ row: Int, block: Int, into output: UnsafeMutablePointer<Float>, width: Int, isFirst: Bool
-    ) {
-        let addition = weighted + block * width
-        guard !isFirst else {
-            maximum[row] = blockMaximum[block]
-            sum[row] = blockSum[block]
-            output.update(from: addition, count: width)
-            return
-        }
-        let larger = max(maximum[row], blockMaximum[block])
-        let keep = exp(maximum[row] - larger)
-        let take = exp(blockMaximum[block] - larger)
-        for i in 0..<width { output[i] = output[i] * keep + addition[i] * take }
-        sum[row] = sum[row] * keep + blockSum[block] * take
-        maximum[row] = larger
     }
 }

@@ -28,6 +28,8 @@ final class Workspace {
 
     let residual, normed, query, queryRank, latent, attended: FloatBuffer
     let absorbed, mixedLatents: FloatBuffer
+    /// [head][2][row] of a chunk: maxima and sums of the context blocks so far.
+    let softmax: FloatBuffer
     let routerLogits, slots, shared, mixed: FloatBuffer
     let cosines, sines: FloatBuffer
     /// [row][2 · hidden], input of eh_proj.
@@ -56,6 +58,7 @@ final class Workspace {
         attended = try make.floats(rows: rows, columns: c.headCount * c.valueDimension)
         absorbed = try make.floats(rows: narrow, columns: c.headCount * latentWidth)
         mixedLatents = try make.floats(rows: narrow, columns: c.headCount * c.latentRank)
+        softmax = try make.floats(rows: rows == narrow ? 0 : c.headCount, columns: 2 * rows)
         routerLogits = try make.floats(rows: rows, columns: c.routedExpertCount)
         slots = try make.floats(rows: rows * c.expertsPerToken, columns: c.expertIntermediateSize)
         shared = try make.floats(

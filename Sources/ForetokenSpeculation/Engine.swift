@@ -183,10 +183,8 @@ public final class Engine {
     private func read(_ next: Running) {
         var next = next
         var reader = PromptReader(model, drafting: next.session.policy.mayDraft)
-        next.session.readPrompt(&reader, model.verifier) {
-            self.giveWindow()
-            return true
-        }
+        let isShared = !running.isEmpty && settings.chunkShare < 1
+        next.session.readPrompt(&reader, model.verifier, rest: isShared ? giveWindow : nil)
         next.traffic = model.traffic
         if !finish(next) { running.append(next) }
         giveWindow()
@@ -194,7 +192,7 @@ public final class Engine {
 
     /// Runs a window beside a prompt, if it is the other texts' turn.
     private func giveWindow() {
-        guard !running.isEmpty, settings.chunkShare < 1 else { return }
+        guard !running.isEmpty else { return }
         let pause = Double(lastWindow.time) * settings.chunkShare / (1 - settings.chunkShare)
         if Double(MonotonicClock.now - lastWindow.end) >= pause { runWindow() }
     }

@@ -53,11 +53,22 @@ package final class Session {
     }
 
     /// Reads the prompt and draws the first token, unless cancelled.
-    func readPrompt(_ reader: inout PromptReader, _ verifier: Verifier, rest: (() -> Bool)? = nil) {
+    ///
+    /// - Parameter rest: called between slices of a chunk, which rests meanwhile; nil if it is not to be divided.
+    func readPrompt(_ reader: inout PromptReader, _ verifier: Verifier, rest: (() -> Void)? = nil) {
         let total = sequence.count - sequence.position
+        func proceeds() -> Bool {
+            observe(.prompt(done: total - (sequence.count - sequence.position), of: total)) == .proceed
+        }
         var first: Int32?
         let isRead = reader.read(
-            sequence, to: sequence.count, rest: rest,
+            sequence, to: sequence.count,
+            rest: rest.map { rest in
+                {
+                    rest()
+                    return proceeds()
+                }
+            },
             seen: { _, count in
                 guard sequence.position == sequence.count else { return true }
                 verifier.computeLogits(first: count - 1, count: 1) { _ in
@@ -67,10 +78,7 @@ package final class Session {
                 first = draw(verifier, row: 0)
                 return failure == nil
             },
-            proceed: {
-                let done = total - (sequence.count - sequence.position)
-                return observe(.prompt(done: done, of: total)) == .proceed
-            })
+            proceed: proceeds)
         guard isRead, let first else {
             reason = reason ?? .cancelled
             return

@@ -45,6 +45,9 @@ struct BenchmarkTests {
         #expect(report.company.allSatisfy { $0.tokensPerSecond > 0 && ($0.adaptiveTokensPerSecond ?? 0) > 0 })
         #expect(report.prompts.map(\.tokens) == [32, 300])
         #expect(report.prompts.allSatisfy { $0.operationsPerSecond > 0 })
+        let stream = try #require(report.stream)
+        #expect(stream.promptTokens == 300 && stream.window > 0 && stream.promptTime > 0)
+        #expect(0 < stream.pause && stream.pause <= stream.longPause && stream.longPause <= stream.longestPause)
         let memory = try #require(report.memory)
         #expect(
             memory.weights == model.weights.byteCount && (memory.resident ?? 0) > memory.weights && memory.cache > 0)

@@ -14,6 +14,8 @@ public struct BenchReport: Sendable, Encodable {
     public var company: [Company] = []
     /// Prompts by length.
     public var prompts: [Prompt] = []
+    /// A text that grows while a prompt is read; nil where that would have taken too long.
+    public var stream: Stream?
     /// Parts of a step, by context, rows, kind of layer and component.
     public var components: [Component] = []
     /// What each resident format costs in fidelity; empty unless asked for.
@@ -178,6 +180,23 @@ extension BenchReport {
         public var operationsPerSecond: Double
         /// Over sgemm; nil where that is unknown.
         public var sgemmShare: Double?
+    }
+
+    /// A text that grows while another's prompt is read beside it.
+    public struct Stream: Sendable, Encodable {
+        /// Tokens of the prompt.
+        public var promptTokens: Int
+        /// Time between the text's tokens while it is alone.
+        public var window: Double
+        /// Time between two of its tokens while the prompt is read, in windows: the median, the 99th percentile, and the
+        /// longest, which any interruption by other processes stretches.
+        public var pause: Double
+        public var longPause: Double
+        public var longestPause: Double
+        /// Time that the prompt takes.
+        public var promptTime: Double
+        /// The same over what it takes alone; nil where that is unknown.
+        public var promptOverAlone: Double?
     }
 
     /// One part of a step, of all layers of a kind together.

@@ -9,7 +9,7 @@ public struct BenchPlan: Sendable {
     /// Tokens before steps, ascending; those that do not fit the model are left out.
     public var contexts = [128, 1024, 4096]
     /// Lengths of prompts, ascending; those that do not fit the model are left out.
-    public var promptLengths = [128, 512, 1024, 4096]
+    public var promptLengths = [128, 512, 1024, 3584]
     /// Whether roofs and panel products are measured; without them, shares are unknown.
     public var measuresMachine = true
     /// Bytes of all last-level caches.
@@ -32,7 +32,10 @@ public struct BenchPlan: Sendable {
     }
 
     /// Tokens of every text that there will be pages for.
-    public var texts: [Int] { [capacity] + .init(repeating: CompanyBench.capacity, count: CompanyBench.textCount) }
+    public var texts: [Int] {
+        [capacity] + .init(repeating: CompanyBench.capacity, count: CompanyBench.textCount)
+            + (promptLengths.last.map(StreamBench.capacities) ?? [])
+    }
 
     /// Bytes of memory for measuring the machine itself with so many workers.
     public func machineBytes(workers: Int) -> Int {
@@ -48,6 +51,7 @@ public final class Benchmark {
     private let sequence: TokenSequence
     private let cacheType: CacheType
     private var company: CompanyBench?
+    private var stream: StreamBench?
     private var steps: [StepBench] = []
     private var prompts: [PromptBench] = []
     private var roofs: RoofBench?
@@ -98,6 +102,9 @@ public final class Benchmark {
         steps = reached.map { StepBench(model, sequence, tokens: text.tokens, context: $0) }
         prompts = plan.promptLengths.map { PromptBench(model, sequence, tokens: text.prompt($0)) }
         company = try CompanyBench(model, tokens: text.prompt(Self.companyTokens), cacheType: cacheType)
+        stream = try plan.promptLengths.last.map {
+            try StreamBench(model, prompt: text.prompt($0), cacheType: cacheType)
+        }
         report.memory = BenchReport.Memory(
             resident: ProcessMemory.read()?.resident, weights: model.weights.byteCount,
             cache: sequence.pageByteCount)
@@ -149,7 +156,14 @@ public final class Benchmark {
         probes += steps.map { step in { step.timeRounds(proceed: $0) } }
         if let company { probes.append { try company.run(proceed: $0) } }
         probes += prompts.indices.map { index in { self.timePrompt(index, $0) } }
+        if let stream { probes.append { try self.timeStream(stream, $0) } }
         return probes
+    }
+
+    /// A prompt beside another text takes about twice its time; where that is too long it is left out.
+    private func timeStream(_ stream: StreamBench, _ proceed: () -> Bool) throws -> Bool {
+        guard let alone = prompts.last?.time, 2 * alone / 1e9 < longest else { return true }
+        return try stream.run(proceed: proceed)
     }
 
     /// Prompts that would take most of the time are not begun; those that take much of it are run once.
@@ -188,6 +202,7 @@ public final class Benchmark {
         report.steps = steps.compactMap { $0.curve(report.roofs.fullRead) }
         report.rounds = steps.flatMap(\.rounds)
         report.company = company?.results ?? []
+        report.stream = stream?.result(alone: prompts.last?.time)
         report.components = steps.flatMap(\.components)
         report.prompts = prompts.compactMap { $0.result(report.roofs.fullSgemm) }
         report.projection = plan.shape.flatMap(projection)

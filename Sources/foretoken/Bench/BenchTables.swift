@@ -25,6 +25,7 @@ struct BenchTables {
         }
         if !report.company.isEmpty { parts.append(company) }
         if !report.prompts.isEmpty { parts.append(prompts) }
+        if let stream = report.stream { parts.append(line(stream)) }
         if !report.formats.isEmpty { parts.append(formats) }
         if let memory = report.memory { parts.append(line(memory)) }
         if let projection = report.projection { parts.append(line(projection)) }
@@ -247,6 +248,15 @@ struct BenchTables {
         return titled(
             "Resident formats", table,
             "perplexity of the built-in suite's first \(Format.grouped(report.formats[0].tokens)) tokens")
+    }
+
+    private func line(_ stream: BenchReport.Stream) -> String {
+        let over = stream.promptOverAlone.map { ", \(times($0)) of what it takes alone" } ?? ""
+        return terminal.styled("A prompt beside a text", .bold)
+            + ": while \(Format.grouped(stream.promptTokens)) tokens are read, the text waits "
+            + "\(Format.short(stream.pause)) windows (of \(duration(stream.window))) for its next token, one time in a "
+            + "hundred over \(Format.short(stream.longPause)), at most \(Format.short(stream.longestPause)); the prompt takes "
+            + "\(duration(stream.promptTime))\(over)\n"
     }
 
     private func line(_ memory: BenchReport.Memory) -> String {
