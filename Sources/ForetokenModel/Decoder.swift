@@ -52,10 +52,11 @@ final class Decoder {
         shape = PageShape(configuration, modules: 0, type: .f32)
     }
 
-    /// Begins a step without rows.
-    func begin(_ shape: PageShape) {
+    /// Begins a step without rows, for texts whose pages are those of this one.
+    func begin(beside text: TokenSequence) {
+        guard let pool = text.pool else { preconditionFailure("a text without pages cannot be run") }
         (rows, spanCount) = (0, 0)
-        self.shape = shape
+        shape = pool.shape
     }
 
     /// Adds `count` rows of a text to the step. What the residual rows hold is the caller's to fill.
@@ -64,7 +65,7 @@ final class Decoder {
     ///   - entry: cache entry of the first.
     ///   - position: its position in the text.
     func add(_ sequence: TokenSequence, count: Int, entry: Int, position: Int) {
-        precondition(sequence.pool.shape == shape && entry + count <= sequence.capacity + MTPHead.maximumDrafts)
+        precondition(sequence.pool?.shape == shape && entry + count <= sequence.capacity + MTPHead.maximumDrafts)
         space.spans.pointer[spanCount] = RowSpan(
             pages: UnsafePointer(sequence.pages), text: sequence.number, firstRow: rows, count: count, entry: entry,
             position: position)

@@ -331,7 +331,7 @@ public final class MTPHead {
     ) -> Bool {
         let weights = modules[index]
         let space = decoder.space
-        decoder.begin(rows[0].sequence.pool.shape)
+        decoder.begin(beside: rows[0].sequence)
         for run in rows {
             let tokens = run.sequence.tokens + run.row + 1 + index
             for i in 0..<run.count {

@@ -21,29 +21,39 @@ public final class TokenSequence {
     let pages: UnsafeMutablePointer<UnsafeMutableRawPointer?>
     let modules: [ModuleState]
     let drafts: DraftState
-    let pool: LatentPool
+    /// nil for a text that no model runs.
+    let pool: LatentPool?
     private let pageCount: Int
 
     /// Takes all pages that the text may need, so that no step ever lacks one.
     /// - Throws: `HardwareError` when memory for its rows cannot be had.
-    init(_ configuration: ModelConfiguration, pool: LatentPool, capacity: Int) throws {
+    convenience init(_ configuration: ModelConfiguration, pool: LatentPool, capacity: Int) throws {
+        try self.init(
+            capacity: capacity, pool, modules: pool.shape.layers - configuration.layerCount,
+            width: configuration.hiddenSize)
+    }
+
+    /// A text that no model runs: it has tokens and nothing else.
+    /// - Throws: `HardwareError` without memory.
+    package convenience init(capacity: Int) throws {
+        try self.init(capacity: capacity, nil, modules: 0, width: 0)
+    }
+
+    private init(capacity: Int, _ pool: LatentPool?, modules count: Int, width: Int) throws {
         self.capacity = capacity
         self.pool = pool
-        let width = configuration.hiddenSize
         var make = BufferMaker()
-        modules = try (0..<pool.shape.layers - configuration.layerCount).map { _ in
-            try ModuleState(width: width, &make)
-        }
-        drafts = try DraftState(width: width, modules: modules.count, &make)
-        pageCount = LatentPool.pages(forPositions: capacity)
+        modules = try (0..<count).map { _ in try ModuleState(width: width, &make) }
+        drafts = try DraftState(width: width, modules: count, &make)
+        pageCount = pool == nil ? 0 : LatentPool.pages(forPositions: capacity)
         pages = .allocate(capacity: pageCount)
-        for i in 0..<pageCount { pages[i] = pool.take() }
+        if let pool { for i in 0..<pageCount { pages[i] = pool.take() } }
         tokens = .allocate(capacity: capacity + MTPHead.maximumDrafts + 1)
         tokens.initialize(repeating: 0, count: capacity + MTPHead.maximumDrafts + 1)
     }
 
     /// Bytes of its pages.
-    package var pageByteCount: Int { pageCount * pool.shape.pageBytes }
+    package var pageByteCount: Int { pageCount * (pool?.shape.pageBytes ?? 0) }
 
     /// Bytes that a text takes besides its pages, for the fit check before loading: rows that wait, and what its sampler
     /// has for each token.
@@ -56,7 +66,7 @@ public final class TokenSequence {
     }
 
     deinit {
-        for i in 0..<pageCount { pool.giveBack(pages[i]!) }
+        for i in 0..<pageCount { pool?.giveBack(pages[i]!) }
         pages.deallocate()
         tokens.deallocate()
     }

@@ -41,7 +41,7 @@ public final class Verifier {
     public func run(_ step: borrowing Step, rest: (() -> Bool)? = nil) -> Bool {
         precondition(step.rowCount > 0, "a step has rows")
         let decoder = machinery.decoder(step.kind)
-        decoder.begin(step.spans[0].sequence.pool.shape)
+        decoder.begin(beside: step.spans[0].sequence)
         for span in step.spans {
             let tokens = span.sequence.tokens + span.position
             for i in 0..<span.count {

@@ -14,6 +14,11 @@ package struct RoundTimes {
     package var isAfterIdle = false
     /// The verify step.
     package var verifying: Int64 = 0
+    /// Accepting and emitting its tokens.
+    package var accepting: Int64 = 0
+
+    /// The first drafts, and what they had to catch up with.
+    package var firstDrafts: Int64 { drafting - laterDrafts }
 
     package init() {}
 }
@@ -84,7 +89,7 @@ struct DraftCosts {
         samples[rows - 1].add(Double(times.verifying))
         if drafted >= reach && samples[rows - 1].isSettled { reach = min(2 * reach, MTPHead.maximumDrafts) }
         if times.drafting > 0 {
-            let first = Double(times.drafting - times.laterDrafts) / Double(times.draftingTexts)
+            let first = Double(times.firstDrafts) / Double(times.draftingTexts)
             if times.isAfterIdle { coldDraft.add(first) } else { warmDraft.add(first) }
         }
         if times.laterDraftCount > 0 { furtherDraft.add(Double(times.laterDrafts) / Double(times.laterDraftCount)) }

@@ -177,8 +177,8 @@ package struct DraftPolicy {
     /// - Parameters:
     ///   - lead: by how much the draft's score surpasses the second best.
     ///   - limit: most drafts of this round.
-    ///   - rows: rows of the step before this draft, all texts'; nil where the text is alone.
-    package mutating func judge(lead: Float, limit: Int, rows: Int? = nil) -> DraftVerdict {
+    ///   - rows: rows of the step before this draft, all texts'.
+    package mutating func judge(lead: Float, limit: Int, rows: Int) -> DraftVerdict {
         guard mode == .auto else {
             made += 1
             return made < limit ? .extend : .finish
@@ -187,7 +187,7 @@ package struct DraftPolicy {
         let acceptance = odds.acceptance
         buckets[made] = UInt8(bucket)
         chance *= acceptance[bucket]
-        before = (rows ?? 1 + made) - 1
+        before = rows - 1
         let worth = chance * tokenCost - costs.row(behind: before + 1)
         made += 1
         before += 1
@@ -216,16 +216,6 @@ package struct DraftPolicy {
         if let droppedHeld { odds.record(Int(buckets[drafted]), held: droppedHeld) }
         settle(drafted: drafted, accepted: accepted)
         idleRounds = made == 0 ? idleRounds + 1 : 0
-    }
-
-    /// Takes what a round of this text alone took and brought.
-    package mutating func record(
-        drafted: Int, accepted: Int, emitted: Int, droppedHeld: Bool?, times: RoundTimes
-    ) {
-        var times = times
-        times.isAfterIdle = isIdle
-        if learns && isAwake { experience.record(rows: 1 + drafted, texts: 1, times) }
-        record(drafted: drafted, accepted: accepted, emitted: emitted, droppedHeld: droppedHeld)
     }
 
     /// Keeps the accounts, in typical times: a round's real ones are too noisy to tell a few percent.

@@ -77,7 +77,7 @@ public final class Engine {
             pages: settings.pages ?? settings.parallel * LatentPool.pages(forPositions: settings.context),
             cacheType: settings.cacheType, drafting: settings.drafting)
         let source = settings.drafting ? model.draftHead.map { MTPDrafts($0, model.verifier) } : nil
-        round = Round(model, experience, source: source)
+        round = Round(ModelVerifier(model.verifier), experience, source: source)
         sessions.reserveCapacity(Step.windowRows)
         running.reserveCapacity(settings.parallel)
     }
@@ -175,7 +175,9 @@ public final class Engine {
             isGreedy: next.request.sampling.isGreedy, experience)
         return Running(
             session: Session(
-                next.request, on: sequence, model: model, drawable: drawable, policy: policy, observe: next.observe),
+                next.request, on: sequence,
+                Sampler(next.request.sampling, limit: drawable, instructionSet: model.instructionSet), policy,
+                observe: next.observe),
             completion: next.completion)
     }
 

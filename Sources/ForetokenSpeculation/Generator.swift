@@ -41,7 +41,7 @@ public final class Generator {
         self.drawable = min(drawable ?? .max, model.configuration.vocabularySize)
         sequence = try model.makeSequence(context: capacity, cacheType: cacheType, drafting: drafting)
         let source = drafting ? model.draftHead.map { MTPDrafts($0, model.verifier) } : nil
-        round = Round(model, experience, source: source)
+        round = Round(ModelVerifier(model.verifier), experience, source: source)
         reader = PromptReader(model, drafting: false)
     }
 
@@ -60,9 +60,9 @@ public final class Generator {
         let policy = DraftPolicy(
             request.draft, limit: drafting ? MTPHead.maximumDrafts : 0, isGreedy: request.sampling.isGreedy, experience)
         sequence.append(request.prompt)
+        let sampler = Sampler(request.sampling, limit: drawable, instructionSet: model.instructionSet)
         return try withoutActuallyEscaping(observe) { observe in
-            try run(
-                Session(request, on: sequence, model: model, drawable: drawable, policy: policy, observe: observe))
+            try run(Session(request, on: sequence, sampler, policy, observe: observe))
         }
     }
 

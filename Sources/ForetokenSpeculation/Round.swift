@@ -1,9 +1,8 @@
-import ForetokenHardware
 import ForetokenModel
 
-/// Drafts, verifies in one step, accepts: for one text or for several.
+/// Drafts, verifies in one step, accepts: for one text or for several, by the model or along a record.
 package final class Round {
-    private let verifier: Verifier
+    private let verifier: any RoundVerifier
     private let experience: DraftExperience
     /// What drafts come from; nil where nothing can draft.
     package var source: (any DraftSource)?
@@ -12,8 +11,8 @@ package final class Round {
     private var goingOn: [Session] = []
     private var drafts: [Draft] = []
 
-    package init(_ model: Model, _ experience: DraftExperience, source: (any DraftSource)?) {
-        verifier = model.verifier
+    package init(_ verifier: any RoundVerifier, _ experience: DraftExperience, source: (any DraftSource)?) {
+        self.verifier = verifier
         self.experience = experience
         self.source = source
         drafting.reserveCapacity(Step.windowRows)
@@ -22,15 +21,17 @@ package final class Round {
     }
 
     /// One round of sessions (1...16) whose newest tokens the verifier has not seen.
-    package func run(_ sessions: [Session]) {
+    /// - Returns: what it took.
+    @discardableResult
+    package func run(_ sessions: [Session]) -> RoundTimes {
         var times = RoundTimes()
         let rows = draft(sessions, &times)
-        let drafted = MonotonicClock.now
+        let drafted = verifier.now
         step.clear()
         for session in sessions { step.add(session.sequence, count: 1 + session.drafted) }
-        verifier.run(step)
-        verifier.computeLogits(first: 0, count: rows) { self.draw(sessions, row: $0) }
-        times.verifying = MonotonicClock.now - drafted
+        verifier.verify(step, of: sessions)
+        let verified = verifier.now
+        times.verifying = verified - drafted
         if sessions.contains(where: { $0.policy.learns }) && sessions.allSatisfy({ $0.policy.isAwake }) {
             experience.record(rows: rows, texts: sessions.count, times)
         }
@@ -40,14 +41,8 @@ package final class Round {
         // Nobody is kept beyond the round.
         step.clear()
         goingOn.removeAll(keepingCapacity: true)
-    }
-
-    /// How the token behind a row of the step is drawn.
-    private func draw(_ sessions: [Session], row: Int) -> Draw {
-        var text = step.spans.count - 1
-        while step.spans[text].firstRow > row { text -= 1 }
-        let span = step.spans[text]
-        return sessions[text].sampler.draw(position: span.position + row - span.firstRow + 1)
+        times.accepting = verifier.now - verified
+        return times
     }
 
     private func finish(_ session: Session, row: Int, newest: Int, texts: Int) {
@@ -55,7 +50,7 @@ package final class Round {
         let dropped = session.policy.made > length ? session.sequence.tokens[newest + 1 + length] : nil
         let (accepted, emitted) = session.accept(verifier, row: row)
         if session.policy.mayDraft { source?.take(session, row: row, count: emitted, firstPosition: newest) }
-        verifier.observer?.ended(.verified(accepted: accepted), text: session.sequence.number)
+        verifier.ended(session, accepted: accepted)
         let droppedHeld =
             accepted == length && emitted > length
             ? dropped.map { $0 == session.sequence.tokens[newest + 1 + length] } : nil
@@ -77,7 +72,7 @@ package final class Round {
         }
         Self.keepLikeliest(&drafting, room: Step.windowRows - rows)
         guard let source, !drafting.isEmpty else { return rows }
-        let begun = MonotonicClock.now
+        let begun = verifier.now
         var firstDone = begun
         times.draftingTexts = drafting.count
         times.isAfterIdle = drafting.contains { $0.policy.isIdle }
@@ -85,14 +80,14 @@ package final class Round {
         var made = 0
         while !drafting.isEmpty {
             propose(source, made, &rows)
-            if made == 0 { firstDone = MonotonicClock.now } else { times.laterDraftCount += drafting.count }
+            if made == 0 { firstDone = verifier.now } else { times.laterDraftCount += drafting.count }
             Self.keepLikeliest(&goingOn, room: Step.windowRows - rows)
             if !goingOn.isEmpty { source.extend(goingOn) }
             swap(&drafting, &goingOn)
             made += 1
         }
         for session in sessions { session.endDrafts() }
-        let done = MonotonicClock.now
+        let done = verifier.now
         times.drafting = done - begun
         times.laterDrafts = done - firstDone
         return rows

@@ -6,21 +6,21 @@ package final class Session {
     package let sequence: TokenSequence
     let sampler: Sampler
     let observe: (GenerationEvent) -> Continuation
-    var policy: DraftPolicy
+    package var policy: DraftPolicy
     private let stopTokens: [Int32]
     /// Token count at which the limit is reached.
     let end: Int
     private var record: LogProbabilityRecord?
-    private(set) var telemetry = Telemetry()
+    package private(set) var telemetry = Telemetry()
     /// How its steps were shared.
     private(set) var company = CompanyCounts()
     /// Why it ended; nil while it goes on.
-    private(set) var reason: FinishReason?
+    package private(set) var reason: FinishReason?
     /// What stopped it for good.
-    private(set) var failure: GenerationError?
+    package private(set) var failure: GenerationError?
 
     /// Drafts of the round in progress: those to be verified, and most that there may be.
-    private(set) var drafted = 0
+    package private(set) var drafted = 0
     private(set) var draftLimit = 0
     /// Drafts that count as history while later ones are drawn.
     private var pushed = 0
@@ -32,15 +32,15 @@ package final class Session {
 
     /// - Parameters:
     ///   - sequence: has the prompt behind what it had before.
-    ///   - drawable: ids from here on are never drawn.
-    init(
-        _ request: GenerationRequest, on sequence: TokenSequence, model: Model, drawable: Int, policy: DraftPolicy,
+    ///   - sampler: made for the request's options.
+    package init(
+        _ request: GenerationRequest, on sequence: TokenSequence, _ sampler: Sampler, _ policy: DraftPolicy,
         observe: @escaping (GenerationEvent) -> Continuation
     ) {
         self.sequence = sequence
         self.policy = policy
         self.observe = observe
-        sampler = Sampler(request.sampling, limit: drawable, instructionSet: model.instructionSet)
+        self.sampler = sampler
         stopTokens = request.stopTokens
         // Every emitted token but the last needs a place in the cache.
         let room = min(request.maximumTokens, sequence.capacity + 1 - sequence.count)
@@ -118,12 +118,12 @@ package final class Session {
 
     /// Emits the verifier's token after each right draft, up to the first wrong one. Row `row` of the last logits is the
     /// newest token's. Returns the drafts accepted and the tokens emitted.
-    func accept(_ verifier: Verifier, row: Int) -> (accepted: Int, emitted: Int) {
+    func accept(_ verifier: any RoundVerifier, row: Int) -> (accepted: Int, emitted: Int) {
         let newest = sequence.count - 1
         var accepted = drafted
         for i in 0...drafted {
             let guess = i < drafted ? sequence.tokens[sequence.count] : -1
-            guard let token = draw(verifier, row: row + i) else {
+            guard let token = verifier.token(for: self, row: row + i) else {
                 accepted = i
                 break
             }
@@ -144,7 +144,7 @@ package final class Session {
     func count(rows: Int, texts: Int) { company.count(rows: rows, texts: texts) }
 
     /// The verifier's token for the next position, from row `row` of its logits; nil when they overflowed.
-    private func draw(_ verifier: Verifier, row: Int) -> Int32? {
+    func draw(_ verifier: Verifier, row: Int) -> Int32? {
         let logits = verifier.logits(row: row)
         let token = sampler.isUnfiltered ? verifier.drawn(row: row) : sampler.pick(logits, position: sequence.count)
         if logits[Int(token)].isFinite && record?.append(token, logits) != false { return token }
@@ -153,7 +153,7 @@ package final class Session {
         return nil
     }
 
-    private func emit(_ token: Int32) {
+    package func emit(_ token: Int32) {
         sequence.tokens[sequence.count] = token
         sequence.count += 1
         sampler.history.push(token)

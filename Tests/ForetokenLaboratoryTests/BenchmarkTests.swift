@@ -45,13 +45,22 @@ struct BenchmarkTests {
         #expect(report.company.allSatisfy { $0.tokensPerSecond > 0 && ($0.adaptiveTokensPerSecond ?? 0) > 0 })
         #expect(report.prompts.map(\.tokens) == [32, 300])
         #expect(report.prompts.allSatisfy { $0.operationsPerSecond > 0 })
-        let stream = try #require(report.stream)
-        #expect(stream.promptTokens == 300 && stream.window > 0 && stream.promptTime > 0)
-        #expect(0 < stream.pause && stream.pause <= stream.longPause && stream.longPause <= stream.longestPause)
         let memory = try #require(report.memory)
         #expect(
             memory.weights == model.weights.byteCount && (memory.resident ?? 0) > memory.weights && memory.cache > 0)
         #expect(report.projection == nil)
+    }
+
+    @Test func aTextBesideAPromptIsTimed() throws {
+        let model = try Model.load(Fixtures.demoModel)
+        let bench = try StreamBench(model, prompt: (0..<300).map { Int32($0 * 37 % 4000) }, cacheType: .f32)
+        #expect(bench.result(alone: nil) == nil)
+        #expect(try bench.run { true })
+        let stream = try #require(bench.result(alone: 1))
+        #expect(stream.promptTokens == 300 && stream.window > 0 && stream.promptTime > 1)
+        #expect(stream.promptOverAlone == stream.promptTime)
+        #expect(0 < stream.pause && stream.pause <= stream.longPause && stream.longPause <= stream.longestPause)
+        #expect(try !bench.run { false })
     }
 
     @Test func everyPartIsTimed() throws {

@@ -63,13 +63,15 @@ import Testing
     }
 
     /// Nanoseconds for all texts, each in a generator of its own, as the command line would do it; times scatter.
-    private func time(_ mode: DraftMode, _ machine: Machine, _ temperature: Float, _ records: [TextRecord]) -> Double {
-        records.enumerated().reduce(0) { sum, record in
+    private func time(
+        _ mode: DraftMode, _ machine: Machine, _ temperature: Float, _ records: [TextRecord]
+    ) throws -> Double {
+        try records.enumerated().reduce(0) { sum, record in
             var random = SeededGenerator(seed: UInt64(record.offset))
-            var replay = PolicyReplay(mode, machine.costs, isGreedy: temperature == 0) {
+            let replay = PolicyReplay(mode, machine.costs, isGreedy: temperature == 0) {
                 $0 * (random.uniform() < 0.01 ? 3 : 0.95 + 0.1 * Double(random.uniform()))
             }
-            replay.run(record.element)
+            try replay.run(record.element)
             return sum + replay.elapsed
         }
     }
@@ -80,9 +82,9 @@ import Testing
         #expect(records.count == 3)
         for machine in Machine.all {
             for (domain, texts) in records {
-                let off = time(.off, machine, temperature, texts)
-                let auto = off / time(.auto, machine, temperature, texts)
-                let best = (1...8).map { off / time(.fixed($0), machine, temperature, texts) }.reduce(1, max)
+                let off = try time(.off, machine, temperature, texts)
+                let auto = off / (try time(.auto, machine, temperature, texts))
+                let best = try (1...8).map { off / (try time(.fixed($0), machine, temperature, texts)) }.reduce(1, max)
                 #expect(auto > 0.95 * best, "\(machine.name), \(domain): \(auto), best \(best)")
             }
         }
@@ -94,7 +96,7 @@ import Testing
             let failing = texts.map { $0.spoiled { random.uniform() < 0.9 } }
             for machine in Machine.all {
                 let speed =
-                    time(.off, machine, 0.8, failing) / time(.auto, machine, 0.8, failing)
+                    try time(.off, machine, 0.8, failing) / time(.auto, machine, 0.8, failing)
                 #expect(speed > 0.975, "\(machine.name), \(domain): \(speed)")
             }
         }

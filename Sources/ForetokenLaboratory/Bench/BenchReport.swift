@@ -142,7 +142,7 @@ extension BenchReport {
         public var relative: Double
         /// The acceptance of every draft at which the round pays: 1 + α + … + α^drafts = `relative`. nil when none does.
         public var breakEven: Double?
-        /// The last draft alone, with the MTP step that it needs (for one draft: with the catch-up of one row).
+        /// One draft alone, with the MTP step that it needs (the only one: with the catch-up of one row).
         public var lastDraftTime: Double
     }
 
@@ -188,10 +188,11 @@ extension BenchReport {
         public var promptTokens: Int
         /// Time between the text's tokens while it is alone.
         public var window: Double
-        /// Time between two of its tokens while the prompt is read, in windows: the median, the 99th percentile, and the
-        /// longest, which any interruption by other processes stretches.
+        /// Time between two of its tokens while the prompt is read, in windows; median.
         public var pause: Double
+        /// 99th percentile of the same.
         public var longPause: Double
+        /// The longest of all, which interruptions by other processes stretch.
         public var longestPause: Double
         /// Time that the prompt takes.
         public var promptTime: Double

@@ -1,6 +1,7 @@
 import ForetokenHardware
 import ForetokenModel
 import ForetokenSpeculation
+import ForetokenWeights
 
 /// Times steps of one row of several texts each along the model's own greedy continuations, and what an engine makes of
 /// them.

@@ -1,5 +1,6 @@
 import ForetokenHardware
 import ForetokenModel
+import ForetokenSpeculation
 import ForetokenWeights
 
 /// Times steps, rounds and parts of steps behind one context.
@@ -9,8 +10,9 @@ final class StepBench {
     private let verifier: Verifier
     private let draftHead: MTPHead?
     private let sequence: TokenSequence
-    private let texts: [TokenSequence]
-    private let tokens: [Int32]
+    /// Rounds along the text, whose drafts all hold.
+    private let round: Round?
+    private let sampler: Sampler
     private var window = Step()
     private let clock: StepClock
     /// By rows − 1: bytes in the window at each start.
@@ -39,11 +41,17 @@ final class StepBench {
     init(_ model: Model, _ sequence: TokenSequence, tokens: [Int32], context: Int) {
         self.model = model
         self.sequence = sequence
-        texts = [sequence]
         verifier = model.verifier
         draftHead = model.draftHead
-        self.tokens = tokens
         self.context = context
+        let along = TextVerifier(model.verifier)
+        along.text = tokens
+        round = model.draftHead.map { head in
+            let drafts = PlantedDrafts(MTPDrafts(head, model.verifier)) { position, _ in tokens[position] }
+            return Round(along, DraftExperience(), source: drafts)
+        }
+        sampler = Sampler(
+            SamplingOptions(), limit: model.configuration.vocabularySize, instructionSet: model.instructionSet)
         clock = StepClock(denseLayers: model.configuration.denseLayerCount)
         let widths = [[Double]](repeating: [], count: Step.windowRows)
         (times, relatives, touched) = (widths, widths, widths)
@@ -141,45 +149,36 @@ final class StepBench {
     /// One sample of rounds of every draft length, as if about half of the drafts before had held.
     /// - Returns: false when `proceed` said no.
     func timeRounds(proceed: () -> Bool) -> Bool {
-        guard let draftHead else { return true }
+        guard let draftHead, let round else { return true }
         return sample { _, start in
             for drafts in 1...MTPHead.maximumDrafts {
                 guard proceed() else { return false }
-                let taken = 1 + drafts / 2
                 let plain = plainStep(start)
-                _ = step(start - taken, taken)
-                sequence.jumpModules(to: start - taken)
-                draftHead.observe(
-                    sequence, verifier.hidden(row: 0), stride: verifier.hiddenStride, count: taken,
-                    firstRow: start - taken)
-                sequence.count = start + 1
-                let begun = MonotonicClock.now
-                let last = draft(draftHead, start, drafts)
-                let drafted = MonotonicClock.now
-                // The text's own tokens again, where drafts lay.
-                for target in start + 1...start + drafts { sequence.tokens[target] = tokens[target] }
-                let verified = step(start, drafts + 1)
-                draftTimes[drafts - 1].append(Double(drafted - begun))
-                lastDraftTimes[drafts - 1].append(Double(drafted - last))
-                verifyTimes[drafts - 1].append(verified)
-                roundRelatives[drafts - 1].append((Double(drafted - begun) + verified) / plain)
+                let times = time(round, draftHead, start, drafts)
+                draftTimes[drafts - 1].append(Double(times.drafting))
+                lastDraftTimes[drafts - 1].append(
+                    drafts == 1
+                        ? Double(times.firstDrafts) : Double(times.laterDrafts) / Double(times.laterDraftCount))
+                verifyTimes[drafts - 1].append(Double(times.verifying))
+                roundRelatives[drafts - 1].append(Double(times.drafting + times.verifying) / plain)
             }
             return true
         }
     }
 
-    /// Drafts behind the token at `start`. Returns when the last draft was begun.
-    private func draft(_ draftHead: MTPHead, _ start: Int, _ count: Int) -> Int64 {
-        var begun = MonotonicClock.now
-        draftHead.catchUp(texts)
-        draftHead.drawDrafts(texts)
-        for d in 1..<max(1, count) {
-            begun = MonotonicClock.now
-            sequence.tokens[start + d] = draftHead.drawn(row: 0).token
-            draftHead.advance(texts)
-            draftHead.drawDrafts(texts)
-        }
-        return begun
+    /// A round of so many drafts behind the token at `start`, after one of which about half had held.
+    private func time(_ round: Round, _ draftHead: MTPHead, _ start: Int, _ drafts: Int) -> RoundTimes {
+        let taken = 1 + drafts / 2
+        _ = step(start - taken, taken)
+        sequence.jumpModules(to: start - taken)
+        draftHead.observe(
+            sequence, verifier.hidden(row: 0), stride: verifier.hiddenStride, count: taken, firstRow: start - taken)
+        sequence.count = start + 1
+        var request = GenerationRequest(prompt: [])
+        request.maximumTokens = drafts + 2
+        let policy = DraftPolicy(.fixed(drafts), limit: drafts, isGreedy: true)
+        let session = Session(request, on: sequence, sampler, policy) { _ in .proceed }
+        return round.run([session])
     }
 
     /// One sample of the parts of steps.

@@ -5,7 +5,7 @@ import ForetokenWeights
 
 /// Times a text that grows while another's prompt is read beside it: how long it has to pause, and how much longer the
 /// prompt takes.
-final class StreamBench {
+package final class StreamBench {
     /// Tokens of the growing text's own prompt.
     private static let context = 32
     /// Tokens that it gets before the prompt comes, of which the later half tell how long they take.
@@ -29,7 +29,7 @@ final class StreamBench {
 
     /// - Parameter prompt: what is read beside; the growing text begins with the end of it.
     /// - Throws: `HardwareError` without memory for the texts.
-    init(_ model: Model, prompt: [Int32], cacheType: CacheType) throws {
+    package init(_ model: Model, prompt: [Int32], cacheType: CacheType) throws {
         self.model = model
         self.prompt = prompt
         let capacities = Self.capacities(prompt: prompt.count)
@@ -43,7 +43,7 @@ final class StreamBench {
 
     /// One sample.
     /// - Returns: false when `proceed` said no; such a sample does not count.
-    func run(proceed: () -> Bool) throws -> Bool {
+    package func run(proceed: () -> Bool) throws -> Bool {
         let sample = Sample()
         var request = GenerationRequest(prompt: Array(prompt.suffix(Self.context)))
         request.maximumTokens = Self.capacity
@@ -86,7 +86,7 @@ final class StreamBench {
 
     /// nil before anything was timed.
     /// - Parameter alone: nanoseconds that the prompt takes alone.
-    func result(alone: Double?) -> BenchReport.Stream? {
+    package func result(alone: Double?) -> BenchReport.Stream? {
         guard !windows.isEmpty else { return nil }
         return BenchReport.Stream(
             promptTokens: prompt.count, window: median(windows), pause: median(middle), longPause: median(long),

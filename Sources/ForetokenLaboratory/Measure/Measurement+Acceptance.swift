@@ -9,7 +9,8 @@ extension Measurement.DomainAcceptance {
     ///   - depth: drafts of a chain.
     ///   - lengths: draft lengths to give rounds for.
     ///   - isSummary: whether they are those of all domains.
-    init(_ domain: String, _ records: [TextRecord], depth: Int, lengths: [Int], isSummary: Bool = false) {
+    /// - Throws: `HardwareError` without memory.
+    init(_ domain: String, _ records: [TextRecord], depth: Int, lengths: [Int], isSummary: Bool = false) throws {
         let bootstrap = Bootstrap(prompts: records.count)
         let chains = records.map { $0.chainCounts(depth: depth) }
         let isGiven = records.first?.isGiven ?? false
@@ -20,7 +21,7 @@ extension Measurement.DomainAcceptance {
         conditional = (0..<depth).compactMap { d in bootstrap.ratio(chains.map { $0[d] }) }
         cumulative = (1...max(1, depth)).compactMap { d in bootstrap.product(chains.map { Array($0.prefix(d)) }) }
         rounds =
-            isGiven ? [] : lengths.compactMap { Measurement.RoundAcceptance(records, length: $0, bootstrap) }
+            isGiven ? [] : try lengths.compactMap { try Measurement.RoundAcceptance(records, length: $0, bootstrap) }
         reliability = Self.reliability(records, bootstrap)
         agreement = Measurement.SamplingAgreement(records, bootstrap)
         textAgreement = isGiven ? Measurement.TextAgreement(records, bootstrap) : nil
@@ -71,8 +72,8 @@ extension TextRecord {
 }
 
 extension Measurement.RoundAcceptance {
-    fileprivate init?(_ records: [TextRecord], length: Int, _ bootstrap: Bootstrap) {
-        let outcomes = records.map { $0.rounds(length: length) }
+    fileprivate init?(_ records: [TextRecord], length: Int, _ bootstrap: Bootstrap) throws {
+        let outcomes = try records.map { try $0.rounds(length: length) }
         let accepted = outcomes.map { Double($0.telemetry.accepted.reduce(0, +)) }
         guard
             let rate = bootstrap.ratio(

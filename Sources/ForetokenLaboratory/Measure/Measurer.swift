@@ -52,8 +52,8 @@ public final class Measurer {
         let overlap = OverlapRecorder(
             layers: model.configuration.layerCount, experts: model.configuration.routedExpertCount)
         measurement.isPartial = try !draft(texts, overlap, proceed)
-        measurement.conditions = zip(plan.temperatures, records).compactMap { temperature, records in
-            records.isEmpty ? nil : condition(temperature, records)
+        measurement.conditions = try zip(plan.temperatures, records).compactMap { temperature, records in
+            records.isEmpty ? nil : try condition(temperature, records)
         }
         measurement.overlap = overlap.layers
         if !measurement.isPartial && plan.timingSeconds > 0 {
@@ -123,16 +123,16 @@ public final class Measurer {
         return request
     }
 
-    private func condition(_ temperature: Float, _ records: [TextRecord]) -> Measurement.Condition {
+    private func condition(_ temperature: Float, _ records: [TextRecord]) throws -> Measurement.Condition {
         var names: [String] = []
         for record in records where !names.contains(record.domain) { names.append(record.domain) }
-        var domains = names.map { name in
-            Measurement.DomainAcceptance(
+        var domains = try names.map { name in
+            try Measurement.DomainAcceptance(
                 name, records.filter { $0.domain == name }, depth: plan.depth, lengths: plan.lengths)
         }
         if names.count > 1 {
             domains.append(
-                Measurement.DomainAcceptance(
+                try Measurement.DomainAcceptance(
                     "all", records, depth: plan.depth, lengths: plan.lengths, isSummary: true))
         }
         return Measurement.Condition(temperature: temperature, domains: domains)
@@ -160,14 +160,14 @@ public final class Measurer {
             sampling.temperature = temperature
             let timer = StepTimer(
                 verifier, draftHead, pass,
-                Sampler(sampling, limit: drawable, instructionSet: model.instructionSet))
+                Sampler(sampling, limit: drawable, instructionSet: model.instructionSet), isGreedy: temperature == 0)
             let trial = SpeedTrial(generator, modes: modes, prompts: texts.count)
             let goesOn = try time(texts, order, timer, trial, proceed)
             guard let costs = timer.costs(bytesPerStep: model.bytesPerStep, bandwidth: bandwidth) else { return goesOn }
             if order == 0 { measurement.costs = costs }
             let raced = records[order].indices.filter { trial.hasRaced($0) }.map { records[order][$0] }
             if !raced.isEmpty {
-                measurement.speeds += speeds(trial, raced, temperature, costs)
+                measurement.speeds += try speeds(trial, raced, temperature, costs)
                 if order == 0, plan.includesAuto, let telemetry = trial.telemetry.last {
                     measurement.adaptive = Measurement.AdaptiveChoice(telemetry)
                 }
@@ -219,14 +219,14 @@ public final class Measurer {
 
     private func speeds(
         _ trial: SpeedTrial, _ raced: [TextRecord], _ temperature: Float, _ costs: Measurement.StepCosts
-    ) -> [Measurement.SpeedComparison] {
-        trial.modes.indices.compactMap { index in
+    ) throws -> [Measurement.SpeedComparison] {
+        try trial.modes.indices.compactMap { index in
             let predicted: Double? =
                 switch trial.modes[index] {
                 case .off: 1
-                case .auto: replay(raced, temperature, costs)
+                case .auto: try replay(raced, temperature, costs)
                 case .fixed(let length):
-                    costs.speedup(drafts: length, tokens: raced.tokensPerRound(length: length))
+                    costs.speedup(drafts: length, tokens: try raced.tokensPerRound(length: length))
                 }
             return trial.comparison(index, temperature: temperature, predicted: predicted)
         }
@@ -235,10 +235,10 @@ public final class Measurer {
     /// Speed-up that the adaptive policy would reach if every step took its median time.
     private func replay(
         _ records: [TextRecord], _ temperature: Float, _ costs: Measurement.StepCosts
-    ) -> Double? {
-        var modes = [DraftMode.off, .auto].map { PolicyReplay($0, costs, isGreedy: temperature == 0) }
+    ) throws -> Double? {
+        let modes = [DraftMode.off, .auto].map { PolicyReplay($0, costs, isGreedy: temperature == 0) }
         for record in records where !record.isGiven {
-            for mode in modes.indices { modes[mode].run(record) }
+            for mode in modes { try mode.run(record) }
         }
         return modes[1].elapsed > 0 ? modes[0].elapsed / modes[1].elapsed : nil
     }

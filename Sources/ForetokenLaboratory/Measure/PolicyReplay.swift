@@ -1,83 +1,125 @@
 import ForetokenModel
 import ForetokenSpeculation
 
-/// Rounds of a draft mode along recorded texts, on given costs: what a generator would do, and how long it would take it.
-package struct PolicyReplay {
-    private let costs: Measurement.StepCosts
+/// Rounds of a draft mode along recorded texts, on a table of costs: what a generator would do, and how long it would take.
+package final class PolicyReplay {
+    /// Drafts and tokens of all texts so far.
+    package private(set) var telemetry = Telemetry()
+    /// By draft position: drafts behind right ones only that met a verdict.
+    private(set) var tried = [Int](repeating: 0, count: MTPHead.maximumDrafts)
+    /// Nanoseconds so far.
+    package var elapsed: Double { recording.elapsed }
+
     private let mode: DraftMode
     private let isGreedy: Bool
     private let experience = DraftExperience()
-    /// Nanoseconds a step or draft takes this time, given what it takes on average.
-    private let vary: (Double) -> Double
-    /// What was drafted and accepted so far.
-    package private(set) var telemetry = Telemetry()
-    /// Nanoseconds so far.
-    package private(set) var elapsed = 0.0
+    private let recording: Recording
+    private let round: Round
 
+    /// - Parameter vary: nanoseconds a step or draft takes this time, given what it takes on average.
     package init(
         _ mode: DraftMode, _ costs: Measurement.StepCosts, isGreedy: Bool, vary: @escaping (Double) -> Double = { $0 }
     ) {
         self.mode = mode
-        self.costs = costs
         self.isGreedy = isGreedy
-        self.vary = vary
+        recording = Recording(costs, vary)
+        round = Round(recording, experience, source: recording)
     }
 
     /// Goes along a generated text from its prompt's end to its last token.
-    package mutating func run(_ record: TextRecord) {
-        let limit = min(record.depth, costs.verify.count - 1)
-        var policy = DraftPolicy(mode, limit: limit, isGreedy: isGreedy, experience)
-        var newest = record.promptCount
-        var waiting = 1
-        while newest + 1 < record.tokens.count {
-            let chain = record.chains[newest - record.promptCount]
-            var times = RoundTimes()
-            let most = policy.begin(room: record.limit - newest - 2)
-            let drafted = draft(chain, most, waiting, &policy, &times)
-            if times.drafting > 0 { waiting = 0 }
-            times.verifying = Int64(vary(costs.verify[drafted]))
-            var accepted = 0
-            while accepted < drafted, newest + 1 + accepted < record.tokens.count,
-                chain.drafts[accepted] == record.tokens[newest + 1 + accepted]
-            {
-                accepted += 1
-            }
-            let isEnded = newest + 1 + accepted == record.tokens.count
-            let emitted = isEnded ? accepted : accepted + 1
-            elapsed += Double(times.drafting + times.verifying) + Double(emitted) * costs.drawing
-            telemetry.record(drafted: drafted, accepted: accepted, emitted: emitted)
-            // The draft behind the verified ones, if they all held: made or not, the policy knows.
-            let next = newest + 1 + drafted
-            let droppedHeld =
-                drafted < policy.made && accepted == drafted && next < record.tokens.count
-                ? chain.drafts[drafted] == record.tokens[next] : nil
-            policy.record(
-                drafted: drafted, accepted: accepted, emitted: emitted, droppedHeld: droppedHeld, times: times)
-            newest += accepted + 1
-            waiting += accepted + 1
-            if waiting > MTPDrafts.waitingRows { waiting = MTPDrafts.waitingRows / 2 }
+    /// - Throws: `HardwareError` without memory for its tokens.
+    package func run(_ record: TextRecord) throws {
+        guard record.promptCount < record.tokens.count else { return }
+        let sequence = try TokenSequence(capacity: max(record.tokens.count, record.limit))
+        sequence.append(Array(record.tokens[..<record.promptCount]))
+        sequence.jump(to: record.promptCount)
+        var request = GenerationRequest(prompt: [])
+        request.maximumTokens = record.limit - record.promptCount
+        let session = Session(
+            request, on: sequence, Sampler(SamplingOptions(), limit: 1, instructionSet: "generic"),
+            DraftPolicy(mode, limit: min(record.depth, recording.mostDrafts), isGreedy: isGreedy, experience),
+            observe: { _ in sequence.count < record.tokens.count ? .proceed : .stop })
+        recording.begin(record)
+        session.emit(record.tokens[record.promptCount])
+        let sessions = [session]
+        while session.reason == nil {
+            let newest = sequence.count - 1
+            round.run(sessions)
+            for d in 0..<min(session.drafted, sequence.count - 1 - newest) { tried[d] += 1 }
+        }
+        telemetry.add(session.telemetry)
+    }
+}
+
+extension Measurement.StepCosts {
+    /// Nothing takes any time: for replays that only count.
+    static let none = Measurement.StepCosts(
+        verify: .init(repeating: 0, count: MTPHead.maximumDrafts + 1), firstDraft: [0], laterDraft: 0, drawing: 0,
+        meanContext: 0, bytesPerStep: 0, bandwidth: 0)
+}
+
+/// A recorded text, and costs, in place of a model: the time that steps and drafts would take is counted.
+private final class Recording: RoundVerifier, DraftSource {
+    private(set) var elapsed = 0.0
+    private let costs: Measurement.StepCosts
+    private let vary: (Double) -> Double
+    private var record: TextRecord?
+    /// Rows that the modules have not seen.
+    private var waiting = 1
+
+    init(_ costs: Measurement.StepCosts, _ vary: @escaping (Double) -> Double) {
+        self.costs = costs
+        self.vary = vary
+    }
+
+    /// Most drafts whose costs are known.
+    var mostDrafts: Int { costs.verify.count - 1 }
+
+    func begin(_ record: TextRecord) {
+        self.record = record
+        waiting = 1
+    }
+
+    private func take(_ time: Double) { elapsed += Double(Int64(vary(time))) }
+
+    // MARK: Verifier
+
+    var now: Int64 { Int64(elapsed) }
+
+    func verify(_ step: borrowing Step, of sessions: [Session]) {
+        for span in step.spans { span.sequence.jump(to: span.position + span.count) }
+        take(costs.verify[step.rowCount - 1])
+    }
+
+    func token(for session: Session, row: Int) -> Int32? {
+        elapsed += costs.drawing
+        return record?.tokens[session.sequence.count]
+    }
+
+    func ended(_ session: Session, accepted: Int) {}
+
+    // MARK: Drafts
+
+    func begin(_ sessions: [Session]) {}
+
+    func propose(_ sessions: [Session], made: Int, into drafts: inout [Draft]) {
+        guard let record else { return }
+        if made == 0 {
+            take(costs.firstDraft[min(waiting, costs.firstDraft.count) - 1])
+            waiting = 0
+        } else {
+            take(costs.laterDraft)
+        }
+        for session in sessions {
+            let chain = record.chains[session.sequence.count - 1 - record.promptCount]
+            drafts.append(Draft(token: chain.drafts[made], lead: chain.leads[made]))
         }
     }
 
-    /// Returns the drafts worth verifying.
-    private func draft(
-        _ chain: Chain, _ most: Int, _ waiting: Int, _ policy: inout DraftPolicy, _ times: inout RoundTimes
-    ) -> Int {
-        for made in 0..<most {
-            if made == 0 {
-                times.drafting = Int64(vary(costs.firstDraft[min(waiting, costs.firstDraft.count) - 1]))
-            } else {
-                let time = Int64(vary(costs.laterDraft))
-                times.drafting += time
-                times.laterDrafts += time
-                times.laterDraftCount += 1
-            }
-            switch policy.judge(lead: chain.leads[made], limit: most) {
-            case .extend: continue
-            case .finish: return made + 1
-            case .drop: return made
-            }
-        }
-        return most
+    func extend(_ sessions: [Session]) {}
+
+    func take(_ session: Session, row: Int, count: Int, firstPosition: Int) {
+        waiting += count
+        if waiting > MTPDrafts.waitingRows { waiting = MTPDrafts.waitingRows / 2 }
     }
 }

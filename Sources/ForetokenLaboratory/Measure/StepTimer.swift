@@ -2,16 +2,17 @@ import ForetokenHardware
 import ForetokenModel
 import ForetokenSpeculation
 
-/// Times verify steps and drafts along known texts, in rounds that are made like those of generation but cut by a
-/// schedule: every draft length in turn, every number of accepted rows in turn.
+/// Times verify steps and drafts along known texts, in rounds that are cut by a schedule: every draft length in turn,
+/// every number of accepted rows in turn.
 final class StepTimer {
-    private let verifier: Verifier
-    private let draftHead: MTPHead
     private let sequence: TokenSequence
-    private let texts: [TokenSequence]
-    private var step = Step()
     private let pass: ChainPass
     private let sampler: Sampler
+    private let isGreedy: Bool
+    private let along: TextVerifier
+    private let round: Round
+    /// Drafts for positions before this are made right, the others wrong.
+    private var wrongFrom = 0
     /// Nanoseconds by rows, by accepted rows, of later drafts, and of drawing a token where that is a step of its own.
     private var verify: [[Double]]
     private var firstDraft: [[Double]]
@@ -19,15 +20,20 @@ final class StepTimer {
     private var drawing: [Double] = []
     private var contexts = Counts()
 
-    init(_ verifier: Verifier, _ draftHead: MTPHead, _ pass: ChainPass, _ sampler: Sampler) {
-        self.verifier = verifier
-        self.draftHead = draftHead
+    init(_ verifier: Verifier, _ draftHead: MTPHead, _ pass: ChainPass, _ sampler: Sampler, isGreedy: Bool) {
         self.pass = pass
         sequence = pass.sequence
-        texts = [sequence]
         self.sampler = sampler
+        self.isGreedy = isGreedy
+        along = TextVerifier(verifier)
+        round = Round(along, DraftExperience(), source: nil)
         verify = .init(repeating: [], count: MTPHead.maximumDrafts + 1)
         firstDraft = .init(repeating: [], count: MTPHead.maximumDrafts + 1)
+        round.source = PlantedDrafts(MTPDrafts(draftHead, verifier)) { [unowned self] position, guess in
+            let token = along.text[position]
+            if position < wrongFrom { return token }
+            return guess != token ? guess : token > 0 ? token - 1 : token + 1
+        }
     }
 
     /// Rounds timed of the width that was timed least.
@@ -40,16 +46,25 @@ final class StepTimer {
     /// - Returns: false when `proceed` said no.
     func run(_ record: TextRecord, proceed: () -> Bool) -> Bool {
         guard pass.readPrompt(record.tokens, record.promptCount, proceed: proceed) else { return false }
-        var newest = record.promptCount
+        along.text = record.tokens
+        var request = GenerationRequest(prompt: [])
+        request.maximumTokens = record.tokens.count - record.promptCount
+        let session = Session(request, on: sequence, sampler, policy(0)) { _ in .proceed }
+        session.emit(record.tokens[record.promptCount])
         var isFirst = true
         var length: Int? = 0
-        while let next = length {
+        while let next = length, session.reason == nil {
             guard proceed() else { return false }
-            newest = block(newest, next, record)
-            length = next > 0 ? 0 : nextLength(room: record.tokens.count - newest, isFirst: isFirst)
+            block(next, session)
+            length = next > 0 ? 0 : nextLength(room: record.tokens.count + 1 - sequence.count, isFirst: isFirst)
             if next == 0 { isFirst = false }
         }
         return true
+    }
+
+    /// Of a fixed length, nothing too: the modules are to be shown all rows.
+    private func policy(_ length: Int) -> DraftPolicy {
+        DraftPolicy(.fixed(length), limit: MTPHead.maximumDrafts, isGreedy: isGreedy)
     }
 
     /// The draft length timed least, of those whose block fits into `room` tokens; a text's first block may be cut short.
@@ -71,70 +86,21 @@ final class StepTimer {
 
     /// Rounds of one draft length, after 1…length + 1 accepted rows in turn. The first only warm the caches, in which a
     /// small model lives: undrafted steps find them full of drafting.
-    private func block(_ start: Int, _ length: Int, _ record: TextRecord) -> Int {
-        var newest = start
+    private func block(_ length: Int, _ session: Session) {
+        session.policy = policy(length)
+        let sessions = [session]
         for i in 0..<Self.rounds(length) {
-            guard newest + length + 1 < record.tokens.count else { break }
-            let taken = Self.taken(i, length)
-            round(newest, length: length, taken: taken, isCounted: i >= Self.warmups(length), record)
-            newest += taken
-        }
-        return newest
-    }
-
-    /// Drafts `length` tokens behind the one at `newest`, verifies them, and keeps `taken` rows.
-    private func round(_ newest: Int, length: Int, taken: Int, isCounted: Bool, _ record: TextRecord) {
-        let waiting = sequence.waitingRowCount
-        sequence.count = newest + 1
-        let begun = MonotonicClock.now
-        let firstDone = draft(newest, length)
-        let drafted = MonotonicClock.now
-        takeDrafts(record, newest, length)
-        step.clear()
-        step.add(sequence, count: length + 1)
-        verifier.run(step)
-        verifier.computeLogits(first: 0, count: length + 1) { self.sampler.draw(position: newest + 1 + $0) }
-        let verified = MonotonicClock.now
-        if !sampler.isUnfiltered { _ = sampler.pick(verifier.logits(row: 0), position: newest + 1) }
-        let drawn = MonotonicClock.now
-        sequence.truncate(to: newest + taken)
-        for target in newest + 1...newest + 1 + length { sequence.tokens[target] = record.tokens[target] }
-        if isCounted {
-            verify[length].append(Double(verified - drafted))
-            drawing.append(Double(drawn - verified))
+            guard sequence.count + length < along.text.count else { break }
+            let newest = sequence.count - 1
+            let waiting = min(sequence.waitingRowCount, firstDraft.count)
+            wrongFrom = newest + Self.taken(i, length)
+            let times = round.run(sessions)
+            guard i >= Self.warmups(length) else { continue }
+            verify[length].append(Double(times.verifying))
+            drawing.append(Double(times.accepting) / Double(sequence.count - 1 - newest))
             contexts.add(Double(newest))
-            if length > 0 { firstDraft[waiting - 1].append(Double(firstDone - begun)) }
-            if length > 1 { laterDraft.append(Double(drafted - firstDone) / Double(length - 1)) }
-        }
-        draftHead.observe(
-            sequence, verifier.hidden(row: 0), stride: verifier.hiddenStride, count: taken, firstRow: newest)
-        if sequence.waitingRowCount > Self.mostWaiting { sequence.forgetAllButNewest(Self.mostWaiting) }
-    }
-
-    /// Most rows a catch-up is timed for.
-    private static let mostWaiting = MTPHead.maximumDrafts + 1
-
-    /// Returns when the first of `length` drafts was finished.
-    private func draft(_ newest: Int, _ length: Int) -> Int64 {
-        var firstDone: Int64 = 0
-        if length > 0 { draftHead.catchUp(texts) }
-        for d in 0..<length {
-            let target = newest + 1 + d
-            draftHead.drawDrafts(texts) { _ in self.sampler.draw(position: target) }
-            var guess = draftHead.drawn(row: 0).token
-            if !sampler.isUnfiltered { guess = sampler.pick(draftHead.logits(row: 0), position: target) }
-            if d == 0 { firstDone = MonotonicClock.now }
-            sequence.tokens[target] = guess
-            if d + 1 < length { draftHead.advance(texts) }
-        }
-        return firstDone
-    }
-
-    /// Puts what a real round would verify behind the newest token: its drafts, as far as there are any.
-    private func takeDrafts(_ record: TextRecord, _ newest: Int, _ length: Int) {
-        let drafts = record.chains[newest - record.promptCount].drafts
-        for d in 0..<length {
-            sequence.tokens[newest + 1 + d] = drafts[d] >= 0 ? drafts[d] : record.tokens[newest + 1 + d]
+            if length > 0 { firstDraft[waiting - 1].append(Double(times.firstDrafts)) }
+            if length > 1 { laterDraft.append(Double(times.laterDrafts) / Double(times.laterDraftCount)) }
         }
     }
 

@@ -16,6 +16,18 @@ package struct TextRecord {
     /// One for each position from `promptCount` on that has a next token, in order.
     let chains: [Chain]
 
+    package init(
+        domain: String, tokens: [Int32], promptCount: Int, isGiven: Bool, limit: Int, depth: Int, chains: [Chain]
+    ) {
+        self.domain = domain
+        self.tokens = tokens
+        self.promptCount = promptCount
+        self.isGiven = isGiven
+        self.limit = limit
+        self.depth = depth
+        self.chains = chains
+    }
+
     /// How draft d (from 1) of the chain went, if that is known: what it had to foresee was on the text's path. For a
     /// generated text the verifier's choice is the text.
     func held(_ chain: Chain, draft d: Int) -> Bool? {
@@ -27,27 +39,12 @@ package struct TextRecord {
 
     /// What rounds of a fixed draft length come to on a generated text: chains do not depend on how rounds were cut, so
     /// this is exactly what `Generator` would count. Beside it, by draft position: how many drafts behind right ones only
-    /// met a verdict.
-    func rounds(length: Int) -> (telemetry: Telemetry, tried: [Int]) {
-        var telemetry = Telemetry()
-        var tried = [Int](repeating: 0, count: length)
-        var newest = promptCount
-        while newest + 1 < tokens.count {
-            let drafted = max(0, min(length, limit - newest - 2))
-            let drafts = chains[newest - promptCount].drafts
-            var accepted = 0
-            while accepted < drafted, newest + 1 + accepted < tokens.count,
-                drafts[accepted] == tokens[newest + 1 + accepted]
-            {
-                accepted += 1
-            }
-            // Where the text ended on an accepted draft, nobody knows of the next one.
-            let isEnded = newest + 1 + accepted == tokens.count
-            telemetry.record(drafted: drafted, accepted: accepted, emitted: isEnded ? accepted : accepted + 1)
-            for d in 0..<min(drafted, isEnded ? accepted : accepted + 1) { tried[d] += 1 }
-            newest += accepted + 1
-        }
-        return (telemetry, tried)
+    /// met a verdict; where the text ended on an accepted draft, nobody knows of the next one.
+    /// - Throws: `HardwareError` without memory for its tokens.
+    func rounds(length: Int) throws -> (telemetry: Telemetry, tried: [Int]) {
+        let replay = PolicyReplay(.fixed(length), .none, isGreedy: true)
+        try replay.run(self)
+        return (replay.telemetry, replay.tried)
     }
 }
 
@@ -67,9 +64,9 @@ extension TextRecord {
 
 extension [TextRecord] {
     /// What rounds of `length` drafts bring, over all texts.
-    func tokensPerRound(length: Int) -> Double {
+    func tokensPerRound(length: Int) throws -> Double {
         var telemetry = Telemetry()
-        for record in self { telemetry.add(record.rounds(length: length).telemetry) }
+        for record in self { telemetry.add(try record.rounds(length: length).telemetry) }
         return Swift.max(1, telemetry.tokensPerRound)
     }
 }
