@@ -17,8 +17,8 @@ let heap = Target.Dependency.product(name: "HeapModule", package: "swift-collect
 
 /// Rooms that other packages may depend on.
 let libraries = [
-    "ForetokenLaboratory", "ForetokenSpeculation", "ForetokenModel", "ForetokenTokenizer", "ForetokenTemplate",
-    "ForetokenWeights", "ForetokenPlacement", "ForetokenHardware", "ForetokenJSON",
+    "ForetokenText", "ForetokenLaboratory", "ForetokenSpeculation", "ForetokenModel", "ForetokenTokenizer",
+    "ForetokenTemplate", "ForetokenWeights", "ForetokenPlacement", "ForetokenHardware", "ForetokenJSON",
 ]
 
 let package = Package(
@@ -71,10 +71,17 @@ let package = Package(
                 "ForetokenHardware", "CForetokenKernels",
             ],
             swiftSettings: swift),
+        .target(
+            name: "ForetokenText",
+            dependencies: [
+                "ForetokenSpeculation", "ForetokenModel", "ForetokenWeights", "ForetokenTokenizer",
+                "ForetokenPlacement", "ForetokenHardware", "ForetokenJSON",
+            ],
+            swiftSettings: swift),
         .executableTarget(
             name: "foretoken",
             dependencies: [
-                "ForetokenLaboratory", "ForetokenSpeculation", "ForetokenModel", "ForetokenWeights",
+                "ForetokenText", "ForetokenLaboratory", "ForetokenSpeculation", "ForetokenModel", "ForetokenWeights",
                 "ForetokenTokenizer", "ForetokenPlacement", "ForetokenHardware", "ForetokenReport", "ForetokenJSON",
                 argumentParser,
             ], swiftSettings: swift),
@@ -140,6 +147,13 @@ let package = Package(
             dependencies: [
                 "ForetokenLaboratory", "ForetokenSpeculation", "ForetokenPlacement", "ForetokenTokenizer",
                 "ForetokenTestSupport", "CForetokenKernels",
+            ],
+            swiftSettings: swift),
+        .testTarget(
+            name: "ForetokenTextTests",
+            dependencies: [
+                "ForetokenText", "ForetokenSpeculation", "ForetokenTokenizer", "ForetokenPlacement",
+                "ForetokenHardware", "ForetokenTestSupport",
             ],
             swiftSettings: swift),
         .testTarget(

@@ -54,6 +54,9 @@ public final class Engine {
         set { round.source = newValue }
     }
 
+    /// Most tokens of one text.
+    public var context: Int { settings.context }
+
     private let model: Model
     private let settings: Settings
     private let drawable: Int

@@ -2,6 +2,7 @@ import ArgumentParser
 import ForetokenHardware
 import ForetokenReport
 import ForetokenSpeculation
+import ForetokenText
 import ForetokenTokenizer
 
 /// A conversation, or a file of questions.
@@ -66,9 +67,8 @@ struct Chat: ParsableCommand {
         for (question, prompt) in zip(questions, prompts) {
             generator.clear()
             try StandardOutput.write("Prompt: \(question)\nCompletion: ")
-            let answer = try generator.answer(prompt, settings, tokenizer: open.tokenizer) {
-                try StandardOutput.write($0)
-            }
+            let answer = try generator.answer(
+                prompt, settings, tokenizer: open.tokenizer, show: { try StandardOutput.write($0) })
             try StandardOutput.write("\n\n")
             if answer.wasInterrupted { throw Interrupted() }
         }
@@ -93,7 +93,7 @@ struct Chat: ParsableCommand {
             case .line(let text) where text.allSatisfy(\.isWhitespace): continue
             case .line(let text):
                 do {
-                    let answer = try conversation.ask(text, settings) { try StandardOutput.write($0) }
+                    let answer = try conversation.ask(text, settings, show: { try StandardOutput.write($0) })
                     // The next Ctrl-C is the first again, and for the prompt.
                     if input.isTerminal { Interrupts.reset() }
                     try answer.finishLine()

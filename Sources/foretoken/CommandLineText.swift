@@ -1,3 +1,4 @@
+import ForetokenText
 import Glibc
 
 /// The bytes of the command line, before anybody repairs them.

@@ -1,5 +1,6 @@
 import ForetokenHardware
 import ForetokenReport
+import ForetokenText
 import Glibc
 
 /// Standard error: messages for people.
@@ -23,6 +24,14 @@ enum Console {
 
     /// A remark that explains what is shown.
     static func note(_ message: String) { write("foretoken: \(message.printable)\n") }
+
+    /// What the rooms below have to tell.
+    static func tell(_ notice: Notice) {
+        switch notice.kind {
+        case .warning: warning(notice.text)
+        case .note: note(notice.text)
+        }
+    }
 
     private static func say(_ text: String) { write("foretoken: \(terminal.styled("error:", .red)) \(text)\n") }
 }

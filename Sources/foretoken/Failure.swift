@@ -1,11 +1,6 @@
 import ArgumentParser
-import ForetokenHardware
-import ForetokenModel
-import ForetokenPlacement
 import ForetokenReport
-import ForetokenSpeculation
-import ForetokenTokenizer
-import ForetokenWeights
+import ForetokenText
 import Glibc
 
 /// The codes this program exits with.
@@ -28,10 +23,12 @@ struct UsageError: Error, CustomStringConvertible {
     init(_ description: String) { self.description = description }
 }
 
-/// Something the user gave was found but cannot be used.
-struct InputError: Error, CustomStringConvertible {
-    let description: String
-    init(_ description: String) { self.description = description }
+/// What is wrong with a line of a file.
+struct LineError: Error, CustomStringConvertible {
+    let number: Int
+    let file: String
+    let cause: any Error
+    var description: String { "\(file), line \(number): \(cause)" }
 }
 
 /// The user stopped the program; what there was to say has been said.
@@ -53,14 +50,15 @@ struct Failure {
         case is Interrupted: self.init(code: Status.interrupted)
         // Whoever read the output has seen enough.
         case is BrokenPipe: self.init(code: Status.done)
-        case let error as CheckpointError: self.init(code: Self.code(error.kind), message: error.description)
-        case is UsageError, is InstructionSetError: self.init(code: Status.usage, message: "\(error)")
-        case let error as GenerationError:
-            self.init(code: error.kind == .system ? Status.other : Status.unusable, message: error.description)
-        case is InputError, is LineError, is TokenizerError, is PlacementError, is TopologyFileError:
-            self.init(code: Status.unusable, message: "\(error)")
-        case is HardwareError, is OutputError, is LimitError: self.init(code: Status.other, message: "\(error)")
-        default: self.init(parser: error)
+        case is UsageError: self.init(code: Status.usage, message: "\(error)")
+        case is LineError: self.init(code: Status.unusable, message: "\(error)")
+        case is OutputError, is LimitError: self.init(code: Status.other, message: "\(error)")
+        default:
+            if let fault = Fault(error) {
+                self.init(code: Self.code(fault), message: "\(error)")
+            } else {
+                self.init(parser: error)
+            }
         }
     }
 
@@ -71,10 +69,10 @@ struct Failure {
         self.answer = answer
     }
 
-    private static func code(_ kind: CheckpointError.Kind) -> Int32 {
-        switch kind {
-        case .missingPath: Status.usage
-        case .unusable: Status.unusable
+    private static func code(_ fault: Fault) -> Int32 {
+        switch fault {
+        case .settings: Status.usage
+        case .input: Status.unusable
         case .system: Status.other
         }
     }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import ForetokenReport
 import ForetokenSpeculation
+import ForetokenText
 import ForetokenWeights
 
 /// Continues a prompt.
@@ -51,9 +52,9 @@ struct Generate: ParsableCommand {
             let placement = try PlacementStatus.read(model)
             let generator = try open.makeGenerator(model, context: context, draft: draft.draft)
             generator.observer = recorder
-            let answer = try generator.answer(ids, settings, tokenizer: open.tokenizer) { piece in
-                if !json { try StandardOutput.write(piece) }
-            }
+            let answer = try generator.answer(
+                ids, settings, tokenizer: open.tokenizer,
+                show: { if !json { try StandardOutput.write($0) } })
             try show(answer, placement, limit: settings.maximumTokens, context: context, open)
         }
     }
@@ -90,24 +91,25 @@ struct Generate: ParsableCommand {
     private func answerAll(_ path: String) throws {
         let open = try OpenModel(model)
         try open.check(draft.draft)
-        let batch = try PromptBatch(path, open, flags: prompt, base: try settings(open))
+        let batch = try PromptBatch(
+            InputFile.lines(path), of: path, open, style: prompt.style, base: try settings(open))
         let jobs = batch.jobs
         let contexts = try jobs.map { job in
             let (sum, isBeyondAll) = job.prompt.count.addingReportingOverflow(job.settings.maximumTokens)
             let most = try open.context(for: job.prompt.count, and: job.settings.maximumTokens)
             return isBeyondAll ? most : min(sum, most)
         }
-        guard let longest = contexts.max() else {
-            return try batch.makeAnswers(model: open.checkpoint.label, placement: nil).check()
-        }
+        let answers = BatchAnswers(batch, model: open.checkpoint.label)
+        if jobs.isEmpty { return try answers.finish() }
         try labelled.routing.record(open) { recorder in
             let wanted = recorder == nil ? parallel : 1
             let model = try open.load(contexts: Array(contexts.sorted(by: >).prefix(wanted ?? 1)))
-            let engine = try open.makeEngine(model, contexts: contexts, parallel: wanted, draft: draft.draft)
+            let engine = try open.makeEngine(
+                model, contexts: contexts, parallel: wanted, draft: draft.draft, chunkShare: 1)
             engine.observer = recorder
-            let answers = batch.makeAnswers(model: open.checkpoint.label, placement: try PlacementStatus.read(model))
+            answers.placement = try PlacementStatus.read(model)
             try answers.answer(
-                jobs, engine, open, context: longest,
+                jobs, engine, open,
                 before: recorder.map { recorder in
                     { try recorder.begin(domain: $0.domain ?? labelled.label) }
                 })

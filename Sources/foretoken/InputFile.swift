@@ -1,4 +1,5 @@
 import ForetokenReport
+import ForetokenText
 import Glibc
 
 /// A file the user names on the command line; `-` is standard input.

@@ -1,4 +1,5 @@
 import ForetokenPlacement
+import ForetokenText
 
 /// What a file is read for. It decides how large the file may be: enough for anything that makes sense, and little enough
 /// that a device or a pipe without end is refused before it fills the memory.

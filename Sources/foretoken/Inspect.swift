@@ -1,6 +1,7 @@
 import ArgumentParser
 import ForetokenHardware
 import ForetokenReport
+import ForetokenText
 import ForetokenTokenizer
 import ForetokenWeights
 import Glibc

@@ -1,6 +1,7 @@
-import FoundationEssentials
 import ForetokenReport
 import ForetokenSpeculation
+import ForetokenText
+import FoundationEssentials
 
 /// Results as JSON.
 enum JSONOutput {
@@ -31,20 +32,6 @@ enum JSONOutput {
             }
         }
         return result
-    }
-}
-
-/// A string or a number of the user's, given back as it came.
-enum Identifier: Encodable {
-    case text(String)
-    case number(Int)
-
-    func encode(to encoder: any Encoder) throws {
-        var container = encoder.singleValueContainer()
-        switch self {
-        case .text(let text): try container.encode(text)
-        case .number(let number): try container.encode(number)
-        }
     }
 }
 

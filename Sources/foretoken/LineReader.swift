@@ -1,4 +1,5 @@
 import ForetokenHardware
+import ForetokenText
 import Glibc
 
 /// Reads standard input line by line and notices Ctrl-C while it waits.

@@ -1,6 +1,8 @@
 import ArgumentParser
 import ForetokenModel
 import ForetokenSpeculation
+import ForetokenText
+import ForetokenTokenizer
 import ForetokenWeights
 import Glibc
 
@@ -63,6 +65,24 @@ struct ModelOptions: ParsableArguments {
 
     /// The folder to open; nil for the embedded model.
     var directory: String? { model ?? environment("FORETOKEN_MODEL") }
+
+    /// The same as plain values; files that are named are read.
+    /// - Throws: `UsageError` for what cannot be asked for here, and as `InputFile` does.
+    func settings() throws -> ModelSettings {
+        var settings = ModelSettings()
+        settings.directory = directory
+        settings.threads = threads
+        settings.instructionSet = try instructionSet()
+        settings.cacheType = cacheType
+        settings.weights = weights
+        settings.context = context
+        settings.plan = try plan.map { ModelSettings.Plan(name: $0, bytes: try InputFile.bytes($0, for: .plan)) }
+        settings.chat = try chatTemplate.map { name in
+            if let generation = DeepSeekChat.Generation(rawValue: name) { return .deepSeek(generation) }
+            return .template(try InputFile.text(InputFile.bytes(name, for: .chatTemplate), source: name))
+        }
+        return settings
+    }
 
     /// The instruction set asked for, known to work here; nil for the best.
     func instructionSet() throws -> String? {

@@ -1,12 +1,9 @@
 import ArgumentParser
+import ForetokenText
 import ForetokenTokenizer
 
-/// How text becomes a prompt.
-enum PromptFormat: EnumerableFlag {
-    case raw
-    case chat
-
-    static func help(for value: PromptFormat) -> ArgumentHelp? {
+extension PromptFormat: EnumerableFlag {
+    package static func help(for value: PromptFormat) -> ArgumentHelp? {
         switch value {
         case .raw: "Continues the text as it is."
         case .chat: "Answers the text, in the checkpoint's chat format."
@@ -50,12 +47,14 @@ struct PromptFlags: ParsableArguments {
         }
     }
 
+    /// How text that was given is read.
+    var style: PromptStyle { PromptStyle(format: format, system: system, thinking: chat.thinking) }
+
     /// What was given, before a tokenizer has seen it.
     func read() throws -> Prompt {
         if let promptTokens { return .tokens(try TokenList.parse(promptTokens, option: "--prompt-tokens")) }
         let text = try prompt ?? InputFile.text(promptFile ?? "-", for: .prompt)
-        return format == .raw
-            ? .text(text) : .chat(ChatPrompt(ChatMessage.opening(system, text), thinking: chat.thinking))
+        return style.prompt(text)
     }
 }
 
@@ -78,37 +77,6 @@ enum TokenList {
                 throw InputError("\(option): no model has a token \(words[0])")
             }
             throw UsageError("\(option) wants ids such as 1,2,3, but '\(item)' is not one")
-        }
-    }
-}
-
-/// A prompt in the user's form.
-enum Prompt {
-    case text(String)
-    /// As given, so that a message can name what the model lacks.
-    case tokens([Int])
-    case chat(ChatPrompt)
-}
-
-extension OpenModel {
-    /// The prompt's token ids. Text gets the BOS and EOS that the tokenizer's files ask for, ids are taken as they are.
-    /// - Throws: `InputError` when nothing is left or the model cannot take it.
-    func encode(_ prompt: Prompt) throws -> [Int32] {
-        let ids = try tokens(of: prompt)
-        try check(ids)
-        return ids
-    }
-
-    /// The same, not checked but for given ids; empty text has no BOS either.
-    func tokens(of prompt: Prompt) throws -> [Int32] {
-        switch prompt {
-        case .tokens(let ids):
-            try checkIDs(ids)
-            return ids.map { Int32($0) }
-        case .text(let text):
-            // BOS alone would make the model talk about anything.
-            return text.isEmpty ? [] : try requiredTokenizer().encodePlain(text)
-        case .chat(let prompt): return try chatFormat().encode(prompt, requiredTokenizer())
         }
     }
 }

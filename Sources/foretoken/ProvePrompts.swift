@@ -1,5 +1,6 @@
 import ForetokenLaboratory
 import ForetokenModel
+import ForetokenText
 import ForetokenTokenizer
 import ForetokenWeights
 

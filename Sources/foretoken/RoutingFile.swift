@@ -1,5 +1,6 @@
 import ForetokenPlacement
 import ForetokenSpeculation
+import ForetokenText
 import Glibc
 
 /// A routing trace that grows. Records are written whole and in order, and never over others: whatever happens, the file

@@ -1,6 +1,7 @@
 import ArgumentParser
 import ForetokenPlacement
 import ForetokenSpeculation
+import ForetokenText
 import ForetokenWeights
 
 /// Whether the experts of every row are recorded.

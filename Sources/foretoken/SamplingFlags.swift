@@ -1,5 +1,7 @@
 import ArgumentParser
 import ForetokenSpeculation
+import ForetokenText
+import ForetokenWeights
 
 /// Where the settings come from that the command line leaves open.
 enum SamplingDefaults: String, ExpressibleByArgument {
@@ -55,14 +57,30 @@ struct SamplingFlags: ParsableArguments {
         do { try options.check() } catch { throw ValidationError("\(error)") }
     }
 
-    var options: SamplingOptions {
-        var options = filters.options
-        if let temperature { options.temperature = temperature }
-        if let repetitionPenalty { options.repetitionPenalty = repetitionPenalty }
-        options.presencePenalty = presencePenalty
-        options.frequencyPenalty = frequencyPenalty
-        options.logitBias = Dictionary(logitBias.map { ($0.token, $0.value) }) { $1 }
-        return options
+    /// The settings, from where nothing is given the likeliest token.
+    var options: SamplingOptions { wishes.applied(to: SamplingOptions()) }
+
+    /// What is given.
+    private var wishes: SamplingWishes {
+        var wishes = filters.wishes
+        wishes.temperature = temperature
+        wishes.repetitionPenalty = repetitionPenalty
+        wishes.presencePenalty = presencePenalty
+        wishes.frequencyPenalty = frequencyPenalty
+        wishes.logitBias = Dictionary(logitBias.map { ($0.token, $0.value) }) { $1 }
+        return wishes
+    }
+
+    /// The settings, where nothing is given those of the model's makers, if that is wanted.
+    /// - Throws: `InputError` where it is wanted and the checkpoint does not tell.
+    func options(for open: OpenModel) throws -> SamplingOptions {
+        guard samplingDefaults == .model else { return options }
+        guard let makers = open.makersSampling else {
+            throw InputError(
+                "\(open.checkpoint.label) has no generation_config.json, so --sampling-defaults model has nothing to "
+                    + "take")
+        }
+        return wishes.applied(to: makers)
     }
 }
 
@@ -90,13 +108,17 @@ struct FilterFlags: ParsableArguments {
         do { try options.check() } catch { throw ValidationError("\(error)") }
     }
 
-    var options: SamplingOptions {
-        var options = SamplingOptions()
-        if let topK { options.topK = topK }
-        if let topP { options.topP = topP }
-        options.minP = minP
-        options.seed = seed
-        return options
+    /// The settings, from where nothing is given all tokens.
+    var options: SamplingOptions { wishes.applied(to: SamplingOptions()) }
+
+    /// What is given.
+    var wishes: SamplingWishes {
+        var wishes = SamplingWishes()
+        wishes.topK = topK
+        wishes.topP = topP
+        wishes.minP = minP
+        wishes.seed = seed
+        return wishes
     }
 
     /// Filters in use, as they were given; empty without any.
@@ -122,13 +144,6 @@ struct LogitBias: ExpressibleByArgument {
     }
 }
 
-extension SamplingOptions {
-    /// Refuses values that mean nothing.
-    func check() throws {
-        if let problem { throw UsageError(problem) }
-    }
-}
-
 /// How many log-probabilities are wanted beside the tokens.
 struct LogProbabilityFlags: ParsableArguments {
     @Option(
@@ -140,13 +155,6 @@ struct LogProbabilityFlags: ParsableArguments {
     var logprobs: Int?
 
     func validate() throws {
-        if let problem = Self.problem(logprobs) { throw ValidationError(problem) }
-    }
-
-    /// What is wrong with that count, if anything is.
-    static func problem(_ count: Int?) -> String? {
-        let range = 0...GenerationRequest.maximumLogProbabilities
-        guard let count, !range.contains(count) else { return nil }
-        return "logprobs must be 0...\(range.upperBound), not \(count)"
+        if let problem = AnswerSettings.problem(logProbabilities: logprobs) { throw ValidationError(problem) }
     }
 }

@@ -3,6 +3,7 @@ import ForetokenHardware
 import ForetokenLaboratory
 import ForetokenReport
 import ForetokenSpeculation
+import ForetokenText
 import ForetokenTokenizer
 import ForetokenWeights
 import Glibc

@@ -78,6 +78,19 @@ extension EngineTests {
         }
     }
 
+    @Test func badLinesAreSaidBeforeTheWeightsAreLoaded() throws {
+        let folder = try TemporaryFolder()
+        try folder.write(Array("nonsense\n{\"prompt\": \"func\"}\n".utf8), "in.jsonl")
+        try folder.write(Array("{}".utf8), "plan.json")
+        let outcome = try Command.run(
+            "generate", "--input-file", folder.path + "/in.jsonl", "--plan", folder.path + "/plan.json")
+        #expect(outcome.status == 65 && outcome.output.isEmpty)
+        let complaints = outcome.errors.split(separator: "\n")
+        #expect(complaints.count == 2, "\(outcome.errors)")
+        #expect(complaints.first?.contains("in.jsonl, line 1") == true)
+        #expect(complaints.last?.contains("plan.json") == true)
+    }
+
     @Suite struct OtherSpellings {
         private func answers(_ lines: [String]) throws -> [Generated] {
             let folder = try TemporaryFolder()

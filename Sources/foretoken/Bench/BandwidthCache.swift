@@ -1,4 +1,5 @@
 import ForetokenHardware
+import ForetokenText
 import FoundationEssentials
 import Glibc
 
@@ -14,6 +15,11 @@ package struct BandwidthCache {
     static var standard: BandwidthCache? {
         let base = environment("XDG_CACHE_HOME") ?? environment("HOME").map { $0 + "/.cache" }
         return base.flatMap { $0.hasPrefix("/") ? BandwidthCache(folder: $0 + "/foretoken") : nil }
+    }
+
+    /// What was measured on a machine and kept there, where its nodes make a difference.
+    static func measured(_ topology: Topology) -> NumaBandwidth? {
+        topology.nodes.count > 1 ? standard?.read(for: topology) : nil
     }
 
     /// The file of the machine with that fingerprint.

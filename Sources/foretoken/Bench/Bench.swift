@@ -3,6 +3,7 @@ import ForetokenHardware
 import ForetokenLaboratory
 import ForetokenModel
 import ForetokenReport
+import ForetokenText
 import ForetokenTokenizer
 import ForetokenWeights
 import Glibc

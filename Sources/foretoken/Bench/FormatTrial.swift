@@ -2,6 +2,7 @@ import ForetokenHardware
 import ForetokenLaboratory
 import ForetokenModel
 import ForetokenReport
+import ForetokenText
 import ForetokenWeights
 
 /// Scores one text with a model in each of its resident formats, one after the other in memory.

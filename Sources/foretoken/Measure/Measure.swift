@@ -4,6 +4,7 @@ import ForetokenLaboratory
 import ForetokenModel
 import ForetokenReport
 import ForetokenSpeculation
+import ForetokenText
 import ForetokenTokenizer
 import ForetokenWeights
 import Glibc

@@ -1,6 +1,7 @@
 import ForetokenJSON
 import ForetokenLaboratory
 import ForetokenPlacement
+import ForetokenText
 import ForetokenTokenizer
 import ForetokenWeights
 
@@ -57,7 +58,7 @@ struct MeasureSource {
             counts[domain, default: 0] += 1
             if let most = flags.prompts, counts[domain]! > most { return nil }
             do {
-                let prompt = try line.wanted(flags.format, thinking: flags.chat.thinking)
+                let prompt = try line.wanted(PromptStyle(format: flags.format, thinking: flags.chat.thinking))
                 return MeasuredText(
                     domain: domain, tokens: try open.encode(prompt), isGiven: false)
             } catch {
@@ -136,8 +137,7 @@ struct SuiteLine {
     }
 
     /// The prompt in the user's form. Messages always take the chat format.
-    func wanted(_ format: PromptFormat, thinking: Bool?) throws -> Prompt {
-        try Prompt(
-            text: prompt, tokens: prompt_tokens, messages: messages, format: format, system: nil, thinking: thinking)
+    func wanted(_ style: PromptStyle) throws -> Prompt {
+        try Prompt(text: prompt, tokens: prompt_tokens, messages: messages, style: style)
     }
 }

@@ -2,6 +2,7 @@ import ArgumentParser
 import ForetokenHardware
 import ForetokenPlacement
 import ForetokenReport
+import ForetokenText
 import ForetokenWeights
 import Glibc
 

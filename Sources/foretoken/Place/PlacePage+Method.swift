@@ -1,5 +1,6 @@
 import ForetokenPlacement
 import ForetokenReport
+import ForetokenText
 
 extension PlacePage {
     /// Where every figure comes from.

@@ -1,5 +1,6 @@
 import ForetokenPlacement
 import ForetokenReport
+import ForetokenText
 
 /// What `place` shows to people.
 package struct PlaceTables {

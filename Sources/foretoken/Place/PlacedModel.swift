@@ -1,5 +1,6 @@
 import ForetokenModel
 import ForetokenPlacement
+import ForetokenText
 import ForetokenWeights
 
 /// A model whose experts are to be placed: its sizes, but no weights.

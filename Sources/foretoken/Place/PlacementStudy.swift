@@ -1,5 +1,6 @@
 import ForetokenPlacement
 import ForetokenReport
+import ForetokenText
 
 /// What planning found: for tables, pages and JSON.
 package struct PlacementStudy: Sendable {

@@ -1,4 +1,5 @@
 import ForetokenPlacement
+import ForetokenText
 
 /// A routing trace that the user names.
 struct TraceInput {

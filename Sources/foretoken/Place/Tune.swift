@@ -4,6 +4,7 @@ import ForetokenLaboratory
 import ForetokenModel
 import ForetokenPlacement
 import ForetokenReport
+import ForetokenText
 import ForetokenTokenizer
 import ForetokenWeights
 import Glibc
@@ -80,7 +81,8 @@ struct Tune: ParsableCommand {
         // Before anything is pinned: a pinned thread sees one CPU only.
         var findings = Findings()
         let topology = Topology.read(findings: &findings)
-        let here = MachineDescription.here(topology, try .probe(), findings: &findings)
+        let here = MachineDescription.here(
+            topology, try .probe(), bandwidth: BandwidthCache.measured(topology), findings: &findings)
         let crew = try Crew.make(threads: model.threads)
         try crew.checkPlaces()
         let other = try self.topology.map {
@@ -131,7 +133,7 @@ struct Tune: ParsableCommand {
     private func texts(_ open: OpenModel) throws -> [TuneText] {
         try SuiteLine.read(suite).map { line, number in
             do {
-                let prompt = try line.wanted(.raw, thinking: nil)
+                let prompt = try line.wanted(PromptStyle(format: .raw))
                 let ids = try open.encode(prompt)
                 try open.check(ids)
                 return TuneText(domain: line.domain ?? "prompts", prompt: ids)

@@ -2,6 +2,7 @@ import ForetokenHardware
 import ForetokenLaboratory
 import ForetokenPlacement
 import ForetokenReport
+import ForetokenText
 
 /// What `tune` found, as JSON has it.
 struct TuneReport: Encodable {

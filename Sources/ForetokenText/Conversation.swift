@@ -2,7 +2,7 @@ import ForetokenSpeculation
 import ForetokenTokenizer
 
 /// A conversation whose tokens stay in the generator's caches from turn to turn.
-final class Conversation {
+public final class Conversation {
     private let open: OpenModel
     private let generator: Generator
     private let system: String?
@@ -11,7 +11,12 @@ final class Conversation {
     /// What the generator's context holds.
     private var tokens: [Int32] = []
 
-    init(_ open: OpenModel, _ generator: Generator, system: String?, thinking: Bool?) {
+    /// Begins a conversation.
+    /// - Parameters:
+    ///   - generator: of that model, with an empty context.
+    ///   - system: the system message, if any.
+    ///   - thinking: whether the model is to think before it answers; nil leaves it to the chat format.
+    public init(_ open: OpenModel, _ generator: Generator, system: String?, thinking: Bool?) {
         self.open = open
         self.generator = generator
         self.system = system
@@ -19,10 +24,10 @@ final class Conversation {
     }
 
     /// Whether no token fits any more.
-    var isFull: Bool { tokens.count > generator.capacity }
+    public var isFull: Bool { tokens.count > generator.capacity }
 
     /// Forgets everything but the system message.
-    func clear() {
+    public func clear() {
         messages = []
         forgetTokens()
     }
@@ -33,7 +38,12 @@ final class Conversation {
     }
 
     /// Answers the next question. When it cannot be asked (it does not fit), the conversation stays as it was.
-    func ask(_ question: String, _ settings: AnswerSettings, show: ([UInt8]) throws -> Void) throws -> Answer {
+    ///
+    /// - Parameter observe: sees every event; returns whether to go on.
+    /// - Throws: `InputError` for a question that does not fit, and as `Generator.answer` does.
+    public func ask(
+        _ question: String, _ settings: AnswerSettings, observe: (AnswerEvent) throws -> Bool
+    ) throws -> Answer {
         let asked = messages.isEmpty ? ChatMessage.opening(system, question) : messages + [ChatMessage(.user, question)]
         let whole = try open.tokens(of: .chat(ChatPrompt(asked, thinking: thinking)))
         guard whole.count <= generator.capacity else {
@@ -44,7 +54,7 @@ final class Conversation {
         // Formats that drop earlier thoughts, and answers that the tokenizer would write otherwise, change the past.
         if !whole.starts(with: tokens) || whole.count == tokens.count { forgetTokens() }
         let answer = try generator.answer(
-            Array(whole[tokens.count...]), settings, tokenizer: open.tokenizer, show: show)
+            Array(whole[tokens.count...]), settings, tokenizer: open.tokenizer, observe: observe)
         tokens = whole + answer.result.tokens
         messages = asked + [ChatMessage(.assistant, answer.text ?? "")]
         return answer
@@ -53,7 +63,7 @@ final class Conversation {
 
 extension ChatMessage {
     /// The system message, if there is one, and the first question.
-    static func opening(_ system: String?, _ question: String) -> [ChatMessage] {
+    package static func opening(_ system: String?, _ question: String) -> [ChatMessage] {
         (system.map { [ChatMessage(.system, $0)] } ?? []) + [ChatMessage(.user, question)]
     }
 }

@@ -5,7 +5,7 @@ import ForetokenTokenizer
 extension ChatMessage {
     /// The messages under a key; nil where there are none.
     /// - Throws: `JSONError` or `InputError` for anything but a list of messages.
-    static func list(_ field: JSONField) throws -> [ChatMessage]? {
+    package static func list(_ field: JSONField) throws -> [ChatMessage]? {
         try field.given?.list().map { try ChatMessage($0) }
     }
 

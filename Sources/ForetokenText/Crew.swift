@@ -3,51 +3,60 @@ import ForetokenPlacement
 import ForetokenWeights
 
 /// The workers on the machine as far as this process may use it, and the nodes that weights are cut for.
-struct Crew {
-    let pool: WorkerPool
-    let nodes: NodeLayout
+public struct Crew: Sendable {
+    /// The workers.
+    public let pool: WorkerPool
+    /// The nodes they sit on.
+    public let nodes: NodeLayout
     /// The machine as plans see it, with the workers that there are.
-    let machine: PlacementMachine
+    public let machine: PlacementMachine
 
     /// Refuses work that needs every worker on its node where they are not.
-    func checkPlaces() throws {
+    /// - Throws: `SettingsError`.
+    package func checkPlaces() throws {
         guard nodes.nodes.count == machine.nodes.count else {
-            throw UsageError(
+            throw SettingsError(
                 "\(pool.workerCount) threads share fewer CPUs, so nothing can be placed on the \(machine.nodes.count) nodes; "
                     + "lower --threads")
         }
     }
 
     /// As many workers as asked for, or else as the machine is good for, spread over the nodes, each pinned to its own CPU.
-    /// - Parameter warns: whether to say what is not as it should be: nodes or memory that are not known, fewer workers than
-    ///   cores, workers that are not pinned.
-    static func make(threads: Int?, warns: Bool = true) throws -> Crew {
+    ///
+    /// - Parameters:
+    ///   - threads: at least 1; nil for as many as the machine is good for.
+    ///   - bandwidth: what was measured of a machine's memory, if anything.
+    ///   - tell: is given what is not as it should be: nodes or memory that are not known, fewer workers than cores, workers
+    ///     that are not pinned.
+    /// - Throws: `HardwareError`.
+    public static func make(
+        threads: Int?, bandwidth: (Topology) -> NumaBandwidth? = { _ in nil }, tell: (Notice) -> Void
+    ) throws -> Crew {
         var findings = Findings()
         let topology = Topology.read(findings: &findings)
         // Before anything is pinned.
         let policy = try MemoryPolicySupport.probe()
-        var machine = MachineDescription.here(topology, policy, findings: &findings).machine
+        var machine = MachineDescription.here(
+            topology, policy, bandwidth: bandwidth(topology), findings: &findings
+        ).machine
         let usual = topology.defaultWorkers(quota: CPUInfo.quota(findings: &findings))
-        if warns {
-            findings.warnings.forEach(Console.warning)
-            if threads == nil, let reason = usual.reason { Console.note(reason) }
-        }
+        for warning in findings.warnings { tell(.warning(warning)) }
+        if threads == nil, let reason = usual.reason { tell(.note(reason)) }
         let count = threads ?? usual.count
         if count > topology.cpus.count {
-            if warns {
-                Console.warning(
+            tell(
+                .warning(
                     "\(count) threads share \(topology.cpus.count) CPUs and are not pinned"
                         + (topology.nodes.count > 1 ? ", and weights are not placed on nodes" : "")
-                        + "; expect them to be slow")
-            }
+                        + "; expect them to be slow"))
             return Crew(pool: try WorkerPool(threads: count), nodes: .single, machine: machine)
         }
         let workers = topology.spread(count)
         let cpus = zip(topology.nodes.indices, workers).flatMap { topology.cpus(node: $0, count: $1) }
         let pool = try WorkerPool(threads: count, cpus: cpus, groupSizes: workers.filter { $0 > 0 })
-        if warns && !pool.isPinned { Console.warning("the system refused to pin threads to CPUs; expect uneven speed") }
+        if !pool.isPinned { tell(.warning("the system refused to pin threads to CPUs; expect uneven speed")) }
         guard topology.nodes.count > 1 else { return Crew(pool: pool, nodes: .single, machine: machine) }
-        if warns && !policy.canBind { Console.warning("\(policy)") }
+        if !policy.canBind { tell(.warning("\(policy)")) }
         // Nodes that cannot be reached are no part of the machine.
         for index in machine.nodes.indices {
             let place = topology.nodes.firstIndex { $0.id == machine.nodes[index].id }
@@ -61,22 +70,15 @@ struct Crew {
 }
 
 extension MachineDescription {
-    /// This machine, by what was measured on it or by what its firmware says; warnings are printed.
-    static func here(costs: Costs = .init()) throws -> MachineDescription {
-        var findings = Findings()
-        let topology = Topology.read(findings: &findings)
-        let description = here(topology, try .probe(), costs: costs, findings: &findings)
-        findings.warnings.forEach(Console.warning)
-        return description
-    }
-
-    /// The same for a topology that has been read.
-    static func here(
-        _ topology: Topology, _ policy: MemoryPolicySupport, costs: Costs = .init(), findings: inout Findings
+    /// This machine, as its topology and its firmware tell.
+    /// - Parameter bandwidth: what was measured on it, if anything.
+    package static func here(
+        _ topology: Topology, _ policy: MemoryPolicySupport, bandwidth: NumaBandwidth?, costs: Costs = .init(),
+        findings: inout Findings
     ) -> MachineDescription {
         MachineDescription(
             topology, budget: MemoryBudget.read(findings: &findings),
-            bandwidth: topology.nodes.count > 1 ? BandwidthCache.standard?.read(for: topology) : nil,
+            bandwidth: topology.nodes.count > 1 ? bandwidth : nil,
             firmware: MemoryAccess.read(nodes: topology.nodes.map(\.id), findings: &findings),
             canBind: policy.canBind, costs: costs)
     }

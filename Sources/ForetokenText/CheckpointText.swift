@@ -1,16 +1,17 @@
 import ForetokenTokenizer
 import ForetokenWeights
+import Synchronization
 
 extension Tokenizer {
     /// The tokenizer of a checkpoint; nil when it has no tokenizer.json.
-    init?(_ checkpoint: Checkpoint) throws {
+    package init?(_ checkpoint: Checkpoint) throws {
         guard let json = try checkpoint.file(named: "tokenizer.json") else { return nil }
         try self.init(tokenizerJSON: json, configJSON: checkpoint.file(named: "tokenizer_config.json"))
     }
 
     /// The ids of a text to go on with: between BOS and EOS where the tokenizer's files ask for them. A text that brings its own
     /// BOS gets no second.
-    func encodePlain(_ text: String) throws -> [Int32] {
+    package func encodePlain(_ text: String) throws -> [Int32] {
         var ids = try encode(text)
         if addsBOS, let bos, ids.first != bos { ids.insert(bos, at: 0) }
         if addsEOS, let eos { ids.append(eos) }
@@ -18,7 +19,7 @@ extension Tokenizer {
     }
 
     /// Bytes of the text that the ids stand for; nil when one of them has no token.
-    func byteCount(of ids: some Sequence<Int32>) -> Int? {
+    package func byteCount(of ids: some Sequence<Int32>) -> Int? {
         var count = 0
         for id in ids {
             guard let bytes = bytes(of: id) else { return nil }
@@ -29,31 +30,34 @@ extension Tokenizer {
 }
 
 /// The chat format, once somebody has asked for it: most work needs none.
-final class FoundChatFormat {
-    fileprivate var format: ChatFormat?
+final class FoundChatFormat: Sendable {
+    fileprivate let format = Mutex<ChatFormat?>(nil)
 }
 
 extension OpenModel {
-    /// The format that `--chat-template` asks for, or else the checkpoint's own.
-    /// - Throws: `TokenizerError` when the template cannot be used, or there is none and DeepSeek's formats do not fit.
-    func chatFormat() throws -> ChatFormat {
-        if let format = foundChatFormat.format { return format }
-        let format = try findChatFormat()
-        if options.chatTemplate == nil, let remark = format.remark {
-            Console.note("\(remark); --chat-template gives another")
+    /// The format that the settings ask for, or else the checkpoint's own.
+    /// - Throws: `TokenizerError` when the template cannot be used, or there is none and DeepSeek's formats do not fit;
+    ///   `InputError` without a tokenizer.
+    public func chatFormat() throws -> ChatFormat {
+        let (format, isNew) = try foundChatFormat.format.withLock { found in
+            if let found { return (found, false) }
+            let format = try findChatFormat()
+            found = format
+            return (format, true)
         }
-        foundChatFormat.format = format
+        if isNew, settings.chat == nil, let remark = format.remark {
+            tell(.note("\(remark); --chat-template gives another"))
+        }
         return format
     }
 
     private func findChatFormat() throws -> ChatFormat {
         let tokenizer = try requiredTokenizer()
-        if let name = options.chatTemplate {
-            if let generation = DeepSeekChat.Generation(rawValue: name) { return try ChatFormat(generation, tokenizer) }
-            let source = try InputFile.text(InputFile.bytes(name, for: .chatTemplate), source: name)
-            return try ChatFormat(ChatTemplates(source), tokenizer)
+        return switch settings.chat {
+        case .deepSeek(let generation): try ChatFormat(generation, tokenizer)
+        case .template(let source): try ChatFormat(ChatTemplates(source), tokenizer)
+        case nil: try ChatFormat(ChatTemplates(of: checkpoint, tokenizer), tokenizer)
         }
-        return try ChatFormat(ChatTemplates(of: checkpoint, tokenizer), tokenizer)
     }
 }
 

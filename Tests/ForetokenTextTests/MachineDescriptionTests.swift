@@ -1,7 +1,7 @@
 import ForetokenHardware
 import ForetokenPlacement
+import ForetokenText
 import Testing
-import foretoken
 
 @Suite struct MachineDescriptionTests {
     /// Two sockets, CPUs without memory beside the second, and a memory-only node.

@@ -1,8 +1,8 @@
 import ForetokenHardware
 import ForetokenTestSupport
+import ForetokenText
 import FoundationEssentials
 import Testing
-import foretoken
 
 @Suite struct CrewTests {
     /// Six CPUs on one node, two on another, and memory alone on a third.

@@ -1,22 +1,24 @@
 import ForetokenTokenizer
 
 /// Turns tokens into text that can be shown as it grows: never half a character, nothing of a stop string.
-struct TextStream {
+public struct TextStream: Sendable {
     private var detokenizer: StreamingDetokenizer?
     private var stops: StopStrings
     private var shown: [UInt8] = []
     private var isEnded = false
 
-    init(_ tokenizer: Tokenizer?, stopStrings: [String]) {
+    /// Begins a text; without a tokenizer there is none to show.
+    /// - Parameter stopStrings: none of them empty.
+    public init(_ tokenizer: Tokenizer?, stopStrings: [String]) {
         detokenizer = tokenizer.map { StreamingDetokenizer($0) }
         stops = StopStrings(stopStrings)
     }
 
     /// Everything shown so far; nil without a tokenizer.
-    var whole: String? { detokenizer == nil ? nil : String(decoding: shown, as: UTF8.self) }
+    public var whole: String? { detokenizer == nil ? nil : String(decoding: shown, as: UTF8.self) }
 
     /// Takes a token; returns the text to show now and whether a stop string ends it.
-    mutating func push(_ token: Int32) -> (text: [UInt8], isEnd: Bool) {
+    public mutating func push(_ token: Int32) -> (text: [UInt8], isEnd: Bool) {
         guard let bytes = detokenizer?.push(token) else { return ([], false) }
         let text: [UInt8]
         (text, isEnded) = stops.push(bytes)
@@ -25,7 +27,7 @@ struct TextStream {
     }
 
     /// Returns what was held back and proved harmless.
-    mutating func finish() -> [UInt8] {
+    public mutating func finish() -> [UInt8] {
         guard !isEnded, let bytes = detokenizer?.finish() else { return [] }
         let (text, isEnd) = stops.push(bytes)
         let rest = text + (isEnd ? [] : stops.finish())

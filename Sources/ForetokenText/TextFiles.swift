@@ -2,15 +2,15 @@ import ForetokenTokenizer
 import ForetokenWeights
 
 /// What is wrong with a folder's files that are not weights: tokenizer and chat template.
-struct TextFiles {
+package struct TextFiles {
     /// What makes a command refuse the folder.
-    private(set) var problems: [CheckpointError] = []
+    package private(set) var problems: [CheckpointError] = []
     /// What only some commands miss, one sentence each.
-    private(set) var warnings: [String] = []
+    package private(set) var warnings: [String] = []
     private let inspection: Inspection
 
     /// Reads and checks the files, whatever is wrong with the weights.
-    init(of inspection: Inspection) {
+    package init(of inspection: Inspection) {
         self.inspection = inspection
         checkTokenizer()
     }

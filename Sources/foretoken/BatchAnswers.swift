@@ -2,66 +2,14 @@ import ForetokenHardware
 import ForetokenModel
 import ForetokenReport
 import ForetokenSpeculation
-
-/// The lines of `generate --input-file`: prompts, and lines that hold none.
-struct PromptBatch {
-    /// What a line holds.
-    private enum Entry {
-        case job(PromptJob)
-        case failure(BatchFailure)
-    }
-
-    private let path: String
-    private var entries: [Entry] = []
-
-    /// Reads all lines. One that cannot be used gets its error in place of an answer.
-    /// - Throws: `InputError` for a file that cannot be read or holds nothing.
-    init(_ path: String, _ open: OpenModel, flags: PromptFlags, base: AnswerSettings) throws {
-        self.path = path
-        var ignored: Set<String> = []
-        for (number, bytes) in try InputFile.lines(path)
-        where !bytes.allSatisfy({ $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") }) {
-            var id: Identifier?
-            do {
-                let (line, unknownKeys) = try PromptLine.parse(bytes)
-                id = line.id
-                for key in unknownKeys where ignored.insert(key).inserted {
-                    Console.warning("\(path), line \(number): the key \"\(key)\" is unknown and ignored")
-                }
-                entries.append(.job(try line.job(open, flags: flags, base: base, number: number)))
-            } catch {
-                entries.append(.failure(BatchFailure(id: id, line: number, cause: error)))
-            }
-        }
-        if entries.isEmpty { throw InputError("\(path) holds no prompt") }
-    }
-
-    var jobs: [PromptJob] {
-        entries.compactMap { if case .job(let job) = $0 { job } else { nil } }
-    }
-
-    /// Answers in the order of the lines, each as soon as it and all before it are there.
-    func makeAnswers(model: String, placement: PlacementStatus?) -> BatchAnswers {
-        BatchAnswers(
-            path, model: model, placement: placement,
-            failures: entries.map {
-                if case .failure(let failure) = $0 { failure } else { nil }
-            })
-    }
-}
-
-/// Why a line has no answer.
-struct BatchFailure: Error {
-    let id: Identifier?
-    let line: Int
-    let cause: any Error
-}
+import ForetokenText
 
 /// Takes answers in any order and prints them in that of their lines.
 final class BatchAnswers {
     private let path: String
     private let model: String
-    private let placement: PlacementStatus?
+    /// Where the weights lie; nil where that does not matter, and before they are loaded.
+    var placement: PlacementStatus?
     /// By line: what is to be printed; nil until it is known.
     private var lines: [[UInt8]?]
     /// By job: its line.
@@ -71,15 +19,14 @@ final class BatchAnswers {
     /// Why nothing more can be printed.
     private(set) var outputFailure: (any Error)?
 
-    /// - Parameter failures: by line; nil for one that has a job.
-    init(_ path: String, model: String, placement: PlacementStatus?, failures: [BatchFailure?]) {
-        self.path = path
+    /// Says at once what is wrong with lines that hold no prompt. Nothing is printed before the first answer.
+    init(_ batch: PromptBatch, model: String) {
+        path = batch.name
         self.model = model
-        self.placement = placement
+        let failures = batch.failures
         lines = .init(repeating: nil, count: failures.count)
         places = failures.indices.filter { failures[$0] == nil }
         for (place, failure) in failures.enumerated() { if let failure { set(place, failure) } }
-        flush()
     }
 
     /// Takes what became of a job.
@@ -146,7 +93,7 @@ extension BatchAnswers {
     ///   - before: called before a job begins; jobs then come one by one.
     /// - Throws: why the work ended early.
     func answer(
-        _ jobs: [PromptJob], _ engine: Engine, _ open: OpenModel, context: Int, before: ((PromptJob) throws -> Void)?
+        _ jobs: [PromptJob], _ engine: Engine, _ open: OpenModel, before: ((PromptJob) throws -> Void)?
     ) throws {
         let bar = ProgressBar("answering", delayNanoseconds: 1_000_000_000, terminal: Console.terminal)
         defer { bar.clear() }
@@ -157,29 +104,24 @@ extension BatchAnswers {
                 continue
             }
             try before?(job)
-            let text = TextBox(TextStream(open.tokenizer, stopStrings: job.settings.stopStrings))
             let submitted = Result {
                 try engine.submit(
-                    job.settings.request(job.prompt, context: context),
+                    job.prompt, job.settings, tokenizer: open.tokenizer,
                     observe: { event in
-                        var isEnd = false
-                        if case .token(let token) = event {
-                            tokens += 1
-                            isEnd = text.stream.push(token).isEnd
-                        }
+                        if case .token = event { tokens += 1 }
                         bar.update(Double(ended) / Double(jobs.count)) {
                             "\(ended) of \(jobs.count) texts  \(Format.short(Double(tokens) / $0)) tok/s"
                         }
                         if Interrupts.requested || self.outputFailure != nil {
                             engine.withdrawWaiting()
-                            return .cancel
+                            return false
                         }
-                        return isEnd ? .stop : .proceed
+                        return true
                     },
                     completion: { outcome in
                         bar.clear()
                         ended += 1
-                        self.take(outcome, text, job, number)
+                        self.take(outcome, of: job, number: number)
                     })
             }
             if case .failure(let error) = submitted { take(error, of: job, number: number) }
@@ -187,11 +129,13 @@ extension BatchAnswers {
         }
         try engine.run()
         if Interrupts.requested { throw Interrupted() }
-        try check()
+        try finish()
     }
 
+    /// Prints what is left.
     /// - Throws: `InputError` when a line has no answer; why has been said.
-    func check() throws {
+    func finish() throws {
+        flush()
         if let outputFailure { throw outputFailure }
         if failureCount > 0 {
             throw InputError(
@@ -199,24 +143,15 @@ extension BatchAnswers {
         }
     }
 
-    private func take(_ outcome: Engine.Outcome, _ text: TextBox, _ job: PromptJob, _ number: Int) {
+    private func take(_ outcome: Result<Answer, any Error>, of job: PromptJob, number: Int) {
         switch outcome {
-        case .success(let result):
-            if result.reason == .cancelled && result.tokens.isEmpty {
+        case .success(let answer):
+            if answer.wasInterrupted && answer.result.tokens.isEmpty {
                 return take(Interrupted(), of: job, number: number)
             }
-            _ = text.stream.finish()
-            let answer = Answer(promptTokens: job.prompt, result: result, text: text.stream.whole, job.settings)
             take(answer, of: job, number: number)
         case .failure(is CancellationError): take(Interrupted(), of: job, number: number)
         case .failure(let error): take(error, of: job, number: number)
         }
-    }
-
-    /// A text that closures share.
-    private final class TextBox {
-        var stream: TextStream
-
-        init(_ stream: TextStream) { self.stream = stream }
     }
 }

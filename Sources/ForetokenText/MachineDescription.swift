@@ -1,6 +1,5 @@
 import ForetokenHardware
 import ForetokenPlacement
-import ForetokenReport
 
 /// A machine as placements see it, and where its figures come from.
 package struct MachineDescription {
@@ -146,7 +145,7 @@ package struct MachineDescription {
     }
 
     private static var assumptions: String {
-        "\(Format.fixed(assumedBandwidth / 1e9, 0)) GB/s for a node with CPUs, "
-            + "\(Format.fixed(assumedTierBandwidth / 1e9, 0)) GB/s for memory alone"
+        "\(Int(assumedBandwidth / 1e9)) GB/s for a node with CPUs, "
+            + "\(Int(assumedTierBandwidth / 1e9)) GB/s for memory alone"
     }
 }

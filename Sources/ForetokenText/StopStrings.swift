@@ -1,18 +1,18 @@
 /// Watches a growing text for strings that end it. Bytes that may yet turn out to begin one are held back.
-package struct StopStrings {
+public struct StopStrings: Sendable {
     private let strings: [[UInt8]]
     private let longest: Int
     private var held: [UInt8] = []
 
     /// - Parameter strings: none of them empty.
-    package init(_ strings: [String]) {
+    public init(_ strings: [String]) {
         self.strings = strings.map { Array($0.utf8) }
         longest = self.strings.reduce(0) { max($0, $1.count) }
     }
 
     /// Takes more of the text.
     /// - Returns: what can be shown now, and whether the text ends with it.
-    package mutating func push(_ bytes: some Collection<UInt8>) -> (text: [UInt8], isEnd: Bool) {
+    public mutating func push(_ bytes: some Collection<UInt8>) -> (text: [UInt8], isEnd: Bool) {
         held.append(contentsOf: bytes)
         if let start = held.indices.first(where: { index in strings.contains { held[index...].starts(with: $0) } }) {
             defer { held = [] }
@@ -24,7 +24,7 @@ package struct StopStrings {
     }
 
     /// The text is over: what was held back was no stop string.
-    package mutating func finish() -> [UInt8] {
+    public mutating func finish() -> [UInt8] {
         defer { held = [] }
         return held
     }

@@ -1,0 +1,103 @@
+import ForetokenSpeculation
+import ForetokenTokenizer
+
+/// A generated text with its story.
+public struct Answer: Sendable {
+    /// What was asked.
+    public let promptTokens: [Int32]
+    /// What was generated, and how.
+    public let result: GenerationResult
+    /// The text before the stop string; nil without a tokenizer.
+    public let text: String?
+    /// For each token of the result; nil unless asked for.
+    public let logProbabilities: [TokenLogProbabilities]?
+
+    init(promptTokens: [Int32], result: GenerationResult, text: String?, _ settings: AnswerSettings) {
+        self.promptTokens = promptTokens
+        self.result = result
+        self.text = text
+        logProbabilities = settings.logProbabilities == nil ? nil : result.logProbabilities
+    }
+
+    /// Whether whoever looked on gave it up.
+    public var wasInterrupted: Bool { result.reason == .cancelled }
+}
+
+/// What happens while a text is answered, in order.
+public enum AnswerEvent: Sendable {
+    /// So many of the prompt's tokens have been read.
+    case prompt(done: Int, of: Int)
+    /// A token, and the text (UTF-8, whole characters) that has become certain with it: often none, and never any of a stop
+    /// string.
+    case token(Int32, text: [UInt8])
+    /// The answer has ended, with text that was held back until now.
+    case end(text: [UInt8])
+}
+
+extension Generator {
+    /// Continues the context with `prompt`.
+    ///
+    /// - Parameter observe: sees every event; returns whether to go on.
+    /// - Throws: as `generate` does, and what `observe` throws.
+    public func answer(
+        _ prompt: [Int32], _ settings: AnswerSettings, tokenizer: Tokenizer?,
+        observe: (AnswerEvent) throws -> Bool
+    ) throws -> Answer {
+        var text = TextStream(tokenizer, stopStrings: settings.stopStrings)
+        var failure: (any Error)?
+        let result = try generate(settings.request(prompt, context: capacity)) { event in
+            let (event, isEnd) = text.take(event)
+            do {
+                let goesOn = try observe(event)
+                return isEnd ? .stop : goesOn ? .proceed : .cancel
+            } catch {
+                failure = error
+                return .cancel
+            }
+        }
+        if let failure { throw failure }
+        _ = try observe(.end(text: text.finish()))
+        return Answer(promptTokens: prompt, result: result, text: text.whole, settings)
+    }
+}
+
+extension Engine {
+    /// Takes a prompt, which waits until there is room for its text.
+    ///
+    /// - Parameters:
+    ///   - observe: sees every event of this text; returns whether to go on.
+    ///   - completion: is given the answer, a `GenerationError`, or a `CancellationError` for a text that was never begun.
+    /// - Throws: `GenerationError` for a prompt that can never be answered; neither closure is called then.
+    public func submit(
+        _ prompt: [Int32], _ settings: AnswerSettings, tokenizer: Tokenizer?,
+        observe: @escaping (AnswerEvent) -> Bool, completion: @escaping (Result<Answer, any Error>) -> Void
+    ) throws {
+        var text = TextStream(tokenizer, stopStrings: settings.stopStrings)
+        try submit(
+            settings.request(prompt, context: context),
+            observe: { event in
+                let (event, isEnd) = text.take(event)
+                let goesOn = observe(event)
+                return isEnd ? .stop : goesOn ? .proceed : .cancel
+            },
+            completion: { outcome in
+                completion(
+                    outcome.map { result in
+                        _ = observe(.end(text: text.finish()))
+                        return Answer(promptTokens: prompt, result: result, text: text.whole, settings)
+                    })
+            })
+    }
+}
+
+extension TextStream {
+    /// The event of the answer that one of the generation means, and whether a stop string ends the answer with it.
+    fileprivate mutating func take(_ event: GenerationEvent) -> (event: AnswerEvent, isEnd: Bool) {
+        switch event {
+        case .prompt(let done, let total): return (.prompt(done: done, of: total), false)
+        case .token(let token):
+            let (text, isEnd) = push(token)
+            return (.token(token, text: text), isEnd)
+        }
+    }
+}

@@ -1,0 +1,87 @@
+import ForetokenSpeculation
+import ForetokenWeights
+
+/// What is wanted of one answer.
+public struct AnswerSettings: Sendable {
+    /// Most tokens to generate, at least 1.
+    public var maximumTokens = 256
+    /// How tokens are drawn.
+    public var sampling = SamplingOptions()
+    /// How many tokens are drafted.
+    public var draft = DraftMode.auto
+    /// Texts that end the answer and are no part of it.
+    public var stopStrings: [String] = []
+    /// How many likeliest tokens (0...20) to report beside each; nil for no log-probabilities.
+    public var logProbabilities: Int?
+    /// Tokens that end the answer.
+    public var endTokens: [Int32]
+
+    /// The defaults.
+    /// - Parameter endTokens: tokens that end the answer, mostly `OpenModel.endTokens`.
+    public init(endTokens: [Int32]) { self.endTokens = endTokens }
+
+    /// A request for what the prompt is to be continued by, in a context of so many tokens.
+    public func request(_ prompt: [Int32], context: Int) -> GenerationRequest {
+        var request = GenerationRequest(prompt: prompt)
+        request.maximumTokens = min(maximumTokens, context + 1)
+        request.sampling = sampling
+        request.draft = draft
+        request.stopTokens = endTokens
+        request.logProbabilities = logProbabilities
+        return request
+    }
+
+    /// What is wrong with a number of log-probabilities, if anything is.
+    package static func problem(logProbabilities count: Int?) -> String? {
+        let range = 0...GenerationRequest.maximumLogProbabilities
+        guard let count, !range.contains(count) else { return nil }
+        return "logprobs must be 0...\(range.upperBound), not \(count)"
+    }
+}
+
+extension OpenModel {
+    /// Refuses settings that mean nothing or do not fit the model.
+    /// - Throws: `SettingsError`, `InputError`.
+    public func check(_ settings: AnswerSettings) throws {
+        guard settings.maximumTokens >= 1 else { throw InputError("max_tokens must be at least 1") }
+        guard !settings.stopStrings.contains("") else { throw InputError("a stop string must not be empty") }
+        if let problem = AnswerSettings.problem(logProbabilities: settings.logProbabilities) {
+            throw InputError(problem)
+        }
+        try settings.sampling.check()
+        try checkBias(settings.sampling)
+        if !settings.stopStrings.isEmpty { _ = try requiredTokenizer() }
+    }
+
+    private func checkBias(_ sampling: SamplingOptions) throws {
+        guard let id = sampling.logitBias.keys.filter({ !(0..<configuration.vocabularySize).contains($0) }).min() else {
+            return
+        }
+        throw InputError(
+            "a logit bias is for token \(id), but the ids of \(checkpoint.label) are "
+                + "0...\(configuration.vocabularySize - 1)")
+    }
+
+    /// Ids that are named as ends of an answer.
+    /// - Throws: `InputError` for ids that the model does not have.
+    public func stopTokens(_ ids: [Int]) throws -> [Int32] {
+        guard let bad = ids.first(where: { !(0..<configuration.vocabularySize).contains($0) }) else {
+            return ids.map { Int32($0) }
+        }
+        throw InputError(
+            "a stop token is \(bad), but the ids of \(checkpoint.label) are 0...\(configuration.vocabularySize - 1)")
+    }
+
+    /// How the model's makers draw tokens; nil when they do not tell (generation_config.json).
+    public var makersSampling: SamplingOptions? {
+        guard let defaults else { return nil }
+        // As in transformers: without sampling the temperature means nothing, and with it the usual one is 1.
+        let usual: Float? = defaults.doSample == true ? 1 : nil
+        var wishes = SamplingWishes()
+        wishes.temperature = defaults.doSample == false ? 0 : defaults.temperature ?? usual
+        wishes.topP = defaults.topP
+        wishes.topK = defaults.topK
+        wishes.repetitionPenalty = defaults.repetitionPenalty
+        return wishes.applied(to: SamplingOptions())
+    }
+}

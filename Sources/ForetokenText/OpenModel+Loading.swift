@@ -1,0 +1,82 @@
+import ForetokenHardware
+import ForetokenModel
+import ForetokenPlacement
+import ForetokenSpeculation
+import ForetokenTokenizer
+import ForetokenWeights
+
+extension OpenModel {
+    /// Bytes of all tensors in the files.
+    public var byteCount: Int { checkpoint.tensors.values.reduce(0) { $0 + $1.range.count } }
+
+    /// Reads all weights.
+    ///
+    /// - Parameters:
+    ///   - contexts: tokens of the texts that will be there at once; counted in the check that everything fits.
+    ///   - besides: bytes that the caller will need for other things.
+    ///   - format: how large matrices are kept; nil for what the settings say.
+    ///   - crew: runs the model.
+    ///   - progress: told the fraction done, on the calling thread.
+    /// - Throws: `CheckpointError` for weights that cannot be used, `HardwareError` when there is not enough memory,
+    ///   `PlacementError`, `InputError` and `SettingsError` for a plan that does not fit, `InstructionSetError`.
+    public func load(
+        contexts: [Int], besides: Int = 0, format: ResidentFormat? = nil, on crew: Crew,
+        progress: @escaping @Sendable (Double) -> Void = { _ in }
+    ) throws -> Model {
+        let format = format ?? settings.weights
+        let working =
+            try besides
+            + Model.workingBytes(
+                configuration, modules: layout.mtp.count, contexts: contexts,
+                cacheType: settings.cacheType, workers: crew.pool.workerCount)
+        let weights = try ModelWeights(
+            checkpoint: checkpoint, layout: layout, pool: crew.pool, format: format, nodes: crew.nodes,
+            placement: try placement(on: crew, format: format, besides: working), reservedBytes: working,
+            progress: progress)
+        return try Model(weights: weights, pool: crew.pool, instructionSet: settings.instructionSet)
+    }
+
+    /// The settings' plan. One for another model or machine, or one that does not fit, is refused.
+    private func placement(on crew: Crew, format: ResidentFormat, besides: Int) throws -> PlacementPlan? {
+        guard let given = settings.plan else { return nil }
+        try crew.checkPlaces()
+        let plan = try PlacementPlanFile.decode(given.bytes, name: given.name)
+        guard let model = try layout.placementModel(checkpoint, format: format, besides: besides) else {
+            throw InputError(
+                "\(checkpoint.label) has no routed experts, so \(given.name) places nothing; leave --plan out")
+        }
+        try plan.validate(for: model, on: crew.machine)
+        return plan
+    }
+
+    /// A generator for contexts of that size.
+    /// - Throws: `HardwareError` when its memory cannot be had.
+    public func makeGenerator(_ model: Model, context: Int, draft: DraftMode) throws -> Generator {
+        try Generator(
+            model: model, capacity: context, cacheType: settings.cacheType, drafting: draft != .off,
+            drawable: tokenizer?.vocabularyCount)
+    }
+
+    /// An engine for texts of these sizes.
+    ///
+    /// - Parameters:
+    ///   - parallel: most texts at once; nil for as many as rows and half of the memory that is left allow.
+    ///   - chunkShare: `Engine.Settings.chunkShare`; 1 where nobody looks at the texts while they grow.
+    /// - Throws: `HardwareError` when the pages' memory cannot be had.
+    public func makeEngine(
+        _ model: Model, contexts: [Int], parallel: Int?, draft: DraftMode, chunkShare: Double
+    ) throws -> Engine {
+        let drafting = draft != .off
+        let room = Engine.room(
+            for: contexts, parallel: parallel ?? Step.windowRows, model, cacheType: settings.cacheType,
+            drafting: drafting, available: parallel == nil ? MemoryBudget.read().available.map { $0 / 2 } : nil)
+        var wanted = Engine.Settings(context: contexts.max() ?? 1)
+        wanted.parallel = room.parallel
+        wanted.pages = room.pages
+        wanted.cacheType = settings.cacheType
+        wanted.drafting = drafting
+        wanted.drawable = tokenizer?.vocabularyCount
+        wanted.chunkShare = chunkShare
+        return try Engine(model, wanted)
+    }
+}

@@ -1,0 +1,88 @@
+import ForetokenSpeculation
+import ForetokenTokenizer
+import ForetokenWeights
+
+/// A checkpoint whose files are open and checked, before any weight is read. Threads may share it.
+public struct OpenModel: Sendable {
+    /// The files.
+    public let checkpoint: Checkpoint
+    /// Their tensors.
+    public let layout: WeightLayout
+    /// nil when the folder has no tokenizer.json; ids still work then.
+    public let tokenizer: Tokenizer?
+    /// What generation_config.json says; nil without one.
+    public let defaults: GenerationDefaults?
+    /// How the model runs.
+    public let settings: ModelSettings
+    let foundChatFormat = FoundChatFormat()
+    let tell: @Sendable (Notice) -> Void
+
+    /// Opens the files and checks everything that can be checked without reading weights.
+    ///
+    /// - Parameters:
+    ///   - checkpoint: nil for the one that the settings name.
+    ///   - tell: is given what should be known about the model, now and later.
+    /// - Throws: `CheckpointError`, `TokenizerError`, `InputError` for files that cannot be used.
+    public init(
+        _ settings: ModelSettings, checkpoint: Checkpoint? = nil, tell: @escaping @Sendable (Notice) -> Void
+    ) throws {
+        self.settings = settings
+        self.tell = tell
+        self.checkpoint =
+            try checkpoint ?? settings.directory.map { try Checkpoint(directory: $0) } ?? .demo()
+        layout = try WeightLayout(self.checkpoint)
+        tokenizer = try Tokenizer(self.checkpoint)
+        defaults = try self.checkpoint.generationDefaults()
+        for warning in layout.warnings { tell(.warning(warning)) }
+        // Before a prompt can be blamed for it.
+        if settings.chat != nil { _ = try chatFormat() }
+    }
+
+    /// The model's shape.
+    public var configuration: ModelConfiguration { checkpoint.configuration }
+
+    /// The tokenizer, for work that cannot do without.
+    /// - Throws: `InputError` where there is none.
+    public func requiredTokenizer() throws -> Tokenizer {
+        guard let tokenizer else {
+            throw InputError(
+                "\(checkpoint.label) has no tokenizer.json, so text cannot be read; add the file or give token ids "
+                    + "(--prompt-tokens, --tokens)")
+        }
+        return tokenizer
+    }
+
+    /// Tokens that end an answer: those of config.json and generation_config.json, or else the tokenizer's.
+    public var endTokens: [Int32] {
+        let ids = configuration.endTokens(defaults)
+        return ids.isEmpty ? tokenizer?.eos.map { [$0] } ?? [] : ids
+    }
+
+    /// Refuses a wish that the checkpoint cannot fulfil, and tells what `auto` will do without MTP.
+    /// - Throws: `InputError`.
+    public func check(_ draft: DraftMode) throws {
+        guard layout.mtp.isEmpty else { return }
+        switch draft {
+        case .off: break
+        case .auto: tell(.note("drafting is off: \(checkpoint.label) has no MTP module"))
+        case .fixed(let count):
+            throw InputError(
+                "\(checkpoint.label) has no MTP module, so --draft \(count) is impossible; use --draft off or auto")
+        }
+    }
+
+    /// Most tokens that a context may hold.
+    public var contextLimit: Int { min(settings.context ?? .max, configuration.maximumPositions) }
+
+    /// The context to make for `tokens` tokens and perhaps `more`: no larger than the model allows.
+    /// - Throws: `InputError` when the settings' context exceeds what the model was made for.
+    public func context(for tokens: Int, and more: Int = 0) throws -> Int {
+        if let context = settings.context, context > configuration.maximumPositions {
+            throw InputError(
+                "--context \(context) exceeds the \(configuration.maximumPositions) positions of \(checkpoint.label)")
+        }
+        let (sum, isBeyondAll) = tokens.addingReportingOverflow(more)
+        return settings.context
+            ?? (isBeyondAll ? configuration.maximumPositions : min(sum, configuration.maximumPositions))
+    }
+}
