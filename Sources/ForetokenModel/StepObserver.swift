@@ -91,6 +91,8 @@ public enum StepOutcome: Sendable, Equatable {
 
 /// Rows of one text in a step.
 public struct TextRows {
+    /// The step's kind. While a chunk rests, windows of other texts run.
+    public let kind: StepKind
     /// Number of the text.
     public let text: Int
     /// The text's first row in the step.
@@ -101,7 +103,8 @@ public struct TextRows {
     public let firstPosition: Int
 
     /// Rows; see the fields.
-    public init(text: Int, firstRow: Int, count: Int, firstPosition: Int) {
+    public init(kind: StepKind = .window, text: Int, firstRow: Int, count: Int, firstPosition: Int) {
+        self.kind = kind
         self.text = text
         self.firstRow = firstRow
         self.count = count
@@ -183,7 +186,8 @@ extension Decoder {
             observation.observer.routed(
                 layer: layer, experts: space.experts.chosen.pointer + span.firstRow * perRow, perRow: perRow,
                 rows: TextRows(
-                    text: span.text, firstRow: span.firstRow, count: span.count, firstPosition: span.position))
+                    kind: kind, text: span.text, firstRow: span.firstRow, count: span.count,
+                    firstPosition: span.position))
         }
         guard observation.wantsValues else { return }
         show(.routingWeights, space.experts.weights.pointer, stride: perRow, width: perRow, to: observation)

@@ -60,7 +60,7 @@ public final class Verifier {
             for span in step.spans {
                 spans.append(
                     TextRows(
-                        text: span.sequence.number, firstRow: span.firstRow, count: span.count,
+                        kind: step.kind, text: span.sequence.number, firstRow: span.firstRow, count: span.count,
                         firstPosition: span.position))
             }
         }

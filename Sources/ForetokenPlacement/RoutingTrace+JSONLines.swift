@@ -2,8 +2,9 @@ extension RoutingTrace {
     /// A trace from text: one JSON object a line and row, `{"round":0,"row":0,"domain":"code","layers":[[3,7],[1,2]]}`.
     /// `layers` has a list of expert ids for each layer; layers without experts have empty ones in every row, and only the
     /// others become layers of the trace. Lines that follow each other with the same round and domain form a window, rows
-    /// ascending. Which drafts were accepted is not known of such a trace: its first rows are taken for the newest tokens,
-    /// all others for accepted drafts.
+    /// ascending. Where several texts shared a step, each line says with a number `"text"` whose row it is: windows of the
+    /// same round that follow each other are then one step. Which drafts were accepted is not known of such a trace: its first
+    /// rows are taken for the newest tokens, all others for accepted drafts.
     ///
     /// - Parameters:
     ///   - jsonLines: the whole file; empty lines are skipped, unknown keys ignored.
@@ -33,8 +34,15 @@ private struct TraceLineReader {
     private var largest = 0
     private var last: TraceLine?
     private var domains: [String: Int] = [:]
-    /// By domain: rows so far.
+    private var texts: [Text: Int] = [:]
+    /// By text: rows so far.
     private var positions: [Int] = []
+
+    /// What tells texts apart.
+    private struct Text: Hashable {
+        let domain: Int
+        let number: Int?
+    }
 
     init(expertCount: Int?) { self.expertCount = expertCount }
 
@@ -46,7 +54,9 @@ private struct TraceLineReader {
         if trace.layers.isEmpty { try begin(line) }
         try check(line)
         let domain = try index(line.domain ?? RoutingTrace.unlabelled)
-        if let last, last.round == line.round, trace.windows.last?.domain == domain {
+        let text = index(Text(domain: domain, number: line.text))
+        let isSameRound = last?.round == line.round
+        if let last, isSameRound, trace.windows.last?.text == text {
             guard last.row < line.row else {
                 throw PlacementError(
                     "row \(line.row) comes after row \(last.row) of the same round \(line.round); rows must ascend")
@@ -54,12 +64,28 @@ private struct TraceLineReader {
             trace.windows[trace.windows.count - 1].rows = trace.windows.last!.rows.lowerBound..<trace.rowCount + 1
             trace.kinds.append(.accepted)
         } else {
+            let joins = isSameRound && line.text != nil && last?.text != nil
+            if joins, isInLastStep(text) {
+                throw PlacementError(
+                    "round \(line.round) has rows of other texts between those of this one; a text's rows must follow "
+                        + "each other")
+            }
             trace.windows.append(
-                .init(rows: trace.rowCount..<trace.rowCount + 1, domain: domain, position: positions[domain]))
+                .init(
+                    rows: trace.rowCount..<trace.rowCount + 1, domain: domain, position: positions[text], text: text,
+                    joinsPrevious: joins))
             trace.kinds.append(.newest)
         }
-        positions[domain] += 1
+        positions[text] += 1
         last = line
+    }
+
+    private func isInLastStep(_ text: Int) -> Bool {
+        for window in trace.windows.reversed() {
+            if window.text == text { return true }
+            if !window.joinsPrevious { break }
+        }
+        return false
     }
 
     /// The first line says which layers there are, and how many experts a row has.
@@ -105,8 +131,14 @@ private struct TraceLineReader {
         try RoutingTrace.check(domainCount: trace.domains.count + 1)
         domains[label] = trace.domains.count
         trace.domains.append(label)
-        positions.append(0)
         return trace.domains.count - 1
+    }
+
+    private mutating func index(_ text: Text) -> Int {
+        if let index = texts[text] { return index }
+        texts[text] = positions.count
+        positions.append(0)
+        return positions.count - 1
     }
 
     func finish(model: String) throws -> RoutingTrace {

@@ -17,10 +17,12 @@ extension RoutingTrace {
             return domains.count - 1
         }
         let first = rowCount
+        let firstText = textCount
         windows += other.windows.map { window in
             Window(
                 rows: window.rows.lowerBound + first..<window.rows.upperBound + first,
-                domain: places[window.domain], position: window.position)
+                domain: places[window.domain], position: window.position,
+                text: window.text + firstText, joinsPrevious: window.joinsPrevious)
         }
         kinds += other.kinds
         experts += other.experts

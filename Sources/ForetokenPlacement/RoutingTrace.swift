@@ -1,4 +1,4 @@
-/// Which experts a text's rows were sent to, round by round: what placements are made from.
+/// Which experts texts' rows were sent to, round by round: what placements are made from.
 public struct RoutingTrace: Sendable, Equatable {
     /// What a row of a window was.
     public enum RowKind: UInt8, Sendable {
@@ -12,7 +12,7 @@ public struct RoutingTrace: Sendable, Equatable {
         case rejected
     }
 
-    /// Rows that one step ran together. The experts it reads are the union of its rows'.
+    /// Rows of one text that one step ran.
     public struct Window: Sendable, Equatable {
         /// Its rows in `kinds`.
         public var rows: Range<Int>
@@ -20,12 +20,18 @@ public struct RoutingTrace: Sendable, Equatable {
         public var domain: Int
         /// Position of the first row in its text.
         public var position: Int
+        /// Number of the text.
+        public var text: Int
+        /// Whether the step that ran it ran the window before it in `windows` as well, for another text.
+        public var joinsPrevious: Bool
 
         /// A window; see the fields.
-        public init(rows: Range<Int>, domain: Int, position: Int) {
+        public init(rows: Range<Int>, domain: Int, position: Int, text: Int = 0, joinsPrevious: Bool = false) {
             self.rows = rows
             self.domain = domain
             self.position = position
+            self.text = text
+            self.joinsPrevious = joinsPrevious
         }
     }
 
@@ -39,7 +45,7 @@ public struct RoutingTrace: Sendable, Equatable {
     public var expertsPerToken: Int
     /// Labels of the texts.
     public var domains: [String]
-    /// Windows in the order they were run.
+    /// Windows in the order they were run, those of a step side by side.
     public var windows: [Window]
     /// By row.
     public var kinds: [RowKind]
@@ -60,6 +66,37 @@ public struct RoutingTrace: Sendable, Equatable {
 
     /// Rows in all windows.
     public var rowCount: Int { kinds.count }
+
+    /// Windows that each step ran together, as indices into `windows`. The experts a step reads are the union of all its rows'.
+    public var steps: [Range<Int>] {
+        var steps: [Range<Int>] = []
+        for (index, window) in windows.enumerated() {
+            if window.joinsPrevious, let last = steps.last {
+                steps[steps.count - 1] = last.lowerBound..<index + 1
+            } else {
+                steps.append(index..<index + 1)
+            }
+        }
+        return steps
+    }
+
+    /// One more than the highest number of a text.
+    public var textCount: Int { windows.reduce(0) { max($0, $1.text + 1) } }
+
+    /// Rows of a step that `steps` names.
+    func rows(ofStep step: Range<Int>) -> Range<Int> {
+        windows[step.lowerBound].rows.lowerBound..<windows[step.upperBound - 1].rows.upperBound
+    }
+
+    /// Whether the rows of a step that `steps` names lie side by side, in the order of its windows.
+    func isContiguous(_ step: Range<Int>) -> Bool {
+        zip(step, step.dropFirst()).allSatisfy { windows[$0].rows.upperBound == windows[$1].rows.lowerBound }
+    }
+
+    /// Whether a step of `steps` verified drafts: no row of it is a prompt's.
+    func isVerified(_ step: Range<Int>) -> Bool {
+        step.allSatisfy { windows[$0].rows.first.map { kinds[$0] == .newest } ?? false }
+    }
 
     /// Ids of the experts that row `row` chose in the layer with index `layer` of `layers`.
     public func chosen(row: Int, layer: Int) -> ArraySlice<UInt16> {

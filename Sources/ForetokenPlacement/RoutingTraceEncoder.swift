@@ -1,29 +1,55 @@
-/// Makes the records of a trace file, one after another. Once there is room for them, windows are added without
+/// Makes the records of a trace file, one after another. Once there is room for them, texts and steps are added without
 /// allocations.
 public struct RoutingTraceEncoder: Sendable {
+    /// Rows of one text in a step.
+    public struct Window: Sendable, Equatable {
+        /// A number that `addText` gave.
+        public var text: Int
+        /// Position of its first row in the text.
+        public var position: Int
+        /// Number of rows.
+        public var rows: Int
+
+        /// A window; see the fields.
+        public init(text: Int, position: Int, rows: Int) {
+            self.text = text
+            self.position = position
+            self.rows = rows
+        }
+    }
+
     /// What the trace is about.
     public let header: RoutingTraceHeader
     /// Records not yet taken away; they go behind the header and all earlier records.
     public private(set) var bytes: [UInt8] = []
     /// Labels by index, as the file knows them.
     public private(set) var domains: [String]
+    /// Texts that the file knows.
+    public private(set) var textCount: Int
 
-    /// Most rows of a window in a file.
+    /// Most rows of a step in a file.
     public static let mostRows = 4096
+    /// Most texts of a step in a file.
+    public static let mostTexts = 255
 
     /// - Parameters:
     ///   - domains: labels that the file has already, in order.
+    ///   - textCount: texts that it has already.
     ///   - capacity: bytes to make room for.
-    public init(_ header: RoutingTraceHeader, domains: [String] = [], capacity: Int = 0) {
+    public init(_ header: RoutingTraceHeader, domains: [String] = [], textCount: Int = 0, capacity: Int = 0) {
         self.header = header
         self.domains = domains
+        self.textCount = textCount
         bytes.reserveCapacity(capacity)
     }
 
-    /// Bytes of the largest record of a window with so many rows.
-    public func recordBytes(rows: Int) -> Int {
-        RoutingTraceRecord.frameCount + RoutingTraceRecord.windowCount + (rows + 3) / 4 + header.idBytes(rows: rows)
+    /// Bytes of the record of a step of so many texts and rows.
+    public func recordBytes(texts: Int, rows: Int) -> Int {
+        RoutingTraceRecord.frameCount + RoutingTraceRecord.stepCount(texts: texts, rows: rows, header)
     }
+
+    /// Bytes of a text's record.
+    public static let textBytes = RoutingTraceRecord.frameCount + RoutingTraceRecord.textCount
 
     /// The index of a label, which becomes part of the file when it is new.
     /// - Throws: `PlacementError` for a label that cannot be one, or one too many.
@@ -38,24 +64,39 @@ public struct RoutingTraceEncoder: Sendable {
         return domains.count - 1
     }
 
-    /// Adds a window.
+    /// Makes a text part of the file.
+    /// - Parameter domain: an index that `index(ofDomain:)` gave.
+    /// - Returns: its number.
+    public mutating func addText(domain: Int) -> Int {
+        precondition(domains.indices.contains(domain) && textCount < UInt32.max, "a text that records can name")
+        let start = open(RoutingTraceRecord.textKind, count: RoutingTraceRecord.textCount)
+        bytes.append(littleEndian: UInt16(domain))
+        close(start)
+        textCount += 1
+        return textCount - 1
+    }
+
+    /// Adds a step.
     /// - Parameters:
-    ///   - domain: an index that `index(ofDomain:)` gave.
-    ///   - position: of the first row in its text.
-    ///   - kinds: by row, 1...`mostRows`.
+    ///   - windows: the rows of each of its texts, in the step's order; 1...`mostTexts`.
+    ///   - kinds: by row of the step, 1...`mostRows`.
     ///   - experts: ids [row][layer][expertsPerToken], ascending within a row's layer.
     public mutating func append(
-        domain: Int, position: Int, kinds: UnsafeBufferPointer<RoutingTrace.RowKind>,
-        experts: UnsafeBufferPointer<UInt16>
+        _ windows: [Window], kinds: UnsafeBufferPointer<RoutingTrace.RowKind>, experts: UnsafeBufferPointer<UInt16>
     ) {
         precondition(
             1...Self.mostRows ~= kinds.count && experts.count == kinds.count * header.idsPerRow
-                && domains.indices.contains(domain), "a window of a size that records have")
+                && 1...Self.mostTexts ~= windows.count && windows.reduce(0) { $0 + $1.rows } == kinds.count
+                && windows.allSatisfy { $0.rows > 0 && 0..<textCount ~= $0.text }, "a step of a size that records have")
         let start = open(
-            RoutingTraceRecord.windowKind, count: recordBytes(rows: kinds.count) - RoutingTraceRecord.frameCount)
-        bytes.append(littleEndian: UInt32(clamping: position))
-        bytes.append(littleEndian: UInt16(domain))
-        bytes.append(littleEndian: UInt16(kinds.count))
+            RoutingTraceRecord.stepKind,
+            count: RoutingTraceRecord.stepCount(texts: windows.count, rows: kinds.count, header))
+        bytes.append(UInt8(windows.count))
+        for window in windows {
+            bytes.append(littleEndian: UInt32(window.text))
+            bytes.append(littleEndian: UInt32(clamping: window.position))
+            bytes.append(littleEndian: UInt16(window.rows))
+        }
         var packer = BitPacker()
         for kind in kinds { packer.add(UInt32(kind.rawValue), bits: 2, to: &bytes) }
         packer.finish(&bytes)

@@ -1,4 +1,4 @@
-/// A routing trace as a file, version 1. All numbers are unsigned and little-endian.
+/// A routing trace as a file, version 2. All numbers are unsigned and little-endian.
 ///
 /// The file begins with a header:
 ///
@@ -13,17 +13,21 @@
 ///
 /// Records follow, each whole in itself, so that a file may grow and its end may be missing:
 ///
-///     1         "D" for a domain, "W" for a window
+///     1         "D" for a domain, "T" for a text, "S" for a step
 ///     4         size of the content in bytes
 ///     4         checksum of these first five bytes and the content
 ///     content   domain: its label in UTF-8; domains count from 0
-///               window: 4 position of its first row in the text; 2 domain; 2 rows;
+///               text: 2 its domain, which is there before it; texts count from 0
+///               step: 1 number of its texts, and of each: 4 text; 4 position of its first row in the text; 2 rows;
 ///               2 bits a row, its kind (0 prompt, 1 newest, 2 accepted, 3 rejected draft);
 ///               ⌈log2 experts⌉ bits an expert (at least 1), ascending within a row's layer, [row][layer][expert]
 ///
-/// Kinds and experts are packed lowest bit first and end with a whole byte each. A window is either a prompt's, or the
-/// newest token followed by its accepted, then its rejected drafts. A checksum is the 64-bit FNV-1a, its halves combined
-/// by exclusive or.
+/// Kinds and experts are packed lowest bit first and end with a whole byte each; a step's rows are its texts', one text
+/// behind the other. A text's rows in a step are either a prompt's, or the newest token followed by its accepted, then its
+/// rejected drafts. A checksum is the 64-bit FNV-1a, its halves combined by exclusive or.
+///
+/// Version 1 knew no texts, and steps of one text alone: a record "W" of 4 position, 2 domain and 2 rows, followed by
+/// kinds and experts. Such files are read, each window that does not go on where the one before it ended beginning a text.
 public struct RoutingTraceFile: Sendable, Equatable {
     /// What the whole records hold.
     public let trace: RoutingTrace
@@ -38,8 +42,8 @@ public struct RoutingTraceFile: Sendable, Equatable {
         while let record = try walker.next() {
             switch record {
             case .domain(let label): trace.domains.append(label)
-            case .window(let window):
-                try trace.append(window, of: bytes, walker.header, index: trace.windows.count)
+            case .text: break
+            case .step(let step): try trace.append(step, of: bytes, walker.header, index: walker.stepCount - 1)
             }
         }
         self.trace = trace
@@ -56,33 +60,43 @@ public struct RoutingTraceFile: Sendable, Equatable {
     public struct Survey: Sendable, Equatable {
         /// What the trace is about.
         public let header: RoutingTraceHeader
+        /// Version of its format; a file of an older one is not added to.
+        public let version: Int
         /// Labels of its domains by index.
         public let domains: [String]
-        /// Number of windows.
-        public let windowCount: Int
+        /// Number of texts; 0 in version 1.
+        public let textCount: Int
+        /// Number of steps.
+        public let stepCount: Int
         /// Bytes up to the end of the last whole record.
         public let wholeByteCount: Int
         /// Bytes behind it.
         public let droppedByteCount: Int
 
-        /// Looks at a file without keeping its windows.
-        /// - Throws: `PlacementError` when it is no trace, damaged before its end, or has a window that cannot be: what
+        /// Whether records can follow.
+        public var isCurrent: Bool { version == RoutingTraceHeader.version }
+
+        /// Looks at a file without keeping its steps.
+        /// - Throws: `PlacementError` when it is no trace, damaged before its end, or has a step that cannot be: what
         ///   could not be read later is not added to.
         public init(_ bytes: [UInt8]) throws {
             var walker = try RoutingTraceWalker(bytes)
             var domains: [String] = []
-            var window = RoutingTrace(walker.header)
+            var last = RoutingTrace(walker.header)
             while let record = try walker.next() {
                 switch record {
                 case .domain(let label): domains.append(label)
-                case .window(let found):
-                    try window.append(found, of: bytes, walker.header, index: walker.windowCount - 1)
-                    window.removeAll()
+                case .text: break
+                case .step(let step):
+                    try last.append(step, of: bytes, walker.header, index: walker.stepCount - 1)
+                    last.removeAll()
                 }
             }
             header = walker.header
+            version = walker.version
             self.domains = domains
-            windowCount = walker.windowCount
+            textCount = walker.textCount
+            stepCount = walker.stepCount
             wholeByteCount = walker.end
             droppedByteCount = walker.droppedCount
         }
@@ -94,19 +108,29 @@ public struct RoutingTraceFile: Sendable, Equatable {
         var encoder = RoutingTraceEncoder(try trace.header())
         for label in trace.domains { _ = try encoder.index(ofDomain: label) }
         let ids = encoder.header.idsPerRow
-        for window in trace.windows {
-            guard 1...RoutingTraceEncoder.mostRows ~= window.rows.count else {
+        var texts: [Int: (number: Int, domain: Int)] = [:]
+        for step in trace.steps {
+            guard trace.isContiguous(step) else { throw PlacementError("a step's rows do not lie side by side") }
+            let rows = trace.rows(ofStep: step)
+            guard 1...RoutingTraceEncoder.mostRows ~= rows.count, step.count <= RoutingTraceEncoder.mostTexts else {
                 throw PlacementError(
-                    "a window has \(window.rows.count) rows; 1...\(RoutingTraceEncoder.mostRows) are possible in a file"
-                )
+                    "a step has \(rows.count) rows of \(step.count) texts; 1...\(RoutingTraceEncoder.mostRows) rows of at "
+                        + "most \(RoutingTraceEncoder.mostTexts) texts are possible in a file")
             }
-            let experts = window.rows.lowerBound * ids..<window.rows.upperBound * ids
+            let windows = try trace.windows[step].map { window in
+                let known = texts[window.text] ?? (encoder.addText(domain: window.domain), window.domain)
+                texts[window.text] = known
+                guard known.domain == window.domain else {
+                    throw PlacementError("text \(window.text) is of two domains; a file can say only one")
+                }
+                return RoutingTraceEncoder.Window(
+                    text: known.number, position: window.position, rows: window.rows.count)
+            }
             trace.kinds.withUnsafeBufferPointer { kinds in
                 trace.experts.withUnsafeBufferPointer { all in
                     encoder.append(
-                        domain: window.domain, position: window.position,
-                        kinds: UnsafeBufferPointer(rebasing: kinds[window.rows]),
-                        experts: UnsafeBufferPointer(rebasing: all[experts]))
+                        windows, kinds: UnsafeBufferPointer(rebasing: kinds[rows]),
+                        experts: UnsafeBufferPointer(rebasing: all[rows.lowerBound * ids..<rows.upperBound * ids]))
                 }
             }
         }
@@ -115,22 +139,33 @@ public struct RoutingTraceFile: Sendable, Equatable {
 }
 
 extension RoutingTrace {
-    /// Adds the window of a file's record, which is the one with that index in the file.
+    /// Adds the step of a file's record, which is the one with that index in the file.
     fileprivate mutating func append(
-        _ window: RoutingTraceRecord.Window, of bytes: [UInt8], _ header: RoutingTraceHeader, index: Int
+        _ step: RoutingTraceRecord.Step, of bytes: [UInt8], _ header: RoutingTraceHeader, index: Int
     ) throws {
         func impossible(_ what: String) -> PlacementError {
-            PlacementError("window \(index) of the trace cannot be: \(what); record it anew")
+            PlacementError("step \(index) of the trace cannot be: \(what); record it anew")
         }
-        let first = rowCount
-        for row in 0..<window.rows {
-            kinds.append(RowKind(rawValue: bytes[window.kinds + row / 4] >> (2 * UInt8(row % 4)) & 3)!)
+        var first = rowCount
+        for row in 0..<step.rows {
+            kinds.append(RowKind(rawValue: bytes[step.kinds + row / 4] >> (2 * UInt8(row % 4)) & 3)!)
         }
-        guard Self.isWindow(kinds[first...]) else { throw impossible("its rows are in no order that windows have") }
+        for (place, window) in step.windows.enumerated() {
+            let rows = first..<first + window.rows
+            guard Self.isWindow(kinds[rows]) else {
+                throw impossible("a text's rows are in no order that they have in a step")
+            }
+            windows.append(
+                Window(
+                    rows: rows, domain: window.domain, position: window.position,
+                    text: window.text ?? text(domain: window.domain, position: window.position),
+                    joinsPrevious: place > 0))
+            first = rows.upperBound
+        }
         let perToken = header.expertsPerToken
         let idsBefore = experts.count
-        var reader = BitReader(bytes, at: window.ids)
-        for i in 0..<window.rows * header.idsPerRow {
+        var reader = BitReader(bytes, at: step.ids)
+        for i in 0..<step.rows * header.idsPerRow {
             let id = reader.next(bits: header.idBits)
             guard id < header.expertCount else {
                 throw impossible("it names expert \(id) of the \(header.expertCount) there are")
@@ -140,7 +175,13 @@ extension RoutingTrace {
             }
             experts.append(UInt16(id))
         }
-        windows.append(Window(rows: first..<rowCount, domain: window.domain, position: window.position))
+    }
+
+    /// The text of a window that does not say: that of the window before it, if it goes on where that one ended.
+    private func text(domain: Int, position: Int) -> Int {
+        guard let last = windows.last else { return 0 }
+        let end = last.position + last.rows.reduce(0) { $0 + (kinds[$1] == .rejected ? 0 : 1) }
+        return last.domain == domain && end == position ? last.text : last.text + 1
     }
 
     /// Takes all rows away, but not their room.
@@ -150,7 +191,7 @@ extension RoutingTrace {
         experts.removeAll(keepingCapacity: true)
     }
 
-    /// Whether rows of these kinds can make up a window.
+    /// Whether rows of these kinds can make up a window of one text.
     static func isWindow(_ kinds: ArraySlice<RowKind>) -> Bool {
         switch kinds.first {
         case .prompt: kinds.allSatisfy { $0 == .prompt }

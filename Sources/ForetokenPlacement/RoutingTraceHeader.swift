@@ -10,7 +10,9 @@ public struct RoutingTraceHeader: Sendable, Equatable {
     public let expertsPerToken: Int
 
     static let magic: [UInt8] = [0x89] + Array("FTRT\r\n".utf8) + [0x1A]
-    static let version = 1
+    /// What is written. Version 1 is read as well.
+    static let version = 2
+    static let oldestVersion = 1
     static let mostLayers = 10_000
     static let mostExperts = 65_536
     /// Experts of all layers together; statistics count each.
@@ -84,9 +86,9 @@ public struct RoutingTraceHeader: Sendable, Equatable {
         "it does not begin as a routing trace does; traces are made by --record-routing")
 
     /// Reads the header at the beginning of a file.
-    /// - Returns: the header, and its size in bytes.
+    /// - Returns: the header, its size in bytes, and the file's version.
     /// - Throws: `PlacementError` when this is no trace, of another version, damaged or impossible.
-    static func read(_ bytes: [UInt8]) throws -> (header: RoutingTraceHeader, count: Int) {
+    static func read(_ bytes: [UInt8]) throws -> (header: RoutingTraceHeader, count: Int, version: Int) {
         guard bytes.starts(with: magic) else {
             throw noTrace
         }
@@ -94,14 +96,15 @@ public struct RoutingTraceHeader: Sendable, Equatable {
             throw PlacementError("the trace ends inside its header, after \(bytes.count) bytes; record it anew")
         }
         let stated = Int(bytes.number(at: magic.count, UInt32.self))
-        guard stated == version else {
-            throw PlacementError("the trace is of version \(stated), but this program reads version \(version)")
+        guard oldestVersion...version ~= stated else {
+            throw PlacementError(
+                "the trace is of version \(stated), but this program reads versions \(oldestVersion) to \(version)")
         }
         let count = Int(bytes.number(at: magic.count + 4, UInt32.self))
         guard shortest...shortest + longestModel + 2 * mostLayers ~= count, count <= bytes.count,
             bytes.number(at: count - 4, UInt32.self) == checksum(bytes[..<(count - 4)])
         else { throw PlacementError("the trace's header is damaged; record it anew") }
-        return (try RoutingTraceHeader(body: Array(bytes[fixedCount..<count - 4])), count)
+        return (try RoutingTraceHeader(body: Array(bytes[fixedCount..<count - 4])), count, stated)
     }
 
     /// The part between the fixed fields and the checksum.

@@ -5,6 +5,8 @@ struct TraceLine {
     var round = 0
     var row = 0
     var domain: String?
+    /// Number of its text; nil where the line does not say.
+    var text: Int?
     /// Experts of all layers, one after another.
     var ids: [Int] = []
     /// By layer: how many of them are its own.
@@ -35,6 +37,7 @@ struct TraceLine {
             case "round": round = try reader.integer()
             case "row": row = try reader.integer()
             case "domain": domain = try reader.string()
+            case "text": text = try reader.integer()
             case "layers":
                 try reader.beginArray()
                 while try reader.nextElement() {

@@ -103,6 +103,22 @@ extension TraceStatistics {
         public let independent: Double
     }
 
+    /// Verify steps that so many texts shared. Figures are means.
+    public struct Company: Sendable, Equatable, Encodable {
+        /// Texts of a step.
+        public let texts: Int
+        /// Number of such steps.
+        public let steps: Int
+        /// Rows of a step.
+        public let rows: Double
+        /// Tokens that a step gave: one for each text, and the drafts that held.
+        public let tokens: Double
+        /// Distinct experts of a layer that a step reads.
+        public let distinct: Double
+        /// As many if every text had a step of its own.
+        public let apart: Double
+    }
+
     /// What a token has in common with the one before it in the text.
     public struct Reuse: Sendable, Equatable, Encodable {
         /// Pairs of tokens.

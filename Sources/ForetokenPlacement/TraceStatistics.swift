@@ -14,11 +14,11 @@ public struct TraceStatistics: Sendable, Equatable, Encodable {
         public var rejected = 0
     }
 
-    /// Windows that so many rows made up.
+    /// Verify steps that had so many rows.
     public struct WindowCount: Sendable, Equatable, Encodable {
-        /// Rows of the window.
+        /// Rows of the step.
         public let rows: Int
-        /// Number of such windows.
+        /// Number of such steps.
         public let count: Int
     }
 
@@ -46,10 +46,14 @@ public struct TraceStatistics: Sendable, Equatable, Encodable {
     public let expertsPerToken: Int
     /// Rows of the whole trace.
     public let rows: RowCounts
-    /// Number of windows, prompts' included.
+    /// Number of texts.
+    public let textCount: Int
+    /// Number of windows, prompts' included. Those of several texts may be one step.
     public let windowCount: Int
-    /// Verify windows by their rows, narrowest first.
+    /// Verify steps by their rows, narrowest first.
     public let verifyWindows: [WindowCount]
+    /// Verify steps by the texts that shared them, fewest first.
+    public let company: [Company]
     /// By layer.
     public let layers: [Layer]
     /// Means over the layers; nil without rows.
@@ -58,7 +62,7 @@ public struct TraceStatistics: Sendable, Equatable, Encodable {
     public let drift: Drift?
     /// The pairs of all layers that chance explains least, most striking first.
     public let pairs: [Pair]
-    /// Distinct experts that verify windows touch, by rows; means over the layers.
+    /// Distinct experts that verify steps touch, by rows; means over the layers.
     public let windowOverlap: [Overlap]
     /// The same of rows that follow each other in a text, rejected drafts left out, in windows of 1...8.
     public let textOverlap: [Overlap]
@@ -66,6 +70,9 @@ public struct TraceStatistics: Sendable, Equatable, Encodable {
     public let reuse: Reuse?
     /// By domain, in the trace's order.
     public let domains: [Domain]
+
+    /// Whether texts shared steps.
+    public var hasCompany: Bool { company.contains { $0.texts > 1 } }
 
     /// Most pairs listed.
     static let mostPairs = 20
@@ -79,9 +86,11 @@ public struct TraceStatistics: Sendable, Equatable, Encodable {
         expertCount = trace.expertCount
         expertsPerToken = trace.expertsPerToken
         rows = RowCounts(trace.kinds[...])
+        textCount = trace.textCount
         windowCount = trace.windows.count
         verifyWindows = study.verifyWidths.map { WindowCount(rows: $0.key, count: $0.value) }
             .sorted { $0.rows < $1.rows }
+        company = study.company()
         layers = trace.layers.indices.map { study.layer($0) }
         skew = Skew.mean(layers.compactMap(\.skew))
         drift = Drift.mean(layers.compactMap(\.drift))

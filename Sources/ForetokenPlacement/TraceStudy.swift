@@ -3,7 +3,11 @@ struct TraceStudy {
     let trace: RoutingTrace
     /// By layer.
     let loads: [ExpertLoads]
-    /// Rows of verify windows: how many windows there are of that width.
+    /// Verify steps.
+    private let verifySteps: [Range<Int>]
+    /// By verify step: its distinct experts, summed over all layers.
+    private let stepExperts: [Int]
+    /// Rows of verify steps: how many steps there are of that width.
     let verifyWidths: [Int: Int]
     /// Rows that follow each other in a text, rejected drafts left out.
     let texts: [[Int]]
@@ -16,8 +20,10 @@ struct TraceStudy {
     init(_ trace: RoutingTrace) {
         self.trace = trace
         loads = Self.loads(trace, 0..<trace.rowCount)
-        verifyWidths = trace.windows.reduce(into: [:]) { widths, window in
-            if trace.kinds[window.rows.lowerBound] != .prompt { widths[window.rows.count, default: 0] += 1 }
+        verifySteps = trace.steps.filter { trace.isVerified($0) }
+        stepExperts = Self.distinct(trace, verifySteps.map { trace.rows(ofStep: $0) })
+        verifyWidths = verifySteps.reduce(into: [:]) { widths, step in
+            widths[trace.rows(ofStep: step).count, default: 0] += 1
         }
         texts = Self.texts(trace)
         windows = trace.windows.reduce(into: .init(repeating: [], count: trace.domains.count)) { domains, window in
@@ -38,18 +44,26 @@ struct TraceStudy {
         return loads
     }
 
-    /// A window goes on where the one before it, of the same domain, ended with its last accepted row.
+    /// A window goes on where the one before it, of the same text and domain, ended with its last accepted row.
     private static func texts(_ trace: RoutingTrace) -> [[Int]] {
+        struct End {
+            let place: Int
+            let domain: Int
+            let next: Int
+        }
         var texts: [[Int]] = []
-        var (domain, next) = (-1, -1)
+        /// By text.
+        var ends: [Int: End] = [:]
         for window in trace.windows {
             let kept = window.rows.filter { trace.kinds[$0] != .rejected }
-            if window.domain == domain && window.position == next {
-                texts[texts.count - 1] += kept
+            var place = texts.count
+            if let end = ends[window.text], end.domain == window.domain, end.next == window.position {
+                place = end.place
+                texts[place] += kept
             } else {
                 texts.append(kept)
             }
-            (domain, next) = (window.domain, window.position + kept.count)
+            ends[window.text] = End(place: place, domain: window.domain, next: window.position + kept.count)
         }
         return texts
     }
@@ -120,19 +134,54 @@ struct TraceStudy {
 
     // MARK: Overlap
 
-    /// Verify windows, rejected drafts included: all their rows are read for.
-    func windowOverlap() -> [TraceStatistics.Overlap] {
-        let windows = trace.windows.filter { trace.kinds[$0.rows.lowerBound] != .prompt }
-        var distinct: [Int: Int] = [:]
+    /// By range of rows: their distinct experts, summed over all layers.
+    private static func distinct(_ trace: RoutingTrace, _ ranges: [Range<Int>]) -> [Int] {
+        var counts = [Int](repeating: 0, count: ranges.count)
         for layer in trace.layers.indices {
             var seen = SeenExperts(trace.expertCount)
-            for window in windows {
+            for (index, rows) in ranges.enumerated() {
                 seen.clear()
-                for row in window.rows { seen.insert(trace.chosen(row: row, layer: layer)) }
-                distinct[window.rows.count, default: 0] += seen.count
+                for row in rows { seen.insert(trace.chosen(row: row, layer: layer)) }
+                counts[index] += seen.count
             }
         }
+        return counts
+    }
+
+    /// Verify steps, rejected drafts included: all their rows are read for.
+    func windowOverlap() -> [TraceStatistics.Overlap] {
+        var distinct: [Int: Int] = [:]
+        for (step, count) in zip(verifySteps, stepExperts) {
+            distinct[trace.rows(ofStep: step).count, default: 0] += count
+        }
         return distinct.keys.sorted().map { overlap(rows: $0, count: verifyWidths[$0]!, distinct: distinct[$0]!) }
+    }
+
+    /// Verify steps by the number of their texts.
+    func company() -> [TraceStatistics.Company] {
+        struct Sum {
+            var (steps, rows, tokens, distinct, apart) = (0, 0, 0, 0, 0)
+        }
+        var sums: [Int: Sum] = [:]
+        let apart = Self.distinct(trace, verifySteps.joined().map { trace.windows[$0].rows })
+        var first = 0
+        for (step, distinct) in zip(verifySteps, stepExperts) {
+            let rows = trace.rows(ofStep: step)
+            var sum = sums[step.count] ?? Sum()
+            sum.steps += 1
+            sum.rows += rows.count
+            sum.tokens += step.count + rows.reduce(0) { $0 + (trace.kinds[$1] == .accepted ? 1 : 0) }
+            sum.distinct += distinct
+            sum.apart += apart[first..<first + step.count].reduce(0, +)
+            sums[step.count] = sum
+            first += step.count
+        }
+        return sums.sorted { $0.key < $1.key }.map { texts, sum in
+            let (steps, all) = (Double(sum.steps), Double(sum.steps * trace.layers.count))
+            return TraceStatistics.Company(
+                texts: texts, steps: sum.steps, rows: Double(sum.rows) / steps, tokens: Double(sum.tokens) / steps,
+                distinct: Double(sum.distinct) / all, apart: Double(sum.apart) / all)
+        }
     }
 
     func textOverlap() -> [TraceStatistics.Overlap] {

@@ -110,11 +110,13 @@ public final class Engine {
     /// - Parameters:
     ///   - observe: sees every event of this request in order and may end it.
     ///   - completion: told what became of it.
+    /// - Returns: the number that its text has where steps are observed.
     /// - Throws: `GenerationError` for one that can never be served; neither closure is called then.
+    @discardableResult
     public func submit(
         _ request: GenerationRequest, observe: @escaping (GenerationEvent) -> Continuation = { _ in .proceed },
         completion: @escaping (Outcome) -> Void
-    ) throws {
+    ) throws -> Int {
         try request.check(model.configuration, drawable: drawable, before: 0, capacity: settings.context)
         let pages = LatentPool.pages(forPositions: capacity(of: request))
         guard pages <= pool.pageCount else {
@@ -126,6 +128,7 @@ public final class Engine {
         waiting.append(
             Waiting(request: request, number: submitted, observe: observe, completion: completion))
         submitted += 1
+        return submitted - 1
     }
 
     /// Gives up all requests that have not been begun.

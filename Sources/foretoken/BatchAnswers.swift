@@ -89,11 +89,10 @@ struct FailureReport: Encodable {
 extension BatchAnswers {
     /// Answers the jobs, several at once.
     ///
-    /// - Parameters:
-    ///   - before: called before a job begins; jobs then come one by one.
+    /// - Parameter submitted: told each job that the engine took, with the number of its text there.
     /// - Throws: why the work ended early.
     func answer(
-        _ jobs: [PromptJob], _ engine: Engine, _ open: OpenModel, before: ((PromptJob) throws -> Void)?
+        _ jobs: [PromptJob], _ engine: Engine, _ open: OpenModel, submitted: (PromptJob, Int) throws -> Void
     ) throws {
         let bar = ProgressBar("answering", delayNanoseconds: 1_000_000_000, terminal: Console.terminal)
         defer { bar.clear() }
@@ -103,8 +102,7 @@ extension BatchAnswers {
                 take(Interrupted(), of: job, number: number)
                 continue
             }
-            try before?(job)
-            let submitted = Result {
+            let outcome = Result {
                 try engine.submit(
                     job.prompt, job.settings, tokenizer: open.tokenizer,
                     observe: { event in
@@ -124,8 +122,10 @@ extension BatchAnswers {
                         self.take(outcome, of: job, number: number)
                     })
             }
-            if case .failure(let error) = submitted { take(error, of: job, number: number) }
-            if before != nil { try engine.run() }
+            switch outcome {
+            case .success(let textNumber): try submitted(job, textNumber)
+            case .failure(let error): take(error, of: job, number: number)
+            }
         }
         try engine.run()
         if Interrupts.requested { throw Interrupted() }

@@ -33,9 +33,6 @@ struct Generate: ParsableCommand {
         guard let parallel else { return }
         if prompt.inputFile == nil { throw ValidationError("--parallel is for --input-file") }
         if parallel < 1 { throw ValidationError("--parallel must be at least 1, not \(parallel)") }
-        if parallel > 1 && labelled.routing.recordRouting != nil {
-            throw ValidationError("--record-routing records one text at a time; leave out --parallel")
-        }
     }
 
     func run() throws {
@@ -102,17 +99,14 @@ struct Generate: ParsableCommand {
         let answers = BatchAnswers(batch, model: open.checkpoint.label)
         if jobs.isEmpty { return try answers.finish() }
         try labelled.routing.record(open) { recorder in
-            let wanted = recorder == nil ? parallel : 1
-            let model = try open.load(contexts: Array(contexts.sorted(by: >).prefix(wanted ?? 1)))
+            let model = try open.load(contexts: Array(contexts.sorted(by: >).prefix(parallel ?? 1)))
             let engine = try open.makeEngine(
-                model, contexts: contexts, parallel: wanted, draft: draft.draft, chunkShare: 1)
+                model, contexts: contexts, parallel: parallel, draft: draft.draft, chunkShare: 1)
             engine.observer = recorder
             answers.placement = try PlacementStatus.read(model)
-            try answers.answer(
-                jobs, engine, open,
-                before: recorder.map { recorder in
-                    { try recorder.begin(domain: $0.domain ?? labelled.label) }
-                })
+            try answers.answer(jobs, engine, open) { job, text in
+                try recorder?.begin(domain: job.domain ?? labelled.label, text: text)
+            }
         }
     }
 }

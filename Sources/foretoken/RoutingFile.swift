@@ -10,6 +10,8 @@ final class RoutingFile: RoutingSink {
     let header: RoutingTraceHeader
     /// Labels it had already.
     let domains: [String]
+    /// Number of texts it had already.
+    let textCount: Int
     private let path: String
     private let descriptor: Int32
     /// Whether this object made the file.
@@ -27,7 +29,7 @@ final class RoutingFile: RoutingSink {
         let (descriptor, isNew) = try Self.claimed(path)
         do {
             let bytes = try InputFile.bytes(of: descriptor, path, for: .trace)
-            (size, domains) = try Self.prepare(descriptor, path, bytes, header)
+            (size, domains, textCount) = try Self.prepare(descriptor, path, bytes, header)
         } catch {
             if isNew { unlink(path) }
             Glibc.close(descriptor)
@@ -112,10 +114,10 @@ final class RoutingFile: RoutingSink {
     }
 
     /// Brings the file into a state in which records can follow.
-    /// - Returns: its size then, and the domains it has.
+    /// - Returns: its size then, the domains it has, and the number of its texts.
     private static func prepare(
         _ descriptor: Int32, _ path: String, _ bytes: [UInt8], _ header: RoutingTraceHeader
-    ) throws -> (size: Int, domains: [String]) {
+    ) throws -> (size: Int, domains: [String], textCount: Int) {
         if header.isBegun(by: bytes) {
             let start = header.bytes
             guard ftruncate(descriptor, 0) == 0, lseek(descriptor, 0, SEEK_SET) == 0 else {
@@ -128,7 +130,7 @@ final class RoutingFile: RoutingSink {
                 _ = ftruncate(descriptor, 0)
                 throw error
             }
-            return (start.count, [])
+            return (start.count, [], 0)
         }
         let survey = try InputFile.named(path) { try RoutingTraceFile.Survey(bytes) }
         guard survey.header == header else {
@@ -136,13 +138,18 @@ final class RoutingFile: RoutingSink {
                 "\(path) is the routing of another model (\(survey.header.summary)) than this one "
                     + "(\(header.summary)); name another file")
         }
+        guard survey.isCurrent else {
+            throw InputError(
+                "\(path) was recorded by an earlier version, whose format has no room for steps of several texts: record "
+                    + "into another file; place takes several, each with --trace")
+        }
         if survey.droppedByteCount > 0 {
             Console.note("the last \(survey.droppedByteCount) bytes of \(path) are no whole record and are dropped")
         }
         guard ftruncate(descriptor, survey.wholeByteCount) == 0,
             lseek(descriptor, survey.wholeByteCount, SEEK_SET) == survey.wholeByteCount
         else { throw failure("write", path) }
-        return (survey.wholeByteCount, survey.domains)
+        return (survey.wholeByteCount, survey.domains, survey.textCount)
     }
 
     /// To be called before anything else can change errno.

@@ -8,7 +8,8 @@ import ForetokenWeights
 struct RoutingFlags: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "Appends every row's experts to a routing trace of this model, for foretoken place.", valueName: "f"))
+            "Appends every row's experts, with text and step, to a routing trace of this model, for foretoken place.",
+            valueName: "f"))
     var recordRouting: String?
 
     /// Finds out early that nothing could be recorded there.
@@ -20,13 +21,14 @@ struct RoutingFlags: ParsableArguments {
     /// Does work whose rows are recorded; however it ends, what was recorded is on the disk afterwards.
     ///
     /// - Parameters:
-    ///   - domain: label of what comes first; nil when the work names it.
+    ///   - domain: label of the only text; nil when the work names its texts.
     ///   - work: is given what is to look on; nil when nothing is to be recorded.
     /// - Throws: what `work` throws, or why the file cannot be used.
     func record(_ open: OpenModel, domain: String? = nil, _ work: (RoutingRecorder?) throws -> Void) throws {
         guard let recordRouting else { return try work(nil) }
         let file = try RoutingFile(recordRouting, open.routingHeader())
-        let recorder = RoutingRecorder(file.header, domains: file.domains, sink: file)
+        let recorder = RoutingRecorder(
+            file.header, domains: file.domains, textCount: file.textCount, sink: file)
         let outcome = Result {
             if let domain { try recorder.begin(domain: domain) }
             try work(recorder)
@@ -34,9 +36,11 @@ struct RoutingFlags: ParsableArguments {
         recorder.finish()
         let ending = Result { try file.finish() }
         if case .success = ending, recorder.windowCount > 0 {
+            let shared =
+                recorder.stepCount < recorder.windowCount ? ", which share \(count(recorder.stepCount, "step"))" : ""
             Console.note(
-                "\(recordRouting) has \(count(recorder.rowCount, "row")) in \(count(recorder.windowCount, "window")) more"
-            )
+                "\(recordRouting) has \(count(recorder.rowCount, "row")) in \(count(recorder.windowCount, "window")) "
+                    + "more\(shared)")
         }
         // What ended the work is what the user should read of first.
         try outcome.get()

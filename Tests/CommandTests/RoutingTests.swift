@@ -102,7 +102,7 @@ extension EngineTests {
             for arguments in [["place", "--show", path], ["score", "a", "--record-routing", path]] {
                 let outcome = try Command(arguments).finish()
                 #expect(
-                    outcome.status == 65 && outcome.errors.contains("no order that windows have"), "\(outcome.errors)")
+                    outcome.status == 65 && outcome.errors.contains("in no order that they have"), "\(outcome.errors)")
                 #expect(outcome.output.isEmpty)
             }
             #expect(try folder.read("trace") == bytes)
@@ -188,13 +188,125 @@ extension EngineTests {
                 """
             let outcome = try Command.run(
                 "generate", "--input-file", "-", "--record-routing", path, "--domain", "prose", "--draft", "off",
-                input: lines)
+                "--parallel", "1", input: lines)
             #expect(outcome.status == 0, "\(outcome.errors)")
             let trace = try trace()
             #expect(trace.domains == ["code", "prose"])
             #expect(trace.windows.map(\.domain) == [0, 0, 0, 0, 1, 1, 1, 1, 0, 0, 0, 0])
+            #expect(trace.windows.map(\.text) == [0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2])
             let bad = try Command.run("generate", "--input-file", "-", input: #"{"prompt":"a","domain":"all"}"#)
             #expect(bad.status == 65 && bad.errors.contains("line 1") && bad.errors.contains("taken"))
+        }
+
+        private static let lines = (0..<6).map { text in
+            let domain = text % 2 == 0 ? "code" : "prose"
+            return "{\"prompt\":\"func number\(text)(\",\"domain\":\"\(domain)\",\"max_tokens\":\(20 + 4 * text)}\n"
+        }.joined()
+
+        private func recordLines(parallel: Int, into name: String) throws -> Command.Outcome {
+            let outcome = try Command.run(
+                "generate", "--input-file", "-", "--record-routing", folder.path + "/" + name, "--draft", "2",
+                "--ignore-eos", "--parallel", "\(parallel)", input: Self.lines)
+            try #require(outcome.status == 0, "\(outcome.errors)")
+            return outcome
+        }
+
+        /// Of each text: its domain, and of its rows positions, kinds and experts.
+        private func texts(_ trace: RoutingTrace) -> [Int: [String]] {
+            var texts: [Int: [String]] = [:]
+            for window in trace.windows {
+                let ids = trace.layers.count * trace.expertsPerToken
+                let experts = trace.experts[window.rows.lowerBound * ids..<window.rows.upperBound * ids]
+                texts[window.text, default: []].append(
+                    "\(trace.domains[window.domain]) \(window.position) \(trace.kinds[window.rows]) \(experts)")
+            }
+            return texts
+        }
+
+        @Test func textsAtOnceAreRecordedAsAlone() throws {
+            let alone = try recordLines(parallel: 1, into: "alone")
+            let together = try recordLines(parallel: 4, into: "trace")
+            #expect(!alone.errors.contains("share") && together.errors.contains("which share"), "\(together.errors)")
+            let single = try RoutingTraceFile(folder.read("alone")).trace
+            let shared = try trace()
+            #expect(texts(shared) == texts(single) && shared.domains == ["code", "prose"])
+            #expect(single.steps.allSatisfy { $0.count == 1 } && shared.steps.contains { $0.count == 4 })
+            #expect(shared.steps.allSatisfy { $0.count <= 4 })
+            let shown = try Command.run("place", "--show", path)
+            #expect(
+                shown.output.contains("verified in steps") && shown.output.contains("each alone"), "\(shown.output)")
+            #expect(try !Command.run("place", "--show", folder.path + "/alone").output.contains("each alone"))
+            // Another recording adds texts.
+            _ = try recordLines(parallel: 2, into: "trace")
+            let more = try trace()
+            #expect(more.textCount == 12 && Array(more.windows.prefix(shared.windows.count)) == shared.windows)
+        }
+
+        /// Plans for steps as they were recorded, or for any number of texts, from either trace.
+        @Test func plansAreMadeForSeveralTexts() throws {
+            struct Planned: Decodable {
+                struct Plan: Decodable {
+                    struct Windows: Decodable {
+                        let source: String
+                        let texts_per_step: Double
+                        let rows_per_step: Double
+                        let tokens_per_step: Double
+                    }
+                    let windows: Windows
+                }
+                struct Model: Decodable {
+                    let parallel: Int?
+                }
+                let plan: Plan
+                let model: Model
+            }
+            _ = try recordLines(parallel: 1, into: "alone")
+            _ = try recordLines(parallel: 4, into: "trace")
+            try folder.write(Array(SampleMachines.slowThirdNode.utf8), "machine.json")
+            func plan(_ name: String, _ arguments: String...) throws -> Planned {
+                let outcome = try Command(
+                    [
+                        "place", "--trace", folder.path + "/" + name, "--topology", folder.path + "/machine.json",
+                        "--json", "--search-seconds", "0",
+                    ] + arguments
+                ).finish()
+                try #require(outcome.status == 0, "\(outcome.errors)")
+                return try outcome.json()
+            }
+            let recorded = try plan("trace")
+            #expect(recorded.plan.windows.source == "verified" && recorded.model.parallel == nil)
+            #expect((2...4).contains(recorded.plan.windows.texts_per_step))
+            let (one, four) = (try plan("trace", "--parallel", "1"), try plan("trace", "--parallel", "4"))
+            #expect(one.plan.windows.texts_per_step == 1 && four.plan.windows.texts_per_step == 4)
+            #expect(four.plan.windows.tokens_per_step >= 4 && four.model.parallel == 4)
+            let other = try plan("alone", "--parallel", "4")
+            #expect(other.plan.windows.rows_per_step == four.plan.windows.rows_per_step)
+            let many = try Command.run("place", "--trace", path, "--parallel", "7")
+            #expect(many.status == 65 && many.errors.contains("6 texts, too few for steps of 7"), "\(many.errors)")
+            #expect(try Command.run("place", "--trace", path, "--parallel", "17").status == 2)
+            #expect(try Command.run("place", "--show", path, "--parallel", "2").status == 2)
+            let tables = try Command.run(
+                "place", "--trace", path, "--parallel", "4", "--topology", folder.path + "/machine.json",
+                "--search-seconds", "0")
+            #expect(tables.output.contains("put together for 4 texts at once"), "\(tables.output)")
+        }
+
+        @Test func tracesOfTheFirstVersionAreReadButNotAddedTo() throws {
+            let header = try RoutingTraceHeader(model: "", layers: [1], expertCount: 4, expertsPerToken: 2)
+            #expect(header.bytes[8] == 2, "the version that is written")
+            _ = try generate("a", "--max-tokens", "3")
+            var bytes = Array(try folder.read("trace").prefix(try trace().header().bytes.count))
+            bytes[8] = 1
+            var hash = FNV1a()
+            bytes.dropLast(4).withUnsafeBytes { hash.add($0) }
+            let sum = UInt32(truncatingIfNeeded: hash.value ^ hash.value >> 32)
+            for byte in 0..<4 { bytes[bytes.count - 4 + byte] = UInt8(truncatingIfNeeded: sum >> (8 * UInt32(byte))) }
+            try folder.write(bytes, "trace")
+            #expect(try Command.run("place", "--show", path).status == 0)
+            let outcome = try Command.run("generate", "a", "--max-tokens", "3", "--record-routing", path)
+            #expect(outcome.status == 65 && outcome.errors.contains("earlier version"), "\(outcome.errors)")
+            #expect(outcome.output.isEmpty)
+            #expect(try folder.read("trace") == bytes)
         }
 
         @Test func measuringRecordsItsDomains() throws {

@@ -14,7 +14,8 @@ import Testing
         trace.windows.map { window in
             let ids = trace.layers.count * trace.expertsPerToken
             let experts = trace.experts[window.rows.lowerBound * ids..<window.rows.upperBound * ids]
-            return "\(trace.domains[window.domain]) \(window.position) \(trace.kinds[window.rows]) \(experts)"
+            return "\(trace.domains[window.domain]) \(window.position) \(window.text) \(window.joinsPrevious) "
+                + "\(trace.kinds[window.rows]) \(experts)"
         }
     }
 
@@ -29,18 +30,25 @@ import Testing
 
     @Test func theLayoutIsThePublishedOne() throws {
         var trace = RoutingTrace(model: "ab", layers: [1, 3], expertCount: 5, expertsPerToken: 2)
-        trace.add([.newest, .rejected], domain: "x", position: 258, [[[0, 4], [1, 2]], [[3, 4], [0, 1]]])
+        trace.add(
+            [.newest, .rejected], domain: "x", position: 258, text: 0, [[[0, 4], [1, 2]], [[3, 4], [0, 1]]])
+        trace.add([.newest], domain: "x", position: 3, text: 1, joins: true, [[[0, 1], [2, 3]]])
         let bytes = try RoutingTraceFile.bytes(of: trace)
         let header: [UInt8] = [
-            0x89, 0x46, 0x54, 0x52, 0x54, 0x0D, 0x0A, 0x1A, 1, 0, 0, 0, 39, 0, 0, 0, 2, 0x61, 0x62, 5, 0, 0, 0,
+            0x89, 0x46, 0x54, 0x52, 0x54, 0x0D, 0x0A, 0x1A, 2, 0, 0, 0, 39, 0, 0, 0, 2, 0x61, 0x62, 5, 0, 0, 0,
             2, 0, 0, 0, 2, 0, 0, 0, 1, 0, 3, 0,
         ]
         #expect(Array(bytes.prefix(header.count)) == header)
         let records = Array(bytes.dropFirst(39))
         #expect(Array(records.prefix(5)) == [0x44, 1, 0, 0, 0] && records[9] == 0x78)
-        #expect(Array(records[10..<15]) == [0x57, 12, 0, 0, 0])
-        // Kinds 1 and 3; ids 0 4 1 2 3 4 0 1 of three bits.
-        #expect(Array(records[19...]) == [2, 1, 0, 0, 0, 0, 2, 0, 0b1101, 0b0110_0000, 0b0011_0100, 0b0010_0010])
+        for text in 0..<2 {
+            let record = records[(10 + 11 * text)..<(21 + 11 * text)]
+            #expect(Array(record.prefix(5)) == [0x54, 2, 0, 0, 0] && Array(record.suffix(2)) == [0, 0])
+        }
+        #expect(Array(records[32..<37]) == [0x53, 27, 0, 0, 0])
+        #expect(Array(records[41..<62]) == [2, 0, 0, 0, 0, 2, 1, 0, 0, 2, 0, 1, 0, 0, 0, 3, 0, 0, 0, 1, 0])
+        // Kinds 1, 3 and 1; ids 0 4 1 2 3 4 0 1 0 1 2 3 of three bits.
+        #expect(Array(records[62...]) == [0b01_1101, 0b0110_0000, 0b0011_0100, 0b0010_0010, 0b1000_1000, 0b0110])
     }
 
     @Test func aFileCutAnywhereHoldsItsFirstWindows() throws {
@@ -62,22 +70,23 @@ import Testing
             let survey = try RoutingTraceFile.Survey(part)
             #expect(survey.wholeByteCount + survey.droppedByteCount == count)
             #expect(survey.droppedByteCount == file.droppedByteCount)
-            #expect(survey.windowCount == file.trace.windows.count && survey.domains == file.trace.domains)
+            #expect(survey.stepCount == file.trace.steps.count && survey.domains == file.trace.domains)
+            #expect(survey.isCurrent && survey.textCount >= file.trace.textCount)
         }
-        #expect(counts == Set(0..<all.count), "each record is whole at its own end")
+        #expect(counts == Set([0] + trace.steps.dropLast().map(\.upperBound)), "each record is whole at its own end")
     }
 
     @Test func flippedBitsAreFound() throws {
         let trace = RoutingTrace.random(seed: 4)
         let bytes = try RoutingTraceFile.bytes(of: trace)
-        let all = windows(trace)
+        let rest = windows(trace).dropLast(try #require(trace.steps.last).count)
         for offset in bytes.indices {
             for bit in 0..<8 {
                 var damaged = bytes
                 damaged[offset] ^= 1 << UInt8(bit)
                 // Damage to the last record looks like a torn end; before it there are good records behind.
                 guard let file = try? RoutingTraceFile(damaged) else { continue }
-                #expect(windows(file.trace) == Array(all.dropLast()), "byte \(offset), bit \(bit)")
+                #expect(windows(file.trace) == Array(rest), "byte \(offset), bit \(bit)")
                 #expect(file.droppedByteCount > 0)
             }
         }
@@ -105,7 +114,7 @@ import Testing
         #expect(text.contains("damaged at byte") && text.contains("head -c"), "\(text)")
         let size = try #require(Int(text.split(separator: "head -c ")[1].prefix { $0.isNumber }))
         let file = try RoutingTraceFile(Array(bytes.prefix(size)))
-        #expect(file.droppedByteCount == 0 && text.contains("\(file.trace.windows.count) windows"))
+        #expect(file.droppedByteCount == 0 && text.contains("\(file.trace.steps.count) step"))
     }
 
     @Test func zerosBehindTheEndAreATail() throws {
@@ -120,21 +129,24 @@ import Testing
         let bytes = try RoutingTraceFile.bytes(of: trace)
         let torn = Array(bytes.dropLast(3))
         let survey = try RoutingTraceFile.Survey(torn)
-        #expect(survey.header == (try trace.header()) && survey.windowCount == trace.windows.count - 1)
-        var encoder = RoutingTraceEncoder(survey.header, domains: survey.domains)
+        #expect(survey.header == (try trace.header()) && survey.stepCount == trace.steps.count - 1)
+        #expect(survey.textCount == trace.textCount)
+        var encoder = RoutingTraceEncoder(survey.header, domains: survey.domains, textCount: survey.textCount)
         let (old, new) = (try encoder.index(ofDomain: survey.domains[1]), try encoder.index(ofDomain: "tests"))
         #expect((old, new) == (1, survey.domains.count))
         let kinds: [RoutingTrace.RowKind] = [.newest, .accepted]
         let experts = [UInt16](trace.experts.prefix(2 * 3 * 3))
         for domain in [new, old] {
+            let text = encoder.addText(domain: domain)
             encoder.append(
-                domain: domain, position: 77, kinds: kinds.withUnsafeBufferPointer { $0 },
+                [.init(text: text, position: 77, rows: 2)], kinds: kinds.withUnsafeBufferPointer { $0 },
                 experts: experts.withUnsafeBufferPointer { $0 })
         }
         let file = try RoutingTraceFile(torn.prefix(survey.wholeByteCount) + encoder.bytes)
-        #expect(file.droppedByteCount == 0 && file.trace.windows.count == trace.windows.count + 1)
-        #expect(windows(file.trace).dropLast(2) == windows(trace).dropLast())
+        #expect(file.droppedByteCount == 0 && file.trace.steps.count == trace.steps.count + 1)
+        #expect(windows(file.trace).dropLast(2) == windows(trace).dropLast(try #require(trace.steps.last).count))
         #expect(windows(file.trace).suffix(2).map { $0.split(separator: " ")[0] } == ["tests", "prose"])
+        #expect(file.trace.windows.suffix(2).map(\.text) == [trace.textCount, trace.textCount + 1])
     }
 
     @Test func otherFilesAreRefused() throws {
@@ -142,8 +154,8 @@ import Testing
         #expect(complaint([]).contains("does not begin"))
         #expect(complaint(Array("{\"round\":0}".utf8)).contains("does not begin"))
         var later = header
-        later[8] = 2
-        #expect(complaint(later).contains("version 2"))
+        later[8] = 3
+        #expect(complaint(later).contains("version 3"))
         var long = header
         long.replaceSubrange(12..<16, with: [0xFF, 0xFF, 0xFF, 0xFF])
         #expect(complaint(long).contains("header is damaged"))
@@ -188,10 +200,48 @@ import Testing
             let experts = [[[UInt16]]](repeating: [[0, 1]], count: kinds.count)
             #expect(complaint(try file(kinds, experts)).contains("order"), "\(kinds)")
         }
-        // A window before any domain.
+        // A text before any domain, a step before its text.
         let whole = try file([.newest], [[[3, 4]]])
         let header = try RoutingTraceHeader(model: "", layers: [4], expertCount: 5, expertsPerToken: 2).bytes.count
         #expect(complaint(Array(whole[..<header] + whole[(header + 10)...])).contains("domain 0"))
+        #expect(complaint(Array(whole[..<(header + 10)] + whole[(header + 21)...])).contains("text 0"))
+        // A text that is twice in a step, or not in one place.
+        var twice = RoutingTrace(model: "", layers: [4], expertCount: 5, expertsPerToken: 2)
+        twice.add([.newest], position: 0, [[[0, 1]]])
+        twice.add([.newest], position: 1, joins: true, [[[0, 1]]])
+        #expect(complaint(try RoutingTraceFile.bytes(of: twice)).contains("text 0 twice"))
+        twice.windows[1].text = 1
+        #expect(complaint(try RoutingTraceFile.bytes(of: twice)).isEmpty)
+        twice.windows.swapAt(0, 1)
+        (twice.windows[0].joinsPrevious, twice.windows[1].joinsPrevious) = (false, true)
+        #expect(throws: PlacementError.self, "side by side") { try RoutingTraceFile.bytes(of: twice) }
+    }
+
+    /// What an earlier version recorded is read as before; a text begins where one window does not go on after another.
+    @Test(arguments: [2, 11, 257]) func versionOneIsRead(experts: Int) throws {
+        var trace = RoutingTrace.random(seed: 21, experts: experts, perToken: 2)
+        for index in trace.windows.indices {
+            trace.windows[index].joinsPrevious = false
+            trace.windows[index].text = index
+        }
+        let bytes = try trace.versionOne()
+        let file = try RoutingTraceFile(bytes)
+        #expect(file.trace == trace && file.droppedByteCount == 0)
+        let survey = try RoutingTraceFile.Survey(bytes)
+        #expect(!survey.isCurrent && survey.stepCount == trace.windows.count && survey.textCount == 0)
+        // A window of three rows, two of which stay, and what follows them.
+        var text = RoutingTrace(model: "", layers: [0], expertCount: 4, expertsPerToken: 1)
+        text.add([.newest, .accepted, .rejected], position: 5, [[[0]], [[1]], [[2]]])
+        text.add([.newest], position: 7, [[[3]]])
+        text.add([.newest], position: 9, [[[3]]])
+        text.add([.newest], domain: "prose", position: 10, [[[3]]])
+        #expect(try RoutingTraceFile(text.versionOne()).trace.windows.map(\.text) == [0, 0, 1, 2])
+        // Neither version takes the other's records.
+        let newer = try RoutingTraceFile.bytes(of: text)
+        var older = newer
+        older.replaceSubrange(0..<(try text.header().bytes.count), with: try text.versionOne().prefix(35))
+        #expect(try text.header().bytes.count == 35)
+        #expect(try RoutingTraceFile(older).trace.windows.isEmpty)
     }
 
     @Test(arguments: ["", "all", "a\nb", String(repeating: "x", count: 256)])

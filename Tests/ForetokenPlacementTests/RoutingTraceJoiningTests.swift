@@ -21,6 +21,11 @@ import Testing
         #expect(joined.model == "m" && joined.domains == ["a", "b"] && joined.rowCount == 4)
         #expect(joined.windows.map(\.domain) == [0, 1, 1, 0] && joined.windows.map(\.rows.lowerBound) == [0, 1, 2, 3])
         #expect(joined.chosen(row: 3, layer: 0) == [1, 2])
+        #expect(joined.windows.map(\.text) == [0, 1, 1, 2], "texts of two traces are not one")
+        var shared = trace([[0, 1], [2, 3]], domain: "a")
+        (shared.windows[1].text, shared.windows[1].joinsPrevious) = (1, true)
+        try joined.append(shared)
+        #expect(joined.steps == [0..<1, 1..<2, 2..<3, 3..<4, 4..<6] && joined.windows.suffix(2).map(\.text) == [3, 4])
     }
 
     @Test func otherModelsAreNotJoined() {

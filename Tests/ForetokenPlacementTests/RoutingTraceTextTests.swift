@@ -26,6 +26,30 @@ import Testing
         #expect(try read("{\"round\":3,\"row\":9,\"layers\":[[1]]}\r\n", expertCount: 5).domains == ["unlabelled"])
     }
 
+    @Test func rowsOfSeveralTextsInARoundAreOneStep() throws {
+        let trace = try read(
+            #"""
+            {"round":0,"row":0,"text":4,"layers":[[1]]}
+            {"round":0,"row":1,"text":4,"layers":[[2]]}
+            {"round":0,"row":0,"text":7,"layers":[[3]]}
+            {"round":1,"row":0,"text":7,"layers":[[3]]}
+            {"round":1,"row":0,"layers":[[3]]}
+            """#)
+        #expect(trace.windows.map(\.text) == [0, 1, 1, 2] && trace.windows.map(\.position) == [0, 0, 1, 0])
+        #expect(
+            trace.steps == [0..<2, 2..<3, 3..<4] && trace.kinds == [.newest, .accepted, .newest, .newest, .newest])
+        #expect(try RoutingTraceFile(RoutingTraceFile.bytes(of: trace)).trace == trace)
+        let error = #expect(throws: PlacementError.self) {
+            try read(
+                #"""
+                {"round":0,"row":0,"text":4,"layers":[[1]]}
+                {"round":0,"row":0,"text":7,"layers":[[3]]}
+                {"round":0,"row":1,"text":4,"layers":[[2]]}
+                """#)
+        }
+        #expect("\(error, default: "")".contains("line 3: round 0 has rows of other texts between"))
+    }
+
     @Test(arguments: [
         ("", "no row"), ("[]", "line 1"), ("{\"row\":0,\"layers\":[[1]]}", "\"round\" is missing"),
         ("{\"round\":0,\"row\":0}", "\"layers\" is missing"),

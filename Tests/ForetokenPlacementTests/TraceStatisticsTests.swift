@@ -83,6 +83,27 @@ import Testing
         #expect(TraceStatistics(trace).reuse?.count == 1)
     }
 
+    @Test func companyIsCounted() throws {
+        var trace = small
+        trace.add([.newest, .accepted], position: 5, [[[0, 1]], [[1, 2]]])
+        trace.add([.newest], position: 2, text: 1, joins: true, [[[0, 1]]])
+        trace.add([.newest], position: 7, [[[0, 1]]])
+        trace.add([.newest], position: 3, text: 1, joins: true, [[[2, 3]]])
+        let statistics = TraceStatistics(trace)
+        #expect(statistics.hasCompany && !TraceStatistics(small).hasCompany)
+        #expect(statistics.textCount == 2 && statistics.windowCount == 7)
+        #expect(statistics.verifyWindows.map { [$0.rows, $0.count] } == [[1, 1], [2, 1], [3, 2]])
+        #expect(statistics.windowOverlap.map(\.distinct) == [2, 4, 3.5])
+        let (alone, shared) = (statistics.company[0], statistics.company[1])
+        #expect(statistics.company.count == 2 && alone.texts == 1 && shared.texts == 2)
+        #expect(alone.steps == 2 && alone.rows == 2 && alone.tokens == 1.5 && alone.distinct == 3 && alone.apart == 3)
+        #expect(shared.steps == 2 && shared.rows == 2.5 && shared.tokens == 2.5)
+        // 0 1 2 and 0 1 2 3; apart 3 + 2 and 2 + 2.
+        #expect(shared.distinct == 3.5 && shared.apart == 4.5)
+        // Eight rows of the first text follow each other, whatever was between, and two of the second.
+        #expect(statistics.reuse?.count == 8)
+    }
+
     @Test func driftBetweenHalves() throws {
         let drift = try #require(TraceStatistics(small).drift)
         // Shares 1/2 1/2 0 0 become 1/6 0 1/2 1/3; ranks 3.5 3.5 1.5 1.5 become 2 1 4 3.

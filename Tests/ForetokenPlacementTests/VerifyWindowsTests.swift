@@ -33,6 +33,42 @@ import Testing
         #expect(second.tokens == 1 && second.tokensPerStep == 1)
     }
 
+    @Test("A step that texts shared reads the union of all its rows' experts, and gives a token for each text")
+    func sharedSteps() throws {
+        var trace = trace()
+        trace.add([.newest], domain: "text", position: 9, text: 3, [[[0, 1], [0, 1]]])
+        trace.add([.newest], domain: "text", position: 6, text: 0, joins: true, [[[2, 3], [0, 1]]])
+        trace.windows[2].joinsPrevious = true
+        trace.windows[2].text = 1
+        #expect(trace.steps == [0..<1, 1..<3, 3..<5])
+        let halves = try WindowHalves(of: trace)
+        #expect(halves.source == .verified && halves.available == 2)
+        let (first, second) = (halves.training, halves.heldOut)
+        #expect(first.count == 1 && first.texts == 2 && first.rows == 4 && first.tokens == 3)
+        #expect(first.textsPerStep == 2 && second.textsPerStep == 2)
+        #expect(
+            Array(first.layers[0][0]) == [(0, 2), (1, 2), (2, 1), (3, 3)].map { ExpertUse(expert: $0, rows: $1) })
+        #expect(
+            Array(first.layers[1][0]) == [(0, 2), (1, 3), (2, 2), (3, 1)].map { ExpertUse(expert: $0, rows: $1) })
+        #expect(second.rows == 2 && second.tokens == 2)
+        trace.windows.swapAt(3, 4)
+        (trace.windows[3].joinsPrevious, trace.windows[4].joinsPrevious) = (false, true)
+        #expect(throws: PlacementError.self, "rows of a step lie apart") { try WindowHalves(of: trace) }
+    }
+
+    @Test("Both halves see the steps that texts of several domains shared, and prompts do not stand in for them")
+    func mixedDomains() throws {
+        var trace = RoutingTrace(model: "", layers: [0], expertCount: 4, expertsPerToken: 1)
+        trace.add(.init(repeating: .prompt, count: 100), position: 0, .init(repeating: [[1]], count: 100))
+        for step in 0..<8 {
+            trace.add([.newest], domain: "code", position: step, [[[0]]])
+            trace.add([.newest], domain: "prose", position: step, joins: true, [[[UInt16(step % 4)]]])
+        }
+        let halves = try WindowHalves(of: trace)
+        #expect(halves.source == .verified && halves.available == 8)
+        #expect(halves.training.count == 4 && halves.heldOut.count == 4 && halves.heldOut.texts == 8)
+    }
+
     @Test("Prompts are cut where nothing was verified; a step then counts as one token")
     func cut() throws {
         var trace = trace()

@@ -55,12 +55,25 @@ struct AllocationTests {
     /// From when all prompts are read until the first text ends; of 20 texts, 16 have a turn.
     @Test(arguments: [4, 20], [DraftMode.off, .fixed(2), .auto])
     func windowsOfSeveralTextsAllocateNothing(texts: Int, draft: DraftMode) throws {
+        try expectNoAllocations(texts, draft)
+    }
+
+    @Test(arguments: [4, 20]) func recordingThemAllocatesNothing(texts: Int) throws {
+        let sink = ByteCount()
+        try expectNoAllocations(texts, .fixed(2), into: sink)
+        #expect(sink.count > 59 * texts * 12, "\(sink.count) bytes")
+    }
+
+    /// - Parameter sink: where routing is recorded; nil for no recording.
+    private func expectNoAllocations(_ texts: Int, _ draft: DraftMode, into sink: ByteCount? = nil) throws {
         let model = try Model.load(Fixtures.demoModel, threads: 1)
+        let recorder = try sink.map { RoutingRecorder(try Self.header(model), sink: $0) }
         var settings = Engine.Settings(context: 128)
         settings.parallel = texts
         // All prompts come first: reading them allocates.
         settings.chunkShare = 1
         let engine = try Engine(model, settings)
+        engine.observer = recorder
         var request = GenerationRequest(prompt: prompt)
         request.maximumTokens = 60
         request.draft = draft
@@ -69,7 +82,7 @@ struct AllocationTests {
         for text in 0..<texts {
             request.sampling.temperature = text % 2 == 0 ? 0 : 0.9
             request.sampling.seed = UInt64(text)
-            try engine.submit(
+            let number = try engine.submit(
                 request,
                 observe: { event in
                     guard case .token = event else { return .proceed }
@@ -78,8 +91,10 @@ struct AllocationTests {
                     if ended == 0 { last = foretoken_allocation_count() }
                     return .proceed
                 }, completion: { _ in ended += 1 })
+            try recorder?.begin(domain: "code", text: number)
         }
         try engine.run()
+        recorder?.finish()
         #expect(tokens == 60 * texts && first > 0)
         #expect(last == first, "\(last - first) allocations")
     }
@@ -110,14 +125,9 @@ struct AllocationTests {
 
     @Test(arguments: [DraftMode.off, .fixed(4), .auto]) func recordingAllocatesNothing(draft: DraftMode) throws {
         let model = try Model.load(Fixtures.demoModel, threads: 1)
-        let configuration = model.configuration
         let generator = try Generator(model: model, capacity: 1024)
         let sink = ByteCount()
-        let recorder = RoutingRecorder(
-            try RoutingTraceHeader(
-                model: "", layers: (0..<configuration.layerCount).filter { configuration.isMoE(layer: $0) },
-                expertCount: configuration.routedExpertCount, expertsPerToken: configuration.expertsPerToken),
-            sink: sink)
+        let recorder = RoutingRecorder(try Self.header(model), sink: sink)
         try recorder.begin(domain: "code")
         generator.observer = recorder
         var request = GenerationRequest(prompt: prompt)
@@ -136,6 +146,13 @@ struct AllocationTests {
         recorder.finish()
         #expect(seen == 400 && recorder.rowCount >= 400 && sink.count > 400 * 12)
         #expect(last == first, "\(last - first) allocations in 395 tokens")
+    }
+
+    private static func header(_ model: Model) throws -> RoutingTraceHeader {
+        let configuration = model.configuration
+        return try RoutingTraceHeader(
+            model: "", layers: (0..<configuration.layerCount).filter { configuration.isMoE(layer: $0) },
+            expertCount: configuration.routedExpertCount, expertsPerToken: configuration.expertsPerToken)
     }
 }
 

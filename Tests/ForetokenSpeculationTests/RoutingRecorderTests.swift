@@ -136,6 +136,103 @@ struct RoutingRecorderTests {
         #expect(last.map(\.domain) == [1, 1, 1, 1, 1] && last.dropFirst().allSatisfy { $0.rows.count == 1 })
     }
 
+    /// Of each text: its domain, and by window position, kinds and experts.
+    private func texts(_ trace: RoutingTrace) -> [Int: [String]] {
+        var texts: [Int: [String]] = [:]
+        for window in trace.windows {
+            let rows = window.rows.map { row in
+                "\(trace.kinds[row]) \(trace.layers.indices.map { Array(trace.chosen(row: row, layer: $0)) })"
+            }
+            texts[window.text, default: []].append("\(trace.domains[window.domain]) \(window.position) \(rows)")
+        }
+        return texts
+    }
+
+    /// Six texts, four at a time, one of them with a chunk of 512 rows; with and without windows beside it.
+    @Test(arguments: [DraftMode.off, .fixed(1), .fixed(3)], [0.05, 1])
+    func inCompanyEveryTextHasTheRowsThatItHasAlone(draft: DraftMode, chunkShare: Double) throws {
+        let requests = (0..<6).map { text in
+            let length = text == 2 ? 540 : 14 - 2 * text
+            var request = request(
+                (0..<length).map { Self.prompt[($0 * 5 + text) % Self.prompt.count] }, draft, tokens: 12 + 5 * text)
+            request.sampling.temperature = text % 2 == 0 ? 0 : 0.9
+            return request
+        }
+        var settings = Engine.Settings(context: 600)
+        settings.parallel = 4
+        settings.chunkShare = chunkShare
+        let engine = try Engine(model, settings)
+        var shared = 0
+        let together = try trace { recorder in
+            engine.observer = recorder
+            for (index, request) in requests.enumerated() {
+                let text = try engine.submit(request) { shared += (try? $0.get())?.company.shared ?? 0 }
+                try recorder.begin(domain: index % 2 == 0 ? "code" : "prose", text: text)
+            }
+            try engine.run()
+        }
+        let alone = try trace { recorder in
+            let generator = try Generator(model: model, capacity: 600)
+            generator.observer = recorder
+            for (index, request) in requests.enumerated() {
+                generator.clear()
+                try recorder.begin(domain: index % 2 == 0 ? "code" : "prose")
+                _ = try generator.generate(request)
+            }
+        }
+        // Texts come in one order, so their numbers are the same. One whose prompt ends later is still the later one.
+        #expect(together.textCount == 6 && alone.textCount == 6)
+        #expect(texts(together) == texts(alone))
+        #expect(together.domains == ["code", "prose"] && alone.steps.count == alone.windows.count)
+        let company = together.steps.filter { $0.count > 1 }
+        #expect(company.reduce(0) { $0 + $1.count } == shared && company.contains { $0.count == 4 })
+        for step in together.steps {
+            #expect(Set(step.map { together.windows[$0].text }).count == step.count)
+            #expect(
+                step.count == 1 || step.allSatisfy { together.kinds[together.windows[$0].rows.lowerBound] == .newest })
+        }
+        // What was recorded alone, put together, is what was recorded in company while all windows waited for prompts.
+        if chunkShare == 1, draft == .off {
+            let put = try alone.shared(by: 4)
+            let steps = put.steps.map { step in step.map { put.windows[$0].position } }
+            #expect(steps == together.steps.prefix(steps.count).map { $0.map { together.windows[$0].position } })
+        }
+    }
+
+    @Test func stepsWithATextThatNobodyNamedAreNotRecorded() throws {
+        let trace = try trace { recorder in
+            var settings = Engine.Settings(context: 64)
+            settings.chunkShare = 1
+            let engine = try Engine(model, settings)
+            engine.observer = recorder
+            for index in 0..<2 {
+                let text = try engine.submit(request(Self.prompt, .off, tokens: 4 + index)) { _ in }
+                if index == 1 { try recorder.begin(domain: "x", text: text) }
+            }
+            try engine.run()
+        }
+        // Its prompt, and the step it had alone.
+        #expect(trace.windows.map(\.rows.count) == [Self.prompt.count, 1] && trace.windows.map(\.text) == [0, 0])
+    }
+
+    /// The trace grows by texts that begin behind those it has.
+    @Test func textsOfAnEarlierRecordingAreNotGoneOnWith() throws {
+        let first = Collected()
+        let work = { (recorder: RoutingRecorder) in
+            let generator = try Generator(model: model, capacity: 64)
+            generator.observer = recorder
+            try recorder.begin(domain: "x")
+            _ = try generator.generate(request(Self.prompt, .off, tokens: 3))
+            recorder.finish()
+        }
+        try work(RoutingRecorder(header, sink: first))
+        let survey = try RoutingTraceFile.Survey(header.bytes + first.blocks.joined())
+        #expect(survey.textCount == 1)
+        try work(RoutingRecorder(header, domains: survey.domains, textCount: survey.textCount, sink: first))
+        let trace = try RoutingTraceFile(header.bytes + first.blocks.joined()).trace
+        #expect(trace.windows.map(\.text) == [0, 0, 0, 1, 1, 1] && trace.domains == ["x"])
+    }
+
     @Test func whatNobodySaysTheEndOfIsNotRecorded() throws {
         let trace = try trace { recorder in
             try recorder.begin(domain: "x")

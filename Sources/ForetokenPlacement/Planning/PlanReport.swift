@@ -28,9 +28,11 @@ public struct PlanReport: Sendable, Encodable {
         public var heldOut: Int
         /// Rows of both halves.
         public var rows: Int
+        /// Mean texts that share a held-out step.
+        public var textsPerStep: Double
         /// Mean rows of a held-out step.
         public var rowsPerStep: Double
-        /// Mean tokens of a held-out step: 1 and the drafts that held; 1 for windows that were cut.
+        /// Mean tokens of a held-out step: 1 for each text and the drafts that held; 1 for windows that were cut.
         public var tokensPerStep: Double
     }
 
@@ -107,6 +109,7 @@ extension PlanReport.Windows {
         training = halves.training.count
         heldOut = halves.heldOut.count
         rows = halves.training.rows + halves.heldOut.rows
+        textsPerStep = halves.heldOut.textsPerStep
         rowsPerStep = Double(halves.heldOut.rows) / Double(halves.heldOut.count)
         tokensPerStep = halves.heldOut.tokensPerStep
     }

@@ -110,4 +110,6 @@ extension PlacementProblem {
 extension VerifyWindows {
     /// Mean tokens that a step gives.
     public var tokensPerStep: Double { count == 0 ? 0 : Double(tokens) / Double(count) }
+    /// Mean texts that share a step.
+    public var textsPerStep: Double { count == 0 ? 0 : Double(texts) / Double(count) }
 }

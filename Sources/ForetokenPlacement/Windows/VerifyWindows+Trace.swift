@@ -7,15 +7,17 @@ extension WindowHalves {
     /// A window before its experts are gathered.
     private struct Candidate {
         var rows: Range<Int>
-        var domain: Int
+        /// nil where its texts are of several.
+        var domain: Int?
+        var texts = 1
         var tokens: Int
     }
 
-    /// Cuts a trace into windows and deals them to two halves.
+    /// Cuts a trace into windows, those of several texts as they shared a step, and deals them to two halves.
     ///
     /// Each domain's windows are dealt out block by block in the order they were run, even blocks for training, odd ones
     /// held out. A block has 64 windows, or an eighth of a domain with fewer than 512, so both halves see every domain
-    /// that has at least two windows.
+    /// that has at least two windows. Windows that texts of several domains shared count as a domain of their own.
     /// - Parameters:
     ///   - width: rows of a window where the trace has too few verified ones and its prompts are cut instead.
     ///   - rowLimit: about how many rows both halves get together; windows of a longer trace are thinned out evenly.
@@ -26,7 +28,9 @@ extension WindowHalves {
             throw PlacementError("expected windows of at least one row, found width \(width) and limit \(rowLimit)")
         }
         let verified = Self.verifiedWindows(of: trace)
-        let cut = verified.count >= Self.enough ? [] : Self.promptWindows(of: trace, width: width)
+        // Prompts do not say how texts share steps.
+        let isShared = verified.contains { $0.texts > 1 }
+        let cut = isShared || verified.count >= Self.enough ? [] : Self.promptWindows(of: trace, width: width)
         let all = verified.count >= cut.count ? verified : cut
         let rows = all.reduce(0) { $0 + $1.rows.count }
         let kept = Self.thinned(all, to: rows <= rowLimit ? all.count : max(2, all.count * rowLimit / rows))
@@ -37,16 +41,26 @@ extension WindowHalves {
                     + "\(trace.rowCount) rows; record more text")
         }
         self.init(
-            training: VerifyWindows(gathering: halves.training, from: trace),
-            heldOut: VerifyWindows(gathering: halves.heldOut, from: trace),
+            training: Self.gathered(halves.training, from: trace),
+            heldOut: Self.gathered(halves.heldOut, from: trace),
             source: verified.count >= cut.count ? .verified : .cut(width: width), available: all.count)
     }
 
+    private static func gathered(_ windows: [Candidate], from trace: RoutingTrace) -> VerifyWindows {
+        var gathered = VerifyWindows(gathering: windows.map { ($0.rows, $0.tokens) }, from: trace)
+        gathered.texts = windows.reduce(0) { $0 + $1.texts }
+        return gathered
+    }
+
     private static func verifiedWindows(of trace: RoutingTrace) -> [Candidate] {
-        trace.windows.compactMap { window in
-            guard let first = window.rows.first, trace.kinds[first] == .newest else { return nil }
-            let held = window.rows.reduce(0) { $0 + (trace.kinds[$1] == .accepted ? 1 : 0) }
-            return Candidate(rows: window.rows, domain: window.domain, tokens: 1 + held)
+        trace.steps.compactMap { step in
+            guard trace.isVerified(step) else { return nil }
+            let rows = trace.rows(ofStep: step)
+            let held = rows.reduce(0) { $0 + (trace.kinds[$1] == .accepted ? 1 : 0) }
+            let domain = trace.windows[step.lowerBound].domain
+            return Candidate(
+                rows: rows, domain: step.allSatisfy { trace.windows[$0].domain == domain } ? domain : nil,
+                texts: step.count, tokens: step.count + held)
         }
     }
 
@@ -66,20 +80,18 @@ extension WindowHalves {
 
     private static func dealt(
         _ windows: [Candidate], domains: Int
-    ) -> (training: [(Range<Int>, Int)], heldOut: [(Range<Int>, Int)]) {
-        var sizes = [Int](repeating: 0, count: domains)
-        for window in windows { sizes[window.domain] += 1 }
-        var seen = [Int](repeating: 0, count: domains)
-        var (training, heldOut): ([(Range<Int>, Int)], [(Range<Int>, Int)]) = ([], [])
+    ) -> (training: [Candidate], heldOut: [Candidate]) {
+        // The last is of those without a domain.
+        var sizes = [Int](repeating: 0, count: domains + 1)
+        for window in windows { sizes[window.domain ?? domains] += 1 }
+        var seen = [Int](repeating: 0, count: domains + 1)
+        var (training, heldOut): ([Candidate], [Candidate]) = ([], [])
         for window in windows {
-            let block = min(longestBlock, max(1, sizes[window.domain] / 8))
-            let isTraining = seen[window.domain] / block % 2 == 0
-            seen[window.domain] += 1
-            if isTraining {
-                training.append((window.rows, window.tokens))
-            } else {
-                heldOut.append((window.rows, window.tokens))
-            }
+            let domain = window.domain ?? domains
+            let block = min(longestBlock, max(1, sizes[domain] / 8))
+            let isTraining = seen[domain] / block % 2 == 0
+            seen[domain] += 1
+            if isTraining { training.append(window) } else { heldOut.append(window) }
         }
         return (training, heldOut)
     }
@@ -134,6 +146,11 @@ extension RoutingTrace {
         }
         if let expert = experts.first(where: { Int($0) >= expertCount }) {
             throw PlacementError("the routing trace names expert \(expert), but has only \(expertCount)")
+        }
+        for step in steps where !isContiguous(step) {
+            throw PlacementError(
+                "windows \(step.lowerBound) to \(step.upperBound - 1) of the routing trace are of one step, but their rows "
+                    + "do not lie side by side")
         }
         for (index, window) in windows.enumerated() {
             guard window.rows.lowerBound >= 0, window.rows.upperBound <= rowCount, window.rows.count <= 1 << 24,

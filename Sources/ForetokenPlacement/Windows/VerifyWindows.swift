@@ -12,7 +12,7 @@ public struct ExpertUse: Sendable, Equatable, BitwiseCopyable {
     }
 }
 
-/// What steps read: by layer and window the distinct experts of all rows that ran together.
+/// What steps read: by layer and window the distinct experts of all rows that ran together, of one text or of several.
 public struct VerifyWindows: Sendable, Equatable {
     /// One layer's windows, one behind the other.
     public struct Layer: Sendable, Equatable {
@@ -53,17 +53,23 @@ public struct VerifyWindows: Sendable, Equatable {
     public var layers: [Layer]
     /// Windows, the same in every layer.
     public var count: Int
+    /// Texts of all windows: those that shared a step are counted each.
+    public var texts: Int
     /// Rows of all windows.
     public var rows: Int
     /// Tokens that the windows' steps gave; see `WindowSource`.
     public var tokens: Int
 
     /// Windows; see the fields.
-    public init(layerNumbers: [Int], expertCount: Int, layers: [Layer], count: Int, rows: Int, tokens: Int) {
+    /// - Parameter texts: nil for one in each window.
+    public init(
+        layerNumbers: [Int], expertCount: Int, layers: [Layer], count: Int, texts: Int? = nil, rows: Int, tokens: Int
+    ) {
         self.layerNumbers = layerNumbers
         self.expertCount = expertCount
         self.layers = layers
         self.count = count
+        self.texts = texts ?? count
         self.rows = rows
         self.tokens = tokens
     }
@@ -86,7 +92,7 @@ public struct VerifyWindows: Sendable, Equatable {
 
 /// Where windows come from, and with that what a step's tokens are.
 public enum WindowSource: Sendable, Equatable {
-    /// Windows as a draft was verified. A step gives one token and every draft that held.
+    /// Windows as drafts were verified. A step gives one token for each of its texts and every draft that held.
     case verified
     /// Prompts' rows, cut into windows of so many consecutive rows, for want of verified ones. Nothing says which drafts
     /// would have held, so a step counts as one token.

@@ -16,8 +16,12 @@ struct Place: ParsableCommand {
             judged by the other; of all plans within 1 % of the best the simplest is chosen. All times are predictions \
             from bytes, bandwidths, pieces and barriers.
 
+            Steps that several texts shared (generate --input-file --parallel) are planned for as they were recorded. Since a \
+            text's experts are the same in any company, --parallel N plans for steps of N texts from any trace with so many.
+
             In their text form traces have one JSON object a line and row: \
-            {"round":0,"row":0,"domain":"code","layers":[[],[3,7],[1,2]]}; lines of equal round form a window.
+            {"round":0,"row":0,"domain":"code","layers":[[],[3,7],[1,2]]}; lines of equal round form a window. Where they \
+            also have a number "text", rows of several texts in one round are one step.
 
             --format eplb writes {"phy2log", "log2phy", "logcnt"} of DeepSeek's EPLB interface, nodes being its devices: \
             for balanced (the default there) and replicas=R what EPLB itself makes of the whole trace's loads, for \
@@ -61,6 +65,13 @@ struct Place: ParsableCommand {
 
     @Option(
         parsing: .unconditional,
+        help: ArgumentHelp(
+            "Plans for so many texts at once, with the drafts that were recorded (default: for steps as recorded).",
+            valueName: "n"))
+    var parallel: Int?
+
+    @Option(
+        parsing: .unconditional,
         help: ArgumentHelp("Seconds that the policy search may take (default: 20).", valueName: "s"))
     var searchSeconds: Double?
 
@@ -92,6 +103,9 @@ struct Place: ParsableCommand {
         if let window, !(1...1024).contains(window) {
             throw ValidationError("--window must be 1...1024, not \(window)")
         }
+        if let parallel, !(1...16).contains(parallel) {
+            throw ValidationError("--parallel must be 1...16, not \(parallel)")
+        }
         if let searchSeconds, !(searchSeconds >= 0 && searchSeconds <= 86_400) {
             throw ValidationError("--search-seconds must be 0...86400, not \(searchSeconds)")
         }
@@ -106,7 +120,7 @@ struct Place: ParsableCommand {
     /// Whether anything was given that only plans need.
     private var isPlanning: Bool {
         model.isChosen || described.topology != nil || costs.isChosen || policy != nil || window != nil
-            || searchSeconds != nil || out != nil || format != nil || report != nil
+            || parallel != nil || searchSeconds != nil || out != nil || format != nil || report != nil
     }
 
     /// The policy whose plan is taken; nil for the planner's choice.
@@ -123,7 +137,7 @@ struct Place: ParsableCommand {
         try checkOutputs()
         let machine = try describedMachine()
         let placed = try PlacedModel(model, on: machine.machine)
-        let routing = try TraceInput.joined(trace, texts: traceJsonl, for: placed)
+        let routing = try TraceInput.joined(trace, texts: traceJsonl, parallel: parallel, for: placed)
         let planner = try Planner(
             model: placed.bound(to: routing), machine: machine.machine,
             halves: WindowHalves(of: routing, width: window ?? 2))
@@ -172,7 +186,7 @@ struct Place: ParsableCommand {
         return PlacementStudy(
             subject: .init(
                 placed.placement, label: placed.label, isShape: placed.isShape, weights: model.weights.rawValue,
-                context: placed.context, traces: trace + traceJsonl),
+                context: placed.context, traces: trace + traceJsonl, parallel: parallel),
             machine: .init(
                 machine, name: described.topology ?? "this machine", hasGivenCosts: costs.areComplete),
             report: report, trace: statistics,

@@ -76,6 +76,9 @@ extension PlacePage {
             "Experts and barriers of the best plan without statistics ÷ those of the best plan with them, both on windows that "
                 + "neither was made from."
         ),
-        ("tok/s", "Tokens that the recorded windows gave a step ÷ the time of a step."),
+        (
+            "tok/s",
+            "Tokens that the recorded windows gave a step, all its texts together, ÷ the time of a step."
+        ),
     ]
 }

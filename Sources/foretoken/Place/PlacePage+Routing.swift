@@ -14,6 +14,7 @@ extension PlacePage {
                 caption: "Load of each expert over the mean of its layer. An even row means that all are used alike."),
             .row([.table(skewTable), .table(overlapTable)]),
         ]
+        if study.trace.hasCompany { blocks.append(.table(companyTable)) }
         if let map = study.coactivation {
             blocks.append(
                 .row([
@@ -85,6 +86,23 @@ extension PlacePage {
                 .init(name), .init("\(overlap.rows)"), .init(Format.grouped(overlap.count)),
                 .init(Format.fixed(overlap.distinct, 1)), .init(Format.fixed(overlap.withoutOverlap, 0)),
                 .init(Format.fixed(overlap.independent, 1)),
+            ])
+        }
+        return table
+    }
+
+    private var companyTable: DataTable {
+        var table = DataTable(
+            "Steps by the texts that shared them",
+            [
+                .init("Texts", .right), .init("Steps", .right), .init("Rows", .right), .init("Tokens", .right),
+                .init("Experts of a layer", .right), .init("Each text alone", .right),
+            ])
+        for company in study.trace.company {
+            table.add([
+                .init("\(company.texts)"), .init(Format.grouped(company.steps)), .init(Format.fixed(company.rows, 1)),
+                .init(Format.fixed(company.tokens, 1)), .init(Format.fixed(company.distinct, 1)),
+                .init(Format.fixed(company.apart, 1)),
             ])
         }
         return table

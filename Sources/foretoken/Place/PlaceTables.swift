@@ -153,12 +153,16 @@ extension PlacementStudy {
         let windows = report.windows
         let origin =
             windows.cutWidth.map { "cut from prompts, \(count($0, "row")) each" }
+            ?? subject.parallel.map {
+                $0 == 1 ? "verified, one text a step" : "verified, put together for \($0) texts at once"
+            }
             ?? "verified, as drafts were checked"
         let used = windows.training + windows.heldOut
         let thinned = used < windows.available ? ", \(Format.grouped(used)) of them used, evenly chosen" : ""
+        let texts = windows.textsPerStep > 1 ? "\(Format.fixed(windows.textsPerStep, 2)) texts, " : ""
         return
-            "\(Format.grouped(windows.available)) \(origin)\(thinned); \(Format.fixed(windows.rowsPerStep, 2)) rows and "
-            + "\(Format.fixed(windows.tokensPerStep, 2)) tokens a step"
+            "\(Format.grouped(windows.available)) \(origin)\(thinned); \(texts)\(Format.fixed(windows.rowsPerStep, 2)) rows "
+            + "and \(Format.fixed(windows.tokensPerStep, 2)) tokens a step"
     }
 
     /// Where the bandwidths come from, as what follows "bandwidths".

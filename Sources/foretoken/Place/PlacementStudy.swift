@@ -26,10 +26,13 @@ package struct PlacementStudy: Sendable {
         package var context: Int
         /// Routing traces by their paths.
         package var traces: [String]
+        /// Texts that were to share a step; nil for steps as recorded.
+        package var parallel: Int?
 
         /// A subject; see the fields.
         package init(
-            _ model: PlacementModel, label: String, isShape: Bool, weights: String, context: Int, traces: [String]
+            _ model: PlacementModel, label: String, isShape: Bool, weights: String, context: Int, traces: [String],
+            parallel: Int? = nil
         ) {
             self.model = label
             self.isShape = isShape
@@ -41,6 +44,7 @@ package struct PlacementStudy: Sendable {
             denseBytes = model.denseBytes
             self.context = context
             self.traces = traces
+            self.parallel = parallel
         }
     }
 

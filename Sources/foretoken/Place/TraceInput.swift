@@ -45,8 +45,11 @@ struct TraceInput {
     /// - Parameters:
     ///   - recorded: paths of traces in either form.
     ///   - texts: paths of traces in their text form.
-    /// - Throws: as `init` does, and `InputError` for traces of another model.
-    static func joined(_ recorded: [String], texts: [String], for model: PlacedModel) throws -> RoutingTrace {
+    ///   - parallel: how many texts are to share a step; nil leaves them as they were recorded.
+    /// - Throws: as `init` does, and `InputError` for traces of another model, or of too few texts.
+    static func joined(
+        _ recorded: [String], texts: [String], parallel: Int?, for model: PlacedModel
+    ) throws -> RoutingTrace {
         let paths = recorded.map { ($0, nil as Bool?) } + texts.map { ($0, true) }
         var joined: RoutingTrace?
         for (path, isText) in paths {
@@ -60,7 +63,9 @@ struct TraceInput {
             }
         }
         guard let joined else { throw UsageError("give a routing trace: --trace or --trace-jsonl") }
-        return joined
+        return try InputFile.named(paths.map { $0.0 }.joined(separator: ", ")) {
+            try parallel.map { try joined.shared(by: $0) } ?? joined
+        }
     }
 }
 

@@ -14,7 +14,8 @@ struct TraceTables {
     func text(on terminal: Terminal) -> String {
         let sections = [
             ("", subject), ("Load and skew of each layer's experts", layers),
-            ("Experts a window has to read, mean of the layers", overlap),
+            ("Experts a step has to read, mean of the layers", overlap),
+            ("Steps by the texts that shared them, mean of the layers", company),
             ("Experts chosen together more often than by chance", pairs), ("Domains", domains),
         ]
         return sections.compactMap { title, table in
@@ -42,9 +43,18 @@ struct TraceTables {
             let share = Format.percent(Double(rows.accepted) / Double(drafts))
             table.add("  drafts", "\(Format.grouped(drafts)), \(share) accepted")
         }
+        table.add("texts", Format.grouped(statistics.textCount))
         table.add("windows", Format.grouped(statistics.windowCount))
+        if statistics.hasCompany {
+            let steps = statistics.company.reduce(0) { $0 + $1.steps }
+            let texts = statistics.company.reduce(0) { $0 + $1.steps * $1.texts }
+            table.add(
+                "  verified in steps",
+                "\(Format.grouped(steps)), of \(Format.fixed(Double(texts) / Double(steps), 2)) texts each")
+        }
         for width in statistics.verifyWindows {
-            table.add("  verified \(count(width.rows, "row"))", Format.grouped(width.count))
+            let rows = count(width.rows, "row")
+            table.add(statistics.hasCompany ? "    of \(rows)" : "  verified \(rows)", Format.grouped(width.count))
         }
         if let reuse = statistics.reuse {
             table.add(
@@ -101,7 +111,7 @@ struct TraceTables {
     // MARK: Windows
 
     private var overlap: Table? {
-        let verified = statistics.windowOverlap.map { ("verify windows", $0) }
+        let verified = statistics.windowOverlap.map { (statistics.hasCompany ? "verify steps" : "verify windows", $0) }
         let texts = statistics.textOverlap.map { ("rows of a text in turn", $0) }
         guard !texts.isEmpty else { return nil }
         var table = Table([
@@ -113,6 +123,21 @@ struct TraceTables {
                 name, "\(overlap.rows)", Format.grouped(overlap.count), Format.fixed(overlap.distinct, 2),
                 Format.grouped(Int(overlap.withoutOverlap)), Format.percent(overlap.distinct / overlap.withoutOverlap),
                 Format.fixed(overlap.independent, 2))
+        }
+        return table
+    }
+
+    private var company: Table? {
+        guard statistics.hasCompany else { return nil }
+        var table = Table([
+            .init("texts", .right), .init("steps", .right), .init("rows", .right), .init("tokens", .right),
+            .init("distinct", .right), .init("each alone", .right), .init("read", .right),
+        ])
+        for company in statistics.company {
+            table.add(
+                "\(company.texts)", Format.grouped(company.steps), Format.fixed(company.rows, 2),
+                Format.fixed(company.tokens, 2), Format.fixed(company.distinct, 2), Format.fixed(company.apart, 2),
+                Format.percent(company.distinct / company.apart))
         }
         return table
     }
@@ -153,13 +178,21 @@ struct TraceTables {
         return table
     }
 
+    private var companyNote: String {
+        guard statistics.hasCompany else { return "" }
+        return """
+             each alone: what the
+            texts of a step would read if each had a step of its own.
+            """
+    }
+
     private func notes(on terminal: Terminal) -> String {
         guard statistics.skew != nil else { return "" }
         let text = """
 
             effective: as many equally loaded experts would be as hard to foresee (e^entropy). reuse: experts shared with
             the token before. drift, away from all: total variation of the loads, half the sum of the differences of
-            shares; by chance is what as many rows drawn from one distribution would show.
+            shares; by chance is what as many rows drawn from one distribution would show.\(companyNote)
 
             """
         return text.split(separator: "\n", omittingEmptySubsequences: false).dropLast()

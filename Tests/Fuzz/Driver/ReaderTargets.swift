@@ -194,6 +194,7 @@ enum ReaderTargets {
     private static func study(_ trace: RoutingTrace) throws {
         _ = TraceStatistics(trace)
         _ = try WindowHalves(of: trace)
+        _ = try WindowHalves(of: trace.shared(by: 2))
     }
 
     private static func trace() throws -> Target {
@@ -211,7 +212,8 @@ enum ReaderTargets {
     }
 
     private static func traceText() -> Target {
-        Target(form: .json, corpus: [Array(SampleFiles.textTrace.utf8)]) { bytes in
+        Target(form: .json, corpus: [SampleFiles.textTrace, SampleFiles.sharedTextTrace].map { Array($0.utf8) }) {
+            bytes in
             try study(try RoutingTrace(jsonLines: bytes))
         }
     }

@@ -23,12 +23,20 @@ enum SampleFiles {
             + "\"layers\":[[],[\(one),\(one + 1)],[\(two),\(two + 2)]]}\n"
     }.joined()
 
-    /// Recorded traces: prompts and rounds of two domains.
+    /// The same in steps of two texts.
+    static let sharedTextTrace = (0..<12).map { row in
+        let (one, two) = (row % 4, row % 3)
+        return "{\"round\":\(row / 3),\"row\":\(row % 3 % 2),\"text\":\(row % 3 / 2),"
+            + "\"layers\":[[],[\(one),\(one + 1)],[\(two),\(two + 2)]]}\n"
+    }.joined()
+
+    /// Recorded traces: prompts, rounds of two domains, and steps of two texts.
     static func traces() throws -> [[UInt8]] {
         var trace = try RoutingTrace(jsonLines: Array(textTrace.utf8), model: "0123456789abcdef", expertCount: 5)
         let whole = try RoutingTraceFile.bytes(of: trace)
         trace.kinds = trace.kinds.map { _ in .prompt }
-        return [whole, try RoutingTraceFile.bytes(of: trace)]
+        let shared = try RoutingTrace(jsonLines: Array(sharedTextTrace.utf8), expertCount: 5)
+        return [whole, try RoutingTraceFile.bytes(of: trace), try RoutingTraceFile.bytes(of: shared)]
     }
 
     /// A trace file whose checksums fit its damaged content, as far as its sizes can be followed.
