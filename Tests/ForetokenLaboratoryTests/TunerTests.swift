@@ -23,13 +23,14 @@ struct TunerTests {
     }
 
     private func tune(
-        workers: [Int], progress: (Tuner.Stage, Double) -> Bool = { _, _ in true }
+        workers: [Int], parallel: Int = 1, progress: (Tuner.Stage, Double) -> Bool = { _, _ in true }
     ) throws -> (Model, Tuner.Outcome?) {
         let checkpoint = try Checkpoint(directory: Fixtures.demoModel)
         let layout = try WeightLayout(checkpoint)
         let model = try Model.load(Fixtures.demoModel, nodes: .madeUp(workers))
         var settings = Tuner.Settings()
         (settings.tokensPerText, settings.draft, settings.passes) = (40, .fixed(2), 1)
+        settings.parallel = parallel
         // Tests run beside each other: what would be measured says nothing.
         settings.measuresCosts = false
         let description = try #require(try layout.placementModel(checkpoint, format: .stored, besides: 0))
@@ -61,6 +62,15 @@ struct TunerTests {
         let result = try #require(found.candidates.last).result
         let last = try #require(found.report.results[result].plan)
         #expect(model.weights.experts.placements[1] == last.layers[1])
+    }
+
+    @Test("Several texts at once: each begins when another ends, and no plan changes a token")
+    func severalTexts() throws {
+        let found = try #require(try tune(workers: Self.workers, parallel: 2).1)
+        #expect(found.fastest != nil && found.candidates.allSatisfy { $0.problem == nil })
+        #expect(found.trace.steps.allSatisfy { $0.count == 1 } && found.shared.textCount == 3)
+        #expect(found.report.windows.textsPerStep == 2 && found.report.windows.tokensPerStep >= 2)
+        #expect(throws: PlacementError.self, "three texts") { try tune(workers: [2], parallel: 4) }
     }
 
     @Test("One node: one plan, measured beside its prediction")

@@ -17,31 +17,23 @@ struct TuneRecorder {
         let recorder = RoutingRecorder(header, sink: memory)
         generator.observer = recorder
         defer { generator.observer = nil }
-        var made: [(tokens: [Int32], promptCount: Int, windows: Range<Int>)] = []
+        var made: [TuneRecording.Text] = []
         for (index, text) in texts.enumerated() where progress(index, texts.count) {
             generator.clear()
             try recorder.begin(domain: text.domain)
             var request = GenerationRequest(prompt: text.prompt)
             request.maximumTokens = tokensPerText
             request.draft = draft
-            let first = recorder.windowCount
             var goesOn = true
             let result = try generator.generate(request) { _ in
                 goesOn = goesOn && progress(index, texts.count)
                 return goesOn ? .proceed : .cancel
             }
             guard goesOn else { break }
-            made.append((text.prompt + result.tokens, text.prompt.count, first..<recorder.windowCount))
+            made.append(.init(tokens: text.prompt + result.tokens, promptCount: text.prompt.count))
         }
         recorder.finish()
-        let trace = try RoutingTraceFile(memory.bytes).trace
-        return TuneRecording(
-            texts: made.map { text in
-                let windows = trace.windows[text.windows].filter { trace.kinds[$0.rows.lowerBound] == .newest }
-                return TuneRecording.Text(
-                    tokens: text.tokens, promptCount: text.promptCount,
-                    windows: windows.map { ($0.position, $0.rows.count) })
-            }, trace: trace, file: memory.bytes)
+        return TuneRecording(texts: made, trace: try RoutingTraceFile(memory.bytes).trace, file: memory.bytes)
     }
 }
 
@@ -52,10 +44,9 @@ struct TuneRecording {
         /// Prompt and answer.
         var tokens: [Int32]
         var promptCount: Int
-        /// Verify windows: where each began, and its rows.
-        var windows: [(position: Int, rows: Int)]
     }
 
+    /// By the trace's numbers of texts.
     let texts: [Text]
     let trace: RoutingTrace
     /// The trace as a file.

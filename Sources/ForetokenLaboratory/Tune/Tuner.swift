@@ -13,6 +13,8 @@ public final class Tuner {
         public var tokensPerText = 96
         /// How the texts are generated.
         public var draft = DraftMode.auto
+        /// Texts that are to share a step, 1...16: plans are made and tried for so many at once.
+        public var parallel = 1
         /// Element type of the latent cache.
         public var cacheType = CacheType.f32
         /// Ids from here on are never drawn.
@@ -52,6 +54,8 @@ public final class Tuner {
         public let trace: RoutingTrace
         /// The same as a file.
         public let traceFile: [UInt8]
+        /// The same, its texts put together: what plans were made from.
+        public let shared: RoutingTrace
         /// The machine with measured costs.
         public let machine: PlacementMachine
         /// What disturbed the measurement of these costs; nil where nothing did.
@@ -97,7 +101,7 @@ public final class Tuner {
     ///   - header: of traces of this model.
     ///   - progress: told stage and fraction; ends the work by returning false.
     /// - Returns: nil when ended before there was a plan.
-    /// - Throws: for texts that do not fit, traces too short to plan from, or memory that cannot be had.
+    /// - Throws: for texts that do not fit, too few of them, traces too short to plan from, or memory that cannot be had.
     public func tune(
         _ texts: [TuneText], description: PlacementModel, machine: PlacementMachine, header: RoutingTraceHeader,
         progress: (Stage, Double) -> Bool
@@ -111,18 +115,21 @@ public final class Tuner {
         guard progress(.probing, 0), let (machine, disturbance) = try measured(machine, progress),
             progress(.planning, 0)
         else { return nil }
-        let sequence = try model.makeSequence(context: context, cacheType: settings.cacheType, drafting: false)
-        let replay = StepReplay(model, sequence, recording)
+        let together = try recording.trace.shared(by: settings.parallel)
+        let sequences = try (0..<settings.parallel).map { _ in
+            try model.makeSequence(context: context, cacheType: settings.cacheType, drafting: false)
+        }
+        let replay = StepReplay(model, sequences, recording, shared: together)
         guard let present = presentPlacement(replay, progress) else { return nil }
         let shared = Double(model.sharedExpertBytes) / machine.readersBandwidth
-        var planner = try Planner(
-            model: description, machine: machine, halves: try WindowHalves(of: recording.trace))
+        var planner = try Planner(model: description, machine: machine, halves: try WindowHalves(of: together))
         let elsewhere = present.median.step - present.median.experts + shared
         planner.otherSeconds = max(0, elsewhere - planner.problem.denseSeconds)
         let report = planner.plan(isTimeUp: { !progress(.planning, 0.5) })
         var outcome = Outcome(
-            trace: recording.trace, traceFile: recording.file, machine: machine, costsDisturbance: disturbance,
-            present: present.reliable, report: report, candidates: candidates(report, shared: shared), fastest: nil)
+            trace: recording.trace, traceFile: recording.file, shared: together, machine: machine,
+            costsDisturbance: disturbance, present: present.reliable, report: report,
+            candidates: candidates(report, shared: shared), fastest: nil)
         try run(&outcome, replay, expected: present.tokens, progress)
         return outcome
     }

@@ -41,6 +41,11 @@ struct Tune: ParsableCommand {
     var maxTokens = 96
 
     @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Texts to plan for, and to run, at once: 1...16.", valueName: "n"))
+    var parallel = 1
+
+    @Option(
         parsing: .unconditional, help: ArgumentHelp("Passes over the recorded rounds for each plan.", valueName: "n"))
     var passes = 3
 
@@ -71,6 +76,7 @@ struct Tune: ParsableCommand {
             if noProbe { throw ValidationError("--probe-seconds says how long to measure, --no-probe not to") }
         }
         if maxTokens < 2 { throw ValidationError("--max-tokens must be at least 2, not \(maxTokens)") }
+        if !(1...16).contains(parallel) { throw ValidationError("--parallel must be 1...16, not \(parallel)") }
         if !(1...100).contains(passes) { throw ValidationError("--passes must be 1...100, not \(passes)") }
         if !(1...16).contains(candidates) { throw ValidationError("--candidates must be 1...16, not \(candidates)") }
         if model.plan != nil { throw ValidationError("tune tries plans itself; leave --plan out") }
@@ -92,8 +98,11 @@ struct Tune: ParsableCommand {
         try open.check(draft.draft)
         let header = try open.routingHeader()
         let texts = try texts(open)
+        guard texts.count >= parallel else {
+            throw UsageError("--parallel \(parallel) wants as many texts, but the suite has \(texts.count)")
+        }
         let context = try open.context(for: texts.map(\.prompt.count).max() ?? 1, and: maxTokens)
-        let loaded = try open.load(context: context, copies: 2, crew: crew)
+        let loaded = try open.load(context: context, copies: 1 + parallel, crew: crew)
         guard
             let description = try open.layout.placementModel(
                 open.checkpoint, format: loaded.weights.format, besides: 0)
@@ -103,6 +112,7 @@ struct Tune: ParsableCommand {
         (settings.passes, settings.candidates, settings.probeSeconds) = (
             passes, candidates, probeSeconds ?? settings.probeSeconds
         )
+        settings.parallel = parallel
         settings.measuresCosts = !noProbe
         settings.watchedCPUs = topology.cpus
         settings.drawable = open.tokenizer?.vocabularyCount
@@ -158,7 +168,7 @@ struct Tune: ParsableCommand {
         var machine = other.machine
         machine.pieceSeconds = outcome.machine.pieceSeconds
         machine.rowCost = outcome.machine.rowCost
-        let planner = try Planner(model: description, machine: machine, halves: try WindowHalves(of: outcome.trace))
+        let planner = try Planner(model: description, machine: machine, halves: try WindowHalves(of: outcome.shared))
         let end = MonotonicClock.now + 20_000_000_000
         return planner.plan(isTimeUp: { MonotonicClock.now > end || Interrupts.requested })
     }

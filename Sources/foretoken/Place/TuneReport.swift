@@ -115,8 +115,11 @@ struct TuneTables {
             ? report.costs.disturbance.map { "measured on a busy machine (\($0)), so not to be relied on" }
                 ?? "measured"
             : "as place takes them"
+        let texts = report.report.windows.textsPerStep
+        let together = texts > 1 ? ", put together for \(Format.fixed(texts, 2)) texts a step" : ""
         return """
-            \(report.model): \(Format.grouped(report.rows)) rows in \(Format.grouped(report.windows)) windows recorded
+            \(report.model): \(Format.grouped(report.rows)) rows in \(Format.grouped(report.windows)) windows recorded\
+            \(together)
             \(source): experts are read at \(Format.fixed(report.costs.gbps, 1)) GB/s, a piece costs \
             \(Format.fixed(report.costs.pieceUs, 2)) µs, a barrier of all workers \
             \(Format.fixed(report.costs.barrierUs, 2)) µs\
