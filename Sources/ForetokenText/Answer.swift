@@ -67,13 +67,15 @@ extension Engine {
     /// - Parameters:
     ///   - observe: sees every event of this text; returns whether to go on.
     ///   - completion: is given the answer, a `GenerationError`, or a `CancellationError` for a text that was never begun.
+    /// - Returns: the text's number, by which observers know it.
     /// - Throws: `GenerationError` for a prompt that can never be answered; neither closure is called then.
+    @discardableResult
     public func submit(
         _ prompt: [Int32], _ settings: AnswerSettings, tokenizer: Tokenizer?,
         observe: @escaping (AnswerEvent) -> Bool, completion: @escaping (Result<Answer, any Error>) -> Void
-    ) throws {
+    ) throws -> Int {
         var text = TextStream(tokenizer, stopStrings: settings.stopStrings)
-        try submit(
+        return try submit(
             settings.request(prompt, context: context),
             observe: { event in
                 let (event, isEnd) = text.take(event)
