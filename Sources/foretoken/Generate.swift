@@ -23,6 +23,12 @@ struct Generate: ParsableCommand {
                 + "and half of the free memory allow by default.", valueName: "n"))
     var parallel: Int?
 
+    @Option(
+        help: ArgumentHelp(
+            "Share of time (above 0, up to 1) in which a prompt of --input-file is read while other texts wait for their "
+                + "next token. With 1, the fastest for all together, they wait for all of it.", valueName: "s"))
+    var chunkShare: Double?
+
     @Flag(help: "Prints one JSON object instead of streaming text.")
     var json = false
 
@@ -30,9 +36,12 @@ struct Generate: ParsableCommand {
         if logProbabilities.logprobs != nil && !json && prompt.inputFile == nil {
             throw ValidationError("--logprobs are given as JSON: add --json, or use --input-file")
         }
-        guard let parallel else { return }
-        if prompt.inputFile == nil { throw ValidationError("--parallel is for --input-file") }
-        if parallel < 1 { throw ValidationError("--parallel must be at least 1, not \(parallel)") }
+        if prompt.inputFile == nil && parallel != nil { throw ValidationError("--parallel is for --input-file") }
+        if prompt.inputFile == nil && chunkShare != nil { throw ValidationError("--chunk-share is for --input-file") }
+        if let parallel, parallel < 1 { throw ValidationError("--parallel must be at least 1, not \(parallel)") }
+        if let chunkShare, !(chunkShare > 0 && chunkShare <= 1) {
+            throw ValidationError("--chunk-share must be above 0 and at most 1, not \(chunkShare)")
+        }
     }
 
     func run() throws {
@@ -101,7 +110,7 @@ struct Generate: ParsableCommand {
         try labelled.routing.record(open) { recorder in
             let model = try open.load(contexts: Array(contexts.sorted(by: >).prefix(parallel ?? 1)))
             let engine = try open.makeEngine(
-                model, contexts: contexts, parallel: parallel, draft: draft.draft, chunkShare: 1)
+                model, contexts: contexts, parallel: parallel, draft: draft.draft, chunkShare: chunkShare ?? 1)
             engine.observer = recorder
             answers.placement = try PlacementStatus.read(model)
             try answers.answer(jobs, engine, open) { job, text in

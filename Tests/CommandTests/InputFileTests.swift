@@ -5,6 +5,10 @@ import Testing
 extension EngineTests {
     @Suite struct ManyPrompts {
         private func run(_ lines: String, _ arguments: String...) throws -> (Command.Outcome, [Generated]) {
+            try run(lines, arguments)
+        }
+
+        private func run(_ lines: String, _ arguments: [String]) throws -> (Command.Outcome, [Generated]) {
             let folder = try TemporaryFolder()
             try folder.write(Array(lines.utf8), "prompts.jsonl")
             let outcome = try Command(
@@ -32,6 +36,28 @@ extension EngineTests {
             #expect(answers[0].tokens == (try Command.generate("func reverse", "--max-tokens", "8").tokens))
             #expect(answers[1].prompt_tokens == [0, 5, 6])
             #expect(outcome.errors.contains("\"comment\" is unknown"))
+        }
+
+        @Test func howManyAtOnceChangesNoAnswer() throws {
+            let long = String(repeating: "let x = 5; ", count: 60)
+            let lines = ["func a", long, "The", long + "func b", "{"].map { #"{"prompt": "\#($0)"}"# }
+                .joined(separator: "\n")
+            let tokens = try run(lines, "--parallel", "1").1.map(\.tokens)
+            #expect(tokens.count == 5)
+            for flags in [
+                [], ["--parallel", "3"], ["--chunk-share", "0.05"], ["--chunk-share", "1", "--draft", "3"],
+            ] {
+                #expect(try run(lines, flags).1.map(\.tokens) == tokens, "\(flags)")
+            }
+        }
+
+        @Test(arguments: [
+            ["--parallel", "0"], ["--parallel", "-1"], ["--chunk-share", "0"], ["--chunk-share", "1.5"],
+            ["--chunk-share", "nan"],
+        ])
+        func badCountsAndSharesAreRefused(flags: [String]) throws {
+            #expect(try run(#"{"prompt": "a"}"#, flags).0.status == 2)
+            #expect(try Command.run("generate", "a", flags[0], "1").status == 2)
         }
 
         @Test func aSystemMessageGoesBeforeMessagesToo() throws {
