@@ -12,6 +12,7 @@ public final class Measurer {
     private let draftHead: MTPHead
     private let pass: ChainPass
     private let drawable: Int
+    private let cacheType: CacheType
     /// Records the rounds of the generated texts, and the rows of given ones, each text under its domain. What is run
     /// again, for drafts behind every token or for times, is not recorded.
     public var recorder: RoutingRecorder?
@@ -32,6 +33,7 @@ public final class Measurer {
         self.plan = plan
         self.draftHead = draftHead
         self.drawable = min(drawable ?? .max, model.configuration.vocabularySize)
+        self.cacheType = cacheType
         verifier = model.verifier
         generator = try Generator(model: model, capacity: context, cacheType: cacheType, drawable: drawable)
         pass = ChainPass(
@@ -67,42 +69,42 @@ public final class Measurer {
     private func draft(
         _ texts: [MeasuredText], _ overlap: OverlapRecorder, _ proceed: (String, Double) -> Bool
     ) throws -> Bool {
-        model.pool.startSpinning()
-        defer { model.pool.stopSpinning() }
+        let continuer = try Continuer(
+            model, texts: texts.count { !$0.isGiven }, context: generator.capacity, cacheType: cacheType,
+            drawable: drawable)
+        var done = 0
         let total = Double(texts.count * plan.temperatures.count)
-        for (index, text) in texts.enumerated() {
+        for first in stride(from: 0, to: texts.count, by: continuer.parallel) {
+            let some = texts[first..<min(first + continuer.parallel, texts.count)]
             for (order, temperature) in plan.temperatures.enumerated() {
-                let done = Double(index * plan.temperatures.count + order) / total
-                let goesOn = { proceed("drafting", done) }
-                guard let record = try record(text, temperature, order == 0 ? overlap : nil, goesOn) else {
-                    return false
+                func goesOn() -> Bool { proceed("drafting", Double(done) / total) }
+                let wanted = some.filter { !$0.isGiven }.map { (request: request($0, temperature), domain: $0.domain) }
+                guard var made = try continuer.run(wanted, recorder: recorder, proceed: goesOn) else { return false }
+                for text in some {
+                    let tokens = text.tokens + (text.isGiven ? [] : made.removeFirst())
+                    let overlap = order == 0 ? overlap : nil
+                    guard let record = try record(text, tokens, temperature, overlap, goesOn) else { return false }
+                    records[order].append(record)
+                    done += 1
                 }
-                records[order].append(record)
             }
         }
         return true
     }
 
     private func record(
-        _ text: MeasuredText, _ temperature: Float, _ overlap: OverlapRecorder?, _ proceed: () -> Bool
+        _ text: MeasuredText, _ tokens: [Int32], _ temperature: Float, _ overlap: OverlapRecorder?,
+        _ proceed: () -> Bool
     ) throws -> TextRecord? {
-        var tokens = text.tokens
-        let promptCount = text.isGiven ? 1 : tokens.count
+        let promptCount = text.isGiven ? 1 : text.tokens.count
         let request = request(text, temperature)
-        try recorder?.begin(domain: text.domain)
-        if !text.isGiven {
-            generator.clear()
-            generator.observer = recorder
-            defer { generator.observer = nil }
-            let result = try generator.generate(request) { _ in proceed() ? .proceed : .cancel }
-            guard result.reason != .cancelled else { return nil }
-            tokens += result.tokens
-        }
         // A given text's rows are the same at every temperature.
-        verifier.observer = overlap.map { ObserverPair($0, text.isGiven ? recorder : nil) }
+        let recorder = text.isGiven && overlap != nil ? recorder : nil
+        try recorder?.begin(domain: text.domain, text: pass.sequence.number)
+        verifier.observer = overlap.map { ObserverPair($0, recorder) }
         defer { verifier.observer = nil }
-        // The generator has let the workers rest.
         model.pool.startSpinning()
+        defer { model.pool.stopSpinning() }
         guard
             let chains = try pass.run(
                 tokens, promptCount: promptCount, sampling: request.sampling, proceed: proceed)
