@@ -63,6 +63,8 @@ struct AbsorbedAttentionPhase: Phase {
     let step: AttentionStep
     /// Makes the query rows; nil when they are there already.
     let query: ProductJob?
+    /// Which of each worker's heads; a chunk's may be divided over several phases.
+    let slice: Slice
     /// One batch's queries in latent space [row][head][rank | rope].
     let absorbed: foretoken_rows
     /// One batch's weighted latents [row][head][rank].
@@ -76,12 +78,17 @@ struct AbsorbedAttentionPhase: Phase {
         return rows * (2 * c.latentRank - explicit) <= c.latentRank * explicit
     }
 
+    /// Multiply-adds of `rows` rows that see `entries` entries: scores and weighted latents.
+    static func work(_ c: ModelConfiguration, rows: Int, entries: Int) -> Int {
+        rows * entries * c.headCount * (2 * c.latentRank + c.ropeDimension)
+    }
+
     static var entry: WorkerPool.Entry {
         { context, worker, _ in context.phase(AbsorbedAttentionPhase.self).work(worker: Int(worker)) }
     }
 
     private func work(worker: Int) {
-        step.forEachHeads(of: worker, unit: NodeLayout.headUnit(step.queryWidth)) { run($0, worker: worker) }
+        step.forEachHeads(of: worker, unit: NodeLayout.headUnit(step.queryWidth), slice) { run($0, worker: worker) }
     }
 
     private func run(_ heads: Range<Int>, worker: Int) {

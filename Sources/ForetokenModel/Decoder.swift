@@ -238,10 +238,15 @@ final class Decoder {
             headCut: workers.headCut, scratch: workers.scratch)
         if kind == .chunk { multiply(query) }
         if kind == .window || AbsorbedAttentionPhase.isShorter(configuration, rows: rows) {
-            run(
-                AbsorbedAttentionPhase(
-                    step: step, query: kind == .window ? query : nil, absorbed: space.absorbed.rows,
-                    mixed: space.mixedLatents.rows))
+            let work = AbsorbedAttentionPhase.work(configuration, rows: rows, entries: step.firstEntry + rows)
+            let slices = min(sliceCount(work), configuration.headCount)
+            for index in 0..<slices {
+                run(
+                    AbsorbedAttentionPhase(
+                        step: step, query: kind == .window ? query : nil,
+                        slice: Slice(index: index, count: slices), absorbed: space.absorbed.rows,
+                        mixed: space.mixedLatents.rows))
+            }
         } else {
             attendPrompt(step)
         }

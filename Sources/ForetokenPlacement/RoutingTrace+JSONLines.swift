@@ -37,6 +37,9 @@ private struct TraceLineReader {
     private var texts: [Text: Int] = [:]
     /// By text: rows so far.
     private var positions: [Int] = []
+    /// Texts and rows of the last step.
+    private var stepTexts: Set<Int> = []
+    private var stepRows = 0
 
     /// What tells texts apart.
     private struct Text: Hashable {
@@ -63,9 +66,14 @@ private struct TraceLineReader {
             }
             trace.windows[trace.windows.count - 1].rows = trace.windows.last!.rows.lowerBound..<trace.rowCount + 1
             trace.kinds.append(.accepted)
+            stepRows += 1
         } else {
             let joins = isSameRound && line.text != nil && last?.text != nil
-            if joins, isInLastStep(text) {
+            if !joins {
+                stepTexts.removeAll(keepingCapacity: true)
+                stepRows = 0
+            }
+            guard stepTexts.insert(text).inserted else {
                 throw PlacementError(
                     "round \(line.round) has rows of other texts between those of this one; a text's rows must follow "
                         + "each other")
@@ -75,17 +83,15 @@ private struct TraceLineReader {
                     rows: trace.rowCount..<trace.rowCount + 1, domain: domain, position: positions[text], text: text,
                     joinsPrevious: joins))
             trace.kinds.append(.newest)
+            stepRows += 1
+        }
+        guard stepRows <= RoutingTraceEncoder.mostRows && stepTexts.count <= RoutingTraceEncoder.mostTexts else {
+            throw PlacementError(
+                "round \(line.round) has more than \(RoutingTraceEncoder.mostRows) rows or "
+                    + "\(RoutingTraceEncoder.mostTexts) texts")
         }
         positions[text] += 1
         last = line
-    }
-
-    private func isInLastStep(_ text: Int) -> Bool {
-        for window in trace.windows.reversed() {
-            if window.text == text { return true }
-            if !window.joinsPrevious { break }
-        }
-        return false
     }
 
     /// The first line says which layers there are, and how many experts a row has.

@@ -51,12 +51,18 @@ public struct RoutingTraceEncoder: Sendable {
     /// Bytes of a text's record.
     public static let textBytes = RoutingTraceRecord.frameCount + RoutingTraceRecord.textCount
 
+    /// - Throws: `PlacementError` for a label that cannot be one, or one too many.
+    public func check(domain label: String) throws {
+        if domains.contains(label) { return }
+        try RoutingTrace.check(domain: label)
+        try RoutingTrace.check(domainCount: domains.count + 1)
+    }
+
     /// The index of a label, which becomes part of the file when it is new.
     /// - Throws: `PlacementError` for a label that cannot be one, or one too many.
     public mutating func index(ofDomain label: String) throws -> Int {
         if let index = domains.firstIndex(of: label) { return index }
-        try RoutingTrace.check(domain: label)
-        try RoutingTrace.check(domainCount: domains.count + 1)
+        try check(domain: label)
         domains.append(label)
         let start = open(RoutingTraceRecord.domainKind, count: label.utf8.count)
         bytes += label.utf8

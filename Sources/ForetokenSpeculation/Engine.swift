@@ -65,6 +65,8 @@ public final class Engine {
     private let round: Round
     private var waiting: [Waiting] = []
     private var running: [Running] = []
+    /// The text whose prompt is being read.
+    private var reading: Session?
     private var sessions: [Session] = []
     private var submitted = 0
     /// When the last window ended, and what it took.
@@ -83,6 +85,15 @@ public final class Engine {
         round = Round(ModelVerifier(model.verifier), experience, source: source)
         sessions.reserveCapacity(Step.windowRows)
         running.reserveCapacity(settings.parallel)
+    }
+
+    /// Half of the bytes that memory and address space leave beside the buffers of products, for pages; nil where neither
+    /// is limited or known.
+    public static func spareBytes(_ model: Model) -> Int? {
+        let space = AddressSpace.available.map {
+            max(0, $0 - model.pool.workerCount * AddressSpace.productBuffer)
+        }
+        return [MemoryBudget.read().available, space].compactMap(\.self).min().map { $0 / 2 }
     }
 
     /// Pages for as many of these texts at once as there is memory for, at most `parallel`, whichever of them these are.
@@ -144,9 +155,19 @@ public final class Engine {
         return isBeyondAll ? settings.context : min(sum, settings.context)
     }
 
-    /// Works until no request is left.
-    /// - Throws: `HardwareError` when memory for a text's rows cannot be had.
-    public func run() throws {
+    /// Gives up one request. One that waits is told at once, a text that is there before its next step.
+    ///
+    /// - Parameter number: what `submit` returned; nothing happens when that request has ended.
+    public func cancel(_ number: Int) {
+        if let place = waiting.firstIndex(where: { $0.number == number }) {
+            waiting.remove(at: place).completion(.failure(CancellationError()))
+        }
+        reading?.cancel(number)
+        for one in running { one.session.cancel(number) }
+    }
+
+    /// Works until no request is left. Not to be called from inside a closure that the engine was given.
+    public func run() {
         model.verifier.observer = observer
         model.pool.startSpinning()
         defer {
@@ -154,12 +175,11 @@ public final class Engine {
             model.verifier.observer = nil
         }
         while true {
-            if let next = try admit() {
+            if let next = admit() {
                 read(next)
             } else if !running.isEmpty {
                 runWindow()
-            } else {
-                precondition(waiting.isEmpty, "an empty engine has room for every request that it took")
+            } else if waiting.isEmpty {
                 return
             }
         }
@@ -168,11 +188,18 @@ public final class Engine {
     // MARK: Admission
 
     /// The oldest request that waits, if there is room for its text.
-    private func admit() throws -> Running? {
+    private func admit() -> Running? {
         guard let next = waiting.first, running.count < settings.parallel else { return nil }
         let capacity = capacity(of: next.request)
         guard LatentPool.pages(forPositions: capacity) <= pool.freePageCount else { return nil }
-        let sequence = try model.makeSequence(context: capacity, in: pool)
+        let sequence: TokenSequence
+        do {
+            sequence = try model.makeSequence(context: capacity, in: pool)
+        } catch {
+            // Memory for its rows: others may give some back.
+            if running.isEmpty { waiting.removeFirst().completion(.failure(error)) }
+            return nil
+        }
         waiting.removeFirst()
         sequence.number = next.number
         sequence.append(next.request.prompt)
@@ -192,6 +219,8 @@ public final class Engine {
         var next = next
         var reader = PromptReader(model, drafting: next.session.policy.mayDraft)
         let isShared = !running.isEmpty && settings.chunkShare < 1
+        reading = next.session
+        defer { reading = nil }
         next.session.readPrompt(&reader, model.verifier, rest: isShared ? giveWindow : nil)
         next.traffic = model.traffic
         if !finish(next) { running.append(next) }
@@ -210,7 +239,9 @@ public final class Engine {
     /// One round of the texts whose turn it is: of more texts than rows, those that have waited longest.
     private func runWindow() {
         let started = MonotonicClock.now
+        running.removeAll { finish($0) }
         let count = min(running.count, Step.windowRows)
+        guard count > 0 else { return }
         sessions.removeAll(keepingCapacity: true)
         for i in 0..<count { sessions.append(running[i].session) }
         round.run(sessions)

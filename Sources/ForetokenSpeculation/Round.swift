@@ -10,6 +10,8 @@ package final class Round {
     private var drafting: [Session] = []
     private var goingOn: [Session] = []
     private var drafts: [Draft] = []
+    /// Which text is asked for drafts first, where there is not room for all.
+    private var turn = 0
 
     package init(_ verifier: any RoundVerifier, _ experience: DraftExperience, source: (any DraftSource)?) {
         self.verifier = verifier
@@ -46,6 +48,8 @@ package final class Round {
     }
 
     private func finish(_ session: Session, row: Int, newest: Int, texts: Int) {
+        // Another text's observer may have cancelled it meanwhile.
+        guard session.reason == nil else { return session.sequence.truncate(to: newest) }
         let length = session.drafted
         let dropped = session.policy.made > length ? session.sequence.tokens[newest + 1 + length] : nil
         let (accepted, emitted) = session.accept(verifier, row: row)
@@ -66,11 +70,16 @@ package final class Round {
     private func draft(_ sessions: [Session], _ times: inout RoundTimes) -> Int {
         var rows = sessions.count
         drafting.removeAll(keepingCapacity: true)
-        for session in sessions {
+        for i in sessions.indices {
+            let session = sessions[(turn + i) % sessions.count]
             session.beginDrafts(atMost: Step.windowRows - sessions.count, texts: sessions.count)
             if session.draftLimit > 0 && source != nil { drafting.append(session) }
         }
-        Self.keepLikeliest(&drafting, room: Step.windowRows - rows)
+        if drafting.count > Step.windowRows - rows {
+            // Nothing is known of drafts that are not made yet: the texts take turns.
+            drafting.removeSubrange((Step.windowRows - rows)...)
+            turn = (turn + drafting.count) % sessions.count
+        }
         guard let source, !drafting.isEmpty else { return rows }
         let begun = verifier.now
         var firstDone = begun

@@ -72,6 +72,9 @@ public final class RoutingRecorder: StepObserver {
         window.deallocate()
     }
 
+    /// - Throws: `PlacementError` for a label that cannot be one, or one too many, which `begin` would refuse.
+    public func check(domain label: String) throws { try encoder.check(domain: label) }
+
     /// Names the kind of a text whose rows come next. What had the number before has ended. Steps with a text that nobody
     /// named are not recorded.
     /// - Parameter text: its number where steps are observed, as `Engine.submit` gives it; 0 for texts that come alone.

@@ -58,7 +58,7 @@ package final class Session {
     func readPrompt(_ reader: inout PromptReader, _ verifier: Verifier, rest: (() -> Void)? = nil) {
         let total = sequence.count - sequence.position
         func proceeds() -> Bool {
-            observe(.prompt(done: total - (sequence.count - sequence.position), of: total)) == .proceed
+            reason == nil && observe(.prompt(done: total - (sequence.count - sequence.position), of: total)) == .proceed
         }
         var first: Int32?
         let isRead = reader.read(
@@ -85,6 +85,11 @@ package final class Session {
         }
         firstTokenTime = MonotonicClock.now
         emit(first)
+    }
+
+    /// Ends it, if it is the text of that number.
+    func cancel(_ number: Int) {
+        if sequence.number == number && reason == nil { reason = .cancelled }
     }
 
     // MARK: Rounds

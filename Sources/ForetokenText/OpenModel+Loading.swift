@@ -69,7 +69,7 @@ extension OpenModel {
         let drafting = draft != .off
         let room = Engine.room(
             for: contexts, parallel: parallel ?? Step.windowRows, model, cacheType: settings.cacheType,
-            drafting: drafting, available: parallel == nil ? MemoryBudget.read().available.map { $0 / 2 } : nil)
+            drafting: drafting, available: parallel == nil ? Engine.spareBytes(model) : nil)
         var wanted = Engine.Settings(context: contexts.max() ?? 1)
         wanted.parallel = room.parallel
         wanted.pages = room.pages

@@ -25,16 +25,15 @@ package struct PromptBatch: Sendable {
         var ignored: Set<String> = []
         for (number, bytes) in lines
         where !bytes.allSatisfy({ $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") }) {
-            var id: Identifier?
             do {
                 let (line, unknownKeys) = try PromptLine.parse(bytes)
-                id = line.id
                 for key in unknownKeys where ignored.insert(key).inserted {
                     open.tell(.warning("\(name), line \(number): the key \"\(key)\" is unknown and ignored"))
                 }
                 entries.append(.job(try line.job(open, style: style, base: base, number: number)))
             } catch {
-                entries.append(.failure(BatchFailure(id: id, line: number, cause: error)))
+                entries.append(
+                    .failure(BatchFailure(id: PromptLine.identifier(bytes), line: number, cause: error)))
             }
         }
         if entries.isEmpty { throw InputError("\(name) holds no prompt") }

@@ -34,6 +34,11 @@ package struct PromptLine {
         return (try PromptLine(fields), fields.keys.filter { !keys.contains($0) }.sorted())
     }
 
+    /// The id of a line that cannot be used, if that much of it can.
+    package static func identifier(_ bytes: [UInt8]) -> Identifier? {
+        try? JSONLine.parse(bytes)["id"].given?.identifier()
+    }
+
     private init(_ fields: JSONFields) throws {
         id = try fields["id"].given?.identifier()
         domain = try fields["domain"].given?.string()

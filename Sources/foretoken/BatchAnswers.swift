@@ -89,10 +89,10 @@ struct FailureReport: Encodable {
 extension BatchAnswers {
     /// Answers the jobs, several at once.
     ///
-    /// - Parameter submitted: told each job that the engine took, with the number of its text there.
+    /// - Parameter recorder: records every text under its domain, or under `label`.
     /// - Throws: why the work ended early.
     func answer(
-        _ jobs: [PromptJob], _ engine: Engine, _ open: OpenModel, submitted: (PromptJob, Int) throws -> Void
+        _ jobs: [PromptJob], _ engine: Engine, _ open: OpenModel, _ recorder: RoutingRecorder?, label: String
     ) throws {
         let bar = ProgressBar("answering", delayNanoseconds: 1_000_000_000, terminal: Console.terminal)
         defer { bar.clear() }
@@ -102,8 +102,9 @@ extension BatchAnswers {
                 take(Interrupted(), of: job, number: number)
                 continue
             }
-            let outcome = Result {
-                try engine.submit(
+            do {
+                try recorder?.check(domain: job.domain ?? label)
+                let text = try engine.submit(
                     job.prompt, job.settings, tokenizer: open.tokenizer,
                     observe: { event in
                         if case .token = event { tokens += 1 }
@@ -121,13 +122,12 @@ extension BatchAnswers {
                         ended += 1
                         self.take(outcome, of: job, number: number)
                     })
-            }
-            switch outcome {
-            case .success(let textNumber): try submitted(job, textNumber)
-            case .failure(let error): take(error, of: job, number: number)
+                try recorder?.begin(domain: job.domain ?? label, text: text)
+            } catch {
+                take(error, of: job, number: number)
             }
         }
-        try engine.run()
+        engine.run()
         if Interrupts.requested { throw Interrupted() }
         try finish()
     }
@@ -139,7 +139,8 @@ extension BatchAnswers {
         if let outputFailure { throw outputFailure }
         if failureCount > 0 {
             throw InputError(
-                "\(failureCount) of the \(lines.count) lines of \(path) have an error in place of an answer")
+                "\(failureCount) of the \(lines.count) lines of \(path) \(failureCount == 1 ? "has" : "have") an error in "
+                    + "place of an answer")
         }
     }
 

@@ -24,6 +24,7 @@ struct Generate: ParsableCommand {
     var parallel: Int?
 
     @Option(
+        parsing: .unconditional,
         help: ArgumentHelp(
             "Share of time (above 0, up to 1) in which a prompt of --input-file is read while other texts wait for their "
                 + "next token. With 1, the fastest for all together, they wait for all of it.", valueName: "s"))
@@ -113,9 +114,7 @@ struct Generate: ParsableCommand {
                 model, contexts: contexts, parallel: parallel, draft: draft.draft, chunkShare: chunkShare ?? 1)
             engine.observer = recorder
             answers.placement = try PlacementStatus.read(model)
-            try answers.answer(jobs, engine, open) { job, text in
-                try recorder?.begin(domain: job.domain ?? labelled.label, text: text)
-            }
+            try answers.answer(jobs, engine, open, recorder, label: labelled.label)
         }
     }
 }

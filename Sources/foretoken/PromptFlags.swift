@@ -22,7 +22,11 @@ struct PromptFlags: ParsableArguments {
     @Option(parsing: .unconditional, help: ArgumentHelp("Token ids to continue, as they are.", valueName: "1,2,3"))
     var promptTokens: String?
 
-    @Option(help: ArgumentHelp("Answers many prompts in one load: JSON lines in, JSON lines out.", valueName: "f"))
+    @Option(
+        help: ArgumentHelp(
+            "Answers many prompts in one load: JSON lines in, JSON lines out. A line has `prompt`, `prompt_tokens` or "
+                + "`messages`, and may have id, domain, tools, max_tokens, stop, stop_token_ids, logprobs, logit_bias, seed, "
+                + "temperature, top_k, top_p, min_p and penalties, as in OpenAI's API.", valueName: "f"))
     var inputFile: String?
 
     @Flag var format = PromptFormat.raw

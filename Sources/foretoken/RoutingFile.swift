@@ -67,9 +67,10 @@ final class RoutingFile: RoutingSink {
     }
 
     /// Brings everything to the disk. A new file into which nothing could be recorded is removed.
+    /// - Parameter isEmpty: whether no rows were recorded.
     /// - Throws: `OutputError` when some of it could not be written.
-    func finish() throws {
-        if isNew && size == header.bytes.count { unlink(path) }
+    func finish(isEmpty: Bool) throws {
+        if isNew && (isEmpty || size == header.bytes.count) { unlink(path) }
         if let failure { throw failure }
         guard fsync(descriptor) == 0 else { throw Self.failure("write", path) }
     }

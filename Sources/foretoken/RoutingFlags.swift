@@ -34,7 +34,7 @@ struct RoutingFlags: ParsableArguments {
             try work(recorder)
         }
         recorder.finish()
-        let ending = Result { try file.finish() }
+        let ending = Result { try file.finish(isEmpty: recorder.windowCount == 0) }
         if case .success = ending, recorder.windowCount > 0 {
             let shared =
                 recorder.stepCount < recorder.windowCount ? ", which share \(count(recorder.stepCount, "step"))" : ""

@@ -53,7 +53,7 @@ extension EngineTests {
 
         @Test(arguments: [
             ["--parallel", "0"], ["--parallel", "-1"], ["--chunk-share", "0"], ["--chunk-share", "1.5"],
-            ["--chunk-share", "nan"],
+            ["--chunk-share", "nan"], ["--chunk-share", "-1"],
         ])
         func badCountsAndSharesAreRefused(flags: [String]) throws {
             #expect(try run(#"{"prompt": "a"}"#, flags).0.status == 2)
@@ -102,6 +102,15 @@ extension EngineTests {
             #expect(outcome.errors.contains("line 2"))
             #expect(outcome.errors.contains(complaint), "\(outcome.errors)")
         }
+    }
+
+    @Test(arguments: [#""prompt": 5"#, #""max_tokens": "3""#, #""logprobs": true"#, #""seed": -1"#])
+    func aBadLineKeepsItsId(field: String) throws {
+        let folder = try TemporaryFolder()
+        try folder.write(Array("{\"id\": \"mine\", \(field)}\n".utf8), "in.jsonl")
+        let outcome = try Command.run("generate", "--input-file", folder.path + "/in.jsonl")
+        #expect(outcome.status == 65 && outcome.output.contains(#""id":"mine""#), "\(outcome.output)")
+        #expect(outcome.errors.contains("1 of the 1 lines") && outcome.errors.contains("has an error"))
     }
 
     @Test func badLinesAreSaidBeforeTheWeightsAreLoaded() throws {

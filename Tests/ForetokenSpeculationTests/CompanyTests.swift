@@ -74,7 +74,7 @@ struct CompanyTests {
                 }, completion: { results[index] = try? $0.get() })
         }
         for index in visits.indices where visits[index].after == nil { try submit(index) }
-        try engine.run()
+        engine.run()
         return try results.map { try #require($0) }
     }
 
@@ -121,7 +121,7 @@ struct CompanyTests {
         for (text, request) in requests.enumerated() {
             try engine.submit(request) { found[text] = try? $0.get() }
         }
-        try engine.run()
+        engine.run()
         for (text, request) in requests.enumerated() {
             let alone = try Generator(model: model, capacity: 80).generate(request)
             #expect(found[text]?.tokens == alone.tokens, "text \(text)")
@@ -160,7 +160,7 @@ struct CompanyTests {
                 }
                 return .proceed
             }, completion: { _ in })
-        try engine.run()
+        engine.run()
         #expect(tokens == 200 && !isReading)
         // Each layer of the first chunk has several places to rest in.
         if chunkShare < 1 {
@@ -168,6 +168,84 @@ struct CompanyTests {
         } else {
             #expect(beside == 0)
         }
+    }
+
+    /// Where there are not rows for the drafts of all texts, they take turns.
+    @Test(arguments: [9, 12, 15]) func textsTakeTurnsInDrafting(texts: Int) throws {
+        let engine = try Engine(model, Engine.Settings(context: 80))
+        var drafted: [Int] = []
+        for text in 0..<texts {
+            var request = GenerationRequest(prompt: Array(Self.text.dropFirst(text).prefix(5)))
+            request.maximumTokens = 60
+            request.draft = .fixed(1)
+            try engine.submit(request) { outcome in
+                // The first to end has had company all the time.
+                if drafted.isEmpty, let telemetry = try? outcome.get().telemetry { drafted = telemetry.drafted }
+            }
+        }
+        engine.run()
+        let fair = 60 * (16 - texts) / texts
+        #expect((drafted.first ?? 0) > fair / 2, "\(drafted) of 60, \(fair) would be fair")
+    }
+
+    /// How a request is given up while its prompt is read beside another text.
+    enum Withdrawal: CaseIterable { case byObserver, byNumber }
+
+    @Test(arguments: Withdrawal.allCases) func aPromptThatIsGivenUpLeavesNoTrace(way: Withdrawal) throws {
+        let long = (0..<600).map { Self.text[$0 * 5 % Self.text.count] }
+        var settings = Engine.Settings(context: 700)
+        settings.chunkShare = 0.05
+        // Room for the short text and one long one: the second waits until the first has given its pages back.
+        settings.pages = LatentPool.pages(forPositions: 210) + LatentPool.pages(forPositions: 640)
+        let engine = try Engine(model, settings)
+        var short = GenerationRequest(prompt: Self.text)
+        short.maximumTokens = 200
+        var request = GenerationRequest(prompt: long)
+        request.maximumTokens = 20
+        var (asked, found, given) = (0, [Int: GenerationResult](), 0)
+        try engine.submit(short) { found[0] = try? $0.get() }
+        given = try engine.submit(
+            request,
+            observe: { _ in
+                asked += 1
+                guard asked == 9 else { return .proceed }
+                if way == .byObserver { return .cancel }
+                engine.cancel(given)
+                return .proceed
+            }, completion: { found[1] = try? $0.get() })
+        try engine.submit(request) { found[2] = try? $0.get() }
+        engine.run()
+        #expect(asked == 9 && found[1]?.reason == .cancelled && found[1]?.tokens.isEmpty == true)
+        #expect(found[0]?.tokens == (try Generator(model: model, capacity: 700).generate(short).tokens))
+        #expect(found[2]?.tokens == (try Generator(model: model, capacity: 700).generate(request).tokens))
+    }
+
+    @Test func aRequestIsCancelledByItsNumber() throws {
+        var settings = Engine.Settings(context: 80)
+        settings.parallel = 2
+        let engine = try Engine(model, settings)
+        var (outcomes, seen, numbers) = ([Int: Engine.Outcome](), 0, [Int]())
+        for i in 0..<3 {
+            var request = GenerationRequest(prompt: Self.text)
+            request.maximumTokens = 30
+            let number = try engine.submit(
+                request,
+                observe: { event in
+                    guard i == 0, case .token = event else { return .proceed }
+                    seen += 1
+                    if seen == 10 { for other in numbers.dropFirst() { engine.cancel(other) } }
+                    return .proceed
+                }, completion: { outcomes[i] = $0 })
+            numbers.append(number)
+        }
+        engine.run()
+        #expect(try outcomes[0]?.get().tokens.count == 30)
+        let cancelled = try #require(try outcomes[1]?.get())
+        #expect(cancelled.reason == .cancelled && 5...20 ~= cancelled.tokens.count)
+        #expect(throws: CancellationError.self) { try outcomes[2]?.get() }
+        engine.cancel(numbers[0])
+        engine.cancel(99)
+        engine.run()
     }
 
     @Test func whatCanNeverBeServedIsRefused() throws {
@@ -182,7 +260,7 @@ struct CompanyTests {
         request.maximumTokens = 4
         var outcome: Engine.Outcome?
         try engine.submit(request) { outcome = $0 }
-        try engine.run()
+        engine.run()
         #expect(try outcome?.get().tokens.count == 4)
     }
 }

@@ -169,7 +169,7 @@ struct RoutingRecorderTests {
                 let text = try engine.submit(request) { shared += (try? $0.get())?.company.shared ?? 0 }
                 try recorder.begin(domain: index % 2 == 0 ? "code" : "prose", text: text)
             }
-            try engine.run()
+            engine.run()
         }
         let alone = try trace { recorder in
             let generator = try Generator(model: model, capacity: 600)
@@ -209,7 +209,7 @@ struct RoutingRecorderTests {
                 let text = try engine.submit(request(Self.prompt, .off, tokens: 4 + index)) { _ in }
                 if index == 1 { try recorder.begin(domain: "x", text: text) }
             }
-            try engine.run()
+            engine.run()
         }
         // Its prompt, and the step it had alone.
         #expect(trace.windows.map(\.rows.count) == [Self.prompt.count, 1] && trace.windows.map(\.text) == [0, 0])

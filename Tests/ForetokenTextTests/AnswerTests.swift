@@ -58,7 +58,7 @@ import Testing
             try engine.submit(
                 Array(prompt.reversed()), settings, tokenizer: open.tokenizer, observe: { _ in true },
                 completion: { _ in })
-            try engine.run()
+            engine.run()
             #expect(answers.map(\.text) == [alone.text] && answers.map(\.result.tokens) == [alone.result.tokens])
             #expect(other.text == story.text && other.tokens == story.tokens && other.hasEnded)
         }

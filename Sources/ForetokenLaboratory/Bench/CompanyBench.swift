@@ -128,31 +128,36 @@ final class CompanyBench {
         var waiting = size
         var counted = 0
         var goesOn = true
-        for prompt in prompts[..<size] {
-            var request = GenerationRequest(prompt: prompt)
-            request.maximumTokens = count
-            request.draft = isDrafting ? .auto : .off
-            var isFirst = true
-            try engine.submit(
-                request,
-                observe: { event in
-                    guard case .token = event else { return .proceed }
-                    if isFirst {
-                        isFirst = false
-                        waiting -= 1
-                        if waiting == 0 { started = MonotonicClock.now }
-                    } else if waiting == 0 {
-                        counted += 1
-                    }
-                    return goesOn ? .proceed : .cancel
-                }, completion: { _ in })
-        }
         // The engine lets the workers rest.
         defer { model.pool.startSpinning() }
-        try engine.run()
-        goesOn = proceed()
-        guard goesOn else { return nil }
-        return Double(counted) / Double(MonotonicClock.now - started) * 1e9
+        try withoutActuallyEscaping(proceed) { proceed in
+            for prompt in prompts[..<size] {
+                var request = GenerationRequest(prompt: prompt)
+                request.maximumTokens = count
+                request.draft = isDrafting ? .auto : .off
+                var isFirst = true
+                try engine.submit(
+                    request,
+                    observe: { event in
+                        guard case .token = event else {
+                            goesOn = goesOn && proceed()
+                            return goesOn ? .proceed : .cancel
+                        }
+                        if isFirst {
+                            isFirst = false
+                            waiting -= 1
+                            if waiting == 0 { started = MonotonicClock.now }
+                        } else if waiting == 0 {
+                            counted += 1
+                        }
+                        return goesOn ? .proceed : .cancel
+                    }, completion: { _ in })
+            }
+            engine.run()
+        }
+        let ended = MonotonicClock.now
+        guard goesOn && proceed() else { return nil }
+        return Double(counted) / Double(ended - started) * 1e9
     }
 
     /// Empty before anything was timed.

@@ -43,32 +43,29 @@ package final class StreamBench {
 
     /// One sample.
     /// - Returns: false when `proceed` said no; such a sample does not count.
+    /// - Throws: `GenerationError` when the model's logits overflow.
     package func run(proceed: () -> Bool) throws -> Bool {
         let sample = Sample()
-        var request = GenerationRequest(prompt: Array(prompt.suffix(Self.context)))
-        request.maximumTokens = Self.capacity
-        request.draft = .off
-        var goesOn = true
         try withoutActuallyEscaping(proceed) { proceed in
             try engine.submit(
-                request,
+                request(Array(prompt.suffix(Self.context)), tokens: Self.capacity),
                 observe: { [self] event in
                     guard case .token = event else { return .proceed }
                     sample.take(MonotonicClock.now)
                     if sample.times.count == Self.lead {
-                        goesOn = proceed()
-                        sample.begin()
-                        try? submitPrompt { sample.end() }
+                        sample.goesOn = proceed()
+                        if sample.goesOn { submitPrompt(sample) }
                     }
-                    return goesOn && !sample.isDone ? .proceed : .cancel
+                    return sample.goesOn && sample.outcome == nil ? .proceed : .cancel
                 }, completion: { _ in })
-            try engine.run()
+            engine.run()
         }
         // The engine lets the workers rest.
         model.pool.startSpinning()
-        guard goesOn, let window = sample.window(of: Self.lead) else { return goesOn }
+        guard sample.goesOn else { return false }
+        _ = try sample.outcome?.get()
         let pauses = sample.pauses.sorted()
-        guard let last = pauses.last else { return true }
+        guard let window = sample.window(of: Self.lead), let last = pauses.last else { return true }
         windows.append(window)
         middle.append(median(pauses) / window)
         long.append(pauses[pauses.count * 99 / 100] / window)
@@ -77,11 +74,20 @@ package final class StreamBench {
         return true
     }
 
-    private func submitPrompt(_ completion: @escaping () -> Void) throws {
+    private func request(_ prompt: [Int32], tokens: Int) -> GenerationRequest {
         var request = GenerationRequest(prompt: prompt)
-        request.maximumTokens = 1
+        request.maximumTokens = tokens
         request.draft = .off
-        try engine.submit(request, completion: { _ in completion() })
+        return request
+    }
+
+    private func submitPrompt(_ sample: Sample) {
+        sample.begin()
+        do {
+            try engine.submit(request(prompt, tokens: 1), completion: { sample.end($0) })
+        } catch {
+            sample.end(.failure(error))
+        }
     }
 
     /// nil before anything was timed.
@@ -98,12 +104,17 @@ package final class StreamBench {
         private(set) var times: [Int64] = []
         private var began: Int64?
         private var ended: Int64?
+        /// What became of the prompt.
+        private(set) var outcome: Engine.Outcome?
+        var goesOn = true
 
         func take(_ time: Int64) { times.append(time) }
         func begin() { began = MonotonicClock.now }
-        func end() { ended = MonotonicClock.now }
+        func end(_ outcome: Engine.Outcome) {
+            ended = MonotonicClock.now
+            self.outcome = outcome
+        }
 
-        var isDone: Bool { ended != nil }
         var reading: Double { Double((ended ?? 0) - (began ?? 0)) }
 
         /// Median nanoseconds between tokens before the prompt came.

@@ -1,4 +1,3 @@
-import ForetokenHardware
 import ForetokenModel
 import ForetokenSpeculation
 
@@ -17,7 +16,7 @@ final class Continuer {
     init(_ model: Model, texts count: Int, context: Int, cacheType: CacheType, drawable: Int) throws {
         let room = Engine.room(
             for: .init(repeating: context, count: max(1, count)), parallel: Self.mostParallel, model,
-            cacheType: cacheType, drafting: true, available: MemoryBudget.read().available.map { $0 / 2 })
+            cacheType: cacheType, drafting: true, available: Engine.spareBytes(model))
         parallel = room.parallel
         var settings = Engine.Settings(context: context)
         settings.parallel = room.parallel
@@ -41,8 +40,11 @@ final class Continuer {
         engine.observer = recorder
         defer { engine.observer = nil }
         try withoutActuallyEscaping(proceed) { proceed in
-            // Nothing of a run that failed is left to the next one.
-            defer { engine.withdrawWaiting() }
+            // Nothing is left in the engine, also when a request was refused.
+            defer {
+                engine.withdrawWaiting()
+                engine.run()
+            }
             for (i, (request, domain)) in requests.enumerated() {
                 let number = try engine.submit(
                     request,
@@ -53,7 +55,7 @@ final class Continuer {
                     }, completion: { outcomes[i] = $0 })
                 try recorder?.begin(domain: domain, text: number)
             }
-            try engine.run()
+            engine.run()
         }
         guard goesOn else { return nil }
         return try outcomes.map { try $0?.get().tokens ?? [] }

@@ -43,9 +43,12 @@ final class CompanyRun: StepObserver {
         defer { engine.observer = nil }
         try submit(arrivingWith: 0)
         try submit(0)
-        try engine.run()
+        engine.run()
         if let failure { throw failure }
         if isGivenUp { throw CancellationError() }
+        if let lost = numbers.first(where: { parts[$0].outcome == nil }) {
+            throw GenerationError(description: "text \(lost + 1) of a company was never answered", kind: .system)
+        }
     }
 
     private func submit(arrivingWith arrival: Int) throws {
@@ -60,7 +63,10 @@ final class CompanyRun: StepObserver {
     }
 
     private func saw(_ event: GenerationEvent, _ index: Int) -> Continuation {
-        if !isGivenUp && !goesOn() { isGivenUp = true }
+        if !isGivenUp && !goesOn() {
+            isGivenUp = true
+            engine.withdrawWaiting()
+        }
         guard !isGivenUp, failure == nil else { return .cancel }
         guard case .token(let token) = event else { return .proceed }
         parts[index].tokens.append(token)

@@ -295,7 +295,8 @@ public final class Prover {
             outcome.generated = part.tokens.count
             switch served {
             case .success(let result): outcome.telemetry.add(result.telemetry)
-            case .failure: outcome.hasFailed = true
+            case .failure(is GenerationError): outcome.hasFailed = true
+            case .failure(let error): throw error
             }
             outcome.takePositions()
             let answer = try reference(own).context[own.promptCount...]
