@@ -175,7 +175,7 @@ struct CompanyTests {
         let engine = try Engine(model, Engine.Settings(context: 80))
         var drafted: [Int] = []
         for text in 0..<texts {
-            var request = GenerationRequest(prompt: Array(Self.text.dropFirst(text).prefix(5)))
+            var request = GenerationRequest(prompt: [0] + Self.text.dropFirst(text % 10).prefix(4))
             request.maximumTokens = 60
             request.draft = .fixed(1)
             try engine.submit(request) { outcome in
