@@ -34,7 +34,7 @@ public final class MTPHead {
     private let modules: [MTPWeights]
     private let width: Int
     private let buffers: Buffers
-    private let head: HeadRunner
+    private let lmHead: LMHeadRunner
     /// What the next run is of; empty between runs, so that no text is kept.
     private var rows: [Rows] = []
 
@@ -66,7 +66,7 @@ public final class MTPHead {
         modules = Array(weights.modules.prefix(Self.maximumDrafts))
         var make = BufferMaker()
         buffers = try Buffers(width: width, modules: modules.count, &make)
-        head = try HeadRunner(machinery, &make)
+        lmHead = try LMHeadRunner(machinery, &make)
         rows.reserveCapacity(Workspace.windowRows)
     }
 
@@ -209,17 +209,17 @@ public final class MTPHead {
         return true
     }
 
-    /// Logits of outputs `first ..< first + count` (1...16) of the block being visited, from the module's own head.
+    /// Logits of outputs `first ..< first + count` (1...16) of the block being visited, from the module's own lm_head.
     public func computeLogits(_ block: CommittedRows, first: Int, count: Int) {
         precondition(first >= 0 && count > 0 && count <= Workspace.windowRows && first + count <= block.count)
         let input = foretoken_rows(base: block.output[row: first], stride: block.output.stride, index: nil)
         machinery.windows.multiply(
-            ProductJob(modules[block.module].head, input: input, output: head.logitRows.rows, rowCount: count))
+            ProductJob(modules[block.module].lmHead, input: input, output: lmHead.logitRows.rows, rowCount: count))
     }
 
     /// Logits [vocabulary] of row `row` of the last `computeLogits`, `exactDraftLogits` or `drawDrafts`.
     public func logits(row: Int) -> UnsafeMutableBufferPointer<Float> {
-        UnsafeMutableBufferPointer(start: head.logitRows[row: row], count: machinery.configuration.vocabularySize)
+        UnsafeMutableBufferPointer(start: lmHead.logitRows[row: row], count: machinery.configuration.vocabularySize)
     }
 
     // MARK: Drafts
@@ -235,32 +235,32 @@ public final class MTPHead {
 
     private func module(ofNextDraft drafts: DraftState) -> Int { min(drafts.count, modules.count - 1) }
 
-    /// Logits of a text's next draft from the module's own head. Valid until the next call.
+    /// Logits of a text's next draft from the module's own lm_head. Valid until the next call.
     public func exactDraftLogits(_ sequence: TokenSequence) -> UnsafeMutableBufferPointer<Float> {
-        let exact = modules[module(ofNextDraft: sequence.drafts)].head
+        let exact = modules[module(ofNextDraft: sequence.drafts)].lmHead
         machinery.windows.multiply(
-            ProductJob(exact, input: sequence.drafts.newest.rows, output: head.logitRows.rows, rowCount: 1))
+            ProductJob(exact, input: sequence.drafts.newest.rows, output: lmHead.logitRows.rows, rowCount: 1))
         return logits(row: 0)
     }
 
-    /// Draws the next draft of each text, all of which have made as many, from the INT8 draft head; `drawn(row:)` gives
+    /// Draws the next draft of each text, all of which have made as many, from the coarse lm_head; `drawn(row:)` gives
     /// them, and `logits(row:)` their logits.
     ///
     /// - Parameter draw: how to choose for text `i`.
     public func drawDrafts(_ sequences: [TokenSequence], draw: (Int) -> Draw) {
         precondition(sequences.count <= Workspace.windowRows)
         for (row, sequence) in sequences.enumerated() {
-            head.draws.pointer[row] = draw(row)
-            head.quantise(sequence.drafts.newest.base, row: row)
+            lmHead.draws.pointer[row] = draw(row)
+            lmHead.quantise(sequence.drafts.newest.base, row: row)
         }
-        head.run(modules[module(ofNextDraft: sequences[0].drafts)].draftHead, count: sequences.count)
+        lmHead.run(modules[module(ofNextDraft: sequences[0].drafts)].coarseLMHead, count: sequences.count)
     }
 
     /// The same, greedily.
-    public func drawDrafts(_ sequences: [TokenSequence]) { drawDrafts(sequences) { _ in head.greedy } }
+    public func drawDrafts(_ sequences: [TokenSequence]) { drawDrafts(sequences) { _ in lmHead.greedy } }
 
     /// What was drawn for the text of that row.
-    public func drawn(row: Int) -> Choice { head.drawn(row: row) }
+    public func drawn(row: Int) -> Choice { lmHead.drawn(row: row) }
 
     /// Takes the token behind each text's drafts so far as its next draft and runs the rows that guess the ones after. All
     /// texts have made as many drafts.
@@ -352,7 +352,7 @@ public final class MTPHead {
         case .last: decoder.runLast(weights.block, layer)
         }
         if decoder.isEnded { return false }
-        decoder.normalise(space.residual, weights.headNorm, into: output)
+        decoder.normalise(space.residual, weights.finalNorm, into: output)
         return true
     }
 

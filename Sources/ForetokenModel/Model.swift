@@ -125,10 +125,10 @@ public final class Model {
             _ = try Workspace(c, rows: kind.mostRows, nodes: 1, isCut: true, &make)
         }
         _ = try Verifier.hiddenRows(c, &make)
-        _ = try HeadRunner.Buffers(c, workers: workers, &make)
+        _ = try LMHeadRunner.Buffers(c, workers: workers, &make)
         guard modules > 0 else { return }
         _ = try MTPHead.Buffers(width: c.hiddenSize, modules: modules, &make)
-        _ = try HeadRunner.Buffers(c, workers: workers, &make)
+        _ = try LMHeadRunner.Buffers(c, workers: workers, &make)
     }
 
     private func pageShape(_ cacheType: CacheType, drafting: Bool) -> PageShape {

@@ -36,13 +36,13 @@ extension Model {
     }
 
     /// Floating-point operations that a prompt of `tokens` tokens needs at least: two for each weight that a token uses
-    /// (the head for the last token alone), and causal attention over explicit keys and values.
+    /// (lm_head for the last token alone), and causal attention over explicit keys and values.
     package func promptOperations(tokens: Int) -> Double {
         let c = configuration
         let weights = self.weights.layers.reduce(0.0) { $0 + operations($1) }
         let n = Double(tokens)
         let perPair = 2 * Double(c.headCount * (c.queryDimension + c.valueDimension))
-        return n * weights + Self.elements(self.weights.head) * 2
+        return n * weights + Self.elements(self.weights.lmHead) * 2
             + Double(c.layerCount) * perPair * n * (n + 1) / 2
     }
 

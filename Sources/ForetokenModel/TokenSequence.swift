@@ -202,7 +202,7 @@ final class ModuleState {
 
 /// What one text's round of drafting has made so far. The drafts themselves lie behind the text's tokens.
 final class DraftState {
-    /// Newest output of the chain: input of the head, and of a recursive step.
+    /// Newest output of the chain: input of lm_head, and of a recursive step.
     let newest: FloatBuffer
     /// Outputs of this round's rows, which the next module goes on from.
     let carry: FloatBuffer

@@ -13,7 +13,7 @@ public final class Verifier {
     private let weights: ModelWeights
     private let machinery: Machinery
     private let hiddenRows: FloatBuffer
-    private let head: HeadRunner
+    private let lmHead: LMHeadRunner
     /// The last step's texts, where somebody looks on.
     private var spans: [TextRows] = []
 
@@ -22,7 +22,7 @@ public final class Verifier {
         self.machinery = machinery
         var make = BufferMaker()
         hiddenRows = try Self.hiddenRows(weights.configuration, &make)
-        head = try HeadRunner(machinery, &make)
+        lmHead = try LMHeadRunner(machinery, &make)
         spans.reserveCapacity(Workspace.windowRows)
     }
 
@@ -93,15 +93,15 @@ public final class Verifier {
     /// - Parameter draw: how `drawn(row:)` is to choose for each of these rows, counted from 0.
     public func computeLogits(first: Int, count: Int, draw: (Int) -> Draw) {
         precondition(first >= 0 && count > 0 && count <= Workspace.windowRows && first + count <= rowCount)
-        for row in 0..<count { head.draws.pointer[row] = draw(row) }
+        for row in 0..<count { lmHead.draws.pointer[row] = draw(row) }
         let input = foretoken_rows(base: hiddenRows[row: first], stride: hiddenRows.stride, index: nil)
-        head.run(weights.head, input: input, count: count)
+        lmHead.run(weights.lmHead, input: input, count: count)
         if let observer, observer.wantsValues { showLogits(observer, first: first, count: count) }
     }
 
     /// The same; `drawn(row:)` chooses greedily.
     public func computeLogits(first: Int, count: Int) {
-        computeLogits(first: first, count: count) { _ in head.greedy }
+        computeLogits(first: first, count: count) { _ in lmHead.greedy }
     }
 
     private func showLogits(_ observer: any StepObserver, first: Int, count: Int) {
@@ -111,7 +111,7 @@ public final class Verifier {
             observer.saw(
                 StepSite(layer: nil, operation: .logits, expert: nil),
                 StepRows(
-                    base: UnsafePointer(head.logitRows[row: rows.lowerBound - first]), stride: head.logitRows.stride,
+                    base: UnsafePointer(lmHead.logitRows[row: rows.lowerBound - first]), stride: lmHead.logitRows.stride,
                     width: weights.configuration.vocabularySize, count: rows.count,
                     firstPosition: span.firstPosition + rows.lowerBound - span.firstRow, text: span.text,
                     firstRow: rows.lowerBound, stepRows: rowCount))
@@ -119,11 +119,11 @@ public final class Verifier {
     }
 
     /// The token that was drawn for row `row` of the last `computeLogits`.
-    public func drawn(row: Int) -> Int32 { head.drawn(row: row).token }
+    public func drawn(row: Int) -> Int32 { lmHead.drawn(row: row).token }
 
     /// Logits [vocabulary] of row `row` of the last `computeLogits`, valid until the next one.
     public func logits(row: Int) -> UnsafeMutableBufferPointer<Float> {
-        UnsafeMutableBufferPointer(start: head.logitRows[row: row], count: weights.configuration.vocabularySize)
+        UnsafeMutableBufferPointer(start: lmHead.logitRows[row: row], count: weights.configuration.vocabularySize)
     }
 
     /// Final hidden state [hidden], after model.norm, of row `row` of the last step; valid until the next step.

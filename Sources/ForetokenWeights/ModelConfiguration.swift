@@ -4,7 +4,7 @@ import ForetokenJSON
 public struct ModelConfiguration: Sendable, Equatable {
     /// `deepseek_v3` or `kimi_k2`.
     public var modelType: String
-    /// Rows of the embedding and of the head; may exceed the tokenizer's ids.
+    /// Rows of the embedding and of lm_head; may exceed the tokenizer's ids.
     public var vocabularySize: Int
     /// Width of the residual stream.
     public var hiddenSize: Int
@@ -50,7 +50,7 @@ public struct ModelConfiguration: Sendable, Equatable {
     public var maximumPositions: Int
     /// Rotary embedding.
     public var rope: RopeConfiguration
-    /// Whether the head is the embedding.
+    /// Whether lm_head is the embedding.
     public var tiesEmbeddings: Bool
     /// Beginning-of-sequence token.
     public var bosToken: Int32?

@@ -75,13 +75,13 @@ public struct MTPWeights: Sendable {
     /// The module's decoder layer.
     public let block: LayerWeights
     /// shared_head.norm [hidden]
-    public let headNorm: FloatVector
+    public let finalNorm: FloatVector
     /// [vocabulary, hidden]: the main embedding unless the module's own copy differs.
     public let embedding: Linear
-    /// [vocabulary, hidden]: the main head unless the module's own copy differs.
-    public let head: Linear
-    /// INT8 copy of `head`. Drafts come from it; it cannot change the output.
-    public let draftHead: CutDraftHead
+    /// [vocabulary, hidden]: the main lm_head unless the module's own copy differs.
+    public let lmHead: Linear
+    /// INT8 copy of `lmHead`. Drafts come from it; it cannot change the output.
+    public let coarseLMHead: CutCoarseLMHead
 }
 
 /// FP32 values in the model's arena.
@@ -95,14 +95,14 @@ public struct FloatVector: @unchecked Sendable {
 public final class ModelWeights: @unchecked Sendable {
     /// The checkpoint's shape.
     public let configuration: ModelConfiguration
-    /// [vocabulary, hidden]; rows are looked up. With tied embeddings it is the head as well.
+    /// [vocabulary, hidden]; rows are looked up. With tied embeddings it is lm_head as well.
     public let embedding: Linear
     /// Main layers in order.
     public let layers: [LayerWeights]
     /// model.norm [hidden]
     public let finalNorm: FloatVector
     /// lm_head [vocabulary, hidden]
-    public let head: Linear
+    public let lmHead: Linear
     /// MTP modules in order; empty when the checkpoint has none.
     public let modules: [MTPWeights]
     /// How the large matrices are kept.
@@ -167,7 +167,7 @@ public final class ModelWeights: @unchecked Sendable {
             checkpoint: checkpoint, tasks: plan.tasks, groups: nodes.groups.count, pool: pool,
             pageCache: pageCache ?? (nodes.isReal ? .drop : .keep)
         ) { progress(min(1, Double($0) / storedBytes)) }.run()
-        DraftHeads.build(model.draftHeads, on: pool)
+        CoarseLMHeads.build(model.coarseLMHeads, on: pool)
         progress(1)
         experts.adopt(model.expertTables)
         self.configuration = configuration
@@ -177,7 +177,7 @@ public final class ModelWeights: @unchecked Sendable {
         embedding = model.embedding
         layers = model.layers
         finalNorm = model.finalNorm
-        head = model.head
+        lmHead = model.lmHead
         modules = model.modules
         byteCount = measure.byteCount
     }
@@ -215,7 +215,7 @@ public final class ModelWeights: @unchecked Sendable {
                 if let shared = moe.shared { add(shared) }
             }
         }
-        add(head)
+        add(lmHead)
         return bytes
     }
 }

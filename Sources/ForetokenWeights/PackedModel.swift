@@ -17,10 +17,10 @@ struct PackedModel {
     let embedding: Linear
     private(set) var layers: [LayerWeights] = []
     let finalNorm: FloatVector
-    let head: Linear
+    let lmHead: Linear
     private(set) var modules: [MTPWeights] = []
-    /// One copy a distinct head.
-    private(set) var draftHeads: [DraftHeadSource] = []
+    /// One copy a distinct lm_head.
+    private(set) var coarseLMHeads: [CoarseLMHeadSource] = []
     private(set) var expertTables: [PackedExperts] = []
     private let configuration: ModelConfiguration
     private let places: ExpertPlaces
@@ -31,28 +31,28 @@ struct PackedModel {
     ) {
         self.configuration = configuration
         self.places = places
-        let isTied = layout.head == layout.embedding
+        let isTied = layout.lmHead == layout.embedding
         embedding = isTied ? plan.linear(layout.embedding, as: .stored) : plan.whole(layout.embedding, as: .stored)
         finalNorm = plan.norm(layout.finalNorm)
-        head = isTied ? embedding : plan.linear(layout.head, as: plan.format.forHeads)
+        lmHead = isTied ? embedding : plan.linear(layout.lmHead, as: plan.format.forLMHeads)
         for (index, source) in layout.layers.enumerated() { layers.append(layer(source, index, &plan)) }
         for (source, copies) in zip(layout.mtp, shared.modules) {
-            let moduleHead = copies.head.map { plan.linear($0, as: plan.format.forHeads) } ?? head
+            let moduleLMHead = copies.lmHead.map { plan.linear($0, as: plan.format.forLMHeads) } ?? lmHead
             modules.append(
                 MTPWeights(
                     embeddingNorm: plan.norm(source.embeddingNorm), hiddenNorm: plan.norm(source.hiddenNorm),
-                    projection: plan.linear(source.projection, as: plan.format.forHeads),
+                    projection: plan.linear(source.projection, as: plan.format.forLMHeads),
                     block: layer(source.block, configuration.layerCount + modules.count, &plan),
-                    headNorm: plan.norm(source.headNorm),
-                    embedding: copies.embedding.map { plan.whole($0, as: .stored) } ?? embedding, head: moduleHead,
-                    draftHead: draftHead(of: moduleHead, &plan)))
+                    finalNorm: plan.norm(source.finalNorm),
+                    embedding: copies.embedding.map { plan.whole($0, as: .stored) } ?? embedding, lmHead: moduleLMHead,
+                    coarseLMHead: coarseLMHead(of: moduleLMHead, &plan)))
         }
     }
 
-    private mutating func draftHead(of head: Linear, _ plan: inout PackingPlan) -> CutDraftHead {
-        if let known = draftHeads.first(where: { $0.head.parts == head.parts }) { return known.draftHead }
-        let copy = plan.draftHead(rows: configuration.vocabularySize, columns: configuration.hiddenSize)
-        draftHeads.append(DraftHeadSource(head: head, draftHead: copy))
+    private mutating func coarseLMHead(of lmHead: Linear, _ plan: inout PackingPlan) -> CutCoarseLMHead {
+        if let known = coarseLMHeads.first(where: { $0.lmHead.parts == lmHead.parts }) { return known.coarseLMHead }
+        let copy = plan.coarseLMHead(rows: configuration.vocabularySize, columns: configuration.hiddenSize)
+        coarseLMHeads.append(CoarseLMHeadSource(lmHead: lmHead, coarseLMHead: copy))
         return copy
     }
 
@@ -130,16 +130,16 @@ extension PackingPlan {
         MLPWeights(gate: linear(source.gate), up: linear(source.up), down: linear(source.down))
     }
 
-    /// The copy of a head of that shape, cut like it.
-    fileprivate mutating func draftHead(rows: Int, columns: Int) -> CutDraftHead {
+    /// The copy of an lm_head of that shape, cut like it.
+    fileprivate mutating func coarseLMHead(rows: Int, columns: Int) -> CutCoarseLMHead {
         let lanes = Int(FORETOKEN_PANEL_ROWS)
         let cuts = nodes.denseCut(Self.panels(rows)).enumerated().filter { !$0.element.isEmpty }
         let parts = cuts.map { group, panels in
             let count = min(panels.upperBound * lanes, rows) - panels.lowerBound * lanes
-            let copy = inRegion(.fixed(nodes.groups[group])) { $0.draftHeadPart(rows: count, columns: columns) }
-            return DraftHeadPart(head: copy, firstPanel: Int32(panels.lowerBound), group: Int32(group))
+            let copy = inRegion(.fixed(nodes.groups[group])) { $0.coarseLMHeadPart(rows: count, columns: columns) }
+            return CoarseLMHeadPart(lmHead: copy, firstPanel: Int32(panels.lowerBound), group: Int32(group))
         }
-        return CutDraftHead(parts: UnsafePointer(table(parts)), partCount: parts.count)
+        return CutCoarseLMHead(parts: UnsafePointer(table(parts)), partCount: parts.count)
     }
 
     // MARK: Attention

@@ -144,9 +144,9 @@ struct PackingPlan {
         return UnsafePointer(floats)
     }
 
-    /// An INT8 copy of panels of a head: the caller fills it once the head is packed.
-    mutating func draftHeadPart(rows: Int, columns: Int) -> DraftHead {
-        var copy = DraftHead()
+    /// An INT8 copy of panels of an lm_head: the caller fills it once that is packed.
+    mutating func coarseLMHeadPart(rows: Int, columns: Int) -> CoarseLMHead {
+        var copy = CoarseLMHead()
         copy.rows = Int32(rows)
         copy.columns = Int32(columns)
         let padded = copy.panelCount * Int(FORETOKEN_PANEL_ROWS)

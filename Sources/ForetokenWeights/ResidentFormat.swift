@@ -1,6 +1,6 @@
 import CForetokenKernels
 
-/// How the large matrices lie in memory: attention projections, experts, shared and dense feed-forwards, output head and
+/// How the large matrices lie in memory: attention projections, experts, shared and dense feed-forwards, lm_head and
 /// the MTP modules' input projections. Norms, routers, embeddings and the halves of kv_b_proj stay as stored always.
 ///
 /// Formats other than the stored one are made while loading, by all threads, from the stored values; every step then reads
@@ -16,7 +16,7 @@ public enum ResidentFormat: String, CaseIterable, Sendable {
     case bf16
     /// INT8 with a BF16 scale for each row and 64 columns; 8.25 bits a weight. Activations are quantised as well.
     case int8
-    /// 4-bit codes with a BF16 scale for each row and 32 columns; 4.5 bits a weight. Output head and MTP input projections
+    /// 4-bit codes with a BF16 scale for each row and 32 columns; 4.5 bits a weight. lm_head and MTP input projections
     /// are INT8. Activations are quantised as well, to INT8.
     case int4
 
@@ -31,9 +31,9 @@ public enum ResidentFormat: String, CaseIterable, Sendable {
         }
     }
 
-    /// The same for output heads and MTP input projections, which are worth more bits: of the published checkpoints they
+    /// The same for lm_heads and MTP input projections, which are worth more bits: of the published checkpoints they
     /// are the matrices that were not stored as FP8.
-    var forHeads: ResidentFormat {
+    var forLMHeads: ResidentFormat {
         switch self {
         case .int4: .int8
         case .fp8: .stored

@@ -1,20 +1,20 @@
 import Glibc
 import Synchronization
 
-/// Which of the MTP modules' own embedding and head copies really differ from the main model's. Published checkpoints
+/// Which of the MTP modules' own embedding and lm_head copies really differ from the main model's. Published checkpoints
 /// repeat both tables; packing a repetition would cost its size again for nothing.
 struct SharedCopies: Sendable {
     /// One module's tables, each nil where it is absent or repeats the main one.
     struct OwnTables: Sendable {
         let embedding: LinearSource?
-        let head: LinearSource?
+        let lmHead: LinearSource?
     }
 
     let modules: [OwnTables]
 
     /// Every copy a repetition: the least memory that the layout can need.
     static func allRepeated(_ layout: WeightLayout) -> SharedCopies {
-        SharedCopies(modules: layout.mtp.map { _ in OwnTables(embedding: nil, head: nil) })
+        SharedCopies(modules: layout.mtp.map { _ in OwnTables(embedding: nil, lmHead: nil) })
     }
 
     /// Compares the tables byte for byte; of a full-size model that reads several gigabytes.
@@ -23,7 +23,7 @@ struct SharedCopies: Sendable {
         modules = try layout.mtp.map {
             OwnTables(
                 embedding: try Self.differing($0.embedding, from: layout.embedding, in: checkpoint, tick),
-                head: try Self.differing($0.head, from: layout.head, in: checkpoint, tick))
+                lmHead: try Self.differing($0.lmHead, from: layout.lmHead, in: checkpoint, tick))
         }
     }
 

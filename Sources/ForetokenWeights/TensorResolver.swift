@@ -107,9 +107,9 @@ struct TensorResolver {
             hiddenNorm: norm(prefix + "hnorm", hidden),
             projection: linear(prefix + "eh_proj", rows: hidden, columns: 2 * hidden),
             block: self.layer(layer),
-            headNorm: norm(prefix + "shared_head.norm", hidden),
+            finalNorm: norm(prefix + "shared_head.norm", hidden),
             embedding: copy(prefix + "embed_tokens"),
-            head: copy(prefix + "shared_head.head"))
+            lmHead: copy(prefix + "shared_head.head"))
     }
 
     private mutating func copy(_ name: String) -> LinearSource? {

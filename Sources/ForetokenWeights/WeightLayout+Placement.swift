@@ -26,7 +26,7 @@ extension WeightLayout {
             expertCount: configuration.routedExpertCount, expertsPerToken: configuration.expertsPerToken,
             gateUpBytes: shape.gateUpBytes, downBytes: shape.downBytes, gateUpPanels: shape.gateUpPanels,
             downPanels: shape.downPanels,
-            denseBytesPerStep: layers.reduce(head.residentBytes(format.forHeads)) { $0 + $1.denseBytes(format) },
+            denseBytesPerStep: layers.reduce(lmHead.residentBytes(format.forLMHeads)) { $0 + $1.denseBytes(format) },
             denseBytes: measure.byteCounts.fixed.reduce(besides, +))
     }
 }

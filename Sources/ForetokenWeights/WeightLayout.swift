@@ -80,11 +80,11 @@ public struct MTPSource: Sendable {
     /// The decoder block.
     public let block: LayerSource
     /// `shared_head.norm` [H].
-    public let headNorm: TensorInfo
+    public let finalNorm: TensorInfo
     /// The module's own copy of the embedding [vocabulary, H], if the file has one.
     public let embedding: LinearSource?
-    /// The module's own copy of the head [vocabulary, H], if the file has one.
-    public let head: LinearSource?
+    /// The module's own copy of lm_head [vocabulary, H], if the file has one.
+    public let lmHead: LinearSource?
 }
 
 /// Every tensor the model needs, found and checked for type, shape and scale before any weight is read.
@@ -96,7 +96,7 @@ public struct WeightLayout: Sendable {
     /// `model.norm` [H].
     public let finalNorm: TensorInfo
     /// `lm_head` [vocabulary, H]; the embedding when the configuration ties them.
-    public let head: LinearSource
+    public let lmHead: LinearSource
     /// The MTP modules that the files hold; may be fewer than the configuration announces.
     public let mtp: [MTPSource]
     /// The checkpoint's warnings, and what is odd about its tensors, one sentence each.
@@ -135,14 +135,14 @@ public struct WeightLayout: Sendable {
         return nil
     }
 
-    /// What is said of a head of its own where the configuration ties the head to the embedding; nil where there is none, or
+    /// What is said of an lm_head of its own where the configuration ties it to the embedding; nil where there is none, or
     /// it is the embedding once more as far as a few places show.
-    private static func ignoredHead(_ checkpoint: Checkpoint, _ embedding: LinearSource) -> String? {
-        guard let head = checkpoint.tensor("lm_head.weight") else { return nil }
+    private static func ignoredLMHead(_ checkpoint: Checkpoint, _ embedding: LinearSource) -> String? {
+        guard let lmHead = checkpoint.tensor("lm_head.weight") else { return nil }
         let weight = embedding.weight
         let isSame =
-            head.type == weight.type && head.shape == weight.shape && head.range.count == weight.range.count
-            && (try? isSimilar(head, weight, checkpoint)) == true
+            lmHead.type == weight.type && lmHead.shape == weight.shape && lmHead.range.count == weight.range.count
+            && (try? isSimilar(lmHead, weight, checkpoint)) == true
         return isSame
             ? nil
             : "lm_head.weight differs from the embedding and is ignored, since `tie_word_embeddings` of config.json says "
@@ -173,10 +173,10 @@ public struct WeightLayout: Sendable {
         layers = (0..<configuration.layerCount).map { resolver.layer($0) }
         finalNorm = resolver.norm("model.norm", hidden)
         if configuration.tiesEmbeddings {
-            head = embedding
+            lmHead = embedding
             resolver.tolerate("lm_head")
         } else {
-            head = resolver.linear("lm_head", rows: vocabulary, columns: hidden)
+            lmHead = resolver.linear("lm_head", rows: vocabulary, columns: hidden)
         }
         let found = resolver.mtpModuleCount()
         mtp = (0..<found).map { resolver.mtpModule($0) }
@@ -187,7 +187,7 @@ public struct WeightLayout: Sendable {
                 "the configuration announces \(announced) MTP module\(announced == 1 ? "" : "s"), "
                     + "the weight files hold \(found)")
         }
-        if configuration.tiesEmbeddings, let remark = Self.ignoredHead(checkpoint, embedding) {
+        if configuration.tiesEmbeddings, let remark = Self.ignoredLMHead(checkpoint, embedding) {
             warnings.append(remark)
         }
         self.warnings = warnings + resolver.unexpectedTensors()

@@ -70,7 +70,7 @@ import Testing
         expectAgreement(table) { $0.decoded(w) }
     }
 
-    /// The draft head is INT8 on both sides; its sums are the same in every table.
+    /// The coarse lm_head is INT8 on both sides; its sums are the same in every table.
     @Test(arguments: Table.reachable + Table.wider)
     func draftHead(table: Table) {
         var numbers = Numbers(33)
@@ -191,7 +191,7 @@ extension Table {
     }
 
     /// - Parameters:
-    ///   - weights: codes as the head keeps them, [panels][columns padded to 128, by fours][32 rows][4 columns].
+    ///   - weights: codes as lm_head keeps them, [panels][columns padded to 128, by fours][32 rows][4 columns].
     ///   - scales: [panels][32].
     func draftLogits(
         rows: Int, columns: Int, weights: [Int8], scales: [Float], x: [Float]
@@ -203,10 +203,10 @@ extension Table {
         var y = [Float](repeating: .nan, count: rows)
         weights.withUnsafeBufferPointer { weights in
             scales.withUnsafeBufferPointer { scales in
-                var head = foretoken_draft_head(
+                var lmHead = foretoken_coarse_lm_head(
                     panels: weights.baseAddress, scales: scales.baseAddress, rows: Int32(rows),
                     columns: Int32(columns))
-                kernels.draft_logits(&head, 0, Int32((rows + 31) / 32), codes, steps, &y)
+                kernels.draft_logits(&lmHead, 0, Int32((rows + 31) / 32), codes, steps, &y)
             }
         }
         return y

@@ -58,7 +58,7 @@ private final class DraftedText {
     }
 }
 
-/// A draft with the scores that chose it, and the exact head's logits in its place.
+/// A draft with the scores that chose it, and the exact logits in its place.
 private struct DraftBits: Equatable {
     let token: Int32
     let score: UInt32
@@ -89,22 +89,22 @@ struct MTPRowTests {
 
     /// Catches up and makes `count` drafts for each of the texts together: by text, its drafts.
     private func draft(_ model: Model, _ texts: [DraftedText], _ count: Int) -> [[DraftBits]] {
-        let head = model.draftHead!
+        let draftHead = model.draftHead!
         let sequences = texts.map(\.sequence)
         var drafts = [[DraftBits]](repeating: [], count: texts.count)
-        head.catchUp(sequences)
+        draftHead.catchUp(sequences)
         for made in 0..<count {
-            head.drawDrafts(sequences)
-            let drawn = sequences.indices.map { head.drawn(row: $0) }
+            draftHead.drawDrafts(sequences)
+            let drawn = sequences.indices.map { draftHead.drawn(row: $0) }
             for (i, sequence) in sequences.enumerated() {
                 sequence.tokens[sequence.count + made] = drawn[i].token
                 drafts[i].append(
                     DraftBits(
                         token: drawn[i].token, score: drawn[i].score.bitPattern,
                         runnerUp: drawn[i].runnerUp.bitPattern,
-                        exact: head.exactDraftLogits(sequence).map(\.bitPattern).hashValue))
+                        exact: draftHead.exactDraftLogits(sequence).map(\.bitPattern).hashValue))
             }
-            if made + 1 < count { head.advance(sequences) }
+            if made + 1 < count { draftHead.advance(sequences) }
         }
         return drafts
     }

@@ -10,7 +10,7 @@ import Testing
         #expect(layout.warnings.isEmpty)
         #expect(layout.layers.count == 12)
         #expect(layout.mtp.count == 1)
-        #expect(layout.mtp[0].head != nil && layout.mtp[0].embedding != nil)
+        #expect(layout.mtp[0].lmHead != nil && layout.mtp[0].embedding != nil)
         #expect(layout.mtp[0].projection.columns == 512)
         #expect(layout.layers[0].attention.latentDown.scale?.shape == [1, 2])
         guard case .dense(let mlp) = layout.layers[0].feedForward,
@@ -64,8 +64,8 @@ import Testing
         try withCheckpoint(TinyModel(geometry).files()) { checkpoint in
             let layout = try WeightLayout(checkpoint)
             #expect(layout.warnings.isEmpty && layout.mtp.count == modules)
-            #expect(layout.mtp.allSatisfy { ($0.head != nil) == geometry.mtpCopies })
-            #expect((layout.head == layout.embedding) == geometry.tiedHead)
+            #expect(layout.mtp.allSatisfy { ($0.lmHead != nil) == geometry.mtpCopies })
+            #expect((layout.lmHead == layout.embedding) == geometry.tiedHead)
             #expect((layout.layers[0].attention.queryDown == nil) == (shared == 0))
             guard case .moe(_, _, let experts, let mlp) = layout.layers[1].feedForward else {
                 Issue.record("layer 1 has experts")

@@ -81,7 +81,7 @@ struct ResidentFormatTests {
             let (first, last) = (moe.experts[0].copies[0], moe.experts[7].copies[0])
             check(last.down, model.values("model.layers.1.mlp.experts.7.down_proj.weight"), isExact: isExact)
             check(first.gate, model.values("model.layers.1.mlp.experts.0.gate_proj.weight"), isExact: isExact)
-            check(weights.head, model.values("lm_head.weight"), isExact: isExact || format == .fp8)
+            check(weights.lmHead, model.values("lm_head.weight"), isExact: isExact || format == .fp8)
             // These stay as they are in every format.
             check(moe.router, model.values("model.layers.1.mlp.gate.weight"), isExact: true)
             check(weights.embedding, model.values("model.embed_tokens.weight"), isExact: true)
@@ -90,7 +90,7 @@ struct ResidentFormatTests {
 
     @Test func headsAreWorthMoreBits() throws {
         try load(TinyModel(), .int4) { weights in
-            #expect(weights.head.matrix.pointee.format == Int32(FORETOKEN_INT8.rawValue))
+            #expect(weights.lmHead.matrix.pointee.format == Int32(FORETOKEN_INT8.rawValue))
             #expect(weights.modules[0].projection.matrix.pointee.format == Int32(FORETOKEN_INT8.rawValue))
             #expect(weights.layers[0].attention.output.matrix.pointee.format == Int32(FORETOKEN_INT4.rawValue))
             #expect(weights.format == .int4)
@@ -99,8 +99,8 @@ struct ResidentFormatTests {
 
     @Test func tiedHeadsStayOneMatrix() throws {
         try load(TinyModel(TinyGeometry { $0.tiedHead = true }), .int8) { weights in
-            #expect(weights.head.matrix == weights.embedding.matrix)
-            #expect(weights.head.matrix.pointee.format == Int32(FORETOKEN_BF16.rawValue))
+            #expect(weights.lmHead.matrix == weights.embedding.matrix)
+            #expect(weights.lmHead.matrix.pointee.format == Int32(FORETOKEN_BF16.rawValue))
         }
     }
 

@@ -98,7 +98,7 @@ FT_INLINE size_t index_after(size_t k, v8 *w) {
     return k;
 }
 
-/// 128 columns of one draft-head panel: sums[v] lane i is row 8 v + i. Four columns of a row lie in one 32-bit lane;
+/// 128 columns of one coarse-lm_head panel: sums[v] lane i is row 8 v + i. Four columns of a row lie in one 32-bit lane;
 /// the activation's sign moves to the weight, since the byte product wants one unsigned factor. |x|, |w| ≤ 127 keeps
 /// the 16-bit pair sums from saturating.
 FT_INLINE void draft_group(const int8_t *weights, const int8_t *codes, v8i *sums) {

@@ -124,7 +124,7 @@ FT_INLINE size_t index_after(size_t k, vn *w) {
     return k;
 }
 
-/// 128 columns of one draft-head panel: sums[v] lane i is row 16 v + i. Four columns of a row lie in one 32-bit lane.
+/// 128 columns of one coarse-lm_head panel: sums[v] lane i is row 16 v + i. Four columns of a row lie in one 32-bit lane.
 /// Weights become unsigned by an offset of 128, whose share of the sums is taken away.
 FT_INLINE void draft_group(const int8_t *weights, const int8_t *codes, vni *sums) {
     int32_t sum = 0;

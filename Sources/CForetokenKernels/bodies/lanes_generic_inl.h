@@ -70,7 +70,7 @@ FT_INLINE size_t index_after(size_t k, v8 *w) {
     return k;
 }
 
-/// 128 columns of one draft-head panel: sums[v] lane i is row 8 v + i. Four columns of a row lie together.
+/// 128 columns of one coarse-lm_head panel: sums[v] lane i is row 8 v + i. Four columns of a row lie together.
 FT_INLINE void draft_group(const int8_t *weights, const int8_t *codes, v8i *sums) {
     for (int v = 0; v < 4; v++) sums[v] = (v8i){0};
     for (int quad = 0; quad < FORETOKEN_SCALE_BLOCK / 4; quad++) {

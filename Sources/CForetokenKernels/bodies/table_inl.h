@@ -13,7 +13,7 @@
 #include "attention_inl.h"
 #include "router_inl.h"
 #include "sampling_inl.h"
-#include "draft_head_inl.h"
+#include "coarse_lm_head_inl.h"
 
 #define FT_TABLE(isa, product_body, gated_body) \
     {                                           \

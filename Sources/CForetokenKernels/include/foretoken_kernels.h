@@ -52,15 +52,15 @@ typedef struct foretoken_matrix {
     int32_t scale_lanes;
 } foretoken_matrix;
 
-/// An output head's cheaper copy for drafting: INT8 weights with one scale a row. A guess needs no exact logits.
-typedef struct foretoken_draft_head {
+/// A coarse lm_head: its copy for drafting, INT8 weights with one scale a row. A guess needs no exact logits.
+typedef struct foretoken_coarse_lm_head {
     /// [panels][columns padded to 128, by fours][32 rows][4 columns]
     const int8_t *panels;
     /// [panels][32], zero past the end.
     const float *scales;
     int32_t rows;
     int32_t columns;
-} foretoken_draft_head;
+} foretoken_coarse_lm_head;
 
 /// Activation rows: row i of a call is `base + stride * (index ? index[i] : i)`, floats.
 typedef struct foretoken_rows {
@@ -181,7 +181,7 @@ typedef struct foretoken_kernels {
 
     /// y[n] ≈ Σ_k W[n][k] x[k] for the rows n of panels [first, first + count), from a quantised row. Same bits in
     /// every table.
-    void (*draft_logits)(const foretoken_draft_head *head, int32_t first, int32_t count, const int8_t *codes,
+    void (*draft_logits)(const foretoken_coarse_lm_head *lm_head, int32_t first, int32_t count, const int8_t *codes,
                          const float *scales, float *y);
 } foretoken_kernels;
 

@@ -99,7 +99,7 @@ extension BenchReport {
         public var sgemmShare: Double?
     }
 
-    /// Verify steps of 1…16 rows, head included, behind a context of so many tokens.
+    /// Verify steps of 1…16 rows, lm_head included, behind a context of so many tokens.
     public struct StepCurve: Sendable, Encodable {
         /// A step of so many rows.
         public struct Point: Sendable, Encodable {

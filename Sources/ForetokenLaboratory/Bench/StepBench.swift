@@ -46,8 +46,8 @@ final class StepBench {
         self.context = context
         let along = TextVerifier(model.verifier)
         along.text = tokens
-        round = model.draftHead.map { head in
-            let drafts = PlantedDrafts(MTPDrafts(head, model.verifier)) { position, _ in tokens[position] }
+        round = model.draftHead.map { draftHead in
+            let drafts = PlantedDrafts(MTPDrafts(draftHead, model.verifier)) { position, _ in tokens[position] }
             return Round(along, DraftExperience(), source: drafts)
         }
         sampler = Sampler(

@@ -173,7 +173,7 @@ extension Measurement {
 
     /// What steps take here, in nanoseconds: medians over contexts of the suite.
     public struct StepCosts: Sendable, Encodable {
-        /// Entry r − 1: a verify step with r rows, head included.
+        /// Entry r − 1: a verify step with r rows, lm_head included.
         public var verify: [Double]
         /// Entry c − 1: making up for c accepted rows, and the first draft.
         public var firstDraft: [Double]

@@ -114,8 +114,8 @@ public final class Scorer {
         sequence.restart(part)
         var reader = PromptReader(model, drafting: draftHead != nil)
         withUnsafeMutablePointer(to: &pass) { pass in
-            let visit = draftHead.map { head in
-                { (rows: MTPHead.CommittedRows) in self.report(rows, head, text, window, &pass.pointee) }
+            let visit = draftHead.map { draftHead in
+                { (rows: MTPHead.CommittedRows) in self.report(rows, draftHead, text, window, &pass.pointee) }
             }
             let isRead = reader.read(
                 sequence, to: part.count,

@@ -1,6 +1,6 @@
 /// Mean times of verify steps.
 public struct StepSeconds: Sendable, Equatable {
-    /// Whole steps, head included.
+    /// Whole steps, lm_head included.
     public var step: Double
     /// Of these: the experts, the shared one included.
     public var experts: Double

@@ -9,8 +9,8 @@ struct GrownTensor {
         case shared
         /// It is read when the router chooses its expert.
         case expert
-        /// All of it is read; an MTP module without a head reads the main model's.
-        case head
+        /// All of it is read; an MTP module without an lm_head reads the main model's.
+        case lmHead
     }
 
     /// Its new name.

@@ -4,7 +4,7 @@
 /// block scales and exponents changes; sums over repeated inputs may round differently in their last bits. Every tensor is
 /// as large, and is read as often, as it would be in a trained model of the new shape.
 ///
-/// Drafts from an output head rounded to INT8 in groups of 128 stay the same when the hidden size divides 128 or is a
+/// Drafts from an lm_head rounded to INT8 in groups of 128 stay the same when the hidden size divides 128 or is a
 /// multiple of it, as in every published model; others are cut into other groups, and now and then a close guess differs.
 public struct Growth {
     /// How much larger it becomes.
@@ -15,7 +15,7 @@ public struct Growth {
     public let byteCount: Int
     /// Bytes of stored weights that a step of the main model reads for one token.
     public let stepByteCount: Int
-    /// Bytes of stored weights that a step of the first MTP module reads for one token, its output head included; nil
+    /// Bytes of stored weights that a step of the first MTP module reads for one token, its lm_head included; nil
     /// without MTP modules.
     public let mtpStepByteCount: Int?
     /// What is odd about the original, one sentence each.
@@ -57,10 +57,10 @@ public struct Growth {
         layerCount = plan.layerCount
         byteCount = plan.tensors.reduce(0) { $0 + $1.byteCount }
         stepByteCount = Growth.stepBytes(plan.tensors, module: nil, original)
-        let ownHead = plan.tensors.contains { $0.module == 0 && $0.role == .head }
-        let mainHead = plan.tensors.reduce(0) { $0 + ($1.module == nil && $1.role == .head ? $1.byteCount : 0) }
+        let ownLMHead = plan.tensors.contains { $0.module == 0 && $0.role == .lmHead }
+        let mainLMHead = plan.tensors.reduce(0) { $0 + ($1.module == nil && $1.role == .lmHead ? $1.byteCount : 0) }
         mtpStepByteCount =
-            layout.mtp.isEmpty ? nil : Growth.stepBytes(plan.tensors, module: 0, original) + (ownHead ? 0 : mainHead)
+            layout.mtp.isEmpty ? nil : Growth.stepBytes(plan.tensors, module: 0, original) + (ownLMHead ? 0 : mainLMHead)
         shards = Growth.shards(plan.tensors)
     }
 
@@ -120,7 +120,7 @@ public struct Growth {
         for tensor in tensors where tensor.module == module {
             switch tensor.role {
             case .embedding: break
-            case .shared, .head: always += tensor.byteCount
+            case .shared, .lmHead: always += tensor.byteCount
             case .expert: experts += tensor.byteCount
             }
         }

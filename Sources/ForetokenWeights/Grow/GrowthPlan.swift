@@ -49,11 +49,11 @@ struct GrowthPlan {
             }
         }
         norm(layout.finalNorm, main)
-        // A tied head would have to be the embedding and the embedding divided by G at once.
-        let head = Place(
+        // A tied lm_head would have to be the embedding and the embedding divided by G at once.
+        let lmHead = Place(
             oldPrefix: configuration.tiesEmbeddings ? "model.embed_tokens" : "lm_head", newPrefix: "lm_head",
-            role: .head)
-        matrix(layout.head, repeatsInput(), head)
+            role: .lmHead)
+        matrix(layout.lmHead, repeatsInput(), lmHead)
         for (index, module) in layout.mtp.enumerated() {
             let old = configuration.layerCount + index
             var place = layerPlace(old, firstIndex(of: old), isSilent: false)
@@ -117,11 +117,11 @@ struct GrowthPlan {
         norm(module.hiddenNorm, place)
         matrix(module.projection, Rule(rowCopies: factors.hidden, columnCopies: factors.hidden, parts: 2), place)
         layer(module.block, place)
-        norm(module.headNorm, place)
+        norm(module.finalNorm, place)
         if let embedding = module.embedding {
             matrix(embedding, repeatsInput(divides: false), place.with(.embedding))
         }
-        if let head = module.head { matrix(head, repeatsInput(), place.with(.head)) }
+        if let lmHead = module.lmHead { matrix(lmHead, repeatsInput(), place.with(.lmHead)) }
     }
 
     // MARK: Tensors

@@ -1,5 +1,5 @@
 /// Lists the tensors of a configuration as the published checkpoints have them: FP8 with block scales, but embedding,
-/// head, router and `eh_proj` in BF16. Matrices have variance 1/columns, so that activations stay of order 1.
+/// lm_head, router and `eh_proj` in BF16. Matrices have variance 1/columns, so that activations stay of order 1.
 struct SyntheticTensors {
     private(set) var tensors: [String: TensorInfo] = [:]
     private(set) var pieces: [SyntheticSource.Piece] = []

@@ -1,10 +1,10 @@
 // Logits for drafting: INT8 weights and INT8 activations. Integer sums are exact, so every table gives the same bits.
 
-static void FT_ISA(draft_logits)(const foretoken_draft_head *head, int32_t first, int32_t count, const int8_t *codes,
-                                 const float *scales, float *y) {
-    const int32_t groups = (head->columns + GROUP - 1) / GROUP;
+static void FT_ISA(draft_logits)(const foretoken_coarse_lm_head *lm_head, int32_t first, int32_t count,
+                                 const int8_t *codes, const float *scales, float *y) {
+    const int32_t groups = (lm_head->columns + GROUP - 1) / GROUP;
     for (int32_t panel = first; panel < first + count; panel++) {
-        const int8_t *weights = head->panels + (size_t)panel * groups * GROUP * PANEL;
+        const int8_t *weights = lm_head->panels + (size_t)panel * groups * GROUP * PANEL;
         vn totals[PANEL_VECTORS];
         for (int v = 0; v < PANEL_VECTORS; v++) totals[v] = splatn(0);
         for (int32_t g = 0; g < groups; g++) {
@@ -15,10 +15,10 @@ static void FT_ISA(draft_logits)(const foretoken_draft_head *head, int32_t first
             }
         }
         int32_t row = panel * PANEL;
-        int32_t rows = head->rows - row < PANEL ? head->rows - row : PANEL;
+        int32_t rows = lm_head->rows - row < PANEL ? lm_head->rows - row : PANEL;
         float out[PANEL];
         for (int v = 0; v < PANEL_VECTORS; v++) {
-            storen(out + LANES * v, totals[v] * loadn(head->scales + row + LANES * v));
+            storen(out + LANES * v, totals[v] * loadn(lm_head->scales + row + LANES * v));
         }
         memcpy(y + row, out, (size_t)rows * sizeof(float));
     }

@@ -78,18 +78,18 @@ extension Choice {
     }
 }
 
-/// Output-head logits of a few rows, and the drawing from them while they are still in the worker's cache. Each group
+/// Logits of lm_head for a few rows, and the drawing from them while they are still in the worker's cache. Each group
 /// makes the panels on its node, divided over its workers.
-struct HeadPhase: Phase {
+struct LMHeadPhase: Phase {
     /// Whose logits are made.
-    enum Head {
+    enum LMHead {
         case exact(ProductJob)
-        /// The draft head, from quantised rows.
-        case draft(CutDraftHead, QuantisedRows)
+        /// The coarse lm_head, from quantised rows.
+        case coarse(CutCoarseLMHead, QuantisedRows)
     }
 
     let kernels: KernelTable
-    let head: Head
+    let lmHead: LMHead
     let logits: foretoken_rows
     let rowCount: Int
     /// By row.
@@ -99,14 +99,14 @@ struct HeadPhase: Phase {
     let scratch: WorkerScratch
 
     static var entry: WorkerPool.Entry {
-        { context, worker, _ in context.phase(HeadPhase.self).work(worker: Int(worker)) }
+        { context, worker, _ in context.phase(LMHeadPhase.self).work(worker: Int(worker)) }
     }
 
     private func work(worker: Int) {
         let mine = candidates + worker * Workspace.windowRows
         mine.update(repeating: .none, count: rowCount)
         let seat = scratch.seats[worker]
-        switch head {
+        switch lmHead {
         case .exact(let job):
             let linear = job.linear
             let product = PanelProduct(kernels: kernels, scratch: scratch.wide(worker))
@@ -117,28 +117,28 @@ struct HeadPhase: Phase {
                 product.run(job, panels: panels)
                 draw(panels, into: mine)
             }
-        case .draft(let cut, let rows):
+        case .coarse(let cut, let rows):
             for i in 0..<cut.partCount where seat.serves(Int(cut.parts[i].group)) {
                 let part = cut.parts[i]
-                draft(part, seat.share(of: part.head.panelCount), rows, into: mine)
+                draft(part, seat.share(of: part.lmHead.panelCount), rows, into: mine)
             }
         }
     }
 
-    /// Panels of the draft head that stay in a worker's cache while all rows pass over them.
+    /// Panels of the coarse lm_head that stay in a worker's cache while all rows pass over them.
     private static let panelsTogether = 4
 
     private func draft(
-        _ part: DraftHeadPart, _ share: Range<Int>, _ rows: QuantisedRows, into candidates: UnsafeMutablePointer<Choice>
+        _ part: CoarseLMHeadPart, _ share: Range<Int>, _ rows: QuantisedRows, into candidates: UnsafeMutablePointer<Choice>
     ) {
-        var head = part.head
+        var lmHead = part.lmHead
         let first = Int(part.firstPanel)
         let together = rowCount == 1 ? max(1, share.count) : Self.panelsTogether
         for start in stride(from: share.lowerBound, to: share.upperBound, by: together) {
             let panels = start..<min(start + together, share.upperBound)
             for row in 0..<rowCount {
                 kernels.pointee.draft_logits(
-                    &head, Int32(panels.lowerBound), Int32(panels.count), rows.codes(row), rows.scales(row),
+                    &lmHead, Int32(panels.lowerBound), Int32(panels.count), rows.codes(row), rows.scales(row),
                     logits.base! + row * logits.stride + first * Int(FORETOKEN_PANEL_ROWS))
             }
             draw(first + panels.lowerBound..<first + panels.upperBound, into: candidates)
@@ -168,7 +168,7 @@ struct HeadPhase: Phase {
     }
 }
 
-/// Rows as the draft head takes them: INT8 codes and a scale for each group of columns.
+/// Rows as the coarse lm_head takes them: INT8 codes and a scale for each group of columns.
 struct QuantisedRows: BitwiseCopyable {
     let codes: UnsafePointer<Int8>
     let scales: UnsafePointer<Float>
@@ -179,8 +179,8 @@ struct QuantisedRows: BitwiseCopyable {
     func scales(_ row: Int) -> UnsafePointer<Float> { scales + row * groups }
 }
 
-/// Runs the head phase and puts the workers' candidates together.
-final class HeadRunner {
+/// Runs the lm_head phase and puts the workers' candidates together.
+final class LMHeadRunner {
     private let machinery: Machinery
     private let buffers: Buffers
     /// By row, for the caller to fill before a run.
@@ -218,12 +218,12 @@ final class HeadRunner {
     /// Draws the likeliest of all tokens.
     var greedy: Draw { Draw(.greedy(limit: machinery.configuration.vocabularySize), position: 0) }
 
-    /// Logits of `count` rows from the exact head, and a candidate for each.
-    func run(_ head: Linear, input: foretoken_rows, count: Int) {
-        start(.exact(ProductJob(head, input: input, output: logitRows.rows, rowCount: count)), rows: count)
+    /// Logits of `count` rows from the exact lm_head, and a candidate for each.
+    func run(_ lmHead: Linear, input: foretoken_rows, count: Int) {
+        start(.exact(ProductJob(lmHead, input: input, output: logitRows.rows, rowCount: count)), rows: count)
     }
 
-    /// Takes a row for the draft head.
+    /// Takes a row for the coarse lm_head.
     func quantise(_ input: UnsafePointer<Float>, row: Int) {
         machinery.kernels.pointee.quantise_row(
             input, Int32(machinery.configuration.hiddenSize),
@@ -231,18 +231,18 @@ final class HeadRunner {
             buffers.codeScales.pointer + row * buffers.groups)
     }
 
-    /// Logits of the quantised rows from the draft head, and a candidate for each.
-    func run(_ head: CutDraftHead, count: Int) {
+    /// Logits of the quantised rows from the coarse lm_head, and a candidate for each.
+    func run(_ lmHead: CutCoarseLMHead, count: Int) {
         let rows = QuantisedRows(
             codes: UnsafePointer(buffers.codes.pointer), scales: UnsafePointer(buffers.codeScales.pointer),
             groups: buffers.groups)
-        start(.draft(head, rows), rows: count)
+        start(.coarse(lmHead, rows), rows: count)
     }
 
-    private func start(_ head: HeadPhase.Head, rows: Int) {
+    private func start(_ lmHead: LMHeadPhase.LMHead, rows: Int) {
         machinery.pool.run(
-            HeadPhase(
-                kernels: machinery.kernels, head: head, logits: logitRows.rows, rowCount: rows,
+            LMHeadPhase(
+                kernels: machinery.kernels, lmHead: lmHead, logits: logitRows.rows, rowCount: rows,
                 draws: UnsafePointer(draws.pointer), candidates: buffers.candidates.pointer,
                 scratch: machinery.workers.scratch))
     }

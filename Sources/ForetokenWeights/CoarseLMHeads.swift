@@ -1,12 +1,12 @@
 import CForetokenKernels
 import ForetokenHardware
 
-/// An output head's INT8 copy, as the kernels read it. Plain data in the model's arena.
-public typealias DraftHead = foretoken_draft_head
+/// An lm_head's INT8 copy, as the kernels read it. Plain data in the model's arena.
+public typealias CoarseLMHead = foretoken_coarse_lm_head
 
-extension DraftHead: @retroactive @unchecked Sendable {}
+extension CoarseLMHead: @retroactive @unchecked Sendable {}
 
-extension DraftHead {
+extension CoarseLMHead {
     /// Columns as stored: padded to whole groups of 128.
     public var paddedColumns: Int {
         let group = Int(FORETOKEN_SCALE_BLOCK)
@@ -20,79 +20,79 @@ extension DraftHead {
     public var byteCount: Int { panelCount * Int(FORETOKEN_PANEL_ROWS) * (paddedColumns + 4) }
 }
 
-/// Consecutive panels of an output head's copy, in the memory of one node.
-public struct DraftHeadPart: BitwiseCopyable, Sendable {
+/// Consecutive panels of an lm_head's copy, in the memory of one node.
+public struct CoarseLMHeadPart: BitwiseCopyable, Sendable {
     /// The part's panels; its rows are those of the part.
-    public let head: DraftHead
-    /// Panel of the whole head at which the part begins.
+    public let lmHead: CoarseLMHead
+    /// Panel of the whole lm_head at which the part begins.
     public let firstPanel: Int32
     /// The group of workers that reads it.
     public let group: Int32
 }
 
-/// An output head's INT8 copy, cut like the head.
-public struct CutDraftHead: @unchecked Sendable, BitwiseCopyable {
+/// An lm_head's INT8 copy, cut like it.
+public struct CutCoarseLMHead: @unchecked Sendable, BitwiseCopyable {
     /// Parts in ascending order.
-    public let parts: UnsafePointer<DraftHeadPart>
+    public let parts: UnsafePointer<CoarseLMHeadPart>
     /// Number of parts, one or more.
     public let partCount: Int
     /// Inputs.
-    public var columns: Int { Int(parts.pointee.head.columns) }
+    public var columns: Int { Int(parts.pointee.lmHead.columns) }
     /// Bytes of weights and scales.
-    public var byteCount: Int { (0..<partCount).reduce(0) { $0 + parts[$1].head.byteCount } }
+    public var byteCount: Int { (0..<partCount).reduce(0) { $0 + parts[$1].lmHead.byteCount } }
 }
 
-/// A head and the copy to make of it.
-struct DraftHeadSource: Sendable {
-    let head: Linear
-    let draftHead: CutDraftHead
+/// An lm_head and the copy to make of it.
+struct CoarseLMHeadSource: Sendable {
+    let lmHead: Linear
+    let coarseLMHead: CutCoarseLMHead
 }
 
-/// Makes INT8 copies of output heads for drafting: 70 % of an MTP step's bytes is the BF16 head, and a guess needs no
+/// Makes INT8 copies of lm_heads for drafting: 70 % of an MTP step's bytes is the BF16 lm_head, and a guess needs no
 /// exact logits. One scale per row, amax / 127.
-enum DraftHeads {
-    /// One part of a head and of its copy.
+enum CoarseLMHeads {
+    /// One part of an lm_head and of its copy.
     private struct PartSource {
-        let head: PackedMatrix
-        let copy: DraftHead
+        let lmHead: PackedMatrix
+        let copy: CoarseLMHead
     }
 
-    static func build(_ sources: [DraftHeadSource], on pool: WorkerPool) {
+    static func build(_ sources: [CoarseLMHeadSource], on pool: WorkerPool) {
         for source in sources {
-            for i in 0..<source.draftHead.partCount {
+            for i in 0..<source.coarseLMHead.partCount {
                 let part = PartSource(
-                    head: source.head.parts[i].matrix, copy: source.draftHead.parts[i].head)
+                    lmHead: source.lmHead.parts[i].matrix, copy: source.coarseLMHead.parts[i].lmHead)
                 withUnsafePointer(to: part) { pointer in
                     pool.run(
                         { context, worker, workers in
                             let part = context!.assumingMemoryBound(to: PartSource.self).pointee
                             let panels = part.copy.panelCount
                             let range = panels * Int(worker) / Int(workers)..<panels * Int(worker + 1) / Int(workers)
-                            DraftHeads.quantise(part.head, into: part.copy, panels: range)
+                            CoarseLMHeads.quantise(part.lmHead, into: part.copy, panels: range)
                         }, UnsafeMutableRawPointer(mutating: pointer))
                 }
             }
         }
     }
 
-    private static func quantise(_ head: PackedMatrix, into copy: DraftHead, panels: Range<Int>) {
+    private static func quantise(_ lmHead: PackedMatrix, into copy: CoarseLMHead, panels: Range<Int>) {
         let lanes = Int(FORETOKEN_PANEL_ROWS)
-        let columns = Int(head.columns)
+        let columns = Int(lmHead.columns)
         let padded = copy.paddedColumns
         let values = UnsafeMutablePointer<Float>.allocate(capacity: columns * lanes)
         defer { values.deallocate() }
         let codes = UnsafeMutablePointer(mutating: copy.panels!)
         let scales = UnsafeMutablePointer(mutating: copy.scales!)
         let kernels = foretoken_kernels_best()!
-        var head = head
+        var lmHead = lmHead
         for panel in panels {
-            kernels.pointee.decode_panels(&head, Int32(panel), 1, 0, head.columns, values, lanes)
+            kernels.pointee.decode_panels(&lmHead, Int32(panel), 1, 0, lmHead.columns, values, lanes)
             let panelCodes = codes + panel * padded * lanes
             for lane in 0..<lanes {
                 var largest: Float = 0
                 for k in 0..<columns { largest = max(largest, abs(values[k * lanes + lane])) }
                 scales[panel * lanes + lane] = largest / 127
-                // Smaller rows than any real head has: their inverse would overflow.
+                // Smaller rows than any real lm_head has: their inverse would overflow.
                 let inverse = largest > 1e-30 ? 127 / largest : 0
                 for k in 0..<padded {
                     let code = k < columns ? (values[k * lanes + lane] * inverse).rounded(.toNearestOrEven) : 0
