@@ -1,5 +1,5 @@
-// Fork-join pool in two levels: a gate for each group of workers to wait at, so that a start travels between nodes once a
-// group, and behind it one a worker that the first of its group waits at, and one a group that the caller waits at.
+// Fork-join pool in two levels: a gate for each team of workers to wait at, so that a start travels between nodes once a
+// team, and behind it one a worker that the first of its team waits at, and one a team that the caller waits at.
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -26,32 +26,32 @@
 typedef struct pool_worker {
     _Alignas(LINE) foretoken_gate done;
     int32_t index;
-    int32_t group;
+    int32_t team;
     int32_t cpu;  // -1: not pinned
     int pin_error;
     pthread_t thread;
     foretoken_pool *pool;
 } pool_worker;
 
-typedef struct pool_group {
+typedef struct pool_team {
     /// The line every waiting worker looks at; the work lies beside the gate so that one miss brings both.
     _Alignas(LINE) foretoken_gate fork;
     foretoken_pool_entry entry;  // NULL: the threads end
     void *context;
 
-    /// Opened by the group's first worker when all its workers have finished.
+    /// Opened by the team's first worker when all its workers have finished.
     _Alignas(LINE) foretoken_gate done;
     int64_t finished;  // when that was
     int64_t waited;
 
     int32_t first, end;  // workers
-} pool_group;
+} pool_team;
 
 struct foretoken_pool {
     _Alignas(LINE) _Atomic(bool) spinning;
     int32_t count;
-    int32_t group_count;
-    pool_group *groups;
+    int32_t team_count;
+    pool_team *teams;
 
     /// The caller's own.
     _Alignas(LINE) uint32_t sequence;
@@ -64,17 +64,17 @@ struct foretoken_pool {
     pool_worker workers[];
 };
 
-static void wait_for_members(foretoken_pool *pool, pool_group *group, uint32_t sequence) {
-    for (int32_t i = group->first + 1; i < group->end; i++)
+static void wait_for_members(foretoken_pool *pool, pool_team *team, uint32_t sequence) {
+    for (int32_t i = team->first + 1; i < team->end; i++)
         foretoken_gate_wait(&pool->workers[i].done, sequence, &pool->spinning, JOIN_SPIN_NANOSECONDS);
-    if (pool->group_count > 1) group->finished = foretoken_monotonic_nanoseconds();
+    if (pool->team_count > 1) team->finished = foretoken_monotonic_nanoseconds();
 }
 
 static void *worker_main(void *argument) {
     pool_worker *self = argument;
     foretoken_pool *pool = self->pool;
-    pool_group *group = &pool->groups[self->group];
-    bool leads = self->index == group->first;
+    pool_team *team = &pool->teams[self->team];
+    bool leads = self->index == team->first;
     char name[16];
     snprintf(name, sizeof name, "foretoken-%02d", (int)self->index);
     pthread_setname_np(pthread_self(), name);
@@ -82,41 +82,41 @@ static void *worker_main(void *argument) {
     foretoken_gate_open(&self->done, 0);
 
     for (uint32_t sequence = FORETOKEN_GATE_NEXT(0);; sequence = FORETOKEN_GATE_NEXT(sequence)) {
-        foretoken_gate_wait(&group->fork, sequence, &pool->spinning, FORK_SPIN_NANOSECONDS);
-        if (group->entry == NULL) return NULL;
-        group->entry(group->context, self->index, pool->count);
-        if (leads) wait_for_members(pool, group, sequence);
-        foretoken_gate_open(leads ? &group->done : &self->done, sequence);
+        foretoken_gate_wait(&team->fork, sequence, &pool->spinning, FORK_SPIN_NANOSECONDS);
+        if (team->entry == NULL) return NULL;
+        team->entry(team->context, self->index, pool->count);
+        if (leads) wait_for_members(pool, team, sequence);
+        foretoken_gate_open(leads ? &team->done : &self->done, sequence);
     }
 }
 
 static void open_forks(foretoken_pool *pool, foretoken_pool_entry entry, void *context) {
     pool->sequence = FORETOKEN_GATE_NEXT(pool->sequence);
-    for (int32_t g = pool->group_count - 1; g >= 0; g--) {
-        pool_group *group = &pool->groups[g];
-        group->entry = entry;
-        group->context = context;
-        foretoken_gate_open(&group->fork, pool->sequence);
+    for (int32_t t = pool->team_count - 1; t >= 0; t--) {
+        pool_team *team = &pool->teams[t];
+        team->entry = entry;
+        team->context = context;
+        foretoken_gate_open(&team->fork, pool->sequence);
     }
 }
 
-/// Adds to each group's waiting time what it waited for the last one.
+/// Adds to each team's waiting time what it waited for the last one.
 static void count_waits(foretoken_pool *pool) {
     int64_t last = INT64_MIN;
-    for (int32_t g = 0; g < pool->group_count; g++)
-        if (pool->groups[g].finished > last) last = pool->groups[g].finished;
-    for (int32_t g = 0; g < pool->group_count; g++) pool->groups[g].waited += last - pool->groups[g].finished;
+    for (int32_t t = 0; t < pool->team_count; t++)
+        if (pool->teams[t].finished > last) last = pool->teams[t].finished;
+    for (int32_t t = 0; t < pool->team_count; t++) pool->teams[t].waited += last - pool->teams[t].finished;
 }
 
 static void wait_for_all(foretoken_pool *pool) {
-    wait_for_members(pool, &pool->groups[0], pool->sequence);
-    for (int32_t g = 1; g < pool->group_count; g++)
-        foretoken_gate_wait(&pool->groups[g].done, pool->sequence, &pool->spinning, JOIN_SPIN_NANOSECONDS);
-    if (pool->group_count > 1) count_waits(pool);
+    wait_for_members(pool, &pool->teams[0], pool->sequence);
+    for (int32_t t = 1; t < pool->team_count; t++)
+        foretoken_gate_wait(&pool->teams[t].done, pool->sequence, &pool->spinning, JOIN_SPIN_NANOSECONDS);
+    if (pool->team_count > 1) count_waits(pool);
 }
 
 static void release(foretoken_pool *pool) {
-    free(pool->groups);
+    free(pool->teams);
     free(pool);
 }
 
@@ -157,51 +157,51 @@ static int check_cpus(int32_t threads, const int32_t *cpus) {
     return 0;
 }
 
-/// Groups are numbered in the order of their workers.
-static int check_groups(int32_t threads, const int32_t *groups) {
+/// Teams are numbered in the order of their workers.
+static int check_teams(int32_t threads, const int32_t *teams) {
     for (int32_t i = 0; i < threads; i++) {
-        int32_t before = i ? groups[i - 1] : 0;
-        if (groups[i] != before && (i == 0 || groups[i] != before + 1)) return EINVAL;
+        int32_t before = i ? teams[i - 1] : 0;
+        if (teams[i] != before && (i == 0 || teams[i] != before + 1)) return EINVAL;
     }
     return 0;
 }
 
-static foretoken_pool *allocate_pool(int32_t threads, const int32_t *cpus, const int32_t *groups) {
-    int32_t group_count = groups ? groups[threads - 1] + 1 : 1;
+static foretoken_pool *allocate_pool(int32_t threads, const int32_t *cpus, const int32_t *teams) {
+    int32_t team_count = teams ? teams[threads - 1] + 1 : 1;
     foretoken_pool *pool = aligned_alloc(LINE, sizeof(foretoken_pool) + (size_t)threads * sizeof(pool_worker));
-    pool_group *lines = aligned_alloc(LINE, (size_t)group_count * sizeof(pool_group));
+    pool_team *lines = aligned_alloc(LINE, (size_t)team_count * sizeof(pool_team));
     if (pool == NULL || lines == NULL) {
         free(pool);
         free(lines);
         return NULL;
     }
-    *pool = (foretoken_pool){.count = threads, .group_count = group_count, .groups = lines};
+    *pool = (foretoken_pool){.count = threads, .team_count = team_count, .teams = lines};
     pool->creator = (pid_t)syscall(SYS_gettid);
-    for (int32_t g = 0; g < group_count; g++) lines[g] = (pool_group){.first = threads};
+    for (int32_t t = 0; t < team_count; t++) lines[t] = (pool_team){.first = threads};
     for (int32_t i = 0; i < threads; i++) {
-        int32_t group = groups ? groups[i] : 0;
+        int32_t team = teams ? teams[i] : 0;
         // Open for a number that no start-up or run waits for: the last one before the numbers wrap to 0.
-        pool->workers[i] = (pool_worker){.index = i, .group = group, .cpu = cpus ? cpus[i] : -1, .pool = pool};
+        pool->workers[i] = (pool_worker){.index = i, .team = team, .cpu = cpus ? cpus[i] : -1, .pool = pool};
         atomic_init(&pool->workers[i].done.word, UINT32_MAX & ~FORETOKEN_GATE_SLEEPER);
-        if (i < lines[group].first) lines[group].first = i;
-        lines[group].end = i + 1;
+        if (i < lines[team].first) lines[team].first = i;
+        lines[team].end = i + 1;
     }
     return pool;
 }
 
-/// Every worker says for itself that it has started: after a failure there may be no first of its group to say so.
+/// Every worker says for itself that it has started: after a failure there may be no first of its team to say so.
 static void wait_for_start(foretoken_pool *pool) {
     for (int32_t i = 1; i < pool->count; i++)
         foretoken_gate_wait(&pool->workers[i].done, 0, &pool->spinning, JOIN_SPIN_NANOSECONDS);
 }
 
-int foretoken_pool_create(int32_t threads, const int32_t *cpus, const int32_t *groups, foretoken_pool **result) {
+int foretoken_pool_create(int32_t threads, const int32_t *cpus, const int32_t *teams, foretoken_pool **result) {
     *result = NULL;
     if (threads < 1 || threads > FORETOKEN_MAX_CPUS) return EINVAL;
     int error = cpus ? check_cpus(threads, cpus) : 0;
-    if (error == 0 && groups) error = check_groups(threads, groups);
+    if (error == 0 && teams) error = check_teams(threads, teams);
     if (error) return error;
-    foretoken_pool *pool = allocate_pool(threads, cpus, groups);
+    foretoken_pool *pool = allocate_pool(threads, cpus, teams);
     if (pool == NULL) return ENOMEM;
     error = foretoken_mask_get(0, &pool->creator_mask);
     if (error) {
@@ -238,7 +238,7 @@ void foretoken_pool_run(foretoken_pool *pool, foretoken_pool_entry entry, void *
 }
 
 void foretoken_pool_waits(const foretoken_pool *pool, int64_t *nanoseconds) {
-    for (int32_t g = 0; g < pool->group_count; g++) nanoseconds[g] = pool->groups[g].waited;
+    for (int32_t t = 0; t < pool->team_count; t++) nanoseconds[t] = pool->teams[t].waited;
 }
 
 bool foretoken_pool_spin(foretoken_pool *pool, bool spin) {

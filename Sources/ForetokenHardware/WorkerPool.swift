@@ -1,6 +1,6 @@
 import CForetokenSystem
 
-/// Threads that execute one function together and meet again at its end: first the workers of a group, then the groups.
+/// Threads that execute one function together and meet again at its end: first the workers of a team, then the teams.
 ///
 /// Worker 0 is the calling thread, so a pool of n workers starts n - 1 threads. Between `startSpinning` and
 /// `stopSpinning` a pinned pool starts and joins a run without a system call; otherwise its workers sleep in between.
@@ -15,8 +15,8 @@ public final class WorkerPool: @unchecked Sendable {
     public let workerCount: Int
     /// Whether CPUs were given and every worker was pinned to its own.
     public let isPinned: Bool
-    /// Workers of each group, in order.
-    public let groupSizes: [Int]
+    /// Workers of each team, in order.
+    public let teamSizes: [Int]
     /// By worker: its place; valid as long as the pool lives.
     public let seats: UnsafePointer<WorkerSeat>
 
@@ -28,9 +28,9 @@ public final class WorkerPool: @unchecked Sendable {
     ///   - threads: number of workers, 1 or more.
     ///   - cpus: one distinct CPU number a worker; the calling thread becomes worker 0 and is pinned to the first until
     ///     the pool is freed. A pin that the system refuses shows in `isPinned`. nil pins nothing.
-    ///   - groupSizes: workers of each group, in the order of the workers; nil puts all into one.
+    ///   - teamSizes: workers of each team, in the order of the workers; nil puts all into one.
     /// - Throws: `HardwareError` when the numbers make no sense or no thread can be started.
-    public init(threads: Int, cpus: [Int]? = nil, groupSizes: [Int]? = nil) throws {
+    public init(threads: Int, cpus: [Int]? = nil, teamSizes: [Int]? = nil) throws {
         let limit = Int(FORETOKEN_MAX_CPUS)
         guard (1...limit).contains(threads) else {
             throw HardwareError(.argument, "a worker pool has 1 to \(limit) threads, but \(threads) were asked for")
@@ -43,24 +43,24 @@ public final class WorkerPool: @unchecked Sendable {
                 throw HardwareError(.argument, "workers need distinct CPUs in 0..<\(limit), but \(cpus) were given")
             }
         }
-        let sizes = groupSizes ?? [threads]
+        let sizes = teamSizes ?? [threads]
         guard sizes.allSatisfy({ (1...threads).contains($0) }), sizes.reduce(0, +) == threads else {
             throw HardwareError(
                 .argument,
                 "groups of \(threads) workers have one or more each and all together, but \(sizes) were given")
         }
-        let seats = sizes.enumerated().flatMap { group, count in
+        let seats = sizes.enumerated().flatMap { team, count in
             (0..<count).map {
-                WorkerSeat(group: Int32(group), index: Int32($0), count: Int32(count), groups: Int32(sizes.count))
+                WorkerSeat(team: Int32(team), index: Int32($0), count: Int32(count), teamCount: Int32(sizes.count))
             }
         }
         var created: OpaquePointer?
-        let error = foretoken_pool_create(Int32(threads), cpus?.map(Int32.init), seats.map(\.group), &created)
+        let error = foretoken_pool_create(Int32(threads), cpus?.map(Int32.init), seats.map(\.team), &created)
         guard error == 0, let created else { throw HardwareError.system("starting \(threads) workers", errno: error) }
         pool = created
         workerCount = threads
         isPinned = foretoken_pool_is_pinned(created)
-        self.groupSizes = sizes
+        self.teamSizes = sizes
         let memory = UnsafeMutablePointer<WorkerSeat>.allocate(capacity: threads)
         memory.initialize(from: seats, count: threads)
         self.seats = UnsafePointer(memory)
@@ -71,9 +71,9 @@ public final class WorkerPool: @unchecked Sendable {
         seats.deallocate()
     }
 
-    /// By group: nanoseconds it has waited for the slowest one, over all runs so far; zero for a single group.
-    public var groupWaits: [Int64] {
-        var waits = [Int64](repeating: 0, count: groupSizes.count)
+    /// By team: nanoseconds it has waited for the slowest one, over all runs so far; zero for a single team.
+    public var teamWaits: [Int64] {
+        var waits = [Int64](repeating: 0, count: teamSizes.count)
         foretoken_pool_waits(pool, &waits)
         return waits
     }

@@ -1,20 +1,20 @@
-/// A worker's place in its group: the workers of one NUMA node.
+/// A worker's place in its team, which is the workers of one NUMA node.
 public struct WorkerSeat: Sendable, Equatable, BitwiseCopyable {
-    /// Index of the group.
-    public let group: Int32
-    /// The worker's number inside its group.
+    /// Index of the team.
+    public let team: Int32
+    /// The worker's number inside its team.
     public let index: Int32
-    /// Workers of the group.
+    /// Workers of the team.
     public let count: Int32
-    /// Groups of the pool.
-    public let groups: Int32
+    /// Teams of the pool.
+    public let teamCount: Int32
 
-    /// Whether work meant for group `other` is done here. A pool with fewer groups than the work was cut for deals the
+    /// Whether work meant for team `other` is done here. A pool with fewer teams than the work was cut for deals the
     /// rest out in turn.
     @inlinable
-    public func serves(_ other: Int) -> Bool { other % Int(groups) == Int(group) }
+    public func serves(_ other: Int) -> Bool { other % Int(teamCount) == Int(team) }
 
-    /// Its part of `total` units that the group divides evenly.
+    /// Its part of `total` units that the team divides evenly.
     @inlinable
     public func share(of total: Int) -> Range<Int> {
         total * Int(index) / Int(count)..<total * (Int(index) + 1) / Int(count)

@@ -3,8 +3,8 @@ import ForetokenHardware
 import ForetokenWeights
 import Glibc
 
-/// What both attention routes read: one layer's MLA over the rows of one step. Heads are divided over the groups as their
-/// weights are, and over each group's workers.
+/// What both attention routes read: one layer's MLA over the rows of one step. Heads are divided over the teams as their
+/// weights are, and over each team's workers.
 struct AttentionStep {
     let kernels: KernelTable
     let keyUp: MatrixTable
@@ -25,7 +25,7 @@ struct AttentionStep {
     let nope: Int
     let value: Int
     let sigma: Float
-    /// By group of the layout: its first head; one entry more is the end.
+    /// By team of the layout: its first head; one entry more is the end.
     let headCut: CutTable
     let scratch: WorkerScratch
 
@@ -36,7 +36,7 @@ struct AttentionStep {
     var rope: Int { Int(cache.rope) }
     var queryWidth: Int { nope + rope }
 
-    /// Calls `body` with the worker's heads of every group it serves, in whole units of heads.
+    /// Calls `body` with the worker's heads of every team it serves, in whole units of heads.
     @inline(__always)
     func forEachHeads(of worker: Int, unit: Int = 1, _ slice: Slice = .whole, _ body: (Range<Int>) -> Void) {
         headCut.forEachShare(of: scratch.seats[worker], unit: unit, slice, body)

@@ -1,19 +1,19 @@
 import ForetokenHardware
 
-/// How a number of things that every step needs is divided over the groups that weights are cut for.
+/// How a number of things that every step needs is divided over the teams that weights are cut for.
 struct CutTable: BitwiseCopyable {
-    /// [groups + 1]: each group's first thing, and the end.
+    /// [teams + 1]: each team's first thing, and the end.
     let bounds: UnsafePointer<Int32>
-    let groups: Int
+    let teams: Int
 
-    /// Calls `body` with the part of one worker for every group it serves, never an empty one. Parts are cut at multiples
-    /// of `unit` things; a unit belongs to the group in which it begins.
+    /// Calls `body` with the part of one worker for every team it serves, never an empty one. Parts are cut at multiples
+    /// of `unit` things; a unit belongs to the team in which it begins.
     @inline(__always)
     func forEachShare(of seat: WorkerSeat, unit: Int, _ slice: Slice = .whole, _ body: (Range<Int>) -> Void) {
-        let end = Int(bounds[groups])
-        for group in 0..<groups where seat.serves(group) {
-            let first = (Int(bounds[group]) + unit - 1) / unit
-            let units = (Int(bounds[group + 1]) + unit - 1) / unit - first
+        let end = Int(bounds[teams])
+        for team in 0..<teams where seat.serves(team) {
+            let first = (Int(bounds[team]) + unit - 1) / unit
+            let units = (Int(bounds[team + 1]) + unit - 1) / unit - first
             let share = slice.of(seat.share(of: max(0, units)))
             if share.isEmpty { continue }
             body((first + share.lowerBound) * unit..<min(end, (first + share.upperBound) * unit))

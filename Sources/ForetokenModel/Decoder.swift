@@ -369,7 +369,7 @@ final class Decoder {
         }
     }
 
-    /// Down projections of the slots and of the shared expert, each made by the group that has the weights.
+    /// Down projections of the slots and of the shared expert, each made by the team that has the weights.
     private func makeOutputs(_ shared: Linear?) {
         let assignment = space.experts
         for i in 0..<assignment.activeCount {

@@ -115,7 +115,7 @@ extension ExpertAssignment {
 }
 
 /// Down projections of all active experts and the shared one, weighted and summed per row in ascending expert id, the
-/// shared expert last, added to the residual stream. Output columns are divided over the groups and their workers, so that
+/// shared expert last, added to the residual stream. Output columns are divided over the teams and their workers, so that
 /// every sum stays on one thread and in one order.
 struct ExpertOutputPhase: Phase {
     let kernels: KernelTable
@@ -139,7 +139,7 @@ struct ExpertOutputPhase: Phase {
     let rowCount: Int
     /// Output columns.
     let width: Int
-    /// Panels of output columns by group.
+    /// Panels of output columns by team.
     let columnCut: CutTable
     let scratch: WorkerScratch
 

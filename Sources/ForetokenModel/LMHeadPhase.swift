@@ -78,7 +78,7 @@ extension Choice {
     }
 }
 
-/// Logits of lm_head for a few rows, and the drawing from them while they are still in the worker's cache. Each group
+/// Logits of lm_head for a few rows, and the drawing from them while they are still in the worker's cache. Each team
 /// makes the panels on its node, divided over its workers.
 struct LMHeadPhase: Phase {
     /// Whose logits are made.
@@ -110,7 +110,7 @@ struct LMHeadPhase: Phase {
         case .exact(let job):
             let linear = job.linear
             let product = PanelProduct(kernels: kernels, scratch: scratch.wide(worker))
-            for i in 0..<linear.partCount where seat.serves(Int(linear.parts[i].group)) {
+            for i in 0..<linear.partCount where seat.serves(Int(linear.parts[i].team)) {
                 let share = seat.share(of: linear.parts[i].matrix.panelCount)
                 let first = Int(linear.parts[i].firstPanel)
                 let panels = first + share.lowerBound..<first + share.upperBound
@@ -118,7 +118,7 @@ struct LMHeadPhase: Phase {
                 draw(panels, into: mine)
             }
         case .coarse(let cut, let rows):
-            for i in 0..<cut.partCount where seat.serves(Int(cut.parts[i].group)) {
+            for i in 0..<cut.partCount where seat.serves(Int(cut.parts[i].team)) {
                 let part = cut.parts[i]
                 draft(part, seat.share(of: part.lmHead.panelCount), rows, into: mine)
             }
@@ -129,7 +129,8 @@ struct LMHeadPhase: Phase {
     private static let panelsTogether = 4
 
     private func draft(
-        _ part: CoarseLMHeadPart, _ share: Range<Int>, _ rows: QuantisedRows, into candidates: UnsafeMutablePointer<Choice>
+        _ part: CoarseLMHeadPart, _ share: Range<Int>, _ rows: QuantisedRows,
+        into candidates: UnsafeMutablePointer<Choice>
     ) {
         var lmHead = part.lmHead
         let first = Int(part.firstPanel)

@@ -69,12 +69,12 @@ struct ProductJob: BitwiseCopyable {
         return max(1, cost * Int(part.slowness) / 16)
     }
 
-    /// Calls `body` with the units of each part that the seat's group reads, and the cost of one. A unit belongs to the
+    /// Calls `body` with the units of each part that the seat's team reads, and the cost of one. A unit belongs to the
     /// part in which it begins.
     @inline(__always)
     func forEachUnits(of seat: WorkerSeat, _ body: (_ units: Range<Int>, _ cost: Int) -> Void) {
         let size = panelsPerUnit
-        for i in 0..<Int(partCount) where seat.serves(Int(parts[i].group)) {
+        for i in 0..<Int(partCount) where seat.serves(Int(parts[i].team)) {
             let first = (Int(parts[i].firstPanel) + size - 1) / size
             let end = (parts[i].endPanel + size - 1) / size
             if first < end { body(first..<end, unitCost(parts[i])) }
@@ -122,7 +122,7 @@ struct WideScratch {
     }
 }
 
-/// Any number of products whose outputs do not overlap. Each group of workers makes the panels that lie on its node, split
+/// Any number of products whose outputs do not overlap. Each team of workers makes the panels that lie on its node, split
 /// over its workers by cost.
 struct ProductPhase: Phase {
     let kernels: KernelTable

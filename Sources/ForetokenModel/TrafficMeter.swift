@@ -67,19 +67,19 @@ final class TrafficMeter {
             let part = linear.parts[i]
             let bytes = part.matrix.byteCount
             read.pointer[Int(part.node)] += bytes
-            if nodes.groups[Int(part.group)] != Int(part.node) { remote.pointer[Int(part.node)] += bytes }
+            if nodes.teams[Int(part.team)] != Int(part.node) { remote.pointer[Int(part.node)] += bytes }
         }
     }
 
     /// All figures so far.
     func reading(_ pool: WorkerPool) -> [NodeTraffic] {
-        let waits = pool.groupWaits
+        let waits = pool.teamWaits
         return nodes.nodes.enumerated().map { index, node in
             var traffic = NodeTraffic(node: node.id, workers: node.workers)
             traffic.readBytes = read.pointer[index] + steps * densePerStep[index]
             traffic.remoteBytes = remote.pointer[index]
-            let group = nodes.groups.firstIndex(of: index)
-            traffic.waitNanoseconds = group.flatMap { waits.indices.contains($0) ? waits[$0] : nil } ?? 0
+            let team = nodes.teams.firstIndex(of: index)
+            traffic.waitNanoseconds = team.flatMap { waits.indices.contains($0) ? waits[$0] : nil } ?? 0
             return traffic
         }
     }

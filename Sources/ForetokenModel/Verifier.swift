@@ -111,7 +111,8 @@ public final class Verifier {
             observer.saw(
                 StepSite(layer: nil, operation: .logits, expert: nil),
                 StepRows(
-                    base: UnsafePointer(lmHead.logitRows[row: rows.lowerBound - first]), stride: lmHead.logitRows.stride,
+                    base: UnsafePointer(lmHead.logitRows[row: rows.lowerBound - first]),
+                    stride: lmHead.logitRows.stride,
                     width: weights.configuration.vocabularySize, count: rows.count,
                     firstPosition: span.firstPosition + rows.lowerBound - span.firstRow, text: span.text,
                     firstRow: rows.lowerBound, stepRows: rowCount))

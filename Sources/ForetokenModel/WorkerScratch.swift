@@ -42,7 +42,7 @@ struct WorkerScratch {
     }
 }
 
-/// The workers' scratch memory, each group's on its node.
+/// The workers' scratch memory, each team's on its node.
 final class WorkerMemory {
     /// By worker.
     let bases: UnsafePointer<UnsafeMutablePointer<Float>>
@@ -54,8 +54,8 @@ final class WorkerMemory {
         let bytes = MemoryArena.footprint(byteCount: floats * MemoryLayout<Float>.stride)
         table = try ScratchBuffer(count: pool.workerCount)
         var next = table.pointer
-        arenas = try pool.groupSizes.enumerated().map { group, workers in
-            let node = nodes.groups[group % nodes.groups.count]
+        arenas = try pool.teamSizes.enumerated().map { team, workers in
+            let node = nodes.teams[team % nodes.teams.count]
             let arena = try nodes.arena(byteCount: workers * bytes, node: node)
             for _ in 0..<workers {
                 next.initialize(to: arena.allocate(byteCount: bytes).assumingMemoryBound(to: Float.self))
@@ -70,7 +70,7 @@ final class WorkerMemory {
 /// What all steps' workers share: their scratch memory, and how heads and output columns are cut for them.
 final class WorkerTables {
     let scratch: WorkerScratch
-    /// Heads, and panels of output columns, by group.
+    /// Heads, and panels of output columns, by team.
     let headCut, columnCut: CutTable
     private let memory: WorkerMemory
     private let cuts: ScratchBuffer<Int32>
@@ -82,16 +82,16 @@ final class WorkerTables {
         let panelRows = Int(FORETOKEN_PANEL_ROWS)
         let heads = nodes.headCut(c.headCount, width: c.queryDimension)
         let columns = nodes.denseCut((c.hiddenSize + panelRows - 1) / panelRows)
-        let groups = nodes.groups.count
-        cuts = try ScratchBuffer(count: 2 * (groups + 1))
+        let teams = nodes.teams.count
+        cuts = try ScratchBuffer(count: 2 * (teams + 1))
         for (i, cut) in [heads, columns].enumerated() {
-            for (group, range) in cut.enumerated() {
-                cuts.pointer[i * (groups + 1) + group] = Int32(range.lowerBound)
-                cuts.pointer[i * (groups + 1) + group + 1] = Int32(range.upperBound)
+            for (team, range) in cut.enumerated() {
+                cuts.pointer[i * (teams + 1) + team] = Int32(range.lowerBound)
+                cuts.pointer[i * (teams + 1) + team + 1] = Int32(range.upperBound)
             }
         }
-        headCut = CutTable(bounds: UnsafePointer(cuts.pointer), groups: groups)
-        columnCut = CutTable(bounds: UnsafePointer(cuts.pointer + groups + 1), groups: groups)
+        headCut = CutTable(bounds: UnsafePointer(cuts.pointer), teams: teams)
+        columnCut = CutTable(bounds: UnsafePointer(cuts.pointer + teams + 1), teams: teams)
     }
 }
 

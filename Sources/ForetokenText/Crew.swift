@@ -53,7 +53,7 @@ public struct Crew: Sendable {
         }
         let workers = topology.spread(count)
         let cpus = zip(topology.nodes.indices, workers).flatMap { topology.cpus(node: $0, count: $1) }
-        let pool = try WorkerPool(threads: count, cpus: cpus, groupSizes: workers.filter { $0 > 0 })
+        let pool = try WorkerPool(threads: count, cpus: cpus, teamSizes: workers.filter { $0 > 0 })
         if !pool.isPinned { tell(.warning("the system refused to pin threads to CPUs; expect uneven speed")) }
         guard topology.nodes.count > 1 else { return Crew(pool: pool, nodes: .single, machine: machine) }
         if !policy.canBind { tell(.warning("\(policy)")) }

@@ -108,10 +108,10 @@ package struct MachineDescription {
                 id: topology.nodes[index].id, workers: topology.workerCPUs(node: index).count,
                 capacity: capacities[place], bandwidth: bandwidths[place])
         }
-        let groups = nodes.filter { $0.workers > 0 }.count
+        let teams = nodes.filter { $0.workers > 0 }.count
         machine = PlacementMachine(
             fingerprint: topology.fingerprint, nodes: nodes, pieceSeconds: costs.piece ?? 2.5e-6,
-            barrierSeconds: costs.barrier ?? 2e-6 + 0.5e-6 * Double(groups - 1), isMeasured: source == .measured,
+            barrierSeconds: costs.barrier ?? 2e-6 + 0.5e-6 * Double(teams - 1), isMeasured: source == .measured,
             distances: indices.map { from in indices.map { topology.nodes[from].distances[$0] } })
         self.source = source
         self.remark = remark

@@ -26,8 +26,8 @@ public struct CoarseLMHeadPart: BitwiseCopyable, Sendable {
     public let lmHead: CoarseLMHead
     /// Panel of the whole lm_head at which the part begins.
     public let firstPanel: Int32
-    /// The group of workers that reads it.
-    public let group: Int32
+    /// The team that reads it.
+    public let team: Int32
 }
 
 /// An lm_head's INT8 copy, cut like it.

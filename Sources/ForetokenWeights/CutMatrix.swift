@@ -6,25 +6,25 @@ public struct MatrixPart: BitwiseCopyable, Sendable {
     public let matrix: PackedMatrix
     /// Panel of the whole matrix at which the part begins.
     public let firstPanel: Int32
-    /// The group of workers that reads it.
-    public let group: Int16
+    /// The team that reads it.
+    public let team: Int16
     /// Index of the node that holds it.
     public let node: Int16
     /// How long its bytes take to read, in sixteenths of the fastest node's.
     public let slowness: Int32
 
-    private init(matrix: PackedMatrix, firstPanel: Int32, group: Int16, node: Int16, slowness: Int32) {
+    private init(matrix: PackedMatrix, firstPanel: Int32, team: Int16, node: Int16, slowness: Int32) {
         self.matrix = matrix
         self.firstPanel = firstPanel
-        self.group = group
+        self.team = team
         self.node = node
         self.slowness = slowness
     }
 
-    init(_ matrix: PackedMatrix, firstPanel: Int, group: Int, node: Int, in nodes: NodeLayout) {
+    init(_ matrix: PackedMatrix, firstPanel: Int, team: Int, node: Int, in nodes: NodeLayout) {
         self.matrix = matrix
         self.firstPanel = Int32(firstPanel)
-        self.group = Int16(group)
+        self.team = Int16(team)
         self.node = Int16(node)
         slowness = Int32(nodes.slowness(node))
     }
@@ -34,7 +34,7 @@ public struct MatrixPart: BitwiseCopyable, Sendable {
         var half = matrix
         half.rows = min(matrix.rows, Int32(max(1, matrix.panelCount / 2)) * FORETOKEN_PANEL_ROWS)
         return MatrixPart(
-            matrix: half, firstPanel: firstPanel, group: group, node: node, slowness: slowness)
+            matrix: half, firstPanel: firstPanel, team: team, node: node, slowness: slowness)
     }
 
     /// Panel of the whole matrix at which the part ends.

@@ -31,9 +31,9 @@ struct ExpertPlaces {
 
 /// How one copy of an expert is cut.
 struct ExpertCut {
-    /// Panels that one group reads.
+    /// Panels that one team reads.
     struct Reader: Equatable {
-        let group: Int
+        let team: Int
         let panels: Range<Int>
     }
 
@@ -54,7 +54,7 @@ struct ExpertCut {
         let down = ExpertPlacement.cut(parts, panels: downPanels)
         func readers(_ range: Range<Int>, _ node: Int) -> [Reader] {
             nodes.readers(of: range, on: node).filter { !$0.panels.isEmpty }.map {
-                Reader(group: $0.group, panels: $0.panels)
+                Reader(team: $0.team, panels: $0.panels)
             }
         }
         pieces = parts.indices.map { i in
@@ -63,7 +63,7 @@ struct ExpertCut {
                 down: readers(down[i], parts[i].node))
         }
         let even = nodes.denseCut(downPanels).enumerated().filter { !$0.element.isEmpty }
-            .map { Reader(group: $0.offset, panels: $0.element) }
+            .map { Reader(team: $0.offset, panels: $0.element) }
         isEven = pieces.flatMap(\.down) == even && parts.allSatisfy { nodes.nodes[$0.node].workers > 0 }
     }
 }

@@ -131,7 +131,7 @@ public final class ExpertStore {
                 readers.map {
                     MatrixPart(
                         PanelCopy.copy(matrix, $0.panels, to: &cursor), firstPanel: $0.panels.lowerBound,
-                        group: $0.group, node: piece.node, in: nodes)
+                        team: $0.team, node: piece.node, in: nodes)
                 }
             }
             parts.gate += copied(source.gate, piece.gateUp)

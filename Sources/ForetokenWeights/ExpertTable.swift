@@ -8,7 +8,7 @@ public struct ExpertCopy: BitwiseCopyable, @unchecked Sendable {
     public let up: Linear
     /// [hidden, intermediate]
     public let down: Linear
-    /// Whether it is cut like the weights that every step reads, so that each group of workers needs only its own part of
+    /// Whether it is cut like the weights that every step reads, so that each team of workers needs only its own part of
     /// the outputs.
     public let isCutEvenly: Bool
 }

@@ -107,7 +107,7 @@ public final class ModelWeights: @unchecked Sendable {
     public let modules: [MTPWeights]
     /// How the large matrices are kept.
     public let format: ResidentFormat
-    /// The nodes and groups that matrices are cut for.
+    /// The nodes and teams that matrices are cut for.
     public let nodes: NodeLayout
     /// Bytes of packed weights in memory, derived copies included.
     public let byteCount: Int
@@ -124,7 +124,7 @@ public final class ModelWeights: @unchecked Sendable {
     ///   - checkpoint: the files.
     ///   - layout: its tensors, names, shapes and types already checked.
     ///   - format: how the large matrices are kept in memory.
-    ///   - nodes: the nodes and groups to cut for; the pool's groups are those.
+    ///   - nodes: the nodes and teams to cut for; the pool's teams are those.
     ///   - placement: where routed experts lie, validated; nil cuts them like everything else.
     ///   - reservedBytes: memory the caller will need besides the weights; counted in the fit check.
     ///   - pageCache: what becomes of the file pages that are read on the way; nil drops them where there are several nodes.
@@ -164,7 +164,7 @@ public final class ModelWeights: @unchecked Sendable {
         let model = PackedModel(layout, configuration, shared, places, &plan)
         let storedBytes = Double(max(1, plan.storedByteCount))
         try Packer(
-            checkpoint: checkpoint, tasks: plan.tasks, groups: nodes.groups.count, pool: pool,
+            checkpoint: checkpoint, tasks: plan.tasks, teams: nodes.teams.count, pool: pool,
             pageCache: pageCache ?? (nodes.isReal ? .drop : .keep)
         ) { progress(min(1, Double($0) / storedBytes)) }.run()
         CoarseLMHeads.build(model.coarseLMHeads, on: pool)
@@ -203,9 +203,9 @@ public final class ModelWeights: @unchecked Sendable {
             let attention = layer.attention
             add(attention.queryDown)
             for linear in [attention.queryUp, attention.latentDown, attention.output] { add(linear) }
-            for (group, range) in heads.enumerated() {
+            for (team, range) in heads.enumerated() {
                 for table in [attention.keyUp, attention.valueUp] {
-                    for head in range { bytes[nodes.groups[group]] += table.matrices[head].byteCount }
+                    for head in range { bytes[nodes.teams[team]] += table.matrices[head].byteCount }
                 }
             }
             switch layer.feedForward {

@@ -2,7 +2,7 @@ import CForetokenKernels
 import ForetokenHardware
 import ForetokenPlacement
 
-/// The memory nodes that weights lie on and the groups of workers that read them: what matrices are cut for.
+/// The memory nodes that weights lie on and the teams of workers that read them: what matrices are cut for.
 public struct NodeLayout: Sendable, Equatable {
     /// A memory node.
     public struct Node: Sendable, Equatable {
@@ -23,8 +23,8 @@ public struct NodeLayout: Sendable, Equatable {
 
     /// Nodes in the order that plans index them.
     public let nodes: [Node]
-    /// By worker group: the index of its node.
-    public let groups: [Int]
+    /// By worker team: the index of its node.
+    public let teams: [Int]
 
     /// Seconds that one expert's part on one node costs in one phase besides reading it.
     public let pieceSeconds: Double
@@ -36,8 +36,8 @@ public struct NodeLayout: Sendable, Equatable {
         self.nodes = nodes
         self.pieceSeconds = pieceSeconds
         self.policy = policy
-        groups = nodes.indices.filter { nodes[$0].workers > 0 }
-        precondition(!groups.isEmpty, "some node needs workers")
+        teams = nodes.indices.filter { nodes[$0].workers > 0 }
+        precondition(!teams.isEmpty, "some node needs workers")
     }
 
     /// How long bytes of a node take to read, in sixteenths of the fastest node's.
@@ -57,13 +57,13 @@ public struct NodeLayout: Sendable, Equatable {
 
     /// How weights that every step reads are cut: over the nodes with workers, by their number.
     public var densePlacement: [ExpertPlacement.Part] {
-        groups.map { ExpertPlacement.Part(node: $0, share: nodes[$0].workers) }
+        teams.map { ExpertPlacement.Part(node: $0, share: nodes[$0].workers) }
     }
 
-    /// By group: its range of `count` things that every step needs.
+    /// By team: its range of `count` things that every step needs.
     public func denseCut(_ count: Int) -> [Range<Int>] { ExpertPlacement.cut(densePlacement, panels: count) }
 
-    /// By group: its attention heads. Heads go together until their query rows fill whole panels.
+    /// By team: its attention heads. Heads go together until their query rows fill whole panels.
     /// - Parameter width: query rows of one head.
     public func headCut(_ heads: Int, width: Int) -> [Range<Int>] {
         let unit = Self.headUnit(width)
@@ -78,11 +78,11 @@ public struct NodeLayout: Sendable, Equatable {
         return rows >> min(rows.trailingZeroBitCount, width.trailingZeroBitCount)
     }
 
-    /// Who reads panels `range` of a matrix that lie on `node`: its own workers, or all groups together where it has none.
-    func readers(of range: Range<Int>, on node: Int) -> [(group: Int, panels: Range<Int>)] {
-        if let group = groups.firstIndex(of: node) { return [(group, range)] }
-        return denseCut(range.count).enumerated().map { group, part in
-            (group, range.lowerBound + part.lowerBound..<range.lowerBound + part.upperBound)
+    /// Who reads panels `range` of a matrix that lie on `node`: its own workers, or all teams together where it has none.
+    func readers(of range: Range<Int>, on node: Int) -> [(team: Int, panels: Range<Int>)] {
+        if let team = teams.firstIndex(of: node) { return [(team, range)] }
+        return denseCut(range.count).enumerated().map { team, part in
+            (team, range.lowerBound + part.lowerBound..<range.lowerBound + part.upperBound)
         }
     }
 
@@ -91,9 +91,9 @@ public struct NodeLayout: Sendable, Equatable {
     /// Where memory lies that belongs to a node.
     func home(_ node: Int) -> MemoryHome { nodes[node].id.map { .node($0) } ?? .anywhere }
 
-    /// Where memory lies that workers of all groups read alike.
+    /// Where memory lies that workers of all teams read alike.
     package var sharedHome: MemoryHome {
-        let ids = groups.compactMap { nodes[$0].id }
+        let ids = teams.compactMap { nodes[$0].id }
         return ids.count > 1 ? .interleaved(ids) : ids.first.map { .node($0) } ?? .anywhere
     }
 

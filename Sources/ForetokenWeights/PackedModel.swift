@@ -99,23 +99,23 @@ extension PackingPlan {
         cut(source, into: [(0, 0..<Self.panels(source.rows))], as: format)
     }
 
-    /// A matrix that every step reads, cut over the groups.
+    /// A matrix that every step reads, cut over the teams.
     fileprivate mutating func linear(_ source: LinearSource, as format: ResidentFormat) -> Linear {
         cut(source, into: Array(nodes.denseCut(Self.panels(source.rows)).enumerated().map { ($0, $1) }), as: format)
     }
 
     private mutating func linear(_ source: LinearSource) -> Linear { linear(source, as: format) }
 
-    /// - Parameter groups: each group's panels, ascending.
+    /// - Parameter teams: each team's panels, ascending.
     private mutating func cut(
-        _ source: LinearSource, into groups: [(group: Int, panels: Range<Int>)], as format: ResidentFormat
+        _ source: LinearSource, into teams: [(team: Int, panels: Range<Int>)], as format: ResidentFormat
     ) -> Linear {
         let nodes = nodes
-        let parts = groups.filter { !$0.panels.isEmpty }.map { group, panels in
-            let node = nodes.groups[group]
+        let parts = teams.filter { !$0.panels.isEmpty }.map { team, panels in
+            let node = nodes.teams[team]
             return inRegion(.fixed(node)) {
                 MatrixPart(
-                    $0.matrix(source, panels: panels, as: format), firstPanel: panels.lowerBound, group: group,
+                    $0.matrix(source, panels: panels, as: format), firstPanel: panels.lowerBound, team: team,
                     node: node, in: nodes)
             }
         }
@@ -134,10 +134,10 @@ extension PackingPlan {
     fileprivate mutating func coarseLMHead(rows: Int, columns: Int) -> CutCoarseLMHead {
         let lanes = Int(FORETOKEN_PANEL_ROWS)
         let cuts = nodes.denseCut(Self.panels(rows)).enumerated().filter { !$0.element.isEmpty }
-        let parts = cuts.map { group, panels in
+        let parts = cuts.map { team, panels in
             let count = min(panels.upperBound * lanes, rows) - panels.lowerBound * lanes
-            let copy = inRegion(.fixed(nodes.groups[group])) { $0.coarseLMHeadPart(rows: count, columns: columns) }
-            return CoarseLMHeadPart(lmHead: copy, firstPanel: Int32(panels.lowerBound), group: Int32(group))
+            let copy = inRegion(.fixed(nodes.teams[team])) { $0.coarseLMHeadPart(rows: count, columns: columns) }
+            return CoarseLMHeadPart(lmHead: copy, firstPanel: Int32(panels.lowerBound), team: Int32(team))
         }
         return CutCoarseLMHead(parts: UnsafePointer(table(parts)), partCount: parts.count)
     }
@@ -159,7 +159,7 @@ extension PackingPlan {
             valueUp: valueUp, output: linear(source.output))
     }
 
-    /// The halves of kv_b_proj by head, each on the node of the group that has the head.
+    /// The halves of kv_b_proj by head, each on the node of the team that has the head.
     private mutating func latentUp(
         _ source: LinearSource, _ heads: [Range<Int>], _ configuration: ModelConfiguration
     ) -> (keyUp: MatrixTable, valueUp: MatrixTable) {
@@ -167,8 +167,8 @@ extension PackingPlan {
         let perHead = nope + configuration.valueDimension
         var keyUp: [PackedMatrix] = []
         var valueUp: [PackedMatrix] = []
-        for (group, range) in heads.enumerated() {
-            inRegion(.fixed(nodes.groups[group])) {
+        for (team, range) in heads.enumerated() {
+            inRegion(.fixed(nodes.teams[team])) {
                 for head in range {
                     let start = head * perHead
                     keyUp.append($0.transposed(source, rows: start..<start + nope))
@@ -208,7 +208,7 @@ extension PackingPlan {
     ) -> [MatrixPart] {
         readers.map {
             MatrixPart(
-                matrix(source, panels: $0.panels, as: format), firstPanel: $0.panels.lowerBound, group: $0.group,
+                matrix(source, panels: $0.panels, as: format), firstPanel: $0.panels.lowerBound, team: $0.team,
                 node: node, in: nodes)
         }
     }

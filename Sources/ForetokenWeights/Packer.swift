@@ -3,7 +3,7 @@ import ForetokenHardware
 import Synchronization
 
 /// Runs a plan's tasks on all threads: reads each stored weight once, checks it, and writes it where the plan says. A
-/// worker takes tasks of its own group as long as there are any, then the others'.
+/// worker takes tasks of its own team as long as there are any, then the others'.
 final class Packer: Sendable {
     let checkpoint: Checkpoint
     private let pool: WorkerPool
@@ -13,7 +13,7 @@ final class Packer: Sendable {
     private let pageCache: PageCacheUse
     private let progress: @Sendable (Int) -> Void
 
-    /// Tasks of one group.
+    /// Tasks of one team.
     private final class Queue: Sendable {
         private let tasks: [PackTask]
         private let next = Atomic<Int>(0)
@@ -29,17 +29,17 @@ final class Packer: Sendable {
     }
 
     /// - Parameters:
-    ///   - groups: groups of workers that tasks are meant for.
+    ///   - teams: teams that tasks are meant for.
     ///   - pageCache: what becomes of file pages that were read.
     ///   - progress: told the stored bytes packed so far, always on the calling thread.
     init(
-        checkpoint: Checkpoint, tasks: [PlacedTask], groups: Int, pool: WorkerPool, pageCache: PageCacheUse,
+        checkpoint: Checkpoint, tasks: [PlacedTask], teams: Int, pool: WorkerPool, pageCache: PageCacheUse,
         progress: @escaping @Sendable (Int) -> Void
     ) {
         self.checkpoint = checkpoint
         self.pool = pool
         self.pageCache = pageCache
-        queues = (0..<groups).map { group in Queue(tasks.filter { $0.group == group }.map(\.task)) }
+        queues = (0..<teams).map { team in Queue(tasks.filter { $0.team == team }.map(\.task)) }
         self.progress = progress
     }
 
@@ -58,10 +58,10 @@ final class Packer: Sendable {
     }
 
     private func work(worker: Int) {
-        let group = Int(pool.seats[worker].group)
+        let team = Int(pool.seats[worker].team)
         var scratch = PackingScratch()
         for i in queues.indices {
-            let queue = queues[(group + i) % queues.count]
+            let queue = queues[(team + i) % queues.count]
             while let task = queue.take() {
                 do {
                     let bytes = try perform(task, &scratch)

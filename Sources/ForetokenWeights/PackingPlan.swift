@@ -17,10 +17,10 @@ struct FloatDestination: @unchecked Sendable {
 
 extension PackedMatrix: @retroactive @unchecked Sendable {}
 
-/// A task and the group of workers that has its memory nearest.
+/// A task and the team that has its memory nearest.
 struct PlacedTask: Sendable {
     let task: PackTask
-    let group: Int
+    let team: Int
 }
 
 /// Decides where every weight lies and what must be done to put it there. It is run twice over the same layout: first
@@ -39,7 +39,7 @@ struct PackingPlan {
 
     /// How layers' matrices are kept.
     let format: ResidentFormat
-    /// Nodes and groups.
+    /// Nodes and teams.
     let nodes: NodeLayout
 
     init(format: ResidentFormat, nodes: NodeLayout, bases: WeightRegions<UnsafeMutableRawPointer>? = nil) {
@@ -47,7 +47,7 @@ struct PackingPlan {
         self.nodes = nodes
         self.bases = bases
         byteCounts = WeightRegions(repeating: 0, nodes: nodes.nodes.count)
-        region = .fixed(nodes.groups[0])
+        region = .fixed(nodes.teams[0])
     }
 
     /// Bytes of all regions.
@@ -58,8 +58,8 @@ struct PackingPlan {
 
     private mutating func add(_ task: PackTask) {
         guard bases != nil else { return }
-        // A memory-only node is filled by the first group.
-        tasks.append(PlacedTask(task: task, group: nodes.groups.firstIndex(of: region.node) ?? 0))
+        // A memory-only node is filled by the first team.
+        tasks.append(PlacedTask(task: task, team: nodes.teams.firstIndex(of: region.node) ?? 0))
     }
 
     private mutating func reserve(byteCount bytes: Int) -> UnsafeMutableRawPointer {

@@ -7,7 +7,7 @@ final class Population: Sendable {
     private struct Piece: @unchecked Sendable {
         let arena: MemoryArena
         let range: Range<Int>
-        let group: Int
+        let team: Int
     }
 
     /// Large enough to keep huge pages whole, small enough for all workers of a node to have some.
@@ -20,11 +20,11 @@ final class Population: Sendable {
     init(_ arenas: [MemoryArena], _ nodes: NodeLayout, _ pool: WorkerPool) {
         self.pool = pool
         pieces = arenas.flatMap { arena in
-            let node = nodes.nodes.indices.first { nodes.home($0) == arena.home } ?? nodes.groups[0]
-            // Memory without CPUs of its own is filled by the first group.
-            let group = nodes.groups.firstIndex(of: node) ?? 0
+            let node = nodes.nodes.indices.first { nodes.home($0) == arena.home } ?? nodes.teams[0]
+            // Memory without CPUs of its own is filled by the first team.
+            let team = nodes.teams.firstIndex(of: node) ?? 0
             return stride(from: 0, to: arena.capacity, by: Self.pieceBytes).map {
-                Piece(arena: arena, range: $0..<min($0 + Self.pieceBytes, arena.capacity), group: group)
+                Piece(arena: arena, range: $0..<min($0 + Self.pieceBytes, arena.capacity), team: team)
             }
         }
     }
@@ -43,7 +43,7 @@ final class Population: Sendable {
 
     private func work(worker: Int) {
         let seat = pool.seats[worker]
-        let mine = pieces.filter { seat.serves($0.group) }
+        let mine = pieces.filter { seat.serves($0.team) }
         do {
             for piece in mine[seat.share(of: mine.count)] where failure.withLock({ $0 == nil }) {
                 try piece.arena.populate(piece.range)

@@ -46,10 +46,10 @@ private func availableCPUs() -> [Int] {
     @Test(arguments: [[1, 1], [2, 1], [1, 3], [2, 2, 1], [1, 1, 1, 1]])
     func groupsMeetInTwoLevels(sizes: [Int]) throws {
         let threads = sizes.reduce(0, +)
-        let pool = try WorkerPool(threads: threads, groupSizes: sizes)
-        #expect(pool.groupSizes == sizes)
-        let groups = sizes.indices.flatMap { Array(repeating: $0, count: sizes[$0]) }
-        #expect((0..<threads).map { Int(pool.seats[$0].group) } == groups)
+        let pool = try WorkerPool(threads: threads, teamSizes: sizes)
+        #expect(pool.teamSizes == sizes)
+        let teams = sizes.indices.flatMap { Array(repeating: $0, count: sizes[$0]) }
+        #expect((0..<threads).map { Int(pool.seats[$0].team) } == teams)
         let counters = Counters(workers: threads)
         defer { counters.runs.deallocate() }
         for run in 1...20_000 {
@@ -59,17 +59,17 @@ private func availableCPUs() -> [Int] {
                 return
             }
         }
-        #expect(pool.groupWaits.count == sizes.count)
-        #expect(pool.groupWaits.allSatisfy { $0 >= 0 })
+        #expect(pool.teamWaits.count == sizes.count)
+        #expect(pool.teamWaits.allSatisfy { $0 >= 0 })
     }
 
-    @Test("The group that finishes first waits for the one that finishes last")
+    @Test("The team that finishes first waits for the one that finishes last")
     func waitsAreCounted() throws {
-        let pool = try WorkerPool(threads: 2, groupSizes: [1, 1])
+        let pool = try WorkerPool(threads: 2, teamSizes: [1, 1])
         // Far longer than a busy machine keeps a thread waiting.
         pool.run({ _, worker, _ in if worker == 1 { usleep(1_000_000) } }, nil)
-        #expect(pool.groupWaits[0] >= 100_000_000)
-        #expect(pool.groupWaits[1] == 0)
+        #expect(pool.teamWaits[0] >= 100_000_000)
+        #expect(pool.teamWaits[1] == 0)
     }
 
     @Test func pinnedWorkersSpinAndStop() throws {
@@ -157,7 +157,7 @@ private func availableCPUs() -> [Int] {
         #expect(throws: HardwareError.self) { try WorkerPool(threads: 2, cpus: [0, 0]) }
         #expect(throws: HardwareError.self) { try WorkerPool(threads: 1, cpus: [-1]) }
         for sizes in [[], [1], [1, 2], [0, 2], [-1, 3]] {
-            #expect(throws: HardwareError.self) { try WorkerPool(threads: 2, groupSizes: sizes) }
+            #expect(throws: HardwareError.self) { try WorkerPool(threads: 2, teamSizes: sizes) }
         }
     }
 

@@ -99,7 +99,7 @@ struct PlacementTests {
         #expect(try bits(model, tokens, prompt: 30) == reference)
     }
 
-    @Test("A pool with fewer or more groups than the weights were cut for serves them all", arguments: 1...5)
+    @Test("A pool with fewer or more teams than the weights were cut for serves them all", arguments: 1...5)
     func otherPools(threads: Int) throws {
         let single = try Model.load(Fixtures.demoModel)
         let tokens = tokens(70, single.configuration)

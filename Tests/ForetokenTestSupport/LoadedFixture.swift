@@ -6,16 +6,16 @@ import ForetokenWeights
 extension Model {
     /// A model from a folder, on an unpinned pool.
     /// - Parameters:
-    ///   - nodes: the nodes to cut weights for; workers are `threads` in equal groups, one a node with workers.
+    ///   - nodes: the nodes to cut weights for; workers are `threads` in equal teams, one a node with workers.
     ///   - placement: where experts lie.
     public static func load(
         _ directory: String, threads: Int = 2, instructionSet: String? = nil,
         format: ResidentFormat = .stored, nodes: NodeLayout = .single, placement: PlacementPlan? = nil
     ) throws -> Model {
         let checkpoint = try Checkpoint(directory: directory)
-        let groups = min(threads, nodes.groups.count)
-        let sizes = (0..<groups).map { threads * ($0 + 1) / groups - threads * $0 / groups }
-        let pool = try WorkerPool(threads: threads, groupSizes: sizes)
+        let teams = min(threads, nodes.teams.count)
+        let sizes = (0..<teams).map { threads * ($0 + 1) / teams - threads * $0 / teams }
+        let pool = try WorkerPool(threads: threads, teamSizes: sizes)
         let weights = try ModelWeights(
             checkpoint: checkpoint, layout: try WeightLayout(checkpoint), pool: pool, format: format, nodes: nodes,
             placement: placement)

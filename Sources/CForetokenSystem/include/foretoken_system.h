@@ -25,18 +25,18 @@ typedef void (*foretoken_pool_entry)(void *context, int32_t worker, int32_t work
 /// Makes a pool of `threads` workers; worker 0 is the thread that calls `foretoken_pool_run`, the others start here.
 /// With `cpus`, `threads` distinct CPU numbers, worker i is pinned to cpus[i] and worker 0 is the thread that calls
 /// create; a pin the system refuses is not an error, see `foretoken_pool_is_pinned`. With NULL nothing is pinned.
-/// `groups`: each worker's group, from 0 on in ascending order without gaps; workers of a group meet among themselves
-/// before the groups meet, so a group should be a NUMA node's workers. NULL puts all into one.
-/// EINVAL: threads outside 1...FORETOKEN_MAX_CPUS, a CPU number that is repeated or out of range, groups out of order.
+/// `teams`: each worker's team, from 0 on in ascending order without gaps; workers of a team meet among themselves
+/// before the teams meet, so a team should be a NUMA node's workers. NULL puts all into one.
+/// EINVAL: threads outside 1...FORETOKEN_MAX_CPUS, a CPU number that is repeated or out of range, teams out of order.
 /// EAGAIN, ENOMEM.
-int foretoken_pool_create(int32_t threads, const int32_t *cpus, const int32_t *groups, foretoken_pool **pool);
+int foretoken_pool_create(int32_t threads, const int32_t *cpus, const int32_t *teams, foretoken_pool **pool);
 
 /// Calls entry(context, worker, workers) once on every worker and returns when all calls have returned. What the caller
 /// wrote before is visible to every worker, and what they wrote is visible afterwards. Allocates nothing. One run at a
 /// time, and never from inside an entry.
 void foretoken_pool_run(foretoken_pool *pool, foretoken_pool_entry entry, void *context);
 
-/// By group: how long it has waited for the last group to finish, over all runs so far. Zero for a single group.
+/// By team: how long it has waited for the last team to finish, over all runs so far. Zero for a single team.
 void foretoken_pool_waits(const foretoken_pool *pool, int64_t *nanoseconds);
 
 /// Lets waiting threads spin for a bounded time before they sleep. Returns whether they do from now on: a pool that is

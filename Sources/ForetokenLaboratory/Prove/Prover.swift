@@ -170,7 +170,7 @@ public final class Prover {
         _ = try placed.experts.move(to: placement.plan(placed.configuration))
         let sizes = threads > 1 ? [threads - threads / 2, threads / 2] : [1]
         return try Model(
-            weights: placed, pool: try WorkerPool(threads: threads, groupSizes: sizes), instructionSet: set)
+            weights: placed, pool: try WorkerPool(threads: threads, teamSizes: sizes), instructionSet: set)
     }
 
     private func request(_ draft: DraftMode, _ subject: ProofSubject) -> GenerationRequest {

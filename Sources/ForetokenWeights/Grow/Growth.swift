@@ -60,7 +60,8 @@ public struct Growth {
         let ownLMHead = plan.tensors.contains { $0.module == 0 && $0.role == .lmHead }
         let mainLMHead = plan.tensors.reduce(0) { $0 + ($1.module == nil && $1.role == .lmHead ? $1.byteCount : 0) }
         mtpStepByteCount =
-            layout.mtp.isEmpty ? nil : Growth.stepBytes(plan.tensors, module: 0, original) + (ownLMHead ? 0 : mainLMHead)
+            layout.mtp.isEmpty
+            ? nil : Growth.stepBytes(plan.tensors, module: 0, original) + (ownLMHead ? 0 : mainLMHead)
         shards = Growth.shards(plan.tensors)
     }
 
