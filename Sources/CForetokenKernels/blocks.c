@@ -123,8 +123,8 @@ static void quantise_blocks(int32_t format, const float *values, int32_t columns
     }
 }
 
-/// One FP8 scale group of up to 128 columns.
-static void encode_group(const float *values, int32_t columns, uint8_t *codes, float *scales) {
+/// One FP8 scale block of up to 128 columns.
+static void encode_scale_block(const float *values, int32_t columns, uint8_t *codes, float *scales) {
     for (int row = 0; row < FORETOKEN_PANEL_ROWS; row++) {
         float largest = 0;
         for (int32_t k = 0; k < columns; k++) {
@@ -149,7 +149,7 @@ void foretoken_quantise_panel(int32_t format, const float *values, int32_t colum
         for (int32_t from = 0; from < columns; from += FORETOKEN_SCALE_BLOCK) {
             int32_t count = columns - from < FORETOKEN_SCALE_BLOCK ? columns - from : FORETOKEN_SCALE_BLOCK;
             size_t start = (size_t)from * FORETOKEN_PANEL_ROWS;
-            encode_group(values + start, count, (uint8_t *)panel + start, scales);
+            encode_scale_block(values + start, count, (uint8_t *)panel + start, scales);
             scales += FORETOKEN_PANEL_ROWS;
         }
     }

@@ -309,7 +309,7 @@ final class Decoder {
     private func route(_ experts: MoEWeights, _ product: ProductJob, makesLogits: Bool) {
         let router = foretoken_router(
             bias: experts.bias.values, experts: Int32(configuration.routedExpertCount),
-            groups: Int32(configuration.expertGroupCount), kept_groups: Int32(configuration.keptGroupCount),
+            expert_groups: Int32(configuration.expertGroupCount), kept_groups: Int32(configuration.keptGroupCount),
             chosen: Int32(configuration.expertsPerToken), scale: configuration.routedScalingFactor,
             normalise: configuration.normalizesExpertWeights)
         pool.runRows(

@@ -169,15 +169,15 @@ struct LMHeadPhase: Phase {
     }
 }
 
-/// Rows as the coarse lm_head takes them: INT8 codes and a scale for each group of columns.
+/// Rows as the coarse lm_head takes them: INT8 codes and a scale for each column group, as `quantise_row` makes them.
 struct QuantisedRows: BitwiseCopyable {
     let codes: UnsafePointer<Int8>
     let scales: UnsafePointer<Float>
-    /// Groups of columns.
-    let groups: Int
+    /// Column groups.
+    let columnGroups: Int
 
-    func codes(_ row: Int) -> UnsafePointer<Int8> { codes + row * groups * Int(FORETOKEN_SCALE_BLOCK) }
-    func scales(_ row: Int) -> UnsafePointer<Float> { scales + row * groups }
+    func codes(_ row: Int) -> UnsafePointer<Int8> { codes + row * columnGroups * Int(FORETOKEN_SCALE_BLOCK) }
+    func scales(_ row: Int) -> UnsafePointer<Float> { scales + row * columnGroups }
 }
 
 /// Runs the lm_head phase and puts the workers' candidates together.
@@ -196,18 +196,18 @@ final class LMHeadRunner {
         fileprivate let logitRows: FloatBuffer
         fileprivate let codes: ScratchBuffer<Int8>
         fileprivate let codeScales: ScratchBuffer<Float>
-        /// Groups of columns that have a scale.
-        fileprivate let groups: Int
+        /// Column groups, each of which has a scale.
+        fileprivate let columnGroups: Int
 
         init(_ c: ModelConfiguration, workers: Int, _ make: inout BufferMaker) throws {
             let rows = Workspace.windowRows
             candidates = try make.elements(workers * rows)
             draws = try make.elements(rows)
             logitRows = try make.floats(rows: rows, columns: c.vocabularySize)
-            let group = Int(FORETOKEN_SCALE_BLOCK)
-            groups = (c.hiddenSize + group - 1) / group
-            codes = try make.elements(rows * groups * group)
-            codeScales = try make.elements(rows * groups)
+            let size = Int(FORETOKEN_SCALE_BLOCK)
+            columnGroups = (c.hiddenSize + size - 1) / size
+            codes = try make.elements(rows * columnGroups * size)
+            codeScales = try make.elements(rows * columnGroups)
         }
     }
 
@@ -228,15 +228,15 @@ final class LMHeadRunner {
     func quantise(_ input: UnsafePointer<Float>, row: Int) {
         machinery.kernels.pointee.quantise_row(
             input, Int32(machinery.configuration.hiddenSize),
-            buffers.codes.pointer + row * buffers.groups * Int(FORETOKEN_SCALE_BLOCK),
-            buffers.codeScales.pointer + row * buffers.groups)
+            buffers.codes.pointer + row * buffers.columnGroups * Int(FORETOKEN_SCALE_BLOCK),
+            buffers.codeScales.pointer + row * buffers.columnGroups)
     }
 
     /// Logits of the quantised rows from the coarse lm_head, and a candidate for each.
     func run(_ lmHead: CutCoarseLMHead, count: Int) {
         let rows = QuantisedRows(
             codes: UnsafePointer(buffers.codes.pointer), scales: UnsafePointer(buffers.codeScales.pointer),
-            groups: buffers.groups)
+            columnGroups: buffers.columnGroups)
         start(.coarse(lmHead, rows), rows: count)
     }
 

@@ -7,10 +7,10 @@ public typealias CoarseLMHead = foretoken_coarse_lm_head
 extension CoarseLMHead: @retroactive @unchecked Sendable {}
 
 extension CoarseLMHead {
-    /// Columns as stored: padded to whole groups of 128.
+    /// Columns as stored: padded to whole column groups of 128.
     public var paddedColumns: Int {
-        let group = Int(FORETOKEN_SCALE_BLOCK)
-        return (Int(columns) + group - 1) / group * group
+        let size = Int(FORETOKEN_SCALE_BLOCK)
+        return (Int(columns) + size - 1) / size * size
     }
 
     /// Panels of 32 rows.

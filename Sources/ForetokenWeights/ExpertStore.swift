@@ -147,7 +147,7 @@ enum PanelCopy {
     /// Bytes that the copy of some panels takes.
     static func byteCount(_ matrix: Linear, _ panels: Range<Int>) -> Int {
         let part = matrix.parts.pointee.matrix
-        let scales = panels.count * Int(part.groups) * Int(part.scale_lanes) * 4
+        let scales = panels.count * Int(part.scale_blocks) * Int(part.scale_lanes) * 4
         return MemoryArena.footprint(byteCount: panels.count * part.panelBytes)
             + MemoryArena.footprint(byteCount: scales)
     }
@@ -156,7 +156,7 @@ enum PanelCopy {
     static func copy(_ matrix: Linear, _ panels: Range<Int>, to cursor: inout UnsafeMutableRawPointer) -> PackedMatrix {
         var copy = matrix.parts.pointee.matrix
         let lanes = Int(FORETOKEN_PANEL_ROWS)
-        let scaleBytes = Int(copy.groups) * Int(copy.scale_lanes) * 4
+        let scaleBytes = Int(copy.scale_blocks) * Int(copy.scale_lanes) * 4
         copy.rows = Int32(min(panels.upperBound * lanes, matrix.rows) - panels.lowerBound * lanes)
         let weights = cursor
         let scales = weights + MemoryArena.footprint(byteCount: panels.count * copy.panelBytes)

@@ -14,7 +14,7 @@ extension PackedMatrix {
 
     /// Bytes that one pass over the matrix reads, scales included.
     @inlinable
-    public var byteCount: Int { panelCount * (panelBytes + Int(groups) * Int(scale_lanes) * 4) }
+    public var byteCount: Int { panelCount * (panelBytes + Int(scale_blocks) * Int(scale_lanes) * 4) }
 }
 
 /// Formats of matrices in memory: those that can be stored so, and the integer formats, which are made while packing.
@@ -88,18 +88,19 @@ enum PackedFormat {
     }
 }
 
-/// How the scale blocks of a stored FP8 weight fall on a slice of it.
+/// How the scale blocks of a stored FP8 weight fall on a range of it.
 struct ScaleGrid {
-    /// Columns of the slice's first group; groups after it have 128.
-    let firstGroup: Int
-    let groups: Int
+    /// Columns of the range's first block; blocks after it have 128.
+    let firstBlock: Int
+    /// Blocks that the range touches.
+    let blockCount: Int
 
     /// - Parameters:
-    ///   - start: index along the summed dimension at which the slice starts in the stored weight.
-    ///   - count: length of the slice along it.
+    ///   - start: index along the summed dimension at which the range starts in the stored weight.
+    ///   - count: length of the range along it.
     init(start: Int, count: Int) {
         let block = Int(FORETOKEN_SCALE_BLOCK)
-        firstGroup = min(block - start % block, count)
-        groups = 1 + (count - firstGroup + block - 1) / block
+        firstBlock = min(block - start % block, count)
+        blockCount = 1 + (count - firstBlock + block - 1) / block
     }
 }

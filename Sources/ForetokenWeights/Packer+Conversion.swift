@@ -25,8 +25,8 @@ extension Packer {
         stored.rows = Int32(lanes)
         stored.columns = matrix.columns
         stored.format = source.storedFormat.raw
-        stored.first_group = Int32(grid.firstGroup)
-        stored.groups = Int32(grid.groups)
+        stored.first_scale_block = Int32(grid.firstBlock)
+        stored.scale_blocks = Int32(grid.blockCount)
         stored.scale_lanes = 1
         for panel in panels {
             let row = panel * lanes
@@ -34,13 +34,13 @@ extension Packer {
                 UnsafeRawPointer(scratch.weights + (row - panels.lowerBound * lanes) * columns * size), columns,
                 Int32(min(lanes, Int(matrix.rows) - row)), matrix.columns, Int32(size), scratch.panel)
             let block = (firstRow + row) / Int(FORETOKEN_SCALE_BLOCK)
-            stored.scales = scales.map { UnsafePointer($0 + block * grid.groups) }
+            stored.scales = scales.map { UnsafePointer($0 + block * grid.blockCount) }
             kernels.pointee.decode_panels(&stored, 0, 1, 0, matrix.columns, scratch.values, lanes)
             try checkRange(source.weight, scratch.values, count: columns * lanes, row: firstRow + row)
             foretoken_quantise_panel(
                 matrix.format, scratch.values, matrix.columns,
                 UnsafeMutableRawPointer(mutating: matrix.panels + panel * matrix.panelBytes),
-                matrix.scales.map { UnsafeMutablePointer(mutating: $0) + panel * Int(matrix.groups) * lanes })
+                matrix.scales.map { UnsafeMutablePointer(mutating: $0) + panel * Int(matrix.scale_blocks) * lanes })
         }
     }
 

@@ -81,7 +81,7 @@ final class Packer: Sendable {
         switch task {
         case .panels(let source, let matrix, let panels, let firstRow):
             return try pack(source, into: matrix, panels: panels, firstRow: firstRow, &scratch)
-        case .transposedSlice(let source, let matrix, let rows):
+        case .transposedRows(let source, let matrix, let rows):
             return try packTransposed(source, into: matrix, rows: rows, &scratch)
         case .vector(let tensor, let destination):
             return try widen(tensor, into: destination.floats, &scratch)
@@ -114,13 +114,14 @@ final class Packer: Sendable {
         try checkZeroBlocks(source, scaleTensor, scales, rows: firstRow + first..<firstRow + first + count, scratch)
         let block = Int(FORETOKEN_SCALE_BLOCK)
         let out = UnsafeMutablePointer(mutating: matrix.scales!)
-        let groups = Int(matrix.groups)
+        let scaleBlocks = Int(matrix.scale_blocks)
         let scaleLanes = Int(matrix.scale_lanes)
         for panel in panels {
-            for group in 0..<groups {
+            for scaleBlock in 0..<scaleBlocks {
                 for lane in 0..<scaleLanes {
                     let row = min(firstRow + panel * lanes + lane, source.weight.shape[0] - 1)
-                    out[(panel * groups + group) * scaleLanes + lane] = scales[row / block * groups + group]
+                    out[(panel * scaleBlocks + scaleBlock) * scaleLanes + lane] =
+                        scales[row / block * scaleBlocks + scaleBlock]
                 }
             }
         }
@@ -150,12 +151,12 @@ final class Packer: Sendable {
         try checkZeroBlocks(source, scaleTensor, scales, rows: rows, scratch)
         let block = Int(FORETOKEN_SCALE_BLOCK)
         let blocksAcross = scaleTensor.shape[1]
-        let groups = Int(matrix.groups)
+        let scaleBlocks = Int(matrix.scale_blocks)
         let scaleOut = UnsafeMutablePointer(mutating: matrix.scales!)
         for panel in 0..<matrix.panelCount {
-            for group in 0..<groups {
-                let blockRow = rows.lowerBound / block + group
-                scaleOut[panel * groups + group] = scales[blockRow * blocksAcross + panel * lanes / block]
+            for scaleBlock in 0..<scaleBlocks {
+                let blockRow = rows.lowerBound / block + scaleBlock
+                scaleOut[panel * scaleBlocks + scaleBlock] = scales[blockRow * blocksAcross + panel * lanes / block]
             }
         }
         return bytes

@@ -2,10 +2,10 @@ import CForetokenKernels
 
 /// One piece of packing work, small enough that all threads stay busy to the end.
 enum PackTask: Sendable {
-    /// Panels of a slice of a stored weight; the slice's row 0 is the stored row `firstRow`.
+    /// Panels of some rows of a stored weight; their row 0 is the stored row `firstRow`.
     case panels(LinearSource, into: PackedMatrix, panels: Range<Int>, firstRow: Int)
-    /// A slice of stored rows turned into columns.
-    case transposedSlice(LinearSource, into: PackedMatrix, rows: Range<Int>)
+    /// Stored rows turned into columns.
+    case transposedRows(LinearSource, into: PackedMatrix, rows: Range<Int>)
     /// A norm or bias, widened to FP32.
     case vector(TensorInfo, into: FloatDestination)
 }
@@ -108,20 +108,20 @@ struct PackingPlan {
     }
 
     private mutating func matrix(
-        _ source: LinearSource, rows slice: Range<Int>, as format: PackedFormat
+        _ source: LinearSource, rows: Range<Int>, as format: PackedFormat
     ) -> PackedMatrix {
         let columns = source.columns
-        storedByteCount += source.weight.range.count / source.rows * slice.count
-        // A panel of a slice that starts inside a group of 32 can straddle two scale blocks: then each lane has its own.
+        storedByteCount += source.weight.range.count / source.rows * rows.count
+        // A panel whose first row is no multiple of 32 can straddle two scale blocks: then each lane has its own.
         // So it has where the scales are made here.
-        let sharesScales = slice.lowerBound % Int(FORETOKEN_PANEL_ROWS) == 0 && source.scale != nil
+        let sharesScales = rows.lowerBound % Int(FORETOKEN_PANEL_ROWS) == 0 && source.scale != nil
         let matrix = reserveMatrix(
-            format, rows: slice.count, columns: columns, grid: ScaleGrid(start: 0, count: columns),
+            format, rows: rows.count, columns: columns, grid: ScaleGrid(start: 0, count: columns),
             scaleLanes: sharesScales ? 1 : Int(FORETOKEN_PANEL_ROWS))
         let panelsPerTask = max(1, Self.taskBytes / max(1, matrix.panelBytes) / 4 * 4)
         for first in stride(from: 0, to: matrix.panelCount, by: panelsPerTask) {
             let panels = first..<min(first + panelsPerTask, matrix.panelCount)
-            add(.panels(source, into: matrix, panels: panels, firstRow: slice.lowerBound))
+            add(.panels(source, into: matrix, panels: panels, firstRow: rows.lowerBound))
         }
         return matrix
     }
@@ -133,7 +133,7 @@ struct PackingPlan {
             source.storedFormat, rows: source.columns, columns: rows.count,
             grid: ScaleGrid(start: rows.lowerBound, count: rows.count), scaleLanes: 1)
         storedByteCount += source.weight.range.count / source.rows * rows.count
-        add(.transposedSlice(source, into: matrix, rows: rows))
+        add(.transposedRows(source, into: matrix, rows: rows))
         return matrix
     }
 
@@ -173,10 +173,10 @@ struct PackingPlan {
         matrix.format = format.raw
         matrix.panels = UnsafeRawPointer(reserve(byteCount: matrix.panelCount * matrix.panelBytes))
         if format == .fp8 {
-            matrix.first_group = Int32(grid.firstGroup)
-            matrix.groups = Int32(grid.groups)
+            matrix.first_scale_block = Int32(grid.firstBlock)
+            matrix.scale_blocks = Int32(grid.blockCount)
             matrix.scale_lanes = Int32(scaleLanes)
-            let floats = matrix.panelCount * grid.groups * scaleLanes
+            let floats = matrix.panelCount * grid.blockCount * scaleLanes
             matrix.scales = UnsafePointer(reserve(byteCount: floats * 4).assumingMemoryBound(to: Float.self))
         }
         return matrix

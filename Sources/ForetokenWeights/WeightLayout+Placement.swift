@@ -49,7 +49,7 @@ extension LinearSource {
         matrix.columns = Int32(columns)
         matrix.format = packed.raw
         if packed == .fp8 {
-            matrix.groups = Int32(ScaleGrid(start: 0, count: columns).groups)
+            matrix.scale_blocks = Int32(ScaleGrid(start: 0, count: columns).blockCount)
             matrix.scale_lanes = scale == nil ? FORETOKEN_PANEL_ROWS : 1
         }
         return matrix.byteCount

@@ -17,9 +17,9 @@ import Testing
         var numbers = Numbers(31)
         for (rows, columns, first, lanes) in [(1, 1, 128, 1), (33, 129, 1, 32), (80, 576, 27, 1), (200, 300, 128, 32)] {
             let lanes = format == .fp8 ? lanes : 1
-            let gate = PackedMatrix(rows: rows, columns: columns, format: format, firstGroup: first, scaleLanes: lanes)
+            let gate = PackedMatrix(rows: rows, columns: columns, format: format, firstBlock: first, scaleLanes: lanes)
             let up = PackedMatrix(
-                rows: rows, columns: columns, format: format, firstGroup: first, scaleLanes: lanes, seed: 2)
+                rows: rows, columns: columns, format: format, firstBlock: first, scaleLanes: lanes, seed: 2)
             let x = numbers.floats(16 * columns)
             let y = numbers.floats(16 * rows)
             for count in 1...16 {
@@ -65,8 +65,8 @@ import Testing
         for i in 0..<256 * 32 { codes[i] = UInt8(truncatingIfNeeded: i / 32 + i % 32 * 8) }
         (scales[0], scales[1]) = (0.3, 7)
         let w = foretoken_matrix(
-            panels: codes, scales: scales, rows: 32, columns: 256, format: Format.fp8.rawValue, first_group: 128,
-            groups: 2, scale_lanes: 1)
+            panels: codes, scales: scales, rows: 32, columns: 256, format: Format.fp8.rawValue, first_scale_block: 128,
+            scale_blocks: 2, scale_lanes: 1)
         expectAgreement(table) { $0.decoded(w) }
     }
 

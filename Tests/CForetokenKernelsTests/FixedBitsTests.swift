@@ -25,8 +25,8 @@ import Testing
     @Test(arguments: tables, Format.allCases)
     func products(table: Table, format: Format) throws {
         var numbers = Numbers(41)
-        let gate = PackedMatrix(rows: 80, columns: 300, format: format, firstGroup: 27)
-        let up = PackedMatrix(rows: 80, columns: 300, format: format, firstGroup: 27, seed: 2)
+        let gate = PackedMatrix(rows: 80, columns: 300, format: format, firstBlock: 27)
+        let up = PackedMatrix(rows: 80, columns: 300, format: format, firstBlock: 27, seed: 2)
         let x = numbers.floats(16 * 300)
         var sum = Checksum()
         for count in 1...16 {

@@ -37,8 +37,8 @@ import Testing
         floats.initialize(repeating: .nan, count: 34)
         (floats[0], floats[1]) = (3, 0.25)
         var w = foretoken_matrix(
-            panels: panel, scales: floats + 1, rows: 32, columns: 1, format: Format.fp8.rawValue, first_group: 1,
-            groups: 1, scale_lanes: 1)
+            panels: panel, scales: floats + 1, rows: 32, columns: 1, format: Format.fp8.rawValue, first_scale_block: 1,
+            scale_blocks: 1, scale_lanes: 1)
         let x = foretoken_rows(base: floats, stride: 1, index: nil)
         let y = foretoken_rows(base: floats + 2, stride: 32, index: nil)
         for code in UInt8.min...UInt8.max where code & 0x7F != 0x7F {

@@ -72,7 +72,7 @@ final class IntegerMatrix {
     var view: foretoken_matrix {
         foretoken_matrix(
             panels: memory, scales: nil, rows: Int32(rows), columns: Int32(columns), format: format.rawValue,
-            first_group: 0, groups: 0, scale_lanes: 0)
+            first_scale_block: 0, scale_blocks: 0, scale_lanes: 0)
     }
 
     func value(_ row: Int, _ column: Int) -> Float {

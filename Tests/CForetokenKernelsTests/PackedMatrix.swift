@@ -15,11 +15,11 @@ final class PackedMatrix {
     let rows: Int
     let columns: Int
     let format: Format
-    let firstGroup: Int
+    let firstBlock: Int
     let scaleLanes: Int
     /// Unscaled weights, row-major [rows][columns].
     private(set) var weights: [Float] = []
-    /// [panels][groups][scaleLanes]; empty but for FP8.
+    /// [panels][blocks][scaleLanes]; empty but for FP8.
     private(set) var scales: [Float] = []
     /// Row-major source bytes.
     private(set) var source: [UInt8] = []
@@ -27,17 +27,17 @@ final class PackedMatrix {
     private let scaleMemory: UnsafeMutablePointer<Float>
 
     var panels: Int { (rows + 31) / 32 }
-    var groups: Int { 1 + (columns - firstGroup + 127) / 128 }
+    var blocks: Int { 1 + (columns - firstBlock + 127) / 128 }
 
-    init(rows: Int, columns: Int, format: Format, firstGroup: Int = 128, scaleLanes: Int = 1, seed: UInt64 = 1) {
+    init(rows: Int, columns: Int, format: Format, firstBlock: Int = 128, scaleLanes: Int = 1, seed: UInt64 = 1) {
         self.rows = rows
         self.columns = columns
         self.format = format
-        self.firstGroup = min(firstGroup, columns)
+        self.firstBlock = min(firstBlock, columns)
         self.scaleLanes = scaleLanes
         let panels = (rows + 31) / 32
         panelMemory = .allocate(byteCount: panels * 32 * columns * format.bytes, alignment: 64)
-        let scaleCount = panels * (1 + (columns - min(firstGroup, columns) + 127) / 128) * scaleLanes
+        let scaleCount = panels * (1 + (columns - min(firstBlock, columns) + 127) / 128) * scaleLanes
         scaleMemory = .allocate(capacity: scaleCount)
 
         var numbers = Numbers(seed)
@@ -89,15 +89,15 @@ final class PackedMatrix {
     var view: foretoken_matrix {
         foretoken_matrix(
             panels: panelMemory, scales: format == .fp8 ? UnsafePointer(scaleMemory) : nil, rows: Int32(rows),
-            columns: Int32(columns), format: format.rawValue, first_group: Int32(firstGroup), groups: Int32(groups),
-            scale_lanes: Int32(scaleLanes))
+            columns: Int32(columns), format: format.rawValue, first_scale_block: Int32(firstBlock),
+            scale_blocks: Int32(blocks), scale_lanes: Int32(scaleLanes))
     }
 
-    func group(of column: Int) -> Int { column < firstGroup ? 0 : 1 + (column - firstGroup) / 128 }
+    func block(of column: Int) -> Int { column < firstBlock ? 0 : 1 + (column - firstBlock) / 128 }
 
-    func scale(row: Int, group: Int) -> Float {
+    func scale(row: Int, block: Int) -> Float {
         guard format == .fp8 else { return 1 }
-        return scales[((row / 32) * groups + group) * scaleLanes + (scaleLanes == 1 ? 0 : row % 32)]
+        return scales[((row / 32) * blocks + block) * scaleLanes + (scaleLanes == 1 ? 0 : row % 32)]
     }
 
     /// The header's formula, step by step: Σ_k W[row][k] x[k] with the table's rounding.
@@ -112,8 +112,8 @@ final class PackedMatrix {
                 continue
             }
             inner = table.multiplyAdd(weight, input, inner)
-            if k + 1 == columns || group(of: k + 1) != group(of: k) {
-                total = table.multiplyAdd(scale(row: row, group: group(of: k)), inner, total)
+            if k + 1 == columns || block(of: k + 1) != block(of: k) {
+                total = table.multiplyAdd(scale(row: row, block: block(of: k)), inner, total)
                 inner = 0
             }
         }

@@ -5,7 +5,7 @@ import Testing
 private let rowCounts = [1, 31, 32, 33, 80, 200]
 private let columnCounts = [1, 7, 80, 127, 128, 129, 576]
 
-private func firstGroups(_ format: Format) -> [Int] { format == .fp8 ? [1, 27, 64, 127, 128] : [128] }
+private func firstBlocks(_ format: Format) -> [Int] { format == .fp8 ? [1, 27, 64, 127, 128] : [128] }
 private func scaleLanes(_ format: Format) -> [Int] { format == .fp8 ? [1, 32] : [1] }
 
 @Suite struct ProductTests {
@@ -15,15 +15,15 @@ private func scaleLanes(_ format: Format) -> [Int] { format == .fp8 ? [1, 32] : 
         var numbers = Numbers(5)
         for rows in rowCounts {
             for columns in columnCounts {
-                for first in firstGroups(format) {
+                for first in firstBlocks(format) {
                     for lanes in scaleLanes(format) {
                         let w = PackedMatrix(
-                            rows: rows, columns: columns, format: format, firstGroup: first, scaleLanes: lanes)
+                            rows: rows, columns: columns, format: format, firstBlock: first, scaleLanes: lanes)
                         let x = numbers.floats(columns, in: -3...3)
                         let expected = (0..<rows).map { w.dot($0, x[...], table) }
                         #expect(
                             w.product(table, x, count: 1).bits == expected.bits,
-                            "[\(rows), \(columns)] first group \(first), \(lanes) scale lanes")
+                            "[\(rows), \(columns)] first scale block \(first), \(lanes) scale lanes")
                     }
                 }
             }
@@ -33,7 +33,7 @@ private func scaleLanes(_ format: Format) -> [Int] { format == .fp8 ? [1, 32] : 
     /// Decoders may fold powers of two into activations and scales; within the stated range that must not show.
     @Test(arguments: Table.reachable)
     func extremeActivationsFollowTheFormula(table: Table) {
-        let w = PackedMatrix(rows: 64, columns: 200, format: .fp8, firstGroup: 40)
+        let w = PackedMatrix(rows: 64, columns: 200, format: .fp8, firstBlock: 40)
         var numbers = Numbers(15)
         for magnitude: Float in [0x1p-36, 0x1p60] {
             let x = numbers.floats(200).map { ($0.magnitude < 0x1p-20 ? 0 : $0) * magnitude }
@@ -43,7 +43,7 @@ private func scaleLanes(_ format: Format) -> [Int] { format == .fp8 ? [1, 32] : 
 
     @Test(arguments: Table.reachable, Format.allCases)
     func isCloseToDoublePrecision(table: Table, format: Format) {
-        let w = PackedMatrix(rows: 80, columns: 576, format: format, firstGroup: 64)
+        let w = PackedMatrix(rows: 80, columns: 576, format: format, firstBlock: 64)
         var numbers = Numbers(6)
         let x = numbers.floats(576)
         let y = w.product(table, x, count: 1)
@@ -51,7 +51,7 @@ private func scaleLanes(_ format: Format) -> [Int] { format == .fp8 ? [1, 32] : 
             var exact = 0.0
             var magnitude = 0.0
             for k in 0..<576 {
-                let scale = Double(w.scale(row: row, group: w.group(of: k)))
+                let scale = Double(w.scale(row: row, block: w.block(of: k)))
                 let term = Double(w.weights[row * 576 + k]) * scale * Double(x[k])
                 exact += term
                 magnitude += abs(term)
@@ -66,7 +66,7 @@ private func scaleLanes(_ format: Format) -> [Int] { format == .fp8 ? [1, 32] : 
         var numbers = Numbers(7)
         for (rows, columns, first, lanes) in [(200, 576, 64, 1), (33, 129, 1, 32), (80, 80, 128, 1), (1, 7, 128, 1)] {
             let w = PackedMatrix(
-                rows: rows, columns: columns, format: format, firstGroup: first,
+                rows: rows, columns: columns, format: format, firstBlock: first,
                 scaleLanes: format == .fp8 ? lanes : 1)
             let x = numbers.floats(16 * columns)
             let alone = (0..<16).flatMap { m in
@@ -97,8 +97,8 @@ private func scaleLanes(_ format: Format) -> [Int] { format == .fp8 ? [1, 32] : 
     func gatedProductIsTwoProductsAndSwiglu(table: Table, format: Format) {
         var numbers = Numbers(8)
         for (rows, columns, first) in [(80, 576, 128), (33, 129, 64), (1, 7, 128)] {
-            let gate = PackedMatrix(rows: rows, columns: columns, format: format, firstGroup: first, seed: 11)
-            let up = PackedMatrix(rows: rows, columns: columns, format: format, firstGroup: first, seed: 12)
+            let gate = PackedMatrix(rows: rows, columns: columns, format: format, firstBlock: first, seed: 11)
+            let up = PackedMatrix(rows: rows, columns: columns, format: format, firstBlock: first, seed: 12)
             var x = numbers.floats(16 * columns)
             for count in [1, 2, 3, 6, 7, 16] {
                 let g = gate.product(table, x, count: count)
@@ -127,11 +127,11 @@ private func scaleLanes(_ format: Format) -> [Int] { format == .fp8 ? [1, 32] : 
     func panelsAndRowsReturnTheSource(table: Table, format: Format) {
         for (rows, columns, first, lanes) in [(80, 576, 27, 32), (200, 129, 1, 1), (33, 7, 128, 1), (1, 128, 128, 1)] {
             let w = PackedMatrix(
-                rows: rows, columns: columns, format: format, firstGroup: first,
+                rows: rows, columns: columns, format: format, firstBlock: first,
                 scaleLanes: format == .fp8 ? lanes : 1)
             var view = w.view
             let values = (0..<rows * columns).map { i in
-                w.weights[i] * w.scale(row: i / columns, group: w.group(of: i % columns))
+                w.weights[i] * w.scale(row: i / columns, block: w.block(of: i % columns))
             }
             for row in 0..<rows {
                 var out = [Float](repeating: .nan, count: columns)

@@ -104,8 +104,8 @@ struct GrownModelTests {
         try expectSame(Fixtures.demoModel, factors, prompt: prompt, tokens: 96)
     }
 
-    /// Drafting rounds the hidden state to INT8 in groups of 128. With MTP modules the hidden size therefore divides 128 or is
-    /// a multiple of it: repeated otherwise, it would be cut into other groups.
+    /// Drafting rounds the hidden state to INT8 in column groups of 128. With MTP modules the hidden size therefore
+    /// divides 128 or is a multiple of it: repeated otherwise, it would be divided into other groups.
     private static let shapes: [TinyGeometry] = [
         TinyGeometry {
             $0.hidden = 128

@@ -2,14 +2,14 @@
 
 static void FT_ISA(draft_logits)(const foretoken_coarse_lm_head *lm_head, int32_t first, int32_t count,
                                  const int8_t *codes, const float *scales, float *y) {
-    const int32_t groups = (lm_head->columns + GROUP - 1) / GROUP;
+    const int32_t groups = (lm_head->columns + GROUP_COLUMNS - 1) / GROUP_COLUMNS;
     for (int32_t panel = first; panel < first + count; panel++) {
-        const int8_t *weights = lm_head->panels + (size_t)panel * groups * GROUP * PANEL;
+        const int8_t *weights = lm_head->panels + (size_t)panel * groups * GROUP_COLUMNS * PANEL;
         vn totals[PANEL_VECTORS];
         for (int v = 0; v < PANEL_VECTORS; v++) totals[v] = splatn(0);
         for (int32_t g = 0; g < groups; g++) {
             vni sums[PANEL_VECTORS];
-            draft_group(weights + (size_t)g * GROUP * PANEL, codes + g * GROUP, sums);
+            draft_group(weights + (size_t)g * GROUP_COLUMNS * PANEL, codes + g * GROUP_COLUMNS, sums);
             for (int v = 0; v < PANEL_VECTORS; v++) {
                 totals[v] = totals[v] + __builtin_convertvector(sums[v], vn) * splatn(scales[g]);
             }

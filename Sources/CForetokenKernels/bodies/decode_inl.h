@@ -40,7 +40,7 @@ static void decode_columns(const foretoken_matrix *w, int32_t panel, int32_t beg
         from = next;
         if (columns <= 0) continue;
 
-        _Alignas(64) float decoded[GROUP * PANEL];
+        _Alignas(64) float decoded[GROUP_COLUMNS * PANEL];
         decode_group(w->format, panel_weights(w, panel, start), columns, decoded);
         const float *scale = group_scale(w, panel, group);
         float *rows = out + (size_t)(start - begin) * stride;
@@ -100,9 +100,9 @@ static void FT_ISA(decode_panels)(const foretoken_matrix *w, int32_t first, int3
 
 /// Row `row` of an integer format by way of its panel's columns.
 static void decode_integer_row(const foretoken_matrix *w, int32_t row, float *out) {
-    for (int32_t from = 0; from < w->columns; from += GROUP) {
-        int32_t columns = w->columns - from < GROUP ? w->columns - from : GROUP;
-        _Alignas(64) float decoded[GROUP * PANEL];
+    for (int32_t from = 0; from < w->columns; from += GROUP_COLUMNS) {
+        int32_t columns = w->columns - from < GROUP_COLUMNS ? w->columns - from : GROUP_COLUMNS;
+        _Alignas(64) float decoded[GROUP_COLUMNS * PANEL];
         decode_integers(w, row / PANEL, from, from + columns, decoded, PANEL);
         for (int32_t k = 0; k < columns; k++) out[from + k] = decoded[k * PANEL + row % PANEL];
     }
@@ -118,12 +118,12 @@ static void FT_ISA(decode_row)(const foretoken_matrix *w, int32_t row, float *ou
     for (int32_t group = 0, from = 0; from < w->columns; group++) {
         int32_t columns = group_columns(w, group, from);
         const uint8_t *column = panel_weights(w, panel, from) + (size_t)lane * bytes;
-        uint8_t gathered[GROUP * sizeof(float)] = {0};
+        uint8_t gathered[GROUP_COLUMNS * sizeof(float)] = {0};
         for (int32_t k = 0; k < columns; k++) memcpy(gathered + k * bytes, column + k * PANEL * bytes, bytes);
 
         // The decoder takes columns of 32: four of them hold the group's 128 weights.
-        _Alignas(64) float decoded[GROUP];
-        decode_group(w->format, gathered, GROUP / PANEL, decoded);
+        _Alignas(64) float decoded[GROUP_COLUMNS];
+        decode_group(w->format, gathered, GROUP_COLUMNS / PANEL, decoded);
         const float *scale = group_scale(w, panel, group);
         float factor = scale ? scale[w->scale_lanes == 1 ? 0 : lane] : 1.0f;
         for (int32_t k = 0; k < columns; k++) out[from + k] = decoded[k] * factor;

@@ -23,7 +23,7 @@ enum {
 typedef struct {
     int32_t from;  // the segment's first column; -1: nothing is held
     _Alignas(64) int8_t codes[MAX_ROWS][SEGMENT];
-    float scales[MAX_ROWS][SEGMENT / GROUP];
+    float scales[MAX_ROWS][SEGMENT / GROUP_COLUMNS];
     /// Per block of the weights: the sum of the codes times what the weights' offset adds, to be taken away.
     int32_t corrections[MAX_ROWS][SEGMENT_BLOCKS];
 } quantised_rows;
@@ -73,7 +73,7 @@ FT_INLINE void integer_group(int format, int rows, int vectors, int slot, const 
         FT_UNROLL for (int r = 0; r < rows; r++) codes[r] += block_columns(format);
     }
     FT_UNROLL for (int r = 0; r < rows; r++) {
-        vn scale = splatn(x->scales[row + r][column / GROUP]);
+        vn scale = splatn(x->scales[row + r][column / GROUP_COLUMNS]);
         FT_UNROLL for (int v = 0; v < vectors; v++) {
             float *total = totals[row + r] + slot + LANES * v;
             storen(total, loadn(total) + scale * inner[r][v]);
@@ -109,10 +109,10 @@ FT_INLINE void integer_rows(int format, const uint8_t *weights, int32_t blocks, 
 /// One panel's columns [from, from + columns), a whole number of groups unless the matrix ends there.
 FT_INLINE void integer_strip(int format, const uint8_t *panel, int32_t from, int32_t columns, const quantised_rows *x,
                              int rows, float (*totals)[PANEL]) {
-    const int32_t per_group = GROUP / block_columns(format);
+    const int32_t per_group = GROUP_COLUMNS / block_columns(format);
     const uint8_t *weights = panel + (size_t)(from / block_columns(format)) * block_bytes(format);
     int32_t left = block_count(format, columns);
-    for (int32_t column = 0; left > 0; column += GROUP, left -= per_group) {
+    for (int32_t column = 0; left > 0; column += GROUP_COLUMNS, left -= per_group) {
         int32_t blocks = left < per_group ? left : per_group;
         integer_rows(format, weights, blocks, x, rows, column, totals);
         weights += (size_t)blocks * block_bytes(format);

@@ -1,6 +1,6 @@
 // Narrow products y = W x over panels of 32 interleaved rows: each weight is decoded once per step for all its rows.
 //
-// A panel is walked in column groups (an FP8 scale group, else 128 columns) of 4 to 16 KiB, which stay in L1 while all
+// A panel is walked in column groups (an FP8 scale block, else 128 columns) of 4 to 16 KiB, which stay in L1 while all
 // activation rows pass over them, in even blocks of at most BLOCK_ROWS whose accumulators fit the registers; decoding
 // again from L1 is cheaper than keeping decoded weights there. The lanes file says how many panels and vectors a block
 // takes at a time. Every output element is the same chain of operations in each of them. Sums run in the slot order of
@@ -137,7 +137,7 @@ FT_INLINE void group_rows(int format, const strip *strips, int panels, int lanes
 /// The activations of FP8 sums are a copy, multiplied by a power of two.
 static __attribute__((noinline)) void group_fp8(const strip *s, int panels, int lanes, const float *const *x, int rows,
                                                 int32_t columns) {
-    _Alignas(64) float inputs[MAX_ROWS][GROUP];
+    _Alignas(64) float inputs[MAX_ROWS][GROUP_COLUMNS];
     const float *scaled[MAX_ROWS];
     for (int r = 0; r < rows; r++) {
         for (int32_t k = 0; k < columns; k++) inputs[r][k] = x[r][k] * FT_FP8_INPUT;
@@ -163,7 +163,7 @@ static __attribute__((noinline)) void group_f32(const strip *s, int panels, cons
 
 /// Columns of the group that starts at `from`, the `index`th of the matrix.
 FT_INLINE int32_t group_columns(const foretoken_matrix *w, int32_t index, int32_t from) {
-    int32_t width = index == 0 && w->format == FORETOKEN_FP8 ? w->first_group : GROUP;
+    int32_t width = index == 0 && w->format == FORETOKEN_FP8 ? w->first_scale_block : GROUP_COLUMNS;
     return width < w->columns - from ? width : w->columns - from;
 }
 
@@ -173,7 +173,7 @@ FT_INLINE const uint8_t *panel_weights(const foretoken_matrix *w, int32_t panel,
 
 FT_INLINE const float *group_scale(const foretoken_matrix *w, int32_t panel, int32_t group) {
     if (w->format != FORETOKEN_FP8) return NULL;
-    return w->scales + ((size_t)panel * w->groups + group) * w->scale_lanes;
+    return w->scales + ((size_t)panel * w->scale_blocks + group) * w->scale_lanes;
 }
 
 /// Σ_k W[n][k] x[m][k] for the rows n of one panel, or of two panels of matrices of one shape for at most
@@ -232,7 +232,7 @@ static void FT_ISA(gated_product)(const foretoken_matrix *gate, const foretoken_
         return;
     }
     // Two panels share a walk only when their groups coincide.
-    bool alike = gate->format == up->format && gate->first_group == up->first_group &&
+    bool alike = gate->format == up->format && gate->first_scale_block == up->first_scale_block &&
                  gate->scale_lanes == up->scale_lanes;
     for (int32_t p = first; p < first + count; p++) {
         _Alignas(64) ft_totals totals[2];

@@ -14,7 +14,7 @@ FT_INLINE float quantise_group(const float *x, int32_t count, float top, int8_t 
     float amax = largest8(largest);
     // Below this the inverse would overflow.
     float inverse = amax > 1e-30f && amax < INFINITY ? top / amax : 0.0f;
-    for (int32_t i = 0; i < GROUP; i += 8) {
+    for (int32_t i = 0; i < GROUP_COLUMNS; i += 8) {
         v8 value = i + 8 <= count ? load8(x + i) : i < count ? load_part(x + i, count - i, 0) : splat8(0);
         // |value| ≤ amax, so that |product| < top + 0.5; adding 1.5 · 2^23 rounds it to the nearest integer, in the low
         // bits.
@@ -25,14 +25,14 @@ FT_INLINE float quantise_group(const float *x, int32_t count, float top, int8_t 
     bool finite = true;
     for (int i = 0; i < 8; i++) finite &= bad[i] == 0;
     if (finite) return amax / top;
-    memset(codes, 0, GROUP);
+    memset(codes, 0, GROUP_COLUMNS);
     return NAN;
 }
 
 static void quantise_to(float top, const float *x, int32_t columns, int8_t *codes, float *scales) {
-    for (int32_t start = 0; start < columns; start += GROUP) {
-        int32_t count = columns - start < GROUP ? columns - start : GROUP;
-        scales[start / GROUP] = quantise_group(x + start, count, top, codes + start);
+    for (int32_t start = 0; start < columns; start += GROUP_COLUMNS) {
+        int32_t count = columns - start < GROUP_COLUMNS ? columns - start : GROUP_COLUMNS;
+        scales[start / GROUP_COLUMNS] = quantise_group(x + start, count, top, codes + start);
     }
 }
 

@@ -34,7 +34,7 @@ static void take_largest(float *scores, int32_t n, int32_t count) {
 
 static void FT_ISA(route)(const foretoken_router *router, const float *logits, int32_t *ids, float *weights,
                           float *scratch) {
-    int32_t experts = router->experts, members = experts / router->groups;
+    int32_t experts = router->experts, members = experts / router->expert_groups;
     float *biased = scratch, *groups = scratch + experts;
     memcpy(biased, logits, (size_t)experts * sizeof(float));
     sigmoid_row(biased, experts);
@@ -43,9 +43,9 @@ static void FT_ISA(route)(const foretoken_router *router, const float *logits, i
         biased[e] = isfinite(score) ? score : -INFINITY;
     }
 
-    for (int32_t g = 0; g < router->groups; g++) groups[g] = group_score(biased + g * members, members);
-    take_largest(groups, router->groups, router->kept_groups);
-    for (int32_t e = 0; e < members * router->groups; e++) {
+    for (int32_t g = 0; g < router->expert_groups; g++) groups[g] = group_score(biased + g * members, members);
+    take_largest(groups, router->expert_groups, router->kept_groups);
+    for (int32_t e = 0; e < members * router->expert_groups; e++) {
         bool kept = groups[e / members] != groups[e / members];
         if (!kept) biased[e] = -INFINITY;
     }

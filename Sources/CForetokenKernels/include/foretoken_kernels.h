@@ -39,16 +39,16 @@ typedef struct foretoken_matrix {
     /// [panels][columns][32] elements of `format`, or [panels][blocks] of an integer format; 64-byte aligned; rows past
     /// the end are zero.
     const void *panels;
-    /// FP8 only, else NULL: FP32 multipliers, [panels][groups][scale_lanes].
+    /// FP8 only, else NULL: FP32 multipliers, [panels][scale_blocks][scale_lanes].
     const float *scales;
     int32_t rows;
     int32_t columns;
     int32_t format;
-    /// FP8 only, as are the next two. Columns of the first scale group (1...128); later groups have 128, the last what
+    /// FP8 only, as are the next two. Columns of the first scale block (1...128); later ones have 128, the last what
     /// remains.
-    int32_t first_group;
-    int32_t groups;
-    /// 1: one scale for the panel's 32 rows. 32: one a row, for slices that start inside a scale block.
+    int32_t first_scale_block;
+    int32_t scale_blocks;
+    /// 1: one scale for the panel's 32 rows. 32: one a row, for rows that start inside a scale block.
     int32_t scale_lanes;
 } foretoken_matrix;
 
@@ -70,9 +70,9 @@ typedef struct foretoken_rows {
 } foretoken_rows;
 
 /// One layer's latents of one text: entry s is [latent (rank) | rotated key (rope)]. Pages hold FORETOKEN_CONTEXT_BLOCK
-/// entries of a layer, and other layers' beside them. Groups of 16 entries lie interleaved, [group][rank + rope][16], so
-/// that attention finds neighbouring entries in the lanes of a vector. F32: entry i of a group is element i. BF16: entries
-/// i and i + 8 are elements 2 i and 2 i + 1.
+/// entries of a layer, and other layers' beside them. Entries lie interleaved in entry groups of 16,
+/// [entry group][rank + rope][16], so that attention finds neighbouring entries in the lanes of a vector. F32: entry i of a
+/// group is element i. BF16: entries i and i + 8 are elements 2 i and 2 i + 1.
 typedef struct foretoken_latents {
     void *const *pages;  // by block of entries, 64-byte aligned
     size_t offset;       // bytes from the start of a page to the layer's entries, a multiple of 64
@@ -85,7 +85,7 @@ typedef struct foretoken_latents {
 typedef struct foretoken_router {
     const float *bias;  // [experts] e_score_correction_bias; used for selection only
     int32_t experts;
-    int32_t groups;
+    int32_t expert_groups;
     int32_t kept_groups;
     int32_t chosen;
     float scale;     // routed_scaling_factor
@@ -104,14 +104,14 @@ typedef struct foretoken_kernels {
 
     /// y[m][n] = Σ_k W[n][k] x[m][k], or += when `add`, for output rows n of panels [first, first + count) and
     /// activation rows m < row_count (1...16). Never writes past W.rows.
-    /// FP8: total ← fma(scale_g, inner_g, total) over ascending groups, inner_g ← fma(w, x, inner_g) from 0 over
+    /// FP8: total ← fma(scale_g, inner_g, total) over ascending scale blocks, inner_g ← fma(w, x, inner_g) from 0 over
     /// ascending k. F32, F16, BF16: total ← fma(w, x, total) over ascending k. `add` adds the finished total to y once.
     /// The generic table rounds between product and sum. FP8: NaN codes must have been refused before (they read as
     /// ±480); the bits are the formula's for activations that are 0 or 2^-61 ≤ |x| < 2^63 and for scales below 2^70.
-    /// Integer formats take x as codes q and a scale t for each group of 128 columns, as `quantise_row` gives it but
-    /// with amax / 63 for INT8: total ← total + t_g · inner_g over ascending groups, inner_g = Σ s_b · (Σ_k w q) over
-    /// the group's blocks b in ascending order, from the first term. The sums over k are exact and the rest is rounded
-    /// after each operation, so that these formats have the same bits in every table.
+    /// Integer formats take x as codes q and a scale t for each column group of 128, as `quantise_row` gives it but
+    /// with amax / 63 for INT8: total ← total + t_g · inner_g over ascending column groups, inner_g = Σ s_b · (Σ_k w q)
+    /// over the column group's blocks b in ascending order, from the first term. The sums over k are exact and the rest
+    /// is rounded after each operation, so that these formats have the same bits in every table.
     void (*product)(const foretoken_matrix *w, int32_t first, int32_t count, foretoken_rows x, int32_t row_count,
                     foretoken_rows y, bool add);
 
@@ -163,7 +163,7 @@ typedef struct foretoken_kernels {
     void (*load_latents)(const foretoken_latents *cache, int32_t first, int32_t count, float *out);
 
     /// Expert choice for one row from router logits [experts]: `ids` ascending, `weights` beside them, both [chosen].
-    /// s = sigmoid(z); selection by s + bias, groups ranked by the sum of their two best, masked with -inf;
+    /// s = sigmoid(z); selection by s + bias, expert groups ranked by the sum of their two best, masked with -inf;
     /// weights = s normalised (Σ + 1e-20) if asked, times scale. Ties go to the lower index. `scratch`: 2 * experts
     /// floats.
     void (*route)(const foretoken_router *router, const float *logits, int32_t *ids, float *weights, float *scratch);
@@ -175,8 +175,9 @@ typedef struct foretoken_kernels {
     /// all logits, a sample of the softmax; over a part of them, that part's candidate for it.
     foretoken_choice (*sample)(const float *logits, int32_t first, int32_t n, float inverse_temperature, uint64_t key);
 
-    /// INT8 codes [columns padded to 128] and scales [groups of 128] of one activation row, amax / 127 a group, rounded
-    /// to nearest even. A group with NaN or an infinity has the scale NaN and zeros as codes. Same bits in every table.
+    /// INT8 codes [columns padded to 128] and scales [column groups] of one activation row, amax / 127 each,
+    /// rounded to nearest even. A column group with NaN or an infinity has the scale NaN and zeros as codes. Same bits in
+    /// every table.
     void (*quantise_row)(const float *x, int32_t columns, int8_t *codes, float *scales);
 
     /// y[n] ≈ Σ_k W[n][k] x[k] for the rows n of panels [first, first + count), from a quantised row. Same bits in
@@ -220,7 +221,7 @@ const char *const *foretoken_kernels_names(void);
 size_t foretoken_panel_size(int32_t format, int32_t columns);
 
 /// Writes one panel in a format other than F32 and F16 from values [columns][32] below 2^70. BF16: nearest even. FP8:
-/// `scales` [groups of 128][32] become amax / 448. INT8 scales are amax / 127, rounded to BF16 upwards; an INT4 scale
+/// `scales` [scale blocks][32] become amax / 448. INT8 scales are amax / 127, rounded to BF16 upwards; an INT4 scale
 /// is the one of eight candidates with the least squared error.
 void foretoken_quantise_panel(int32_t format, const float *values, int32_t columns, void *panel, float *scales);
 

@@ -121,15 +121,15 @@ package final class PanelProducts {
         matrix.columns = Int32(Self.columns)
         matrix.format = format.raw
         let block = Int(FORETOKEN_SCALE_BLOCK)
-        let groups = format.raw == Int32(FORETOKEN_FP8.rawValue) ? (Self.columns + block - 1) / block : 0
-        if groups > 0 {
-            matrix.first_group = Int32(block)
-            matrix.groups = Int32(groups)
+        let scaleBlocks = format.raw == Int32(FORETOKEN_FP8.rawValue) ? (Self.columns + block - 1) / block : 0
+        if scaleBlocks > 0 {
+            matrix.first_scale_block = Int32(block)
+            matrix.scale_blocks = Int32(scaleBlocks)
             matrix.scale_lanes = 1
         }
         let count = (least + matrix.byteCount - 1) / matrix.byteCount
         let panelBytes = matrix.panelCount * matrix.panelBytes
-        let scaleBytes = MemoryArena.footprint(byteCount: matrix.panelCount * groups * 4)
+        let scaleBytes = MemoryArena.footprint(byteCount: matrix.panelCount * scaleBlocks * 4)
         byteCount = count * matrix.byteCount
         arena = try MemoryArena(byteCount: count * (MemoryArena.footprint(byteCount: panelBytes) + scaleBytes))
         matrices = try ScratchBuffer(count: count)
@@ -140,9 +140,9 @@ package final class PanelProducts {
         format.pack((0..<Int(FORETOKEN_PANEL_ROWS) * Self.columns).map(Self.value), Self.columns, panel.pointer)
         for i in 0..<count {
             matrix.panels = UnsafeRawPointer(arena.allocate(byteCount: panelBytes))
-            let scales = arena.allocate(Float.self, count: matrix.panelCount * groups)
-            scales.update(repeating: 0.01, count: matrix.panelCount * groups)
-            matrix.scales = groups > 0 ? UnsafePointer(scales) : nil
+            let scales = arena.allocate(Float.self, count: matrix.panelCount * scaleBlocks)
+            scales.update(repeating: 0.01, count: matrix.panelCount * scaleBlocks)
+            matrix.scales = scaleBlocks > 0 ? UnsafePointer(scales) : nil
             matrices.pointer[i] = matrix
         }
         pool.run(FillPhase(matrices: matrices.pointer, count: count, panel: UnsafeRawPointer(panel.pointer)))

@@ -4,8 +4,9 @@
 /// block scales and exponents changes; sums over repeated inputs may round differently in their last bits. Every tensor is
 /// as large, and is read as often, as it would be in a trained model of the new shape.
 ///
-/// Drafts from an lm_head rounded to INT8 in groups of 128 stay the same when the hidden size divides 128 or is a
-/// multiple of it, as in every published model; others are cut into other groups, and now and then a close guess differs.
+/// Drafts from an lm_head rounded to INT8 in column groups of 128 stay the same when the hidden size divides 128 or is a
+/// multiple of it, as in every published model; others are divided into other groups, and now and then a close guess
+/// differs.
 public struct Growth {
     /// How much larger it becomes.
     public let factors: GrowthFactors
