@@ -7,7 +7,7 @@ final class ExpertChoices: StepObserver {
     private(set) var perRow = 0
     private let first: Int
     /// By layer: experts [row][perRow].
-    private var chosen: [[Int32]]
+    private var choices: [[Int32]]
     private var counter: DistinctExperts
 
     /// - Parameters:
@@ -15,28 +15,28 @@ final class ExpertChoices: StepObserver {
     ///   - first: no earlier row will be run.
     init(layers: Int, experts: Int, first: Int = 0) {
         self.first = first
-        chosen = .init(repeating: [], count: layers)
+        choices = .init(repeating: [], count: layers)
         counter = DistinctExperts(experts: experts)
     }
 
     func saw(_ site: StepSite, _ rows: StepRows) {}
 
-    func routed(layer: Int, experts: UnsafePointer<Int32>, perRow: Int, rows: TextRows) {
+    func routed(layer: Int, chosen: UnsafePointer<Int32>, perRow: Int, rows: TextRows) {
         self.perRow = perRow
         let begin = (rows.firstPosition - first) * perRow
         let end = begin + rows.count * perRow
-        if chosen[layer].count < end { chosen[layer] += .init(repeating: 0, count: end - chosen[layer].count) }
-        for i in begin..<end { chosen[layer][i] = experts[i - begin] }
+        if choices[layer].count < end { choices[layer] += .init(repeating: 0, count: end - choices[layer].count) }
+        for i in begin..<end { choices[layer][i] = chosen[i - begin] }
     }
 
     /// Layers that chose any.
-    var layers: [Int] { chosen.indices.filter { !chosen[$0].isEmpty } }
+    var layers: [Int] { choices.indices.filter { !choices[$0].isEmpty } }
 
     /// How many distinct experts of a layer the windows of 1, 2 … `rows` rows from position `start` on chose.
     func distinct(layer: Int, start: Int, rows: Int) -> [Int] {
         counter.begin()
         return (start - first..<start - first + rows).map { row in
-            for i in row * perRow..<(row + 1) * perRow { counter.add(chosen[layer][i]) }
+            for i in row * perRow..<(row + 1) * perRow { counter.add(choices[layer][i]) }
             return counter.count
         }
     }

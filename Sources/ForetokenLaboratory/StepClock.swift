@@ -75,7 +75,7 @@ final class StepClock: StepObserver {
         previous = site.operation
     }
 
-    func routed(layer: Int, experts: UnsafePointer<Int32>, perRow: Int, rows: TextRows) {}
+    func routed(layer: Int, chosen: UnsafePointer<Int32>, perRow: Int, rows: TextRows) {}
 
     /// What was computed before an operator's values were shown.
     private func component(_ operation: StepOperator, _ place: Place) -> StepComponent {

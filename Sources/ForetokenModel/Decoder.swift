@@ -209,7 +209,7 @@ final class Decoder {
         show(.feedForwardNorm, space.normed, width: configuration.hiddenSize)
         switch layer.feedForward {
         case .dense(let mlp): dense(mlp)
-        case .moe(let experts): mixture(experts)
+        case .moe(let moe): mixture(moe)
         }
         show(.feedForwardOutput, space.residual, width: configuration.hiddenSize)
     }
@@ -280,52 +280,52 @@ final class Decoder {
                 mlp.down, kind, input: space.shared.rows, output: space.residual.rows, rowCount: rows, adds: true))
     }
 
-    private func mixture(_ experts: MoEWeights) {
+    private func mixture(_ moe: MoEWeights) {
         let input = space.normed.rows
-        let shared = experts.shared.map {
+        let shared = moe.shared.map {
             ProductJob(gate: $0.gate, up: $0.up, kind, input: input, output: space.shared.rows, rowCount: rows)
         }
-        let router = ProductJob(experts.router, kind, input: input, output: space.routerLogits.rows, rowCount: rows)
-        if experts.router.byteCount <= Self.smallRouterBytes {
-            route(experts, router, makesLogits: true)
+        let router = ProductJob(moe.router, kind, input: input, output: space.routerLogits.rows, rowCount: rows)
+        if moe.router.byteCount <= Self.smallRouterBytes {
+            route(moe, router, makesLogits: true)
             activate(input, beside: shared)
         } else {
             multiply(router, shared)
-            route(experts, router, makesLogits: false)
+            route(moe, router, makesLogits: false)
             activate(input, beside: nil)
         }
         showExperts()
-        if let shared = experts.shared {
+        if let shared = moe.shared {
             show(.shared, space.shared, width: shared.gate.rows)
         }
-        combine(experts)
+        combine(moe)
         show(.experts, space.mixed, width: configuration.hiddenSize)
     }
 
     /// A router this small stays in the L1 cache while rows pass through it, and takes less time than a meeting.
     private static let smallRouterBytes = 32 << 10
 
-    /// Groups the rows by expert.
-    private func route(_ experts: MoEWeights, _ product: ProductJob, makesLogits: Bool) {
+    /// Chooses each row's experts and assigns the rows to them.
+    private func route(_ moe: MoEWeights, _ product: ProductJob, makesLogits: Bool) {
         let router = foretoken_router(
-            bias: experts.bias.values, experts: Int32(configuration.routedExpertCount),
+            bias: moe.bias.values, experts: Int32(configuration.routedExpertCount),
             expert_groups: Int32(configuration.expertGroupCount), kept_groups: Int32(configuration.keptGroupCount),
             chosen: Int32(configuration.expertsPerToken), scale: configuration.routedScalingFactor,
             normalise: configuration.normalizesExpertWeights)
         pool.runRows(
             RoutePhase(
                 kernels: kernels, router: router, product: product, makesLogits: makesLogits,
-                chosen: space.experts.chosen.pointer, weights: space.experts.weights.pointer, scratch: workers.scratch,
-                rowCount: rows))
+                chosen: space.assignment.chosen.pointer, weights: space.assignment.weights.pointer,
+                scratch: workers.scratch, rowCount: rows))
         show(.router, space.routerLogits, width: configuration.routedExpertCount)
-        space.experts.group(rows: rows)
-        space.experts.chooseCopies(experts.experts)
+        space.assignment.assign(rows: rows)
+        space.assignment.chooseCopies(moe.experts)
         showRouting()
     }
 
     /// SwiGLU rows of every active expert: each expert's weights are read once for all its rows.
     private func activate(_ input: foretoken_rows, beside shared: ProductJob?) {
-        let assignment = space.experts
+        let assignment = space.assignment
         traffic.count(assignment)
         for i in 0..<assignment.activeCount {
             let copy = assignment.copies.pointer[i]
@@ -340,9 +340,9 @@ final class Decoder {
         runJobs(assignment.activeCount + (shared == nil ? 0 : 1))
     }
 
-    private func combine(_ experts: MoEWeights, withShared: Bool = true) {
-        let assignment = space.experts
-        let sharedExpert = withShared ? experts.shared : nil
+    private func combine(_ moe: MoEWeights, withShared: Bool = true) {
+        let assignment = space.assignment
+        let sharedExpert = withShared ? moe.shared : nil
         let shared = sharedExpert.map {
             ProductJob(
                 $0.down, kind, input: space.shared.rows, output: space.mixed.rows, rowCount: rows, adds: true)
@@ -357,7 +357,7 @@ final class Decoder {
             run(
                 ExpertOutputPhase(
                     kernels: kernels, activeCount: assignment.activeCount,
-                    experts: Slice(index: index, count: slices).of(0..<assignment.activeCount),
+                    active: Slice(index: index, count: slices).of(0..<assignment.activeCount),
                     copies: UnsafePointer(assignment.copies.pointer),
                     firstSlot: UnsafePointer(assignment.firstSlot.pointer),
                     slotRow: UnsafePointer(assignment.slotRow.pointer),
@@ -371,7 +371,7 @@ final class Decoder {
 
     /// Down projections of the slots and of the shared expert, each made by the team that has the weights.
     private func makeOutputs(_ shared: Linear?) {
-        let assignment = space.experts
+        let assignment = space.assignment
         for i in 0..<assignment.activeCount {
             let (first, count) = assignment.slots(i)
             let input = foretoken_rows(base: space.slots[row: first], stride: space.slots.stride, index: nil)
@@ -387,12 +387,12 @@ final class Decoder {
     }
 
     /// The routed experts alone, `rows` normalised rows all to the same ones, for measurements.
-    func runExperts(_ experts: MoEWeights, rows: Int, chosen: [Int32]) {
+    func runExperts(_ moe: MoEWeights, rows: Int, chosen: [Int32]) {
         self.rows = rows
-        let assignment = space.experts
+        let assignment = space.assignment
         assignment.assign(chosen, rows: rows)
-        assignment.chooseCopies(experts.experts)
+        assignment.chooseCopies(moe.experts)
         activate(space.normed.rows, beside: nil)
-        combine(experts, withShared: false)
+        combine(moe, withShared: false)
     }
 }

@@ -23,20 +23,20 @@ final class ExpertAssignment {
     private let chosenCopy, choiceOrder: ScratchBuffer<Int32>
     private let nodeSeconds: ScratchBuffer<PhaseSeconds>
     private let cursor: ScratchBuffer<Int32>
-    private let experts: Int
+    private let expertCount: Int
     private let perRow: Int
 
-    init(rows: Int, experts: Int, perRow: Int, nodes: Int, _ make: inout BufferMaker) throws {
-        self.experts = experts
+    init(rows: Int, expertCount: Int, perRow: Int, nodes: Int, _ make: inout BufferMaker) throws {
+        self.expertCount = expertCount
         self.perRow = perRow
-        active = try make.elements(experts)
-        copies = try make.elements(experts)
-        uses = try make.elements(experts)
-        chosenCopy = try make.elements(experts)
-        choiceOrder = try make.elements(experts)
+        active = try make.elements(expertCount)
+        copies = try make.elements(expertCount)
+        uses = try make.elements(expertCount)
+        chosenCopy = try make.elements(expertCount)
+        choiceOrder = try make.elements(expertCount)
         nodeSeconds = try make.elements(nodes)
-        firstSlot = try make.elements(experts + 1)
-        cursor = try make.elements(experts)
+        firstSlot = try make.elements(expertCount + 1)
+        cursor = try make.elements(expertCount)
         slotRow = try make.elements(rows * perRow)
         slotWeight = try make.elements(rows * perRow)
         chosen = try make.elements(rows * perRow)
@@ -44,9 +44,9 @@ final class ExpertAssignment {
     }
 
     /// Sends all rows to the same experts, ascending, with weight 1.
-    func assign(_ experts: [Int32], rows: Int) {
-        activeCount = experts.count
-        for (i, expert) in experts.enumerated() {
+    func assign(_ chosen: [Int32], rows: Int) {
+        activeCount = chosen.count
+        for (i, expert) in chosen.enumerated() {
             active.pointer[i] = expert
             firstSlot.pointer[i] = Int32(i * rows)
             for row in 0..<rows {
@@ -54,18 +54,18 @@ final class ExpertAssignment {
                 slotWeight.pointer[i * rows + row] = 1
             }
         }
-        firstSlot.pointer[experts.count] = Int32(experts.count * rows)
+        firstSlot.pointer[chosen.count] = Int32(chosen.count * rows)
     }
 
-    /// Groups the rows by expert, from `chosen` and `weights`.
-    func group(rows: Int) {
+    /// Sends every row to the experts it chose, by `chosen` and `weights`.
+    func assign(rows: Int) {
         let cursor = self.cursor.pointer
         let chosen = self.chosen.pointer
-        cursor.update(repeating: 0, count: experts)
+        cursor.update(repeating: 0, count: expertCount)
         for i in 0..<rows * perRow { cursor[Int(chosen[i])] += 1 }
         var slot: Int32 = 0
         activeCount = 0
-        for expert in 0..<experts where cursor[expert] > 0 {
+        for expert in 0..<expertCount where cursor[expert] > 0 {
             active.pointer[activeCount] = Int32(expert)
             firstSlot.pointer[activeCount] = slot
             slot += cursor[expert]
@@ -121,7 +121,7 @@ struct ExpertOutputPhase: Phase {
     let kernels: KernelTable
     let activeCount: Int
     /// Which of the active experts; a chunk's may be divided over several phases, in ascending order.
-    let experts: Range<Int>
+    let active: Range<Int>
     let copies: UnsafePointer<ExpertCopy>
     let firstSlot: UnsafePointer<Int32>
     let slotRow: UnsafePointer<Int32>
@@ -173,7 +173,7 @@ struct ExpertOutputPhase: Phase {
     private func combine(_ panels: Range<Int>, _ tileStride: Int, _ worker: Int) {
         let column = panels.lowerBound * Int(FORETOKEN_PANEL_ROWS)
         let count = min(panels.upperBound * Int(FORETOKEN_PANEL_ROWS), width) - column
-        if experts.lowerBound == 0 {
+        if active.lowerBound == 0 {
             for row in 0..<rowCount {
                 (mixed.base! + row * mixed.stride + column).update(repeating: 0, count: count)
             }
@@ -182,7 +182,7 @@ struct ExpertOutputPhase: Phase {
         let product = PanelProduct(kernels: kernels, scratch: wide)
         // The tile's column 0 is the output's column 0, as the kernels see it: they write at absolute rows of W.
         let tile = foretoken_rows(base: wide.gathered - column, stride: tileStride, index: nil)
-        for i in experts {
+        for i in active {
             let begin = Int(firstSlot[i])
             let slotCount = Int(firstSlot[i + 1]) - begin
             var outputs = tile
@@ -201,7 +201,7 @@ struct ExpertOutputPhase: Phase {
                     mixed.base! + row * mixed.stride + column, Int32(count))
             }
         }
-        guard experts.upperBound == activeCount else { return }
+        guard active.upperBound == activeCount else { return }
         if made == nil, let shared { product.run(shared, panels: panels) }
         for row in 0..<rowCount {
             let sum = mixed.base! + row * mixed.stride + column

@@ -120,7 +120,7 @@ public protocol StepObserver: AnyObject {
     /// An operator's values of one text's rows, in the order of computation.
     func saw(_ site: StepSite, _ rows: StepRows)
     /// Chosen experts [count][perRow] of one text's rows, ascending in each row.
-    func routed(layer: Int, experts: UnsafePointer<Int32>, perRow: Int, rows: TextRows)
+    func routed(layer: Int, chosen: UnsafePointer<Int32>, perRow: Int, rows: TextRows)
     /// What became of a text's rows in the last step, once whoever ran the step knows. Does nothing by default.
     func ended(_ outcome: StepOutcome, text: Int)
 }
@@ -184,19 +184,19 @@ extension Decoder {
         for i in 0..<spanCount {
             let span = space.spans.pointer[i]
             observation.observer.routed(
-                layer: layer, experts: space.experts.chosen.pointer + span.firstRow * perRow, perRow: perRow,
+                layer: layer, chosen: space.assignment.chosen.pointer + span.firstRow * perRow, perRow: perRow,
                 rows: TextRows(
                     kind: kind, text: span.text, firstRow: span.firstRow, count: span.count,
                     firstPosition: span.position))
         }
         guard observation.wantsValues else { return }
-        show(.routingWeights, space.experts.weights.pointer, stride: perRow, width: perRow, to: observation)
+        show(.routingWeights, space.assignment.weights.pointer, stride: perRow, width: perRow, to: observation)
     }
 
     /// Shows the SwiGLU rows of the chosen experts. They lie grouped by expert; each is shown as its row's.
     func showExperts() {
         guard let observation, observation.wantsValues else { return }
-        let assignment = space.experts
+        let assignment = space.assignment
         for i in 0..<assignment.activeCount {
             let site = StepSite(
                 layer: observation.layer, operation: .expert, expert: Int(assignment.active.pointer[i]))

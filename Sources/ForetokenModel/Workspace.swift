@@ -34,7 +34,7 @@ final class Workspace {
     let cosines, sines: FloatBuffer
     /// [row][2 · hidden], input of eh_proj.
     let joined: FloatBuffer
-    let experts: ExpertAssignment
+    let assignment: ExpertAssignment
     let jobs: ScratchBuffer<ProductJob>
     /// The step's texts.
     let spans: ScratchBuffer<RowSpan>
@@ -67,8 +67,8 @@ final class Workspace {
         cosines = try make.floats(rows: rows, columns: c.ropeDimension / 2)
         sines = try make.floats(rows: rows, columns: c.ropeDimension / 2)
         joined = try make.floats(rows: rows, columns: 2 * c.hiddenSize)
-        experts = try ExpertAssignment(
-            rows: rows, experts: c.routedExpertCount, perRow: c.expertsPerToken, nodes: nodes, &make)
+        assignment = try ExpertAssignment(
+            rows: rows, expertCount: c.routedExpertCount, perRow: c.expertsPerToken, nodes: nodes, &make)
         jobs = try make.elements(c.routedExpertCount + 4)
         spans = try make.elements(narrow)
         lastRows = try make.elements(narrow)

@@ -93,16 +93,16 @@ public final class RoutingRecorder: StepObserver {
     public func saw(_ site: StepSite, _ rows: StepRows) {}
 
     /// Takes the experts of a layer's rows.
-    public func routed(layer: Int, experts: UnsafePointer<Int32>, perRow: Int, rows: TextRows) {
+    public func routed(layer: Int, chosen: UnsafePointer<Int32>, perRow: Int, rows: TextRows) {
         guard layer < indices.count, let index = indices[layer] else { return }
         precondition(perRow == encoder.header.expertsPerToken, "a step of another model")
         switch rows.kind {
         case .chunk:
             if index == 0 { window.forget(rows.text) }
-            chunk.take(layer: index, experts, rows)
+            chunk.take(layer: index, chosen, rows)
         case .window:
             if index == 0 { chunk.forget(rows.text) }
-            window.take(layer: index, experts, rows)
+            window.take(layer: index, chosen, rows)
         }
     }
 

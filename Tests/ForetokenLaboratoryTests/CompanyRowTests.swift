@@ -76,5 +76,5 @@ private final class StepTraces: StepObserver {
 
     func saw(_ site: StepSite, _ rows: StepRows) { traces[rows.text].saw(site, rows) }
 
-    func routed(layer: Int, experts: UnsafePointer<Int32>, perRow: Int, rows: TextRows) {}
+    func routed(layer: Int, chosen: UnsafePointer<Int32>, perRow: Int, rows: TextRows) {}
 }

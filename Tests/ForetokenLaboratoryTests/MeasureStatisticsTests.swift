@@ -103,7 +103,7 @@ struct MeasureStatisticsTests {
         chosen.withUnsafeBufferPointer {
             for (first, count) in [(0, 3), (3, 1)] {
                 recorder.routed(
-                    layer: 1, experts: $0.baseAddress! + 2 * first, perRow: 2,
+                    layer: 1, chosen: $0.baseAddress! + 2 * first, perRow: 2,
                     rows: TextRows(text: 0, firstRow: 0, count: count, firstPosition: first))
             }
         }

@@ -63,7 +63,7 @@ private final class Tampering: StepObserver {
         value.pointee = original
     }
 
-    func routed(layer: Int, experts: UnsafePointer<Int32>, perRow: Int, rows: TextRows) {}
+    func routed(layer: Int, chosen: UnsafePointer<Int32>, perRow: Int, rows: TextRows) {}
 }
 
 @Suite(.serialized)

@@ -59,10 +59,10 @@ struct RouterTests {
             }
         }
 
-        func routed(layer: Int, experts: UnsafePointer<Int32>, perRow: Int, rows: TextRows) {
+        func routed(layer: Int, chosen: UnsafePointer<Int32>, perRow: Int, rows: TextRows) {
             for i in 0..<rows.count {
                 self.rows[rows.firstPosition + i, default: Row()].chosen = (0..<perRow).map {
-                    Int(experts[i * perRow + $0])
+                    Int(chosen[i * perRow + $0])
                 }
             }
         }

@@ -166,7 +166,7 @@ private final class SpanWatcher: StepObserver {
         seen[site.operation, default: []].append([rows.text, rows.count, rows.firstPosition])
     }
 
-    func routed(layer: Int, experts: UnsafePointer<Int32>, perRow: Int, rows: TextRows) {
+    func routed(layer: Int, chosen: UnsafePointer<Int32>, perRow: Int, rows: TextRows) {
         routed[layer, default: []].append([rows.text, rows.firstRow, rows.count, rows.firstPosition])
     }
 }

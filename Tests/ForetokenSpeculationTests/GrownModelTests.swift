@@ -17,10 +17,10 @@ private final class RoutingRecord: StepObserver {
 
     func saw(_ site: StepSite, _ rows: StepRows) {}
 
-    func routed(layer: Int, experts: UnsafePointer<Int32>, perRow: Int, rows: TextRows) {
+    func routed(layer: Int, chosen: UnsafePointer<Int32>, perRow: Int, rows: TextRows) {
         for row in 0..<rows.count {
             self.experts[Site(layer: layer, position: rows.firstPosition + row)] =
-                Array(UnsafeBufferPointer(start: experts + row * perRow, count: perRow))
+                Array(UnsafeBufferPointer(start: chosen + row * perRow, count: perRow))
         }
     }
 }

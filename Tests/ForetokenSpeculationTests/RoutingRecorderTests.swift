@@ -26,11 +26,11 @@ private final class Onlooker: StepObserver {
 
     func saw(_ site: StepSite, _ rows: StepRows) {}
 
-    func routed(layer: Int, experts: UnsafePointer<Int32>, perRow: Int, rows: TextRows) {
+    func routed(layer: Int, chosen: UnsafePointer<Int32>, perRow: Int, rows: TextRows) {
         if steps.last.map({ $0.layers.last! >= layer }) ?? true { steps.append(Step(position: rows.firstPosition)) }
         steps[steps.count - 1].layers.append(layer)
         steps[steps.count - 1].experts.append(
-            (0..<rows.count).map { Array(UnsafeBufferPointer(start: experts + $0 * perRow, count: perRow)) })
+            (0..<rows.count).map { Array(UnsafeBufferPointer(start: chosen + $0 * perRow, count: perRow)) })
     }
 }
 

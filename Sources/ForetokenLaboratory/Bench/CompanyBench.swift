@@ -200,7 +200,7 @@ private final class TouchedWeights: StepObserver {
 
     func saw(_ site: StepSite, _ rows: StepRows) {}
 
-    func routed(layer: Int, experts chosen: UnsafePointer<Int32>, perRow: Int, rows: TextRows) {
+    func routed(layer: Int, chosen: UnsafePointer<Int32>, perRow: Int, rows: TextRows) {
         for i in 0..<rows.count * perRow { experts[layer].add(chosen[i]) }
     }
 }

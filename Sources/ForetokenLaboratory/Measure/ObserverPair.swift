@@ -18,9 +18,9 @@ final class ObserverPair: StepObserver {
         if let second, second.wantsValues { second.saw(site, rows) }
     }
 
-    func routed(layer: Int, experts: UnsafePointer<Int32>, perRow: Int, rows: TextRows) {
-        first.routed(layer: layer, experts: experts, perRow: perRow, rows: rows)
-        second?.routed(layer: layer, experts: experts, perRow: perRow, rows: rows)
+    func routed(layer: Int, chosen: UnsafePointer<Int32>, perRow: Int, rows: TextRows) {
+        first.routed(layer: layer, chosen: chosen, perRow: perRow, rows: rows)
+        second?.routed(layer: layer, chosen: chosen, perRow: perRow, rows: rows)
     }
 
     func ended(_ outcome: StepOutcome, text: Int) {

@@ -24,8 +24,8 @@ package final class OverlapRecorder: StepObserver {
 
     package func saw(_ site: StepSite, _ rows: StepRows) {}
 
-    package func routed(layer: Int, experts: UnsafePointer<Int32>, perRow: Int, rows: TextRows) {
-        choices.routed(layer: layer, experts: experts, perRow: perRow, rows: rows)
+    package func routed(layer: Int, chosen: UnsafePointer<Int32>, perRow: Int, rows: TextRows) {
+        choices.routed(layer: layer, chosen: chosen, perRow: perRow, rows: rows)
     }
 
     /// Counts the windows inside `positions` of the text just run.

@@ -81,5 +81,5 @@ final class CompanyRun: StepObserver {
 
     func saw(_ site: StepSite, _ rows: StepRows) { parts[numbers[rows.text]].trace.saw(site, rows) }
 
-    func routed(layer: Int, experts: UnsafePointer<Int32>, perRow: Int, rows: TextRows) {}
+    func routed(layer: Int, chosen: UnsafePointer<Int32>, perRow: Int, rows: TextRows) {}
 }

@@ -75,7 +75,7 @@ public final class StepTrace: StepObserver {
     }
 
     /// Nothing: the routing weights and the experts' values tell the choice.
-    public func routed(layer: Int, experts: UnsafePointer<Int32>, perRow: Int, rows: TextRows) {}
+    public func routed(layer: Int, chosen: UnsafePointer<Int32>, perRow: Int, rows: TextRows) {}
 
     private func open(_ values: StepRows) {
         stepCount += 1

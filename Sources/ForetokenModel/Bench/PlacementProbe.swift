@@ -7,7 +7,7 @@ import ForetokenWeights
 package final class PlacementProbe {
     private let model: Model
     private let decoder: Decoder
-    private let layers: [(weights: LayerWeights, experts: MoEWeights)]
+    private let layers: [(weights: LayerWeights, moe: MoEWeights)]
     private var next = 0
 
     /// Most rows whose cost is measured.
@@ -18,8 +18,8 @@ package final class PlacementProbe {
         self.model = model
         decoder = model.machinery.windows
         layers = model.weights.layers.compactMap { layer in
-            guard case .moe(let experts) = layer.feedForward else { return nil }
-            return (layer, experts)
+            guard case .moe(let moe) = layer.feedForward else { return nil }
+            return (layer, moe)
         }
         if layers.isEmpty { return nil }
     }
@@ -38,7 +38,7 @@ package final class PlacementProbe {
         for i in 0..<Workspace.windowRows * input.stride {
             input.base[i] = Float((i &* 2_654_435_761) >> 8 & 255) / 256
         }
-        let copy = layers[0].experts.experts[0].copies[0]
+        let copy = layers[0].moe.experts[0].copies[0]
         var readings = PlacementReadings(
             layers: layers.count, experts: count, expertBytes: copy.gate.byteCount + copy.up.byteCount)
         let end = MonotonicClock.now + Int64(seconds * 1e9)
@@ -53,7 +53,7 @@ package final class PlacementProbe {
     }
 
     /// Experts of one measured step: as many as a token has, but no more than half of them.
-    private var count: Int { min(model.configuration.expertsPerToken, max(1, layers[0].experts.experts.count / 2)) }
+    private var count: Int { min(model.configuration.expertsPerToken, max(1, layers[0].moe.experts.count / 2)) }
 
     // MARK: Passes, in seconds
 
@@ -70,9 +70,9 @@ package final class PlacementProbe {
     /// Gate and up of every layer's experts for one row: of `count` experts, or the first halves of twice as many.
     private func activations(halved: Bool) -> Double {
         var total: Int64 = 0
-        for (_, experts) in layers {
-            choose(halved ? 2 * count : count, of: experts.experts.count)
-            let copies = chosen.map { experts.experts[Int($0)].copies[0] }
+        for (_, moe) in layers {
+            choose(halved ? 2 * count : count, of: moe.experts.count)
+            let copies = chosen.map { moe.experts[Int($0)].copies[0] }
             let halves = halved ? copies.map { (Half($0.gate), Half($0.up)) } : []
             let jobs = copies.indices.map { i in
                 ProductJob(
@@ -107,9 +107,9 @@ package final class PlacementProbe {
     /// The routed experts of every layer, all rows to the same ones.
     private func pass(rows: Int) -> Double {
         let start = MonotonicClock.now
-        for (_, experts) in layers {
-            choose(count, of: experts.experts.count)
-            decoder.runExperts(experts, rows: rows, chosen: chosen)
+        for (_, moe) in layers {
+            choose(count, of: moe.experts.count)
+            decoder.runExperts(moe, rows: rows, chosen: chosen)
         }
         return Double(MonotonicClock.now - start) / 1e9
     }
@@ -117,8 +117,8 @@ package final class PlacementProbe {
     private var chosen: [Int32] = []
 
     /// Experts far from those of the passes before.
-    private func choose(_ count: Int, of experts: Int) {
-        chosen = (0..<count).map { Int32((next + $0 * experts / count) % experts) }.sorted()
-        next = (next + 1 + experts / 7) % experts
+    private func choose(_ count: Int, of expertCount: Int) {
+        chosen = (0..<count).map { Int32((next + $0 * expertCount / count) % expertCount) }.sorted()
+        next = (next + 1 + expertCount / 7) % expertCount
     }
 }
