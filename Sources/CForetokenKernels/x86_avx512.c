@@ -40,9 +40,9 @@ static void product(const foretoken_matrix *w, int32_t first, int32_t count, for
 
 static void gated_product(const foretoken_matrix *gate, const foretoken_matrix *up, int32_t first, int32_t count,
                           foretoken_rows x, int32_t row_count, foretoken_rows y) {
-    bool narrow = suits_avx2(gate, row_count) && suits_avx2(up, row_count);
-    (narrow ? foretoken_kernels_avx2.gated_product : foretoken_gated_product_avx512)(gate, up, first, count, x,
-                                                                                     row_count, y);
+    bool in_avx2 = suits_avx2(gate, row_count) && suits_avx2(up, row_count);
+    (in_avx2 ? foretoken_kernels_avx2.gated_product : foretoken_gated_product_avx512)(gate, up, first, count, x,
+                                                                                      row_count, y);
 }
 
 const foretoken_kernels foretoken_kernels_avx512 = FT_TABLE("avx512", product, gated_product);

@@ -16,9 +16,9 @@ public enum StepOperator: String, Sendable, CaseIterable {
     case latent = "kv_a_layernorm, rotation"
     /// Queries of all heads, rotated.
     case query = "q_b_proj, rotation"
-    /// Queries in latent space (narrow steps only).
+    /// Queries in latent space (windows only).
     case absorbedQuery = "query · W_UK"
-    /// Weighted latents (narrow steps only).
+    /// Weighted latents (windows only).
     case mixedLatent = "attention over latents"
     /// Weighted values of all heads.
     case attended = "attention values"

@@ -24,7 +24,7 @@ final class Workspace {
     /// Rows of one prompt chunk. Chunks begin at multiples of it, so that one prompt is always cut the same way.
     static let chunkRows = 512
     /// Most rows of one window, which are those of a narrow kernel's call.
-    static let windowRows = Int(FORETOKEN_MAX_ROWS)
+    static let windowRows = Int(FORETOKEN_WINDOW_ROWS)
 
     let residual, normed, query, queryRank, latent, attended: FloatBuffer
     let absorbed, mixedLatents: FloatBuffer
@@ -48,7 +48,7 @@ final class Workspace {
     ///   - nodes: memory nodes that weights lie on.
     ///   - isCut: whether experts may lie whole on nodes, so that their outputs are made before they are summed.
     init(_ c: ModelConfiguration, rows: Int, nodes: Int, isCut: Bool, _ make: inout BufferMaker) throws {
-        let narrow = Self.windowRows
+        let windowRows = Self.windowRows
         let latentWidth = c.latentRank + c.ropeDimension
         residual = try make.floats(rows: rows, columns: c.hiddenSize)
         normed = try make.floats(rows: rows, columns: c.hiddenSize)
@@ -56,9 +56,9 @@ final class Workspace {
         queryRank = try make.floats(rows: c.queryRank == nil ? 0 : rows, columns: c.queryRank ?? 0)
         latent = try make.floats(rows: rows, columns: latentWidth)
         attended = try make.floats(rows: rows, columns: c.headCount * c.valueDimension)
-        absorbed = try make.floats(rows: narrow, columns: c.headCount * latentWidth)
-        mixedLatents = try make.floats(rows: narrow, columns: c.headCount * c.latentRank)
-        softmax = try make.floats(rows: rows == narrow ? 0 : c.headCount, columns: 2 * rows)
+        absorbed = try make.floats(rows: windowRows, columns: c.headCount * latentWidth)
+        mixedLatents = try make.floats(rows: windowRows, columns: c.headCount * c.latentRank)
+        softmax = try make.floats(rows: rows == windowRows ? 0 : c.headCount, columns: 2 * rows)
         routerLogits = try make.floats(rows: rows, columns: c.routedExpertCount)
         slots = try make.floats(rows: rows * c.expertsPerToken, columns: c.expertIntermediateSize)
         shared = try make.floats(
@@ -70,9 +70,9 @@ final class Workspace {
         assignment = try ExpertAssignment(
             rows: rows, expertCount: c.routedExpertCount, perRow: c.expertsPerToken, nodes: nodes, &make)
         jobs = try make.elements(c.routedExpertCount + 4)
-        spans = try make.elements(narrow)
-        lastRows = try make.elements(narrow)
-        let made = isCut && rows == narrow ? narrow : 0
+        spans = try make.elements(windowRows)
+        lastRows = try make.elements(windowRows)
+        let made = isCut && rows == windowRows ? windowRows : 0
         outputs = try make.floats(rows: made * c.expertsPerToken, columns: c.hiddenSize)
         sharedOutput = try make.floats(rows: made, columns: c.hiddenSize)
     }

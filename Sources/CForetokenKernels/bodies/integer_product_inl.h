@@ -22,10 +22,10 @@ enum {
 /// Quantised activation rows of one segment.
 typedef struct {
     int32_t from;  // the segment's first column; -1: nothing is held
-    _Alignas(64) int8_t codes[MAX_ROWS][SEGMENT];
-    float scales[MAX_ROWS][SEGMENT / GROUP_COLUMNS];
+    _Alignas(64) int8_t codes[WINDOW_ROWS][SEGMENT];
+    float scales[WINDOW_ROWS][SEGMENT / GROUP_COLUMNS];
     /// Per block of the weights: the sum of the codes times what the weights' offset adds, to be taken away.
-    int32_t corrections[MAX_ROWS][SEGMENT_BLOCKS];
+    int32_t corrections[WINDOW_ROWS][SEGMENT_BLOCKS];
 } quantised_rows;
 
 /// Quantises columns [from, from + columns) unless they are held already.

@@ -44,7 +44,7 @@ FT_INLINE vni load_bits(const void *p) {
 
 /// Most activation rows whose sums the registers hold, and most of a call that passes over two panels at once: all, for
 /// the fused adds of a few rows by the two vectors of a column would wait for each other.
-enum { BLOCK_ROWS = 6, PAIR_ROWS = FORETOKEN_MAX_ROWS, INTEGER_ROWS = 4 };
+enum { BLOCK_ROWS = 6, PAIR_ROWS = FORETOKEN_WINDOW_ROWS, INTEGER_ROWS = 4 };
 
 FT_INLINE int block_vectors(int rows) {
     (void)rows;

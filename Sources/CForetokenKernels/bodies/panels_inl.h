@@ -3,10 +3,10 @@
 enum {
     PANEL = FORETOKEN_PANEL_ROWS,
     GROUP_COLUMNS = FORETOKEN_SCALE_BLOCK,
-    MAX_ROWS = FORETOKEN_MAX_ROWS,
+    WINDOW_ROWS = FORETOKEN_WINDOW_ROWS,
 };
 
-typedef float ft_totals[MAX_ROWS][PANEL];
+typedef float ft_totals[WINDOW_ROWS][PANEL];
 
 FT_INLINE float *row_at(foretoken_rows rows, int32_t i) {
     return rows.base + rows.stride * (size_t)(rows.index ? rows.index[i] : i);

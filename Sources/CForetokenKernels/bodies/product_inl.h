@@ -137,8 +137,8 @@ FT_INLINE void group_rows(int format, const strip *strips, int panels, int lanes
 /// The activations of FP8 sums are a copy, multiplied by a power of two.
 static __attribute__((noinline)) void group_fp8(const strip *s, int panels, int lanes, const float *const *x, int rows,
                                                 int32_t columns) {
-    _Alignas(64) float inputs[MAX_ROWS][GROUP_COLUMNS];
-    const float *scaled[MAX_ROWS];
+    _Alignas(64) float inputs[WINDOW_ROWS][GROUP_COLUMNS];
+    const float *scaled[WINDOW_ROWS];
     for (int r = 0; r < rows; r++) {
         for (int32_t k = 0; k < columns; k++) inputs[r][k] = x[r][k] * FT_FP8_INPUT;
         scaled[r] = inputs[r];
@@ -184,7 +184,7 @@ static void panel_totals(const foretoken_matrix *const *w, const int32_t *panel,
     const foretoken_matrix *shape = w[0];
     for (int32_t group = 0, from = 0; from < shape->columns; group++) {
         int32_t columns = group_columns(shape, group, from);
-        const float *x[MAX_ROWS];
+        const float *x[WINDOW_ROWS];
         for (int r = 0; r < row_count; r++) x[r] = rows[r] + from;
         strip s[2];
         for (int p = 0; p < panels; p++) {
@@ -205,7 +205,7 @@ static void panel_totals(const foretoken_matrix *const *w, const int32_t *panel,
 
 static void FT_ISA(product)(const foretoken_matrix *w, int32_t first, int32_t count, foretoken_rows x,
                             int32_t row_count, foretoken_rows y, bool add) {
-    const float *rows[MAX_ROWS];
+    const float *rows[WINDOW_ROWS];
     find_rows(x, row_count, rows);
     if (is_integer_format(w->format)) {
         integer_product(w, first, count, rows, row_count, y, add);
@@ -224,7 +224,7 @@ static void FT_ISA(product)(const foretoken_matrix *w, int32_t first, int32_t co
 
 static void FT_ISA(gated_product)(const foretoken_matrix *gate, const foretoken_matrix *up, int32_t first,
                                   int32_t count, foretoken_rows x, int32_t row_count, foretoken_rows y) {
-    const float *rows[MAX_ROWS];
+    const float *rows[WINDOW_ROWS];
     find_rows(x, row_count, rows);
     const foretoken_matrix *const both[2] = {gate, up};
     if (is_integer_format(gate->format)) {

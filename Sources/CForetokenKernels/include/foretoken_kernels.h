@@ -15,8 +15,8 @@
 #define FORETOKEN_PANEL_ROWS 32
 /// Rows and columns of one FP8 scale block (DeepSeek-V3, README_WEIGHTS).
 #define FORETOKEN_SCALE_BLOCK 128
-/// Most activation rows of one narrow product (one verify window).
-#define FORETOKEN_MAX_ROWS 16
+/// Most rows of a window, and so most activation rows of one product.
+#define FORETOKEN_WINDOW_ROWS 16
 /// Context entries of one attention block.
 #define FORETOKEN_CONTEXT_BLOCK 256
 /// Context entries that lie interleaved in the latent cache.
