@@ -1,4 +1,4 @@
-// Wide products (prompts) through OpenBLAS; the caller cuts them so that bits do not depend on the number of workers.
+// Wide products (prompts) through OpenBLAS; the caller divides them so that bits do not depend on the number of workers.
 #include "foretoken_kernels.h"
 
 #include <cblas.h>

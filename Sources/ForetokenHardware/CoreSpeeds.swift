@@ -1,11 +1,11 @@
 /// Tells the fast cores of a processor that mixes them with efficient ones.
 ///
-/// Work is cut into equal parts, so a slow core lets all others wait at the end of every phase.
+/// Work is divided into equal shares, so a slow core lets all others wait at the end of every phase.
 struct CoreSpeeds {
     /// /sys/devices.
     let devices: String
 
-    /// A core below this share of the best one's capacity or frequency is a slow one. Cores of one kind differ by a tenth
+    /// A core below this fraction of the best one's capacity or frequency is a slow one. Cores of one kind differ by a tenth
     /// at most (favoured cores, larger caches), efficient ones by a quarter and more.
     private static let slow = 0.8
     /// What cpuinfo_max_freq can say.

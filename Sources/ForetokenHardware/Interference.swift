@@ -1,4 +1,4 @@
-/// What others took of some CPUs while something was measured on them: shares of the CPUs' time, 0…1.
+/// What others took of some CPUs while something was measured on them: fractions of the CPUs' time, 0…1.
 public struct Interference: Sendable, Equatable {
     /// The process's own threads waited for a CPU.
     public let waiting: Double
@@ -16,7 +16,7 @@ public struct Interference: Sendable, Equatable {
     /// - Parameter cpus: number of CPUs that the loads are of, 1 or more.
     public init(from start: MachineLoad, to end: MachineLoad, cpus: Int) {
         let time = max(1e-9, Double(end.time - start.time) / 1e9) * Double(cpus)
-        func share(_ seconds: Double?, less slack: Double) -> Double {
+        func fraction(_ seconds: Double?, less slack: Double) -> Double {
             min(1, max(0, (seconds ?? 0) - slack) / time)
         }
         let rounding = 0.02 * Double(cpus)
@@ -24,9 +24,9 @@ public struct Interference: Sendable, Equatable {
             part(end).flatMap { last in part(start).map { last - $0 } }
         }
         let own = end.own - start.own
-        waiting = share(difference(\.waited), less: 0)
-        others = share(difference(\.busy).map { $0 - own }, less: rounding)
-        stolen = share(difference(\.stolen), less: rounding)
+        waiting = fraction(difference(\.waited), less: 0)
+        others = fraction(difference(\.busy).map { $0 - own }, less: rounding)
+        stolen = fraction(difference(\.stolen), less: rounding)
     }
 
     /// Whether what was measured meanwhile cannot be relied on.

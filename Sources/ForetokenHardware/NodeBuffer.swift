@@ -21,8 +21,8 @@ public final class NodeBuffer {
         arena = try MemoryArena(byteCount: byteCount, home: .node(node))
     }
 
-    /// Share of the touched pages that lie on the node, by up to 256 samples spread evenly; nil where it is denied to ask.
-    public func share() -> Double? {
+    /// Fraction of the touched pages that lie on the node, by up to 256 samples spread evenly; nil where it is denied to ask.
+    public func placedFraction() -> Double? {
         let pages = byteCount / MemoryArena.pageBytes
         var places = [Int32](repeating: -1, count: min(256, pages))
         let stride = pages / places.count * MemoryArena.pageBytes

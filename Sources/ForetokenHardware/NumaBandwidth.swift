@@ -41,7 +41,7 @@ public struct NumaBandwidth: Sendable, Equatable, Codable {
         public let bufferBytes: Int
         /// How they came there.
         public let placement: Placement
-        /// Share of sampled pages that lay there, 0…1; nil where that cannot be asked.
+        /// Fraction of sampled pages that lay there, 0…1; nil where that cannot be asked.
         public let share: Double?
 
         /// A node's memory; see the fields.

@@ -61,7 +61,7 @@ public struct PageCensus: Sendable, Equatable {
     /// Bytes that lie where they were meant to.
     public var onTargetBytes: Int { nodes.reduce(0) { $0 + $1.onTargetBytes } }
     /// `onTargetBytes` over `intendedBytes`, in 0...1; 1 when nothing was asked about.
-    public var share: Double { intendedBytes == 0 ? 1 : Double(onTargetBytes) / Double(intendedBytes) }
+    public var onTargetFraction: Double { intendedBytes == 0 ? 1 : Double(onTargetBytes) / Double(intendedBytes) }
 
     /// What a reader of the numbers must know, or nil when they are exact.
     public var caveat: String? {

@@ -4,7 +4,7 @@ public enum ReadingAgreement {
     public static let wanted = 5
     /// Fewer than this prove nothing.
     public static let fewest = 3
-    /// The best `fewest` readings are at most this far apart, as a share of the best: what disturbs makes readings worse
+    /// The best `fewest` readings are at most this far apart, as a fraction of the best: what disturbs makes readings worse
     /// and never better, so it is the best ones that are true, if they can be repeated.
     public static let tolerance = 0.1
 

@@ -223,7 +223,7 @@ struct TopologyReader {
         return groups ?? cpus.map { [$0] }
     }
 
-    /// Cuts ascending `cpus` into groups by what `members` says of the first CPU of each.
+    /// Divides ascending `cpus` into groups by what `members` says of the first CPU of each.
     private func groups(of cpus: [Int], called name: String, members: (Int) -> [Int]) throws -> [[Int]] {
         let usable = Set(cpus)
         var taken: Set<Int> = []

@@ -14,7 +14,7 @@ public struct WorkerSeat: Sendable, Equatable, BitwiseCopyable {
     @inlinable
     public func serves(_ other: Int) -> Bool { other % Int(teamCount) == Int(team) }
 
-    /// Its part of `total` units that the team divides evenly.
+    /// Its share of `total` units that the team divides evenly.
     @inlinable
     public func share(of total: Int) -> Range<Int> {
         total * Int(index) / Int(count)..<total * (Int(index) + 1) / Int(count)

@@ -1,7 +1,7 @@
 import ForetokenHardware
 import ForetokenModel
 
-/// A part of a step whose time is told apart. What one phase of all threads computes together stays together.
+/// A component of a step, whose time is told apart. What one phase of all threads computes together stays together.
 enum StepComponent: Int, Sendable, CaseIterable {
     /// Lookup of embeddings.
     case embedding

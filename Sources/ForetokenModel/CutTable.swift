@@ -6,7 +6,7 @@ struct CutTable: BitwiseCopyable {
     let bounds: UnsafePointer<Int32>
     let teams: Int
 
-    /// Calls `body` with the part of one worker for every team it serves, never an empty one. Parts are cut at multiples
+    /// Calls `body` with the share of one worker for every team it serves, never an empty one. Shares begin at multiples
     /// of `unit` things; a unit belongs to the team in which it begins.
     @inline(__always)
     func forEachShare(of seat: WorkerSeat, unit: Int, _ slice: Slice = .whole, _ body: (Range<Int>) -> Void) {
@@ -21,7 +21,7 @@ struct CutTable: BitwiseCopyable {
     }
 }
 
-/// One of several equal parts of what each worker does in a phase. A chunk may rest between them; what is computed does
+/// One of several equal portions of what each worker does in a phase. A chunk may rest between them; what is computed does
 /// not depend on it, since no output element is divided.
 struct Slice: BitwiseCopyable {
     /// From 0.
@@ -31,7 +31,7 @@ struct Slice: BitwiseCopyable {
     /// All of a phase.
     static let whole = Slice(index: 0, count: 1)
 
-    /// The slice's part of a worker's share.
+    /// What the slice is of a worker's share.
     @inline(__always)
     func of(_ share: Range<Int>) -> Range<Int> {
         let first = share.lowerBound

@@ -159,7 +159,7 @@ struct ExpertOutputPhase: Phase {
     private static let tilePanels = 4 * WideScratch.panels
 
     private func work(worker: Int) {
-        // A wide product needs fixed cuts; narrow ones may be cut anywhere.
+        // Wide products are divided at fixed rows only, narrow ones anywhere.
         let unit = kind == .chunk ? WideScratch.panels : 1
         // Integer formats quantise an expert's rows in every call, so one call makes as many panels as the tile holds.
         let most = min(Self.tilePanels, scratch.columns / Int(FORETOKEN_PANEL_ROWS))

@@ -57,8 +57,8 @@ struct ProductJob: BitwiseCopyable {
     var input: foretoken_rows { foretoken_rows(base: inputBase, stride: Int(inputStride), index: inputIndex) }
     var output: foretoken_rows { foretoken_rows(base: outputBase, stride: Int(outputStride), index: nil) }
 
-    /// Panels that are never divided between workers. A wide product is cut at fixed rows of the whole matrix, since
-    /// OpenBLAS gives other bits for another cut.
+    /// Panels that are never divided between workers. A wide product is divided at fixed rows of the whole matrix, since
+    /// OpenBLAS gives other bits for other bounds.
     private var panelsPerUnit: Int { isWide ? WideScratch.panels : 1 }
 
     /// Relative time of one unit of a part: decoding its weights, then one multiply-add a row.
@@ -101,7 +101,7 @@ struct WideScratch {
     /// Most columns decoded at a time, so that the decoded block stays in the L2 cache. A multiple of the scale block.
     private static let mostColumns = 2048
 
-    /// Columns decoded at a time in a model whose widest matrix has `widest`: all of them, or a fixed cut.
+    /// Columns decoded at a time in a model whose widest matrix has `widest`: all of them, or a fixed limit.
     static func columns(widest: Int) -> Int { min(mostColumns, (widest + 127) & ~127) }
 
     let decoded: UnsafeMutablePointer<Float>  // [columns][unitRows]

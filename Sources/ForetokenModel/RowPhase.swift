@@ -130,10 +130,11 @@ struct RoutePhase: RowPhase {
         output.base! += rows.lowerBound * output.stride
         let linear = product.linear
         for i in 0..<linear.partCount {
-            var part = output
-            part.base! += Int(linear.parts[i].firstPanel) * Int(FORETOKEN_PANEL_ROWS)
+            var partOutput = output
+            partOutput.base! += Int(linear.parts[i].firstPanel) * Int(FORETOKEN_PANEL_ROWS)
             kernels.pointee.product(
-                linear.matrix(i), 0, Int32(linear.matrix(i).pointee.panelCount), input, Int32(rows.count), part, false)
+                linear.matrix(i), 0, Int32(linear.matrix(i).pointee.panelCount), input, Int32(rows.count), partOutput,
+                false)
         }
     }
 }

@@ -33,7 +33,7 @@ public struct Step {
 
     /// Most rows of a window, and most texts in it.
     public static let windowRows = Workspace.windowRows
-    /// Most rows of a chunk; prompts are cut at multiples of it.
+    /// Most rows of a chunk; prompts are divided at multiples of it.
     public static let chunkRows = Workspace.chunkRows
 
     /// An empty window. Filling it, and filling it anew, allocates nothing.
@@ -58,7 +58,7 @@ public struct Step {
     }
 
     /// Makes it the next step of reading a prompt of `end` tokens: a chunk up to a multiple of `chunkRows`, or a window
-    /// where so few rows are left. Whoever reads a prompt cuts it here, since another cut could give other bits.
+    /// where so few rows are left. Whoever reads a prompt divides it here, since other bounds could give other bits.
     public mutating func readPrompt(_ sequence: TokenSequence, to end: Int) {
         clear()
         let count = min((sequence.position / Self.chunkRows + 1) * Self.chunkRows, end) - sequence.position

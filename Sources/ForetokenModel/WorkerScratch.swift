@@ -23,7 +23,7 @@ struct WorkerScratch {
     @inline(__always)
     func router(_ worker: Int) -> UnsafeMutablePointer<Float> { bases[worker] }
 
-    /// Columns of a wide product's decoded block: the widest input of any matrix, up to a fixed cut.
+    /// Columns of a wide product's decoded block: the widest input of any matrix, up to a fixed limit.
     static func columns(_ c: ModelConfiguration) -> Int {
         let inputs = [
             2 * c.hiddenSize, c.intermediateSize, max(1, c.sharedExpertCount) * c.expertIntermediateSize,
@@ -101,7 +101,7 @@ struct PromptAttentionScratch {
     let blockMaximum, blockSum: UnsafeMutablePointer<Float>
     let keyUpStride, valueUpStride: Int
 
-    /// Rows that are multiplied with a block at a time, cut at multiples of this from the chunk's first: their scores stay
+    /// Rows that are multiplied with a block at a time, divided at multiples of this from the chunk's first: their scores stay
     /// in the L2 cache, and on the diagonal fewer of them are computed in vain.
     static let strip = 128
 

@@ -21,7 +21,7 @@ struct RowSpan: BitwiseCopyable {
 /// Activations of one step, allocated once: one workspace for windows, one for chunks, since a chunk may rest while windows
 /// run. The verifier and the MTP modules take turns in them.
 final class Workspace {
-    /// Rows of one prompt chunk. Chunks begin at multiples of it, so that one prompt is always cut the same way.
+    /// Rows of one prompt chunk. Chunks begin at multiples of it, so that one prompt is always divided the same way.
     static let chunkRows = 512
     /// Most rows of one window, which are those of a narrow kernel's call.
     static let windowRows = Int(FORETOKEN_WINDOW_ROWS)

@@ -38,32 +38,32 @@ struct ExpertCut {
     }
 
     /// What lies on one node.
-    struct Piece {
+    struct Part {
         let node: Int
         let gateUp: [Reader]
         let down: [Reader]
     }
 
-    /// Pieces in ascending order of panels.
-    let pieces: [Piece]
+    /// Parts in ascending order of panels.
+    let parts: [Part]
     /// Whether it is cut like the weights that every step reads.
     let isEven: Bool
 
-    init(_ parts: [ExpertPlacement.Part], gateUpPanels: Int, downPanels: Int, _ nodes: NodeLayout) {
-        let gateUp = ExpertPlacement.cut(parts, panels: gateUpPanels)
-        let down = ExpertPlacement.cut(parts, panels: downPanels)
+    init(_ placed: [ExpertPlacement.Part], gateUpPanels: Int, downPanels: Int, _ nodes: NodeLayout) {
+        let gateUp = ExpertPlacement.cut(placed, panels: gateUpPanels)
+        let down = ExpertPlacement.cut(placed, panels: downPanels)
         func readers(_ range: Range<Int>, _ node: Int) -> [Reader] {
             nodes.readers(of: range, on: node).filter { !$0.panels.isEmpty }.map {
                 Reader(team: $0.team, panels: $0.panels)
             }
         }
-        pieces = parts.indices.map { i in
-            Piece(
-                node: parts[i].node, gateUp: readers(gateUp[i], parts[i].node),
-                down: readers(down[i], parts[i].node))
+        parts = placed.indices.map { i in
+            Part(
+                node: placed[i].node, gateUp: readers(gateUp[i], placed[i].node),
+                down: readers(down[i], placed[i].node))
         }
         let even = nodes.denseCut(downPanels).enumerated().filter { !$0.element.isEmpty }
             .map { Reader(team: $0.offset, panels: $0.element) }
-        isEven = pieces.flatMap(\.down) == even && parts.allSatisfy { nodes.nodes[$0.node].workers > 0 }
+        isEven = parts.flatMap(\.down) == even && placed.allSatisfy { nodes.nodes[$0.node].workers > 0 }
     }
 }

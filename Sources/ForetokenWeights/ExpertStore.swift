@@ -118,25 +118,25 @@ public final class ExpertStore {
 
     private func copy(_ source: ExpertCopy, _ cut: ExpertCut, _ made: inout [ExpertBlock]) throws -> CopyParts {
         var parts = CopyParts(isCutEvenly: cut.isEven)
-        for piece in cut.pieces {
+        for part in cut.parts {
             let bytes =
-                piece.gateUp.reduce(0) {
+                part.gateUp.reduce(0) {
                     $0 + PanelCopy.byteCount(source.gate, $1.panels) + PanelCopy.byteCount(source.up, $1.panels)
-                } + piece.down.reduce(0) { $0 + PanelCopy.byteCount(source.down, $1.panels) }
+                } + part.down.reduce(0) { $0 + PanelCopy.byteCount(source.down, $1.panels) }
             guard bytes > 0 else { continue }
-            let block = try heaps[piece.node].allocate(byteCount: bytes)
+            let block = try heaps[part.node].allocate(byteCount: bytes)
             made.append(block)
             var cursor = block.base
             func copied(_ matrix: Linear, _ readers: [ExpertCut.Reader]) -> [MatrixPart] {
                 readers.map {
                     MatrixPart(
                         PanelCopy.copy(matrix, $0.panels, to: &cursor), firstPanel: $0.panels.lowerBound,
-                        team: $0.team, node: piece.node, in: nodes)
+                        team: $0.team, node: part.node, in: nodes)
                 }
             }
-            parts.gate += copied(source.gate, piece.gateUp)
-            parts.up += copied(source.up, piece.gateUp)
-            parts.down += copied(source.down, piece.down)
+            parts.gate += copied(source.gate, part.gateUp)
+            parts.up += copied(source.up, part.gateUp)
+            parts.down += copied(source.down, part.down)
         }
         return parts
     }

@@ -190,11 +190,11 @@ extension PackingPlan {
             let cut = ExpertCut(
                 parts, gateUpPanels: Self.panels(source.gate.rows), downPanels: Self.panels(source.down.rows), nodes)
             var (gate, up, down) = ([MatrixPart](), [MatrixPart](), [MatrixPart]())
-            for piece in cut.pieces {
-                inBlock(node: piece.node) {
-                    gate += $0.parts(source.gate, piece.gateUp, on: piece.node)
-                    up += $0.parts(source.up, piece.gateUp, on: piece.node)
-                    down += $0.parts(source.down, piece.down, on: piece.node)
+            for part in cut.parts {
+                inBlock(node: part.node) {
+                    gate += $0.parts(source.gate, part.gateUp, on: part.node)
+                    up += $0.parts(source.up, part.gateUp, on: part.node)
+                    down += $0.parts(source.down, part.down, on: part.node)
                 }
             }
             return ExpertCopy(

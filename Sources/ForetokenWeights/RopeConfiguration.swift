@@ -70,8 +70,8 @@ extension ModelConfiguration {
         let interpolation = rope.yarn?.interpolation(dimension: ropeDimension, theta: rope.theta)
         return (0..<ropeDimension / 2).map { pair in
             let plain = pow(rope.theta, -2 * Double(pair) / Double(ropeDimension))
-            guard let yarn = rope.yarn, let share = interpolation?(pair) else { return Float(plain) }
-            return Float(plain * (1 - share) + plain / yarn.factor * share)
+            guard let yarn = rope.yarn, let fraction = interpolation?(pair) else { return Float(plain) }
+            return Float(plain * (1 - fraction) + plain / yarn.factor * fraction)
         }
     }
 

@@ -1,6 +1,6 @@
 import ForetokenHardware
 
-/// A part of the model's memory.
+/// A region of the model's memory.
 enum WeightRegion: Equatable {
     /// What never moves, on a node.
     case fixed(Int)

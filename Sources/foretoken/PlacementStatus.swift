@@ -16,7 +16,7 @@ struct PlacementStatus {
     static func read(_ model: Model) throws -> PlacementStatus? {
         guard model.weights.nodes.isReal else { return nil }
         let status = PlacementStatus(policy: model.weights.placementPolicy, census: try model.weights.census())
-        if status.census.share < expectedShare { Console.warning(status.sentence) }
+        if status.census.onTargetFraction < expectedShare { Console.warning(status.sentence) }
         return status
     }
 
@@ -24,7 +24,8 @@ struct PlacementStatus {
     private var sentence: String {
         let caveat = census.caveat.map { " (\($0))" } ?? ""
         let bytes = Format.bytes(census.intendedBytes)
-        return "\(Format.percent(census.share)) of \(bytes) of weights lie on the nodes they are meant for\(caveat)"
+        let placed = Format.percent(census.onTargetFraction)
+        return "\(placed) of \(bytes) of weights lie on the nodes they are meant for\(caveat)"
     }
 
     /// A line for each node, below an answer's statistics.
@@ -76,7 +77,7 @@ struct PlacementFigures: Encodable {
         let census = status.census
         policy = status.policy
         residency = Residency(
-            share: census.share, intended_bytes: census.intendedBytes, unknown_bytes: census.unknownBytes,
+            share: census.onTargetFraction, intended_bytes: census.intendedBytes, unknown_bytes: census.unknownBytes,
             huge_page_bytes: census.hugePageBytes, caveat: census.caveat)
         nodes = traffic.map { node in
             let pages = census.nodes.first { $0.id == node.node }

@@ -45,7 +45,7 @@ let denied = MemoryPolicySupport(bindError: EPERM, threadError: EPERM, locateErr
         let census = try PageCensus.take(of: [arena.region], policy: policy)
         #expect(census.method == (policy.canLocate ? .everyPage : .areas(isApproximate: false)))
         #expect(census.intendedBytes == arena.capacity)
-        #expect(census.onTargetBytes == arena.capacity && census.share == 1)
+        #expect(census.onTargetBytes == arena.capacity && census.onTargetFraction == 1)
         #expect(census.unknownBytes == 0 && census.caveat == nil)
         if let huge = census.hugePageBytes { #expect((0...arena.capacity).contains(huge)) }
     }
@@ -78,7 +78,7 @@ let denied = MemoryPolicySupport(bindError: EPERM, threadError: EPERM, locateErr
                 try? arena.populate(Int(worker) * half..<Int(worker + 1) * half)
             }, Unmanaged.passUnretained(job).toOpaque())
         let region = PageCensus.Region(base: job.arena.base, byteCount: job.arena.capacity, home: job.arena.home)
-        #expect(try PageCensus.take(of: [region]).share == 1)
+        #expect(try PageCensus.take(of: [region]).onTargetFraction == 1)
     }
 
     @Test func populatingKeepsWhatIsThere() throws {

@@ -40,7 +40,7 @@ import Testing
         #expect(census.nodes.map(\.intendedBytes) == [0, 5 << 20])
         #expect(census.nodes.map(\.onTargetBytes) == [0, 4 << 20])
         #expect(census.nodes.map(\.strayBytes) == [1 << 20, 0])
-        #expect(census.unknownBytes == 0 && census.share == 0.8)
+        #expect(census.unknownBytes == 0 && census.onTargetFraction == 0.8)
         #expect(census.hugePageBytes == 2 << 20)
     }
 
@@ -49,7 +49,7 @@ import Testing
         let census = try census([(0x7f00_0060_0000, 2 << 20, .node(1))])
         #expect(census.method == .areas(isApproximate: true))
         #expect(census.caveat?.contains("approximate") == true)
-        #expect(census.share == 0.75)
+        #expect(census.onTargetFraction == 0.75)
         #expect(census.hugePageBytes == 1 << 20)
     }
 
@@ -58,7 +58,7 @@ import Testing
         #expect(census.nodes.map(\.intendedBytes) == [1 << 19, 1 << 19])
         #expect(census.nodes.map(\.onTargetBytes) == [1 << 19, 1 << 18])
         #expect(census.unknownBytes == 1 << 18, "64 pages were never touched")
-        #expect(census.share == 0.75)
+        #expect(census.onTargetFraction == 0.75)
     }
 
     @Test func regionsOverSeveralMappingsAndNone() throws {
@@ -80,8 +80,8 @@ import Testing
     @Test func whereNothingTellsNothingIsClaimed() throws {
         let census = try census([(0x7f00_0000_0000, 1 << 20, .node(1))], numaMaps: nil)
         #expect(census.method == .unknown && census.caveat != nil)
-        #expect(census.unknownBytes == 1 << 20 && census.share == 0 && census.hugePageBytes == nil)
-        #expect(try self.census([]).share == 1)
+        #expect(census.unknownBytes == 1 << 20 && census.onTargetFraction == 0 && census.hugePageBytes == nil)
+        #expect(try self.census([]).onTargetFraction == 1)
     }
 
     @Test(arguments: [
@@ -92,7 +92,7 @@ import Testing
     ])
     func whatCannotBeUnderstoodIsNotKnown(numaMaps: String, smaps: String) throws {
         let census = try census([(0x7f00_0000_0000, 4096, .node(0))], numaMaps: numaMaps, smaps: smaps)
-        #expect(census.method == .unknown && census.share == 0 && census.hugePageBytes == nil)
+        #expect(census.method == .unknown && census.onTargetFraction == 0 && census.hugePageBytes == nil)
         #expect(census.caveat?.contains("does not tell where pages lie") == true)
     }
 
@@ -106,7 +106,7 @@ import Testing
             try Test.cancel("asking where pages lie is denied here")
         }
         #expect((50...100).contains(asked) && pages == 1024)
-        #expect(census.onTargetBytes == region.byteCount && census.share == 1)
+        #expect(census.onTargetBytes == region.byteCount && census.onTargetFraction == 1)
         #expect(census.caveat?.contains("\(asked) of 1024 pages") == true)
     }
 

@@ -195,7 +195,7 @@ import Testing
         for offset in stride(from: 0, to: buffer.byteCount, by: 4096) {
             buffer.base.storeBytes(of: 1, toByteOffset: offset, as: UInt8.self)
         }
-        guard let share = buffer.share() else { try Test.cancel("asking where pages lie is denied here") }
+        guard let share = buffer.placedFraction() else { try Test.cancel("asking where pages lie is denied here") }
         if topology.nodes.count == 1 { #expect(share == 1) } else { #expect(share > 0.5) }
     }
 }

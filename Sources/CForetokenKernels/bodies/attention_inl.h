@@ -106,11 +106,11 @@ FT_INLINE void mix_lines(int format, int lines, int dims, const float *weights, 
     }
     float flat[LINES * MIX_DIMENSIONS];
     FT_UNROLL for (int i = 0; i < lines * dims; i += 4) {
-        v8 part[4];
+        v8 partial[4];
         FT_UNROLL for (int j = 0; j < 4; j++) {
-            part[j] = i + j < lines * dims ? sums[(i + j) / dims][(i + j) % dims] : splat8(0.0f);
+            partial[j] = i + j < lines * dims ? sums[(i + j) / dims][(i + j) % dims] : splat8(0.0f);
         }
-        v8 quads = pair_sums(pair_sums(part[0], part[1]), pair_sums(part[2], part[3]));
+        v8 quads = pair_sums(pair_sums(partial[0], partial[1]), pair_sums(partial[2], partial[3]));
         v4 low = __builtin_shufflevector(quads, quads, 0, 1, 2, 3);
         v4 sums4 = low + __builtin_shufflevector(quads, quads, 4, 5, 6, 7);
         memcpy(flat + i, &sums4, sizeof sums4);
@@ -150,25 +150,25 @@ FT_INLINE void mix_block(int format, const float *weights, size_t lines, latent_
 typedef struct {
     float maximum;
     float sum;
-} softmax_part;
+} softmax_partial;
 
-/// Folds a block's part and weighted latent into the running ones: both sides are rescaled to the larger maximum.
-static void fold(softmax_part *running, float *total, softmax_part part, const float *latent, int32_t rank) {
-    float m = part.maximum > running->maximum ? part.maximum : running->maximum;
-    float old = exp8(splat8(running->maximum - m))[0], new = exp8(splat8(part.maximum - m))[0];
+/// Folds a block's partial and weighted latent into the running ones: both sides are rescaled to the larger maximum.
+static void fold(softmax_partial *running, float *total, softmax_partial partial, const float *latent, int32_t rank) {
+    float m = partial.maximum > running->maximum ? partial.maximum : running->maximum;
+    float old = exp8(splat8(running->maximum - m))[0], new = exp8(splat8(partial.maximum - m))[0];
     running->maximum = m;
-    running->sum = FT_FMA1(running->sum, old, part.sum * new);
+    running->sum = FT_FMA1(running->sum, old, partial.sum * new);
     for (int32_t d = 0; d < rank; d++) total[d] = FT_FMA1(total[d], old, latent[d] * new);
 }
 
-/// attend's scratch, cut into its arrays.
+/// attend's scratch, divided into its arrays.
 typedef struct {
-    float *queries;         // [lines][entry], as score_group takes them
-    float *scores;          // [lines][CONTEXT]
-    float *mixed;           // [lines][rank], weighted latents of one block
-    softmax_part *parts;    // [lines], of one block
-    softmax_part *running;  // [lines], of all blocks so far
-    uint8_t *tail;          // one group's latents
+    float *queries;             // [lines][entry], as score_group takes them
+    float *scores;              // [lines][CONTEXT]
+    float *mixed;               // [lines][rank], weighted latents of one block
+    softmax_partial *partials;  // [lines], of one block
+    softmax_partial *running;   // [lines], of all blocks so far
+    uint8_t *tail;              // one group's latents
 } attention_room;
 
 /// The rows of one batch: all heads of as many rows as fit the scratch.
@@ -181,12 +181,12 @@ typedef struct {
     float sigma;
 } attention_batch;
 
-static attention_room cut_scratch(const foretoken_latents *cache, size_t lines, float *scratch) {
+static attention_room lay_out_scratch(const foretoken_latents *cache, size_t lines, float *scratch) {
     attention_room r = {.queries = scratch};
     r.scores = r.queries + lines * (size_t)(cache->rank + cache->rope);
     r.mixed = r.scores + lines * CONTEXT;
-    r.parts = (softmax_part *)(r.mixed + lines * (size_t)cache->rank);
-    r.running = r.parts + lines;
+    r.partials = (softmax_partial *)(r.mixed + lines * (size_t)cache->rank);
+    r.running = r.partials + lines;
     r.tail = (uint8_t *)(r.running + lines);
     return r;
 }
@@ -222,8 +222,8 @@ static void weigh_block(attention_batch b, int32_t start, int32_t count, size_t 
     size_t line = first * b.heads, lines = rows * b.heads, rank = (size_t)b.cache->rank;
     float *weights = b.room.scores + line * CONTEXT, *mixed = b.room.mixed + line * rank;
     for (size_t l = 0; l < lines; l++) {
-        softmax_part *part = b.room.parts + line + l;
-        part->sum = FT_ISA(exp_block)(weights + l * CONTEXT, count, b.sigma, &part->maximum);
+        softmax_partial *partial = b.room.partials + line + l;
+        partial->sum = FT_ISA(exp_block)(weights + l * CONTEXT, count, b.sigma, &partial->maximum);
     }
     int32_t rest = count % ENTRIES;
     latent_block block = {latent_group(b.cache, start), group_bytes(b.cache), count / ENTRIES, NULL};
@@ -242,10 +242,10 @@ static void weigh_block(attention_batch b, int32_t start, int32_t count, size_t 
     for (size_t l = line; l < line + lines; l++) {
         float *total = b.out.base + l / b.heads * b.out.stride + l % b.heads * rank;
         if (start == 0) {
-            b.room.running[l] = b.room.parts[l];
+            b.room.running[l] = b.room.partials[l];
             memcpy(total, b.room.mixed + l * rank, rank * sizeof(float));
         } else {
-            fold(b.room.running + l, total, b.room.parts[l], b.room.mixed + l * rank, b.cache->rank);
+            fold(b.room.running + l, total, b.room.partials[l], b.room.mixed + l * rank, b.cache->rank);
         }
     }
 }
@@ -292,7 +292,7 @@ static void FT_ISA(attend)(const foretoken_latents *cache, int32_t length, foret
     for (size_t first = 0; first < rows; first += most) {
         attention_batch b = {.cache = cache, .heads = heads, .sigma = sigma, .length = length + (int32_t)first};
         b.rows = rows - first < most ? rows - first : most;
-        b.room = cut_scratch(cache, b.rows * heads, scratch);
+        b.room = lay_out_scratch(cache, b.rows * heads, scratch);
         b.out = (foretoken_rows){.base = out.base + first * out.stride, .stride = out.stride};
         pack_queries(b, (foretoken_rows){.base = query.base + first * query.stride, .stride = query.stride});
         attend_batch(b);

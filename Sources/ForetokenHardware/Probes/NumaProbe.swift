@@ -27,7 +27,7 @@ package final class NumaProbe {
     private let tiers: ReadingPlan?
 
     /// Nanoseconds of one reading.
-    private static let slice: ClosedRange<Int64> = 10_000_000...300_000_000
+    private static let interval: ClosedRange<Int64> = 10_000_000...300_000_000
 
     /// Places the memory, never more than a quarter of what is free.
     ///
@@ -50,7 +50,8 @@ package final class NumaProbe {
             memory: zip(topology.nodes, buffers).map { node, buffer in
                 .init(
                     id: node.id, bufferBytes: buffer?.byteCount ?? 0,
-                    placement: buffer.map { $0.isBound ? .bound : .firstTouch } ?? .none, share: buffer?.share())
+                    placement: buffer.map { $0.isBound ? .bound : .firstTouch } ?? .none,
+                    share: buffer?.placedFraction())
             })
         // One CPU sees one last-level cache; more than four times as much would take long to link.
         let ringBytes = max(64 << 20, 4 * (topology.clusters.map(\.byteCount).max() ?? 0))
@@ -120,19 +121,19 @@ package final class NumaProbe {
     ///
     /// - Parameters:
     ///   - seconds: how long it is to take, roughly; a busy machine takes up to twice as long.
-    ///   - progress: told the share that is done; false stops.
+    ///   - progress: told the fraction that is done; false stops.
     package func run(seconds: Double, progress: (Double) -> Bool) -> Outcome {
         let jobs = self.jobs
         let count = jobs.count * ReadingAgreement.wanted
-        let slice = min(
-            max(Int64(min(seconds, 1e6) / Double(count) * 1e9), Self.slice.lowerBound), Self.slice.upperBound)
+        let interval = min(
+            max(Int64(min(seconds, 1e6) / Double(count) * 1e9), Self.interval.lowerBound), Self.interval.upperBound)
         pool.startSpinning()
         defer { pool.stopSpinning() }
         var done = 0
         for _ in 0..<2 * ReadingAgreement.wanted {
             for job in jobs where !series.isSettled(job) {
                 guard progress(min(0.99, Double(done) / Double(count))) else { return outcome(isWhole: false) }
-                take(job, slice)
+                take(job, interval)
                 done += 1
             }
         }
@@ -148,30 +149,30 @@ package final class NumaProbe {
     }
 
     /// One reading, and what happened meanwhile.
-    private func take(_ job: NumaSeries.Job, _ slice: Int64) {
+    private func take(_ job: NumaSeries.Job, _ interval: Int64) {
         let start = MachineLoad.read(cpus: topology.workerCPUs)
-        let values = measure(job, slice)
+        let values = measure(job, interval)
         let end = MachineLoad.read(cpus: topology.workerCPUs)
         series.add(values, of: job, Interference(from: start, to: end, cpus: topology.workerCPUs.count))
     }
 
-    private func measure(_ job: NumaSeries.Job, _ slice: Int64) -> [NumaSeries.Quantity: Double] {
+    private func measure(_ job: NumaSeries.Job, _ interval: Int64) -> [NumaSeries.Quantity: Double] {
         switch job {
         case .read(let row, let column):
-            let speed = plans[row][column]?.measure(on: pool, nanoseconds: slice)[column]
+            let speed = plans[row][column]?.measure(on: pool, nanoseconds: interval)[column]
             return speed.map { [.read(row: row, column: column): $0] } ?? [:]
         case .latency(let row, let column):
-            let time = chases[row][column]?.measure(on: pool, nanoseconds: slice)
+            let time = chases[row][column]?.measure(on: pool, nanoseconds: interval)
             return time.map { [.latency(row: row, column: column): $0] } ?? [:]
         case .together:
-            let speeds = together.measure(on: pool, nanoseconds: slice)
+            let speeds = together.measure(on: pool, nanoseconds: interval)
             return Dictionary(uniqueKeysWithValues: speeds.map { (.together(column: $0), $1) })
-        case .tiers: return measureTiers(slice)
+        case .tiers: return measureTiers(interval)
         }
     }
 
     /// The readers divide their time so that neither memory waits for the other: in proportion to what each gives alone.
-    private func measureTiers(_ slice: Int64) -> [NumaSeries.Quantity: Double] {
+    private func measureTiers(_ interval: Int64) -> [NumaSeries.Quantity: Double] {
         guard let tiers else { return [:] }
         var weights: [Int: Double] = [:]
         for (column, node) in topology.nodes.enumerated() {
@@ -179,7 +180,7 @@ package final class NumaProbe {
             weights[column] = row.flatMap { series.best(.read(row: $0, column: column)) }
         }
         tiers.weigh(weights)
-        let speeds = tiers.measure(on: pool, nanoseconds: slice)
+        let speeds = tiers.measure(on: pool, nanoseconds: interval)
         var values: [NumaSeries.Quantity: Double] = [:]
         for (column, reader) in roles.readers.enumerated() {
             guard let reader, let speed = speeds[column], let core = roles.workers[reader].first,

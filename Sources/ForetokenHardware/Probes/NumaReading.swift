@@ -156,7 +156,7 @@ final class ReadingChase {
         return Double(state.elapsed) / Double(state.steps)
     }
 
-    /// Links pieces of memory into rings, each worker its share of them.
+    /// Links memory into rings, each worker its share.
     static func prepare(_ rings: [(base: UnsafeMutableRawPointer, byteCount: Int)], on pool: WorkerPool) {
         rings.map { RingPhase.Ring(base: $0.base, byteCount: $0.byteCount) }.withUnsafeBufferPointer { rings in
             pool.run(RingPhase(rings: rings))

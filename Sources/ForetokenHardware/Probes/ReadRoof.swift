@@ -1,10 +1,10 @@
 import CForetokenSystem
 import Glibc
 
-/// Each of the first `active` workers touches or reads its part of a piece of memory.
+/// Each of the first `active` workers touches or reads its share of some memory.
 private struct ReadingPhase: Phase {
     let memory: UnsafeMutableRawPointer
-    let partBytes: Int
+    let shareBytes: Int
     let active: Int
     let touches: Bool
     /// [workers]
@@ -16,11 +16,11 @@ private struct ReadingPhase: Phase {
 
     private func work(worker: Int) {
         guard worker < active else { return }
-        let part = memory + partBytes * worker
+        let share = memory + shareBytes * worker
         if touches {
-            memset(part, 1, partBytes)
+            memset(share, 1, shareBytes)
         } else {
-            checksums[worker] = foretoken_read_bandwidth(part, partBytes)
+            checksums[worker] = foretoken_read_bandwidth(share, shareBytes)
         }
     }
 }
@@ -29,7 +29,7 @@ private struct ReadingPhase: Phase {
 package final class ReadRoof {
     private let pool: WorkerPool
     private let arena: MemoryArena
-    private let partBytes: Int
+    private let shareBytes: Int
     private let threads: Int
     private let checksums: ScratchBuffer<UInt64>
 
@@ -43,8 +43,8 @@ package final class ReadRoof {
     package init(pool: WorkerPool, threads: Int, cacheBytes: Int) throws {
         self.pool = pool
         self.threads = threads
-        partBytes = Self.byteCount(cacheBytes: cacheBytes) / threads
-        arena = try MemoryArena(byteCount: partBytes * threads)
+        shareBytes = Self.byteCount(cacheBytes: cacheBytes) / threads
+        arena = try MemoryArena(byteCount: shareBytes * threads)
         checksums = try ScratchBuffer(count: pool.workerCount)
         // Each worker touches what it will read, so that it lies on the worker's node.
         pool.run(phase(touches: true))
@@ -52,14 +52,14 @@ package final class ReadRoof {
 
     private func phase(touches: Bool) -> ReadingPhase {
         ReadingPhase(
-            memory: arena.base, partBytes: partBytes, active: threads, touches: touches, checksums: checksums.pointer)
+            memory: arena.base, shareBytes: shareBytes, active: threads, touches: touches, checksums: checksums.pointer)
     }
 
     /// Bytes a second that the workers read together, once.
     package func measure() -> Double {
         let start = MonotonicClock.now
         pool.run(phase(touches: false))
-        return Double(partBytes * threads) / Double(MonotonicClock.now - start) * 1e9
+        return Double(shareBytes * threads) / Double(MonotonicClock.now - start) * 1e9
     }
 }
 

@@ -36,8 +36,8 @@ struct WorkerRoles {
         try ReadingPlan(homeOfWorker.indices.map(sources))
     }
 
-    /// For each worker its equal part of a buffer that `readers` read together: nothing for other workers, or where the
-    /// parts would be smaller than a page.
+    /// For each worker its equal share of a buffer that `readers` read together: nothing for other workers, or where the
+    /// shares would be smaller than a page.
     func share(_ buffer: NodeBuffer?, _ column: Int, of readers: [Int]) -> (Int) -> [ReadingSource] {
         { worker in
             guard let buffer, let place = readers.firstIndex(of: worker) else { return [] }

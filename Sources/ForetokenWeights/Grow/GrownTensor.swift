@@ -19,10 +19,10 @@ struct GrownTensor {
     let source: TensorInfo
     /// How often all rows are repeated, one below the other.
     let rowCopies: Int
-    /// How often each part of a row is repeated, side by side.
+    /// How often each vector of a row is repeated, side by side.
     let columnCopies: Int
-    /// Equal parts of a row that are repeated each on its own: 2 for `eh_proj`, whose inputs are two vectors.
-    let parts: Int
+    /// Vectors of one length in a row that are repeated each on its own: 2 for `eh_proj`, whose inputs are two vectors.
+    let vectors: Int
     /// What every element is divided by.
     let divisor: Int
     /// Whether all elements become zero instead.
@@ -51,14 +51,14 @@ struct GrownTensor {
 
     /// - Throws: `CheckpointError` when the result would be larger than any file.
     init(
-        name: String, source: TensorInfo, rowCopies: Int, columnCopies: Int, parts: Int, divisor: Int, isZero: Bool,
+        name: String, source: TensorInfo, rowCopies: Int, columnCopies: Int, vectors: Int, divisor: Int, isZero: Bool,
         role: Role, module: Int?
     ) throws {
         self.name = name
         self.source = source
         self.rowCopies = rowCopies
         self.columnCopies = columnCopies
-        self.parts = parts
+        self.vectors = vectors
         self.divisor = divisor
         self.isZero = isZero
         self.role = role

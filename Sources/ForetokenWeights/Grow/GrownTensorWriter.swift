@@ -71,16 +71,16 @@ final class GrownTensorWriter {
             hint: "use smaller factors, or store the checkpoint in a type with a wider exponent (BF16, F32)")
     }
 
-    /// The rows that were read last, each part of each row repeated.
+    /// The rows that were read last, each vector of each row repeated.
     private func repeated(_ tensor: GrownTensor, count: Int) -> UnsafeRawBufferPointer {
-        let partBytes = tensor.sourceColumns / tensor.parts * tensor.elementBytes
+        let vectorBytes = tensor.sourceColumns / tensor.vectors * tensor.elementBytes
         guard var from = UnsafeRawPointer(original.baseAddress), var to = grown.baseAddress else { return .init(grown) }
-        for _ in 0..<count * tensor.parts {
+        for _ in 0..<count * tensor.vectors {
             for _ in 0..<tensor.columnCopies {
-                memcpy(to, from, partBytes)
-                to += partBytes
+                memcpy(to, from, vectorBytes)
+                to += vectorBytes
             }
-            from += partBytes
+            from += vectorBytes
         }
         return UnsafeRawBufferPointer(rebasing: grown[..<(count * tensor.rowBytes)])
     }

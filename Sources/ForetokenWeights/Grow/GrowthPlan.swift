@@ -34,7 +34,7 @@ struct GrowthPlan {
         var columnCopies = 1
         /// Whether repeated columns add up and must be divided.
         var divides = true
-        var parts = 1
+        var vectors = 1
     }
 
     init(_ layout: WeightLayout, _ configuration: ModelConfiguration, _ factors: GrowthFactors, files: [String]) {
@@ -115,7 +115,7 @@ struct GrowthPlan {
     private mutating func module(_ module: MTPSource, _ place: Place) {
         norm(module.embeddingNorm, place)
         norm(module.hiddenNorm, place)
-        matrix(module.projection, Rule(rowCopies: factors.hidden, columnCopies: factors.hidden, parts: 2), place)
+        matrix(module.projection, Rule(rowCopies: factors.hidden, columnCopies: factors.hidden, vectors: 2), place)
         layer(module.block, place)
         norm(module.finalNorm, place)
         if let embedding = module.embedding {
@@ -139,14 +139,14 @@ struct GrowthPlan {
         // Scales must stay above zero, so a silent FP8 matrix has codes of zero and the scales it would have anyway.
         add(source.weight, rule, place, isZero: isOutput && place.isSilent, divides: source.scale == nil)
         guard let scale = source.scale else { return }
-        guard let rows = blockCopies(source.rows, parts: 1, copies: rule.rowCopies) else {
+        guard let rows = blockCopies(source.rows, vectors: 1, copies: rule.rowCopies) else {
             return refuse(source.weight, "\(source.rows) rows")
         }
-        guard let columns = blockCopies(source.columns, parts: rule.parts, copies: rule.columnCopies) else {
-            let width = "\(source.columns / rule.parts) columns"
-            return refuse(source.weight, rule.parts == 1 ? width : "\(rule.parts) times \(width)")
+        guard let columns = blockCopies(source.columns, vectors: rule.vectors, copies: rule.columnCopies) else {
+            let width = "\(source.columns / rule.vectors) columns"
+            return refuse(source.weight, rule.vectors == 1 ? width : "\(rule.vectors) times \(width)")
         }
-        let blocks = Rule(rowCopies: rows.copies, columnCopies: columns.copies, parts: columns.parts)
+        let blocks = Rule(rowCopies: rows.copies, columnCopies: columns.copies, vectors: columns.vectors)
         add(scale, blocks, place, isZero: false, divisor: rule.divides ? rule.columnCopies : 1)
     }
 
@@ -157,7 +157,7 @@ struct GrowthPlan {
             tensors.append(
                 try GrownTensor(
                     name: place.name(source.name), source: source, rowCopies: rule.rowCopies,
-                    columnCopies: rule.columnCopies, parts: rule.parts,
+                    columnCopies: rule.columnCopies, vectors: rule.vectors,
                     divisor: divisor ?? (divides && rule.divides ? rule.columnCopies : 1), isZero: isZero,
                     role: place.role, module: place.module))
         } catch let error as CheckpointError {
@@ -169,14 +169,14 @@ struct GrowthPlan {
 
     // MARK: FP8 blocks
 
-    /// How the scales along a dimension are repeated when each of the `parts` of its `size` elements is repeated `copies`
+    /// How the scales along a dimension are repeated when each of the `vectors` of its `size` elements is repeated `copies`
     /// times. Elements of one block share a scale wherever they go; of several blocks, all must be full, so that every
     /// copy starts with a block. nil when they are not.
-    private func blockCopies(_ size: Int, parts: Int, copies: Int) -> (parts: Int, copies: Int)? {
+    private func blockCopies(_ size: Int, vectors: Int, copies: Int) -> (vectors: Int, copies: Int)? {
         let block = TensorResolver.scaleBlock
         if copies == 1 { return (1, 1) }
         if size <= block { return (1, (size * copies + block - 1) / block) }
-        return (size / parts).isMultiple(of: block) ? (parts, copies) : nil
+        return (size / vectors).isMultiple(of: block) ? (vectors, copies) : nil
     }
 
     private mutating func refuse(_ weight: TensorInfo, _ what: String) {
