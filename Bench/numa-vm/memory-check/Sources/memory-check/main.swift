@@ -30,9 +30,9 @@ func report(_ regions: [PageCensus.Region], _ policy: MemoryPolicySupport, bound
     let census = try PageCensus.take(of: regions, policy: policy)
     let nodes = census.nodes.map { "node \($0.id): \($0.onTargetBytes >> 20) of \($0.intendedBytes >> 20) MiB" }
     print(
-        "bound \(bound), share \(census.share), \(nodes.joined(separator: ", ")), huge "
+        "bound \(bound), share \(census.onTargetFraction), \(nodes.joined(separator: ", ")), huge "
             + "\((census.hugePageBytes ?? 0) >> 20) MiB, \(census.method)")
-    return census.share == 1 ? 0 : 4
+    return census.onTargetFraction == 1 ? 0 : 4
 }
 
 func place(_ bytes: Int, _ nodes: [Int], _ policy: MemoryPolicySupport) throws -> Int32 {
