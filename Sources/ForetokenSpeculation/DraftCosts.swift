@@ -6,11 +6,11 @@ package struct RoundTimes {
     package var drafting: Int64 = 0
     /// Of that, the drafts after the first ones.
     package var laterDrafts: Int64 = 0
-    /// How many drafts after the first ones were made.
+    /// How many drafts after the first ones the modules made.
     package var laterDraftCount = 0
-    /// Texts that drafted.
-    package var draftingTexts = 1
-    /// Whether a text drafted that had not in its last round, which has much to catch up.
+    /// Texts whose modules drafted; look-up's drafts take no time that counts.
+    package var draftingTexts = 0
+    /// Whether a text's modules drafted that had not in its last round, which have much to catch up.
     package var isAfterIdle = false
     /// The verify step.
     package var verifying: Int64 = 0
@@ -87,8 +87,8 @@ struct DraftCosts {
         }
         baselineAge = drafted == 0 ? 0 : baselineAge + 1
         samples[rows - 1].add(Double(times.verifying))
-        if drafted >= reach && samples[rows - 1].isSettled { reach = min(2 * reach, MTPHead.maximumDrafts) }
-        if times.drafting > 0 {
+        if drafted >= reach && samples[rows - 1].isSettled { reach = min(2 * reach, Self.widths - 1) }
+        if times.draftingTexts > 0 {
             let first = Double(times.firstDrafts) / Double(times.draftingTexts)
             if times.isAfterIdle { coldDraft.add(first) } else { warmDraft.add(first) }
         }

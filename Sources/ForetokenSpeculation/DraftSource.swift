@@ -1,15 +1,25 @@
 import ForetokenModel
 
+/// Where a draft comes from.
+package enum DraftOrigin: BitwiseCopyable {
+    /// An MTP module.
+    case module
+    /// What followed an earlier place of the text.
+    case lookup
+}
+
 /// A draft: a token, and how sure its source is of it.
 package struct Draft: BitwiseCopyable {
     /// The token.
     package var token: Int32
-    /// By how much its score surpassed the second best.
+    /// By how much its score surpassed the second best; 0 from look-up, which has no scores.
     package let lead: Float
+    package let origin: DraftOrigin
 
-    package init(token: Int32, lead: Float) {
+    package init(token: Int32, lead: Float, origin: DraftOrigin = .module) {
         self.token = token
         self.lead = lead
+        self.origin = origin
     }
 }
 

@@ -48,7 +48,7 @@ public final class Engine {
     /// Looks on at every step of the verifier. Texts have the numbers of their requests there.
     public var observer: (any StepObserver)?
 
-    /// Where drafts come from: the MTP modules, unless replaced.
+    /// Where drafts come from.
     package var source: (any DraftSource)? {
         get { round.source }
         set { round.source = newValue }
@@ -81,8 +81,8 @@ public final class Engine {
         pool = try model.makePool(
             pages: settings.pages ?? settings.parallel * LatentPool.pages(forPositions: settings.context),
             cacheType: settings.cacheType, drafting: settings.drafting)
-        let source = settings.drafting ? model.draftHead.map { MTPDrafts($0, model.verifier) } : nil
-        round = Round(ModelVerifier(model.verifier), experience, source: source)
+        round = Round(
+            ModelVerifier(model.verifier), experience, source: Round.source(model, drafting: settings.drafting))
         sessions.reserveCapacity(Step.windowRows)
         running.reserveCapacity(settings.parallel)
     }
@@ -204,12 +204,12 @@ public final class Engine {
         sequence.number = next.number
         sequence.append(next.request.prompt)
         let policy = DraftPolicy(
-            next.request.draft, limit: round.source == nil ? 0 : MTPHead.maximumDrafts,
-            isGreedy: next.request.sampling.isGreedy, experience)
+            next.request, hasModules: settings.drafting && model.draftHead != nil, experience)
         return Running(
             session: Session(
                 next.request, on: sequence,
                 Sampler(next.request.sampling, limit: drawable, instructionSet: model.instructionSet), policy,
+                lookup: policy.looksUp ? TextLookup(sequence.tokens, capacity: capacity + 1) : nil,
                 observe: next.observe),
             completion: next.completion)
     }
@@ -217,7 +217,7 @@ public final class Engine {
     /// Reads a prompt; the texts that are there already get windows between its phases.
     private func read(_ next: Running) {
         var next = next
-        var reader = PromptReader(model, drafting: next.session.policy.mayDraft)
+        var reader = PromptReader(model, drafting: next.session.policy.keepsRows)
         let isShared = !running.isEmpty && settings.chunkShare < 1
         reading = next.session
         defer { reading = nil }

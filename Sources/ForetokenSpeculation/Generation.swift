@@ -10,6 +10,8 @@ public struct GenerationRequest: Sendable {
     public var sampling = SamplingOptions()
     /// How many tokens are drafted.
     public var draft = DraftMode.auto
+    /// Where drafts may come from; the modules count where there are any.
+    public var sources = DraftSources.both
     /// Tokens that end the generation; they are emitted.
     public var stopTokens: [Int32] = []
     /// Wants the log-probability of every generated token and of so many (0...20) likeliest ones.

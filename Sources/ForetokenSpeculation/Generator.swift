@@ -15,6 +15,8 @@ public final class Generator {
     private let experience = DraftExperience()
     private var reader: PromptReader
     private var sessions: [Session] = []
+    /// Of the context's tokens; nil until drafts are to be looked up.
+    private var lookup: TextLookup?
 
     /// Number of tokens in the context so far.
     public var contextCount: Int { sequence.count }
@@ -22,7 +24,7 @@ public final class Generator {
     /// Looks on at every step of the verifier.
     public var observer: (any StepObserver)?
 
-    /// Where drafts come from: the MTP modules, unless replaced.
+    /// Where drafts come from.
     package var source: (any DraftSource)? {
         get { round.source }
         set { round.source = newValue }
@@ -40,13 +42,16 @@ public final class Generator {
         self.drafting = drafting && model.draftHead != nil
         self.drawable = min(drawable ?? .max, model.configuration.vocabularySize)
         sequence = try model.makeSequence(context: capacity, cacheType: cacheType, drafting: drafting)
-        let source = drafting ? model.draftHead.map { MTPDrafts($0, model.verifier) } : nil
-        round = Round(ModelVerifier(model.verifier), experience, source: source)
+        round = Round(
+            ModelVerifier(model.verifier), experience, source: Round.source(model, drafting: drafting))
         reader = PromptReader(model, drafting: false)
     }
 
     /// Forgets the whole context.
-    public func clear() { sequence.clear() }
+    public func clear() {
+        sequence.clear()
+        lookup?.clear()
+    }
 
     /// Appends the prompt to the context and continues it.
     ///
@@ -57,12 +62,14 @@ public final class Generator {
         _ request: GenerationRequest, observe: (GenerationEvent) -> Continuation = { _ in .proceed }
     ) throws -> GenerationResult {
         try request.check(model.configuration, drawable: drawable, before: sequence.count, capacity: capacity)
-        let policy = DraftPolicy(
-            request.draft, limit: drafting ? MTPHead.maximumDrafts : 0, isGreedy: request.sampling.isGreedy, experience)
+        let policy = DraftPolicy(request, hasModules: drafting, experience)
+        if policy.looksUp && lookup == nil { lookup = TextLookup(sequence.tokens, capacity: capacity + 1) }
         sequence.append(request.prompt)
         let sampler = Sampler(request.sampling, limit: drawable, instructionSet: model.instructionSet)
         return try withoutActuallyEscaping(observe) { observe in
-            try run(Session(request, on: sequence, sampler, policy, observe: observe))
+            try run(
+                Session(
+                    request, on: sequence, sampler, policy, lookup: policy.looksUp ? lookup : nil, observe: observe))
         }
     }
 
@@ -75,7 +82,7 @@ public final class Generator {
             model.pool.stopSpinning()
             model.verifier.observer = nil
         }
-        reader = PromptReader(model, drafting: session.policy.mayDraft)
+        reader = PromptReader(model, drafting: session.policy.keepsRows)
         session.readPrompt(&reader, model.verifier)
         let traffic = model.traffic
         while session.reason == nil { round.run(sessions) }

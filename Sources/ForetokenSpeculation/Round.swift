@@ -53,7 +53,7 @@ package final class Round {
         let length = session.drafted
         let dropped = session.policy.made > length ? session.sequence.tokens[newest + 1 + length] : nil
         let (accepted, emitted) = session.accept(verifier, row: row)
-        if session.policy.mayDraft { source?.take(session, row: row, count: emitted, firstPosition: newest) }
+        if session.policy.keepsRows { source?.take(session, row: row, count: emitted, firstPosition: newest) }
         verifier.ended(session, accepted: accepted)
         let droppedHeld =
             accepted == length && emitted > length
@@ -83,13 +83,16 @@ package final class Round {
         guard let source, !drafting.isEmpty else { return rows }
         let begun = verifier.now
         var firstDone = begun
-        times.draftingTexts = drafting.count
-        times.isAfterIdle = drafting.contains { $0.policy.isIdle }
+        for session in drafting where session.policy.origin == .module {
+            times.draftingTexts += 1
+            if session.policy.isIdle { times.isAfterIdle = true }
+        }
         source.begin(drafting)
         var made = 0
         while !drafting.isEmpty {
+            if made > 0 { times.laterDraftCount += drafting.count { $0.policy.origin == .module } }
             propose(source, made, &rows)
-            if made == 0 { firstDone = verifier.now } else { times.laterDraftCount += drafting.count }
+            if made == 0 { firstDone = verifier.now }
             Self.keepLikeliest(&goingOn, room: Step.windowRows - rows)
             if !goingOn.isEmpty { source.extend(goingOn) }
             swap(&drafting, &goingOn)

@@ -44,6 +44,11 @@ public final class Sampler {
         choose(logits, position: position).token
     }
 
+    /// What is added to a token's score at a position, where tokens are drawn.
+    func noise(_ token: Int32, position: Int) -> Float {
+        foretoken_gumbel(foretoken_noise_key(options.seed, UInt64(position)), token)
+    }
+
     /// The same token, with the scores that decided.
     package func choose(_ logits: UnsafeMutableBufferPointer<Float>, position: Int) -> Choice {
         let (values, count) = adjust(logits)

@@ -7,6 +7,10 @@ package final class Session {
     let sampler: Sampler
     let observe: (GenerationEvent) -> Continuation
     package var policy: DraftPolicy
+    /// Finds where the text has ended before as it ends now; nil where drafts are not looked up.
+    private let lookup: TextLookup?
+    /// What it found for the next draft's place.
+    package private(set) var found: LookupMatch?
     private let stopTokens: [Int32]
     /// Token count at which the limit is reached.
     let end: Int
@@ -33,12 +37,14 @@ package final class Session {
     /// - Parameters:
     ///   - sequence: has the prompt behind what it had before.
     ///   - sampler: made for the request's options.
+    ///   - lookup: of the sequence's tokens.
     package init(
         _ request: GenerationRequest, on sequence: TokenSequence, _ sampler: Sampler, _ policy: DraftPolicy,
-        observe: @escaping (GenerationEvent) -> Continuation
+        lookup: TextLookup? = nil, observe: @escaping (GenerationEvent) -> Continuation
     ) {
         self.sequence = sequence
         self.policy = policy
+        self.lookup = lookup
         self.observe = observe
         self.sampler = sampler
         stopTokens = request.stopTokens
@@ -50,6 +56,7 @@ package final class Session {
         promptCount = sequence.count - sequence.position
         firstGenerated = sequence.count
         sampler.history.begin(UnsafeBufferPointer(start: sequence.tokens, count: sequence.count))
+        lookup?.grow(to: sequence.count)
     }
 
     /// Reads the prompt and draws the first token, unless cancelled.
@@ -97,14 +104,27 @@ package final class Session {
     /// Begins a round with so many texts.
     func beginDrafts(atMost most: Int, texts: Int) {
         drafted = 0
-        draftLimit = policy.begin(room: min(most, end - sequence.count - 1), texts: texts)
+        if let lookup {
+            lookup.grow(to: sequence.count) { policy.learn($0, held: $0.token == $1) }
+            look(lookup, made: 0)
+        }
+        draftLimit = policy.begin(room: min(most, end - sequence.count - 1), found: found, texts: texts)
+    }
+
+    /// Looks for the place of the next draft, behind `made` others.
+    private func look(_ lookup: TextLookup, made: Int) {
+        found = lookup.match(end: sequence.count + made)
+        guard !policy.isGreedy, let token = found?.token else { return }
+        policy.noise = sampler.noise(token, position: sequence.count + made)
     }
 
     /// Writes draft `made` behind those before it and decides what becomes of it.
     /// - Parameter rows: rows of the step so far, all texts'.
     func judge(_ draft: Draft, made: Int, rows: Int) -> DraftVerdict {
         sequence.tokens[sequence.count + made] = draft.token
-        let verdict = policy.judge(lead: draft.lead, limit: draftLimit, rows: rows)
+        policy.take(draft, found: found)
+        if let lookup, made + 1 < draftLimit { look(lookup, made: made + 1) }
+        let verdict = policy.judge(next: found, limit: draftLimit, rows: rows)
         if verdict != .drop { drafted += 1 }
         if verdict == .extend {
             sampler.history.push(draft.token)
@@ -142,7 +162,7 @@ package final class Session {
         // the same state at every draft length.
         let emitted = sequence.count - 1 - newest
         sequence.truncate(to: newest + emitted)
-        telemetry.record(drafted: drafted, accepted: accepted, emitted: emitted)
+        telemetry.record(drafted: drafted, modules: policy.madeByModules, accepted: accepted, emitted: emitted)
         return (accepted, emitted)
     }
 

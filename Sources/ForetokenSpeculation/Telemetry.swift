@@ -8,19 +8,28 @@ public struct Telemetry: Sendable, Equatable {
     private var draftedCounts: Counts = .init(repeating: 0)
     private var acceptedCounts: Counts = .init(repeating: 0)
 
-    private typealias Counts = SIMD8<Int32>
+    /// Drafts of the MTP modules.
+    public private(set) var modules = SourceCounts()
+    /// Drafts that were looked up in the text.
+    public private(set) var lookup = SourceCounts()
+
+    private typealias Counts = SIMD16<Int32>
 
     /// No rounds yet.
     public init() {}
 
     /// Counts a round that emitted its accepted drafts and the verifier's own token behind them, or ended the text with its
     /// last accepted draft. Drafts behind that end met no verdict and are not counted.
-    package mutating func record(drafted: Int, accepted: Int, emitted: Int) {
+    ///
+    /// - Parameter made: how many of the round's drafts the modules made: the first ones.
+    package mutating func record(drafted: Int, modules made: Int, accepted: Int, emitted: Int) {
         rounds += 1
         self.emitted += emitted
         let judged = emitted > accepted ? drafted : accepted
         for i in 0..<judged { draftedCounts[i] += 1 }
         for i in 0..<accepted { acceptedCounts[i] += 1 }
+        modules.add(drafted: min(made, judged), accepted: min(made, accepted))
+        lookup.add(drafted: judged - min(made, judged), accepted: accepted - min(made, accepted))
     }
 
     /// Adds another generation's counts.
@@ -29,6 +38,8 @@ public struct Telemetry: Sendable, Equatable {
         emitted += other.emitted
         draftedCounts &+= other.draftedCounts
         acceptedCounts &+= other.acceptedCounts
+        modules.add(drafted: other.modules.drafted, accepted: other.modules.accepted)
+        lookup.add(drafted: other.lookup.drafted, accepted: other.lookup.accepted)
     }
 
     /// By draft position: how often such a draft was verified. Ends with the last position that ever was.
@@ -45,7 +56,20 @@ public struct Telemetry: Sendable, Equatable {
 
     private var depth: Int { (Self.list(draftedCounts).lastIndex { $0 > 0 } ?? -1) + 1 }
 
-    private static func list(_ counts: Counts) -> [Int] { (0..<8).map { Int(counts[$0]) } }
+    private static func list(_ counts: Counts) -> [Int] { counts.indices.map { Int(counts[$0]) } }
+}
+
+/// Drafts of one source.
+public struct SourceCounts: Sendable, Equatable {
+    /// Drafts that met a verdict.
+    public private(set) var drafted = 0
+    /// Those that held.
+    public private(set) var accepted = 0
+
+    mutating func add(drafted: Int, accepted: Int) {
+        self.drafted += drafted
+        self.accepted += accepted
+    }
 }
 
 /// Durations and token counts of one generation.

@@ -9,6 +9,8 @@ public struct AnswerSettings: Sendable {
     public var sampling = SamplingOptions()
     /// How many tokens are drafted.
     public var draft = DraftMode.auto
+    /// Where drafts may come from.
+    public var sources = DraftSources.both
     /// Texts that end the answer and are no part of it.
     public var stopStrings: [String] = []
     /// How many likeliest tokens (0...20) to report beside each; nil for no log-probabilities.
@@ -26,6 +28,7 @@ public struct AnswerSettings: Sendable {
         request.maximumTokens = min(maximumTokens, context + 1)
         request.sampling = sampling
         request.draft = draft
+        request.sources = sources
         request.stopTokens = endTokens
         request.logProbabilities = logProbabilities
         return request

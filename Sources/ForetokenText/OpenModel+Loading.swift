@@ -50,10 +50,11 @@ extension OpenModel {
     }
 
     /// A generator for contexts of that size.
+    /// - Parameter drafting: whether MTP modules may be used.
     /// - Throws: `HardwareError` when its memory cannot be had.
-    public func makeGenerator(_ model: Model, context: Int, draft: DraftMode) throws -> Generator {
+    public func makeGenerator(_ model: Model, context: Int, drafting: Bool) throws -> Generator {
         try Generator(
-            model: model, capacity: context, cacheType: settings.cacheType, drafting: draft != .off,
+            model: model, capacity: context, cacheType: settings.cacheType, drafting: drafting,
             drawable: tokenizer?.vocabularyCount)
     }
 
@@ -61,12 +62,12 @@ extension OpenModel {
     ///
     /// - Parameters:
     ///   - parallel: most texts at once; nil for as many as rows and half of the memory that is left allow.
+    ///   - drafting: whether MTP modules may be used.
     ///   - chunkShare: `Engine.Settings.chunkShare`; 1 where nobody looks at the texts while they grow.
     /// - Throws: `HardwareError` when the pages' memory cannot be had.
     public func makeEngine(
-        _ model: Model, contexts: [Int], parallel: Int?, draft: DraftMode, chunkShare: Double
+        _ model: Model, contexts: [Int], parallel: Int?, drafting: Bool, chunkShare: Double
     ) throws -> Engine {
-        let drafting = draft != .off
         let room = Engine.room(
             for: contexts, parallel: parallel ?? Step.windowRows, model, cacheType: settings.cacheType,
             drafting: drafting, available: parallel == nil ? Engine.spareBytes(model) : nil)

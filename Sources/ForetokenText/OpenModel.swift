@@ -1,3 +1,4 @@
+import ForetokenModel
 import ForetokenSpeculation
 import ForetokenTokenizer
 import ForetokenWeights
@@ -58,16 +59,23 @@ public struct OpenModel: Sendable {
         return ids.isEmpty ? tokenizer?.eos.map { [$0] } ?? [] : ids
     }
 
-    /// Refuses a wish that the checkpoint cannot fulfil, and tells what `auto` will do without MTP.
+    /// Refuses a wish that no source of drafts can fulfil, and tells what will be done without MTP.
     /// - Throws: `InputError`.
-    public func check(_ draft: DraftMode) throws {
-        guard layout.mtp.isEmpty else { return }
-        switch draft {
-        case .off: break
-        case .auto: tell(.note("drafting is off: \(checkpoint.label) has no MTP module"))
-        case .fixed(let count):
+    public func check(_ draft: DraftMode, _ sources: DraftSources) throws {
+        if case .fixed(let count) = draft, count > MTPHead.maximumDrafts, !sources.looksUp {
             throw InputError(
-                "\(checkpoint.label) has no MTP module, so --draft \(count) is impossible; use --draft off or auto")
+                "MTP modules make at most \(MTPHead.maximumDrafts) drafts a round, so --draft \(count) with "
+                    + "--draft-source mtp is impossible; use a smaller number, or --draft-source both")
+        }
+        guard layout.mtp.isEmpty, draft != .off, sources.usesModules else { return }
+        if sources.looksUp {
+            tell(.note("drafts are looked up in the text: \(checkpoint.label) has no MTP module"))
+        } else if case .fixed(let count) = draft {
+            throw InputError(
+                "\(checkpoint.label) has no MTP module, so --draft \(count) with --draft-source mtp is impossible; "
+                    + "use --draft-source lookup, or --draft off")
+        } else {
+            tell(.note("drafting is off: \(checkpoint.label) has no MTP module"))
         }
     }
 

@@ -38,7 +38,7 @@ struct Chat: ParsableCommand {
             }
         }
         let open = try OpenModel(model)
-        try open.check(draft.draft)
+        try open.check(draft.draft, draft.draftSource)
         let settings = try AnswerSettings(open, length, sampling, draft)
         if let questions {
             try answer(questions, of: inputFile ?? "-", open, settings)
@@ -46,7 +46,8 @@ struct Chat: ParsableCommand {
             // What the format cannot say is better said before the weights are loaded.
             _ = try open.tokens(of: .chat(ChatPrompt(ChatMessage.opening(system, "?"), thinking: chat.thinking)))
             let context = try open.context(for: Self.defaultContext)
-            let generator = try open.makeGenerator(open.load(context: context), context: context, draft: draft.draft)
+            let generator = try open.makeGenerator(
+                open.load(context: context), context: context, drafting: draft.usesModules)
             let conversation = Conversation(open, generator, system: system, thinking: chat.thinking)
             try converse(conversation, settings)
         }
@@ -63,7 +64,8 @@ struct Chat: ParsableCommand {
         }
         guard let longest = prompts.map(\.count).max() else { throw InputError("\(path) holds no prompt") }
         let context = try open.context(for: longest, and: settings.maximumTokens)
-        let generator = try open.makeGenerator(open.load(context: context), context: context, draft: draft.draft)
+        let generator = try open.makeGenerator(
+            open.load(context: context), context: context, drafting: draft.usesModules)
         for (question, prompt) in zip(questions, prompts) {
             generator.clear()
             try StandardOutput.write("Prompt: \(question)\nCompletion: ")

@@ -51,13 +51,13 @@ struct Generate: ParsableCommand {
         let wanted = try prompt.read()
         let open = try OpenModel(model)
         let ids = try open.encode(wanted)
-        try open.check(draft.draft)
+        try open.check(draft.draft, draft.draftSource)
         let settings = try settings(open)
         let context = try open.context(for: ids.count, and: length.maxTokens)
         try labelled.routing.record(open, domain: labelled.label) { recorder in
             let model = try open.load(context: context)
             let placement = try PlacementStatus.read(model)
-            let generator = try open.makeGenerator(model, context: context, draft: draft.draft)
+            let generator = try open.makeGenerator(model, context: context, drafting: draft.usesModules)
             generator.observer = recorder
             let answer = try generator.answer(
                 ids, settings, tokenizer: open.tokenizer,
@@ -97,7 +97,7 @@ struct Generate: ParsableCommand {
     /// One JSON line for each line of the file, in order.
     private func answerAll(_ path: String) throws {
         let open = try OpenModel(model)
-        try open.check(draft.draft)
+        try open.check(draft.draft, draft.draftSource)
         let batch = try PromptBatch(
             InputFile.lines(path), of: path, open, style: prompt.style, base: try settings(open))
         let jobs = batch.jobs
@@ -111,7 +111,7 @@ struct Generate: ParsableCommand {
         try labelled.routing.record(open) { recorder in
             let model = try open.load(contexts: Array(contexts.sorted(by: >).prefix(parallel ?? 1)))
             let engine = try open.makeEngine(
-                model, contexts: contexts, parallel: parallel, draft: draft.draft, chunkShare: chunkShare ?? 1)
+                model, contexts: contexts, parallel: parallel, drafting: draft.usesModules, chunkShare: chunkShare ?? 1)
             engine.observer = recorder
             answers.placement = try PlacementStatus.read(model)
             try answers.answer(jobs, engine, open, recorder, label: labelled.label)

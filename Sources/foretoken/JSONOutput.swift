@@ -70,8 +70,23 @@ struct AnswerReport: Encodable {
         let drafted: [Int]
         let accepted: [Int]
         let tokens_per_round: Double
+        let sources: SourceFigures
         /// There only for `--draft auto`.
         let policy: PolicyFigures?
+    }
+
+    struct SourceFigures: Encodable {
+        struct Counts: Encodable {
+            let drafted: Int
+            let accepted: Int
+
+            init(_ counts: SourceCounts) { (drafted, accepted) = (counts.drafted, counts.accepted) }
+        }
+
+        let mtp: Counts
+        let lookup: Counts
+
+        init(_ telemetry: Telemetry) { (mtp, lookup) = (Counts(telemetry.modules), Counts(telemetry.lookup)) }
     }
 
     struct PolicyFigures: Encodable {
@@ -159,7 +174,8 @@ struct AnswerReport: Encodable {
             draft_n_accepted: telemetry.accepted.reduce(0, +))
         speculation = SpeculationFigures(
             rounds: telemetry.rounds, drafted: telemetry.drafted, accepted: telemetry.accepted,
-            tokens_per_round: telemetry.tokensPerRound, policy: answer.result.policy.map(PolicyFigures.init))
+            tokens_per_round: telemetry.tokensPerRound, sources: SourceFigures(telemetry),
+            policy: answer.result.policy.map(PolicyFigures.init))
         self.company = company ? CompanyFigures(answer.result.company) : nil
         self.placement = placement.map { PlacementFigures($0, answer.result.traffic) }
     }

@@ -69,6 +69,7 @@ extension AnswerSettings {
         maximumTokens = length.maxTokens
         self.sampling = try sampling.options(for: open)
         self.draft = draft.draft
+        sources = draft.draftSource
         stopStrings = length.stop
         try open.check(self)
     }

@@ -109,9 +109,22 @@ extension ResidentFormat: ExpressibleByArgument {}
 struct DraftFlags: ParsableArguments {
     @Option(
         parsing: .unconditional,
-        help: ArgumentHelp("Tokens to draft in each round: auto, off, or 1...8.", valueName: "auto|off|n"))
+        help: ArgumentHelp(
+            "Tokens to draft in each round: auto, off, or 1...15, of which MTP modules make at most 8.",
+            valueName: "auto|off|n"))
     var draft = DraftMode.auto
+
+    @Option(
+        help: ArgumentHelp(
+            "Where drafts come from: the checkpoint's MTP modules, look-up of what followed in the text so far where it "
+                + "was as it is now, or both.", valueName: "mtp|lookup|both"))
+    var draftSource = DraftSources.both
+
+    /// Whether MTP modules may be used.
+    var usesModules: Bool { draft != .off && draftSource.usesModules }
 }
+
+extension DraftSources: ExpressibleByArgument {}
 
 extension DraftMode: ExpressibleByArgument {
     /// Reads `auto`, `off`, or a number of drafts; 0 is `off`.
@@ -119,7 +132,7 @@ extension DraftMode: ExpressibleByArgument {
         switch (argument, Int(argument)) {
         case ("auto", _): self = .auto
         case ("off", _), (_, 0): self = .off
-        case (_, let count?) where (1...8).contains(count): self = .fixed(count)
+        case (_, let count?) where (1...15).contains(count): self = .fixed(count)
         default: return nil
         }
     }

@@ -71,13 +71,15 @@ import Testing
             domain: "", tokens: path, promptCount: 1, isGiven: false, limit: path.count, depth: depth, chains: chains)
     }
 
-    private func replay(_ mode: DraftMode, _ machine: Machine, seed: UInt64) -> PolicyReplay {
+    private func replay(
+        _ mode: DraftMode, _ machine: Machine, looksUp: Bool = false, seed: UInt64
+    ) -> PolicyReplay {
         var random = SeededGenerator(seed: seed)
         let draft = machine.step * machine.draft
         let costs = Measurement.StepCosts.made(
-            verify: (0..<9).map { machine.step * (1 + Double($0) * machine.row) }, firstDraft: [draft],
+            verify: (0..<16).map { machine.step * (1 + Double($0) * machine.row) }, firstDraft: [draft],
             laterDraft: draft, meanContext: 0, bytesPerStep: 0, bandwidth: 0)
-        return PolicyReplay(mode, costs, isGreedy: true) {
+        return PolicyReplay(mode, costs, isGreedy: true, looksUp: looksUp) {
             $0 * (random.uniform() < 0.01 ? 5 : 1 + machine.spread * (Double(random.uniform()) - 0.5))
         }
     }
@@ -127,6 +129,64 @@ import Testing
         }
     }
 
+    /// A text that goes through its prompt again: `copied` of its stretches are the prompt's, the others new.
+    private func copy(_ copied: Float, tokens: Int, _ random: inout SeededGenerator) -> TextRecord {
+        let prompt = (0..<400).map { _ in Int32.random(in: 0..<3000, using: &random) }
+        var path = prompt
+        var place = 0
+        while path.count < prompt.count + tokens + 2 {
+            let length = Int.random(in: 10...60, using: &random)
+            if random.uniform() < copied {
+                path += (0..<length).map { prompt[(place + $0) % prompt.count] }
+                place += length
+            } else {
+                path += (0..<length).map { _ in Int32.random(in: 0..<3000, using: &random) }
+            }
+        }
+        let depth = 8
+        let limit = prompt.count + tokens + 2
+        let chains = (prompt.count..<limit - 1).map { position in
+            var chain = Chain(position: position)
+            for d in 0..<depth where position + d + 1 < limit {
+                let confidence = Double(random.uniform())
+                chain.leads[d] = Float(-log(1 - confidence))
+                if Double(random.uniform()) < confidence { chain.drafts[d] = path[position + d + 1] }
+            }
+            return chain
+        }
+        return TextRecord(
+            domain: "", tokens: Array(path[..<limit]), promptCount: prompt.count, isGiven: false, limit: limit,
+            depth: depth, chains: chains)
+    }
+
+    /// Speed over off: the median over many generators.
+    private func copySpeed(_ machine: Machine, copied: Float, looksUp: Bool, tokens: Int = 768) throws -> Double {
+        func time(_ mode: DraftMode, seed: UInt64) throws -> Double {
+            let replay = replay(mode, machine, looksUp: looksUp, seed: seed)
+            var random = SeededGenerator(seed: seed)
+            try replay.run(copy(copied, tokens: tokens, &random))
+            return replay.elapsed
+        }
+        return try (0..<21 as Range<UInt64>).map { try time(.off, seed: $0) / time(.auto, seed: $0) }.sorted()[10]
+    }
+
+    @Test(arguments: [Machine.bandwidthBound, .expertBound, .computeBound])
+    func lookUpPaysWhereTextIsCopied(machine: Machine) throws {
+        let alone = try copySpeed(machine, copied: 0.9, looksUp: false)
+        let both = try copySpeed(machine, copied: 0.9, looksUp: true)
+        let most = (1...16).map { Double($0) / (1 + Double($0 - 1) * machine.row) }.reduce(1, max)
+        print("copied text: \(alone) without look-up, \(both) with it, at most \(most)")
+        #expect(both > 1.05 * alone, "\(both), without look-up \(alone)")
+        #expect(both > 0.5 * most, "\(both), at most \(most)")
+    }
+
+    @Test(arguments: [Machine.bandwidthBound, .expertBound, .computeBound])
+    func lookUpLosesNothingWhereTextIsNew(machine: Machine) throws {
+        let alone = try copySpeed(machine, copied: 0, looksUp: false)
+        let both = try copySpeed(machine, copied: 0, looksUp: true)
+        #expect(both > 0.99 * alone, "\(both), without look-up \(alone)")
+    }
+
     @Test func shortAnswersShareWhatWasLearnt() throws {
         let failing = try speed(.auto, over: .off, .computeBound, .hard, tokens: 48, requests: 40)
         #expect(failing > 0.985, "\(failing)")
@@ -146,12 +206,17 @@ import Testing
         #expect(replay.telemetry.rounds - (replay.telemetry.drafted.first ?? 0) <= undrafted + 1)
     }
 
+    private func judged(_ policy: inout DraftPolicy, rows: Int) -> DraftVerdict {
+        policy.take(Draft(token: 0, lead: 0))
+        return policy.judge(limit: 3, rows: rows)
+    }
+
     @Test func fixedLengthsAreObeyed() {
         var policy = DraftPolicy(.fixed(3), limit: 8, isGreedy: true)
         #expect(policy.begin(room: 10) == 3)
-        #expect(policy.judge(lead: 0, limit: 3, rows: 1) == .extend)
-        #expect(policy.judge(lead: 0, limit: 3, rows: 2) == .extend)
-        #expect(policy.judge(lead: 0, limit: 3, rows: 3) == .finish)
+        #expect(judged(&policy, rows: 1) == .extend)
+        #expect(judged(&policy, rows: 2) == .extend)
+        #expect(judged(&policy, rows: 3) == .finish)
         #expect(policy.begin(room: 2) == 2)
         #expect(policy.begin(room: 0) == 0)
         var off = DraftPolicy(.auto, limit: 0, isGreedy: true)

@@ -52,6 +52,26 @@ struct AllocationTests {
         #expect(last == first, "\(last - first) allocations in 195 tokens")
     }
 
+    @Test(arguments: [DraftMode.fixed(2), .fixed(15), .auto], [DraftSources.lookup, .both])
+    func lookingUpAllocatesNothing(draft: DraftMode, sources: DraftSources) throws {
+        let model = try Model.load(Fixtures.demoModel, threads: 1)
+        let generator = try Generator(model: model, capacity: 512)
+        var request = GenerationRequest(prompt: (0..<4).flatMap { _ in prompt })
+        request.maximumTokens = 200
+        request.draft = draft
+        request.sources = sources
+        var (seen, first, last): (Int, UInt64, UInt64) = (0, 0, 0)
+        let result = try generator.generate(request) { event in
+            guard case .token = event else { return .proceed }
+            seen += 1
+            if seen == 5 { first = foretoken_allocation_count() }
+            last = foretoken_allocation_count()
+            return .proceed
+        }
+        #expect(seen == 200 && result.telemetry.lookup.accepted > 0, "\(result.telemetry)")
+        #expect(last == first, "\(last - first) allocations in 195 tokens")
+    }
+
     /// From when all prompts are read until the first text ends; of 20 texts, 16 have a turn.
     @Test(arguments: [4, 20], [DraftMode.off, .fixed(2), .auto])
     func windowsOfSeveralTextsAllocateNothing(texts: Int, draft: DraftMode) throws {

@@ -27,7 +27,8 @@ struct CompanyTests {
         let shift = Int.random(in: 0..<Self.text.count, using: &random)
         var request = GenerationRequest(prompt: (0..<length).map { Self.text[($0 * 5 + shift) % Self.text.count] })
         request.maximumTokens = Int.random(in: 1...16, using: &random)
-        request.draft = [.off, .auto, .fixed(1), .fixed(3), .fixed(8)].randomElement(using: &random)!
+        request.draft = [.off, .auto, .fixed(1), .fixed(3), .fixed(8), .fixed(15)].randomElement(using: &random)!
+        request.sources = DraftSources.allCases.randomElement(using: &random)!
         request.sampling.seed = UInt64.random(in: 0..<4, using: &random)
         request.sampling.temperature = [0, 0, 0.8, 1.5].randomElement(using: &random)!
         switch Int.random(in: 0..<6, using: &random) {

@@ -27,10 +27,11 @@ struct SameTokensTests {
 
     private func run(
         _ generator: Generator, _ draft: DraftMode, _ sampling: SamplingOptions, tokens: Int = 64,
-        stopTokens: [Int32] = [], stopAfter: Int = .max
+        stopTokens: [Int32] = [], stopAfter: Int = .max, sources: DraftSources = .both, repeats: Int = 1
     ) throws -> GenerationResult {
         generator.clear()
-        var request = GenerationRequest(prompt: prompt)
+        var request = GenerationRequest(prompt: (0..<repeats).flatMap { _ in prompt })
+        request.sources = sources
         request.draft = draft
         request.sampling = sampling
         request.maximumTokens = tokens
@@ -56,6 +57,44 @@ struct SameTokensTests {
             #expect(reference.telemetry.drafted.isEmpty)
             for mode in Self.modes { #expect(try run(generator, mode, setting).tokens == reference.tokens, "\(mode)") }
         }
+    }
+
+    /// A prompt that repeats itself, so that there is much to look up.
+    @Test(arguments: DraftSources.allCases) func fromEverySource(sources: DraftSources) throws {
+        let generator = try Generator(model: model, capacity: 256)
+        var (modules, lookup) = (0, 0)
+        for setting in [sampling(0), sampling(0.6, seed: 3), sampling(0.9, topP: 0.9, seed: 4)] {
+            let reference = try run(generator, .off, setting, tokens: 100, repeats: 4)
+            for mode in (1...15).map(DraftMode.fixed) + [.auto] {
+                let result = try run(generator, mode, setting, tokens: 100, sources: sources, repeats: 4)
+                #expect(result.tokens == reference.tokens, "\(mode)")
+                let telemetry = result.telemetry
+                #expect(
+                    telemetry.modules.drafted + telemetry.lookup.drafted == telemetry.drafted.reduce(0, +), "\(mode)")
+                modules += telemetry.modules.accepted
+                lookup += telemetry.lookup.accepted
+                if mode == .fixed(15) && sources.looksUp && setting.temperature == 0 {
+                    #expect(telemetry.drafted.count > 8, "\(telemetry)")
+                }
+            }
+        }
+        #expect(sources.usesModules == (modules > 0) && sources.looksUp == (lookup > 0), "\(modules), \(lookup)")
+    }
+
+    /// Nothing but the text is needed.
+    @Test func lookedUpWithoutModules() throws {
+        let generator = try Generator(model: model, capacity: 256, drafting: false)
+        let reference = try run(generator, .off, sampling(0), tokens: 100, repeats: 4)
+        for mode in [DraftMode.fixed(1), .fixed(15), .auto] {
+            let result = try run(generator, mode, sampling(0), tokens: 100, repeats: 4)
+            #expect(result.tokens == reference.tokens, "\(mode)")
+            #expect(result.telemetry.lookup.accepted > 0 && result.telemetry.modules.drafted == 0, "\(mode)")
+        }
+        generator.clear()
+        var request = GenerationRequest(prompt: prompt)
+        request.sources = .mtp
+        request.draft = .fixed(3)
+        #expect(try generator.generate(request).telemetry.drafted.isEmpty)
     }
 
     @Test(arguments: [ResidentFormat.bf16, .int8, .int4])
@@ -127,8 +166,9 @@ struct SameTokensTests {
         let turns: [DraftMode] = [.off, .fixed(4), .auto, .fixed(8), .off, .fixed(2)]
         func conversation(_ modes: [DraftMode]) throws -> [[Int32]] {
             let generator = try Generator(model: model, capacity: 512)
-            return try modes.map { mode in
+            return try modes.enumerated().map { turn, mode in
                 var request = GenerationRequest(prompt: [5, 17, 9, 200, 31])
+                request.sources = DraftSources.allCases[turn % 3]
                 request.maximumTokens = 48
                 request.draft = mode
                 return try generator.generate(request).tokens

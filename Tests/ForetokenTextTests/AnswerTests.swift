@@ -16,7 +16,7 @@ import Testing
     }
 
     private func generator(context: Int = 128) throws -> Generator {
-        try open.makeGenerator(open.load(contexts: [context], on: crew), context: context, draft: .auto)
+        try open.makeGenerator(open.load(contexts: [context], on: crew), context: context, drafting: true)
     }
 
     private func settings(_ tokens: Int = 24, stop: [String] = []) -> AnswerSettings {
@@ -30,7 +30,7 @@ import Testing
     func piecesAddUp() throws {
         let prompt = try open.encode(.text("func reverse("))
         let model = try open.load(contexts: [128], on: crew)
-        let generator = try open.makeGenerator(model, context: 128, draft: .auto)
+        let generator = try open.makeGenerator(model, context: 128, drafting: true)
         let whole = try #require(
             try generator.answer(prompt, settings(), tokenizer: open.tokenizer) { _ in true }.text)
         let stop = String(whole.dropFirst(20).prefix(3))
@@ -50,7 +50,7 @@ import Testing
 
             var other = Story()
             var answers: [Answer] = []
-            let engine = try open.makeEngine(model, contexts: [128, 128], parallel: 2, draft: .auto, chunkShare: 0.5)
+            let engine = try open.makeEngine(model, contexts: [128, 128], parallel: 2, drafting: true, chunkShare: 0.5)
             #expect(engine.context == 128)
             try engine.submit(
                 prompt, settings, tokenizer: open.tokenizer, observe: { other.take($0) },

@@ -135,6 +135,7 @@ final class CompanyBench {
                 var request = GenerationRequest(prompt: prompt)
                 request.maximumTokens = count
                 request.draft = isDrafting ? .auto : .off
+                request.sources = .mtp
                 var isFirst = true
                 try engine.submit(
                     request,

@@ -122,6 +122,7 @@ public final class Measurer {
         request.sampling = plan.sampling
         request.sampling.temperature = temperature
         request.stopTokens = plan.stopTokens
+        request.sources = .mtp
         return request
     }
 

@@ -6,24 +6,29 @@ package final class PolicyReplay {
     /// Drafts and tokens of all texts so far.
     package private(set) var telemetry = Telemetry()
     /// By draft position: drafts behind right ones only that met a verdict.
-    private(set) var tried = [Int](repeating: 0, count: MTPHead.maximumDrafts)
+    private(set) var tried = [Int](repeating: 0, count: Step.windowRows - 1)
     /// Nanoseconds so far.
     package var elapsed: Double { recording.elapsed }
 
     private let mode: DraftMode
     private let isGreedy: Bool
+    private let looksUp: Bool
     private let experience = DraftExperience()
     private let recording: Recording
     private let round: Round
 
-    /// - Parameter vary: nanoseconds a step or draft takes this time, given what it takes on average.
+    /// - Parameters:
+    ///   - looksUp: whether drafts are looked up in the text as well.
+    ///   - vary: nanoseconds a step or draft takes this time, given what it takes on average.
     package init(
-        _ mode: DraftMode, _ costs: Measurement.StepCosts, isGreedy: Bool, vary: @escaping (Double) -> Double = { $0 }
+        _ mode: DraftMode, _ costs: Measurement.StepCosts, isGreedy: Bool, looksUp: Bool = false,
+        vary: @escaping (Double) -> Double = { $0 }
     ) {
+        self.looksUp = looksUp
         self.mode = mode
         self.isGreedy = isGreedy
         recording = Recording(costs, vary)
-        round = Round(recording, experience, source: recording)
+        round = Round(recording, experience, source: JoinedDrafts(recording))
     }
 
     /// Goes along a generated text from its prompt's end to its last token.
@@ -37,7 +42,10 @@ package final class PolicyReplay {
         request.maximumTokens = record.limit - record.promptCount
         let session = Session(
             request, on: sequence, Sampler(SamplingOptions(), limit: 1, instructionSet: "generic"),
-            DraftPolicy(mode, limit: min(record.depth, recording.mostDrafts), isGreedy: isGreedy, experience),
+            DraftPolicy(
+                mode, limit: min(record.depth, recording.mostDrafts),
+                lookup: looksUp ? min(Step.windowRows - 1, recording.mostDrafts) : 0, isGreedy: isGreedy, experience),
+            lookup: looksUp ? TextLookup(sequence.tokens, capacity: sequence.capacity + 1) : nil,
             observe: { _ in sequence.count < record.tokens.count ? .proceed : .stop })
         recording.begin(record)
         session.emit(record.tokens[record.promptCount])

@@ -1,7 +1,7 @@
 import ForetokenModel
 import ForetokenSpeculation
 
-/// What the modules proposed for a text. A proposal depends on the text up to its newest token and on the drafts behind
+/// What modules and look-up proposed for a text. A proposal depends on the text up to its newest token and on the drafts behind
 /// it, however the rounds before it were made up and whoever was served beside it.
 final class DraftTrace {
     /// What a proposal may depend on.
@@ -12,6 +12,7 @@ final class DraftTrace {
         let made: Int
         /// Fingerprint of those drafts.
         let drafts: UInt64
+        let origin: DraftOrigin
     }
 
     private(set) var proposals: [Place: DraftProposal] = [:]
@@ -25,7 +26,7 @@ final class DraftTrace {
             drafts = (drafts ^ UInt64(UInt32(bitPattern: sequence.tokens[sequence.count + i]))) &* 0x9E37_79B9_7F4A_7C15
             drafts ^= drafts >> 29
         }
-        let place = Place(newest: sequence.count - 1, made: made, drafts: drafts)
+        let place = Place(newest: sequence.count - 1, made: made, drafts: drafts, origin: draft.origin)
         proposals[place] = DraftProposal(token: draft.token, lead: draft.lead)
     }
 
@@ -38,7 +39,7 @@ final class DraftTrace {
     func keep(before position: Int) { proposals = proposals.filter { $0.key.newest < position } }
 }
 
-/// A draft as a module proposed it.
+/// A draft as its source proposed it.
 public struct DraftProposal: Sendable, Equatable {
     /// The token.
     public let token: Int32
@@ -61,7 +62,7 @@ public struct DraftDifference: Sendable {
     public let found: DraftProposal
 }
 
-/// The modules' drafts, noted for each text, and some of them replaced: a proof needs right and wrong ones in every order,
+/// Drafts, noted for each text, and some of them replaced: a proof needs right and wrong ones in every order,
 /// also from modules whose guesses never hold.
 final class ProofDrafts: DraftSource {
     /// What a proof does with one text's drafts.

@@ -99,6 +99,7 @@ struct ProofCourse {
     let threads: Int
     var draft = DraftMode.off
     var drafts = Drafts.own
+    var sources = DraftSources.both
     /// Forces the reference's continuation through steps of these widths in turn, instead of generating.
     var widths: [Int]?
     /// Other texts beside the subject, and how they are served; nil leaves it alone.
@@ -137,6 +138,7 @@ struct ProofPlan {
         self.settings = settings
         self.hasModules = hasModules
         addWidths()
+        addLookup()
         if hasModules {
             addDrafts()
             addPlantedDrafts()
@@ -228,6 +230,25 @@ struct ProofPlan {
             let range = settings.isQuick ? "1, 4, 8" : "1…\(MTPHead.maximumDrafts)"
             trials.append(ProofTrial(title: "drafts \(range), auto; \(sampling.name)", cases: cases))
         }
+    }
+
+    /// Looked up alone, and behind the modules' drafts.
+    private mutating func addLookup() {
+        let alone = (settings.isQuick ? [15] : [1, 4, 15]).map { length in
+            var course = course(.fixed(length))
+            (course.name, course.sources) = ("look-up \(length)", .lookup)
+            return course
+        }
+        let courses = alone + (hasModules ? [course(.fixed(15))] : [])
+        let last = ProofSampling.all(seed: settings.seed).count - 1
+        let cases = prompts.flatMap { prompt in
+            [0, last].map { sampling in
+                var subject = subject(prompt)
+                subject.sampling = sampling
+                return (subject, courses)
+            }
+        }
+        trials.append(ProofTrial(title: "drafts looked up in the text", cases: cases))
     }
 
     private mutating func addPlantedDrafts() {

@@ -187,6 +187,7 @@ public final class Prover {
         _ course: ProofCourse, _ subject: ProofSubject, _ trace: StepTrace, _ planned: Int
     ) throws -> ProofOutcome {
         var request = request(course.draft, subject)
+        request.sources = course.sources
         var lastToken = Int.max
         if let ending = subject.ending {
             if ending.isByToken {

@@ -7,6 +7,7 @@ struct TuneRecorder {
     let generator: Generator
     let header: RoutingTraceHeader
     let draft: DraftMode
+    let sources: DraftSources
     let tokensPerText: Int
 
     /// - Parameter progress: told the texts done and their number; ends the recording by returning false.
@@ -24,6 +25,7 @@ struct TuneRecorder {
             var request = GenerationRequest(prompt: text.prompt)
             request.maximumTokens = tokensPerText
             request.draft = draft
+            request.sources = sources
             var goesOn = true
             let result = try generator.generate(request) { _ in
                 goesOn = goesOn && progress(index, texts.count)

@@ -13,6 +13,8 @@ public final class Tuner {
         public var tokensPerText = 96
         /// How the texts are generated.
         public var draft = DraftMode.auto
+        /// Where drafts may come from.
+        public var sources = DraftSources.both
         /// Texts that are to share a step, 1...16: plans are made and tried for so many at once.
         public var parallel = 1
         /// Element type of the latent cache.
@@ -107,10 +109,12 @@ public final class Tuner {
         progress: (Stage, Double) -> Bool
     ) throws -> Outcome? {
         let generator = try Generator(
-            model: model, capacity: context, cacheType: settings.cacheType, drafting: settings.draft != .off,
+            model: model, capacity: context, cacheType: settings.cacheType,
+            drafting: settings.draft != .off && settings.sources.usesModules,
             drawable: settings.drawable)
         let recorder = TuneRecorder(
-            generator: generator, header: header, draft: settings.draft, tokensPerText: settings.tokensPerText)
+            generator: generator, header: header, draft: settings.draft, sources: settings.sources,
+            tokensPerText: settings.tokensPerText)
         let recording = try recorder.record(texts) { progress(.recording, Double($0) / Double($1)) }
         guard progress(.probing, 0), let (machine, disturbance) = try measured(machine, progress),
             progress(.planning, 0)

@@ -188,10 +188,10 @@ struct DraftList {
         for item in argument.split(separator: ",", omittingEmptySubsequences: false) {
             switch DraftMode(argument: item.trimmed) {
             case .auto: includesAuto = true
-            case .fixed(let length): lengths.insert(length)
+            case .fixed(let length) where length <= 8: lengths.insert(length)
             // What everything is compared with is always there.
             case .off: break
-            case nil:
+            case .fixed, nil:
                 throw ValidationError("--drafts wants lengths 1...8 and auto, such as 1,2,auto; '\(item)' is neither")
             }
         }

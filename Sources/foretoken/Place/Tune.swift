@@ -95,7 +95,7 @@ struct Tune: ParsableCommand {
             MachineDescription(try TopologyFile(json: InputFile.bytes($0, for: .topology), source: $0))
         }
         let open = try OpenModel(model)
-        try open.check(draft.draft)
+        try open.check(draft.draft, draft.draftSource)
         let header = try open.routingHeader()
         let texts = try texts(open)
         guard texts.count >= parallel else {
@@ -108,7 +108,8 @@ struct Tune: ParsableCommand {
                 open.checkpoint, format: loaded.weights.format, besides: 0)
         else { throw InputError("\(open.checkpoint.label) has no routed experts: there is nothing to place") }
         var settings = Tuner.Settings()
-        (settings.tokensPerText, settings.draft, settings.cacheType) = (maxTokens, draft.draft, model.cacheType)
+        (settings.tokensPerText, settings.cacheType) = (maxTokens, model.cacheType)
+        (settings.draft, settings.sources) = (draft.draft, draft.draftSource)
         (settings.passes, settings.candidates, settings.probeSeconds) = (
             passes, candidates, probeSeconds ?? settings.probeSeconds
         )
