@@ -37,7 +37,7 @@ struct MeasurerTests {
             request.maximumTokens = plan.maximumTokens
             request.sampling = plan.sampling
             request.sampling.temperature = temperature
-            request.draft = .fixed(length)
+            (request.draft, request.sources) = (.fixed(length), .mtp)
             request.stopTokens = plan.stopTokens
             sum.add(try generator.generate(request).telemetry)
         }
