@@ -39,7 +39,7 @@ package final class DraftExperience {
     /// What drafting has really saved lately, in undrafted steps: rounds that asked the modules, and rounds that only looked
     /// up. Either stops where it runs out.
     fileprivate var purse = 1.0
-    fileprivate var lookupPurse = 0.5
+    fileprivate var lookupPurse = 1.0
 
     package init() {}
 

@@ -239,7 +239,9 @@ struct ProofPlan {
             (course.name, course.sources) = ("look-up \(length)", .lookup)
             return course
         }
-        let courses = alone + (hasModules ? [course(.fixed(15))] : [])
+        var planted = alone[alone.count - 1]
+        (planted.name, planted.drafts) = ("look-up, some made wrong", .planted)
+        let courses = alone + [planted] + (hasModules ? [course(.fixed(15)), course(.fixed(15), .planted)] : [])
         let last = ProofSampling.all(seed: settings.seed).count - 1
         let cases = prompts.flatMap { prompt in
             [0, last].map { sampling in
