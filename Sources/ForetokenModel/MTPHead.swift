@@ -8,7 +8,7 @@ import ForetokenWeights
 /// fed with the previous step's output after `shared_head.norm`. It holds no text, and serves several in one step. Which
 /// token a guess becomes is the caller's choice.
 public final class MTPHead {
-    /// Drafts of one round at most. `InlineArray<9, …>` and `SIMD8` in the speculation room are of this size.
+    /// Drafts that the modules make in one round at most. `SIMD8` in the laboratory's chains is of this size.
     public static let maximumDrafts = 8
 
     /// Rows of one text that a module is to run.
