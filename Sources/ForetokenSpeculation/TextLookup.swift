@@ -46,7 +46,7 @@ package final class TextLookup {
     package init(_ tokens: UnsafePointer<Int32>, capacity: Int, mask: UInt64 = .max) {
         self.tokens = tokens
         self.mask = mask
-        slotCount = capacity + capacity / 2 + 1
+        slotCount = Self.slotCount(capacity)
         followers = .allocate(capacity: 4 * slotCount)
         marks = .allocate(capacity: 4 * slotCount)
         followers.initialize(repeating: 0, count: 4 * slotCount)
@@ -58,8 +58,10 @@ package final class TextLookup {
         marks.deallocate()
     }
 
-    /// Bytes that it takes.
-    package var byteCount: Int { 5 * 4 * slotCount }
+    private static func slotCount(_ capacity: Int) -> Int { capacity + capacity / 2 + 1 }
+
+    /// Bytes that it takes for so many tokens.
+    package static func byteCount(capacity: Int) -> Int { 5 * 4 * slotCount(capacity) }
 
     /// Forgets the text.
     package func clear() {

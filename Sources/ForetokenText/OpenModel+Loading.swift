@@ -25,7 +25,7 @@ extension OpenModel {
     ) throws -> Model {
         let format = format ?? settings.weights
         let working =
-            try besides
+            try besides + contexts.reduce(0) { $0 + TextLookup.byteCount(capacity: $1) }
             + Model.workingBytes(
                 configuration, modules: layout.mtp.count, contexts: contexts,
                 cacheType: settings.cacheType, workers: crew.pool.workerCount)

@@ -109,7 +109,7 @@ import Testing
         let text = copied(random(count / 2, below: 129_280, seed: 11), times: 1, errors: 0.02, seed: 12)
         text.withUnsafeBufferPointer { tokens in
             let lookup = TextLookup(tokens.baseAddress!, capacity: count)
-            #expect(lookup.byteCount <= 32 * count)
+            #expect(TextLookup.byteCount(capacity: count) <= 32 * count)
             lookup.grow(to: count * 3 / 4)
             let before = foretoken_allocation_count()
             var held = 0
