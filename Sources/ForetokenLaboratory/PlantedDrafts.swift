@@ -1,13 +1,15 @@
 import ForetokenModel
 import ForetokenSpeculation
 
-/// Another source's drafts, some of them replaced: a proof needs right and wrong ones in every order, also from modules
-/// whose guesses never hold.
+/// Another source's drafts, some of them replaced: proofs and timing need right and wrong ones in every order, also from
+/// modules whose guesses never hold.
 final class PlantedDrafts: DraftSource {
     private let source: any DraftSource
-    private let plant: (_ position: Int, _ guess: Int32) -> Int32
+    private let plant: (_ session: Session, _ position: Int, _ guess: Int32) -> Int32
 
-    init(_ source: any DraftSource, plant: @escaping (_ position: Int, _ guess: Int32) -> Int32) {
+    init(
+        _ source: any DraftSource, plant: @escaping (_ session: Session, _ position: Int, _ guess: Int32) -> Int32
+    ) {
         self.source = source
         self.plant = plant
     }
@@ -18,7 +20,7 @@ final class PlantedDrafts: DraftSource {
         let first = drafts.count
         source.propose(sessions, made: made, into: &drafts)
         for (i, session) in sessions.enumerated() {
-            drafts[first + i].token = plant(session.sequence.count + made, drafts[first + i].token)
+            drafts[first + i].token = plant(session, session.sequence.count + made, drafts[first + i].token)
         }
     }
 

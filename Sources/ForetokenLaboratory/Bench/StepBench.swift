@@ -47,7 +47,7 @@ final class StepBench {
         let along = TextVerifier(model.verifier)
         along.text = tokens
         round = model.draftHead.map { draftHead in
-            let drafts = PlantedDrafts(MTPDrafts(draftHead, model.verifier)) { position, _ in tokens[position] }
+            let drafts = PlantedDrafts(MTPDrafts(draftHead, model.verifier)) { _, position, _ in tokens[position] }
             return Round(along, DraftExperience(), source: drafts)
         }
         sampler = Sampler(

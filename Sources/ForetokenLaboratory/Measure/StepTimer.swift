@@ -29,7 +29,7 @@ final class StepTimer {
         round = Round(along, DraftExperience(), source: nil)
         verify = .init(repeating: [], count: MTPHead.maximumDrafts + 1)
         firstDraft = .init(repeating: [], count: MTPHead.maximumDrafts + 1)
-        round.source = PlantedDrafts(MTPDrafts(draftHead, verifier)) { [unowned self] position, guess in
+        round.source = PlantedDrafts(MTPDrafts(draftHead, verifier)) { [unowned self] _, position, guess in
             let token = along.text[position]
             if position < wrongFrom { return token }
             return guess != token ? guess : token > 0 ? token - 1 : token + 1

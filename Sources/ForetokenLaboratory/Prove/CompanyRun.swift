@@ -9,7 +9,7 @@ final class CompanyRun: StepObserver {
         /// How it comes and goes; nil for the main subject.
         let visitor: ProofVisitor?
         var trace: StepTrace
-        let watch: ProofDrafts.Watch
+        let watch: DraftWatch
         var tokens: [Int32] = []
         /// nil until it is known.
         var outcome: Engine.Outcome?
@@ -32,7 +32,7 @@ final class CompanyRun: StepObserver {
         self.engine = engine
         self.goesOn = goesOn
         if let source = engine.source {
-            engine.source = ProofDrafts(source) { [unowned self] in self.parts[self.numbers[$0]].watch }
+            engine.source = DraftWatch.source(source) { [unowned self] in self.parts[self.numbers[$0]].watch }
         }
     }
 

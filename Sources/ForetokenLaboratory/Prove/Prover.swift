@@ -196,11 +196,11 @@ public final class Prover {
                 lastToken = ending.after
             }
         }
-        let watch = ProofDrafts.Watch(trace: DraftTrace(), plant: try plant(course.drafts, subject))
+        let watch = DraftWatch(trace: DraftTrace(), plant: try plant(course.drafts, subject))
         // After the references that had to be made first: they used the workers, too.
         let generator = try engine(course, subject).makeGenerator(subject.cacheType)
         generator.observer = trace
-        if let source = generator.source { generator.source = ProofDrafts(source) { _ in watch } }
+        if let source = generator.source { generator.source = DraftWatch.source(source) { _ in watch } }
         var outcome = ProofOutcome(context: [], trace: trace, drafts: watch.trace)
         let isReference = references[subject] == nil
         try extend(&outcome, generator, request, after: lastToken, planned, mayFail: !isReference)
@@ -272,7 +272,7 @@ public final class Prover {
             let answer = try reference(own).context[own.promptCount...]
             var request = request(visitor?.draft ?? course.draft, own)
             if let token = visitor?.stopToken(answer) { request.stopTokens = [token] }
-            let watch = ProofDrafts.Watch(
+            let watch = DraftWatch(
                 trace: DraftTrace(), plant: try plant(visitor?.drafts ?? course.drafts, own))
             return CompanyRun.Part(request: request, visitor: visitor, trace: StepTrace(), watch: watch)
         }

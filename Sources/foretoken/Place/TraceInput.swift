@@ -64,7 +64,15 @@ struct TraceInput {
         }
         guard let joined else { throw UsageError("give a routing trace: --trace or --trace-jsonl") }
         return try InputFile.named(paths.map { $0.0 }.joined(separator: ", ")) {
-            try parallel.map { try joined.shared(by: $0) } ?? joined
+            guard let parallel else { return joined }
+            let together = try joined.shared(by: parallel)
+            let left = joined.rowCount - together.rowCount
+            if left > 0 {
+                Console.note(
+                    "\(left) of the traces' \(joined.rowCount) rows are left out: they came when fewer than \(parallel) "
+                        + "texts were left")
+            }
+            return together
         }
     }
 }

@@ -62,23 +62,30 @@ public struct DraftDifference: Sendable {
     public let found: DraftProposal
 }
 
-/// Drafts, noted for each text, and some of them replaced: a proof needs right and wrong ones in every order,
-/// also from modules whose guesses never hold.
-final class ProofDrafts: DraftSource {
-    /// What a proof does with one text's drafts.
-    struct Watch {
-        let trace: DraftTrace
-        /// Gives the token in a guess's place; nil leaves them all.
-        let plant: ((_ position: Int, _ guess: Int32) -> Int32)?
-    }
+/// What a proof does with one text's drafts.
+struct DraftWatch {
+    let trace: DraftTrace
+    /// Gives the token in a guess's place; nil leaves them all.
+    let plant: ((_ position: Int, _ guess: Int32) -> Int32)?
 
+    /// A source whose drafts are noted for each text, and then replaced where that is wanted.
+    /// - Parameter watch: by number of the text.
+    static func source(_ source: any DraftSource, watch: @escaping (Int) -> DraftWatch) -> any DraftSource {
+        PlantedDrafts(NotedDrafts(source) { watch($0).trace }) { session, position, guess in
+            watch(session.sequence.number).plant?(position, guess) ?? guess
+        }
+    }
+}
+
+/// Another source's drafts, noted for each text.
+private final class NotedDrafts: DraftSource {
     private let source: any DraftSource
     /// By number of the text.
-    private let watch: (Int) -> Watch
+    private let trace: (Int) -> DraftTrace
 
-    init(_ source: any DraftSource, watch: @escaping (Int) -> Watch) {
+    init(_ source: any DraftSource, trace: @escaping (Int) -> DraftTrace) {
         self.source = source
-        self.watch = watch
+        self.trace = trace
     }
 
     func begin(_ sessions: [Session]) { source.begin(sessions) }
@@ -87,10 +94,7 @@ final class ProofDrafts: DraftSource {
         let first = drafts.count
         source.propose(sessions, made: made, into: &drafts)
         for (i, session) in sessions.enumerated() {
-            let watch = watch(session.sequence.number)
-            watch.trace.note(drafts[first + i], session.sequence, made: made)
-            guard let plant = watch.plant else { continue }
-            drafts[first + i].token = plant(session.sequence.count + made, drafts[first + i].token)
+            trace(session.sequence.number).note(drafts[first + i], session.sequence, made: made)
         }
     }
 
@@ -99,6 +103,6 @@ final class ProofDrafts: DraftSource {
     func take(_ session: Session, row: Int, count: Int, firstPosition: Int) {
         let waiting = session.sequence.waitingRowCount
         source.take(session, row: row, count: count, firstPosition: firstPosition)
-        watch(session.sequence.number).trace.waits(session.sequence.waitingRowCount, before: waiting, shown: count)
+        trace(session.sequence.number).waits(session.sequence.waitingRowCount, before: waiting, shown: count)
     }
 }
