@@ -242,29 +242,25 @@ struct ProofPlan {
         var planted = alone[alone.count - 1]
         (planted.name, planted.drafts) = ("look-up, some made wrong", .planted)
         let courses = alone + [planted] + (hasModules ? [course(.fixed(15)), course(.fixed(15), .planted)] : [])
+        trials.append(ProofTrial(title: "drafts looked up in the text", cases: twoSamplings(courses)))
+    }
+
+    /// These courses of every prompt, greedily and with the last of the sampling settings.
+    private func twoSamplings(_ courses: [ProofCourse]) -> [(ProofSubject, [ProofCourse])] {
         let last = ProofSampling.all(seed: settings.seed).count - 1
-        let cases = prompts.flatMap { prompt in
+        return prompts.flatMap { prompt in
             [0, last].map { sampling in
                 var subject = subject(prompt)
                 subject.sampling = sampling
                 return (subject, courses)
             }
         }
-        trials.append(ProofTrial(title: "drafts looked up in the text", cases: cases))
     }
 
     private mutating func addPlantedDrafts() {
         let lengths = settings.isQuick ? [3, 6] : Array(1...MTPHead.maximumDrafts)
         let courses = lengths.map { course(.fixed($0), .planted) }
-        let last = ProofSampling.all(seed: settings.seed).count - 1
-        let cases = prompts.flatMap { prompt in
-            [0, last].map { sampling in
-                var subject = subject(prompt)
-                subject.sampling = sampling
-                return (subject, courses)
-            }
-        }
-        trials.append(ProofTrial(title: "planted drafts, right and wrong", cases: cases))
+        trials.append(ProofTrial(title: "planted drafts, right and wrong", cases: twoSamplings(courses)))
     }
 
     private mutating func addStops() {
