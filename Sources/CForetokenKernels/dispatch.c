@@ -64,9 +64,10 @@ size_t foretoken_attention_lines(int32_t heads) {
     return (size_t)heads * (rows > 1 ? rows : 1);
 }
 
-size_t foretoken_attention_scratch(int32_t heads, int32_t rank, int32_t rope) {
-    size_t latent = (size_t)rank, line = latent + (size_t)rope + FORETOKEN_CONTEXT_BLOCK + latent;
-    line += 4;  // maximum and sum, of the block and of all
+size_t foretoken_attention_scratch(int32_t heads, int32_t rank) {
+    size_t latent = (size_t)rank, line = FORETOKEN_CONTEXT_BLOCK + latent;
+    line += sizeof(float *) / sizeof(float);  // where its query lies
+    line += 4;                                // maximum and sum, of the block and of all
     size_t most = heads > ATTENTION_LINES ? (size_t)heads : ATTENTION_LINES;
     return most * line + FORETOKEN_ENTRY_GROUP * latent;
 }

@@ -59,8 +59,9 @@ public final class MemoryArena {
 
     deinit { Self.unmap(base, capacity) }
 
-    /// Maps `bytes` bytes at a multiple of `alignment`, by reserving more and giving both ends back. Pages that nobody may
-    /// touch lie on both sides, so that the kernel keeps the arena as one mapping and counts its pages apart.
+    /// Maps `bytes` bytes at a multiple of `alignment`, by reserving more and giving both ends back. Pages of other rights
+    /// lie on both sides, so that the kernel keeps the arena as one mapping and counts its pages apart; the one in front may
+    /// be read, as kernels load a byte more than they need there.
     private static func map(_ bytes: Int, alignment: Int) throws -> UnsafeMutableRawPointer {
         let whole = bytes + alignment + 2 * pageBytes
         let found = mmap(nil, whole, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
@@ -70,7 +71,8 @@ public final class MemoryArena {
         let (head, tail) = (base - pageBytes - found, found + whole - (base + bytes + pageBytes))
         if head > 0 { munmap(found, head) }
         if tail > 0 { munmap(base + bytes + pageBytes, tail) }
-        guard mprotect(base, bytes, PROT_READ | PROT_WRITE) == 0 else {
+        guard mprotect(base, bytes, PROT_READ | PROT_WRITE) == 0, mprotect(base - pageBytes, pageBytes, PROT_READ) == 0
+        else {
             let code = errno
             unmap(base, bytes)
             throw refusal(bytes, errno: code)

@@ -34,8 +34,7 @@ struct WorkerScratch {
 
     /// Floats that one worker needs for steps of at most `rows` rows, prompt chunks included.
     static func floatCount(_ configuration: ModelConfiguration, rows: Int) -> Int {
-        let absorbed = foretoken_attention_scratch(
-            Int32(configuration.headCount), Int32(configuration.latentRank), Int32(configuration.ropeDimension))
+        let absorbed = foretoken_attention_scratch(Int32(configuration.headCount), Int32(configuration.latentRank))
         let prompt = PromptAttentionScratch.floatCount(configuration)
         let wide = WideScratch.floatCount(rows: rows, columns: columns(configuration))
         return max(wide, absorbed, prompt, 2 * configuration.routedExpertCount)

@@ -56,10 +56,12 @@ import Testing
     /// All 256 codes in all 32 lanes, the two of NaN, which loading refuses, included.
     @Test(arguments: Table.wider)
     func codesOfFP8(table: Table) {
-        let codes = UnsafeMutablePointer<UInt8>.allocate(capacity: 256 * 32)
+        let memory = UnsafeMutablePointer<UInt8>.allocate(capacity: 64 + 256 * 32)
+        memory.initialize(repeating: 0xFF, count: 64)
+        let codes = memory + 64
         let scales = UnsafeMutablePointer<Float>.allocate(capacity: 2)
         defer {
-            codes.deallocate()
+            memory.deallocate()
             scales.deallocate()
         }
         for i in 0..<256 * 32 { codes[i] = UInt8(truncatingIfNeeded: i / 32 + i % 32 * 8) }

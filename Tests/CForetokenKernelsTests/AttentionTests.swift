@@ -73,7 +73,7 @@ struct Context {
         var context = self
         var query = query
         var out = [Float](repeating: .nan, count: rows * heads * rank)
-        let room = foretoken_attention_scratch(Int32(heads), Int32(rank), Int32(rope))
+        let room = foretoken_attention_scratch(Int32(heads), Int32(rank))
         var scratch = [Float](repeating: .nan, count: room)
         context.withCache { cache in
             query.withUnsafeMutableBufferPointer { query in

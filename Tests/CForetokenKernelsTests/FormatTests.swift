@@ -28,10 +28,11 @@ import Testing
     /// One column of 32 rows at a time, so that every code passes every lane's decoder.
     @Test(arguments: Table.reachable)
     func productsDecodeAllFP8Codes(table: Table) {
-        let panel = UnsafeMutableRawPointer.allocate(byteCount: 32, alignment: 64)
+        let memory = UnsafeMutableRawPointer.allocate(byteCount: 64 + 32, alignment: 64)
+        let panel = memory + 64
         let floats = UnsafeMutablePointer<Float>.allocate(capacity: 34)  // x, scale, y[32]
         defer {
-            panel.deallocate()
+            memory.deallocate()
             floats.deallocate()
         }
         floats.initialize(repeating: .nan, count: 34)

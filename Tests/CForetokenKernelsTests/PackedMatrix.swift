@@ -23,6 +23,8 @@ final class PackedMatrix {
     private(set) var scales: [Float] = []
     /// Row-major source bytes.
     private(set) var source: [UInt8] = []
+    /// The byte in front of the panels is read as well.
+    private let memory: UnsafeMutableRawPointer
     private let panelMemory: UnsafeMutableRawPointer
     private let scaleMemory: UnsafeMutablePointer<Float>
 
@@ -36,7 +38,8 @@ final class PackedMatrix {
         self.firstBlock = min(firstBlock, columns)
         self.scaleLanes = scaleLanes
         let panels = (rows + 31) / 32
-        panelMemory = .allocate(byteCount: panels * 32 * columns * format.bytes, alignment: 64)
+        memory = .allocate(byteCount: 64 + panels * 32 * columns * format.bytes, alignment: 64)
+        panelMemory = memory + 64
         let scaleCount = panels * (1 + (columns - min(firstBlock, columns) + 127) / 128) * scaleLanes
         scaleMemory = .allocate(capacity: scaleCount)
 
@@ -58,7 +61,7 @@ final class PackedMatrix {
     }
 
     deinit {
-        panelMemory.deallocate()
+        memory.deallocate()
         scaleMemory.deallocate()
     }
 

@@ -19,10 +19,12 @@ FT_INLINE size_t lines_of_call(size_t remaining) {
     return (remaining + calls - 1) / calls;
 }
 
-/// scores[l][e] += Σ_d queries[d][l] · group[d][e] over `count` dimensions, from 0 when `first`.
-FT_INLINE void score_lines(int format, int lines, const float *queries, const uint8_t *group, int32_t count, bool first,
-                           float *scores) {
+/// scores[l][e] += Σ_d queries[l][d] · group[d][e] over `count` dimensions, from 0 when `first`.
+FT_INLINE void score_lines(int format, int lines, const float *const *queries, int32_t from, const uint8_t *group,
+                           int32_t count, bool first, float *scores) {
     v8 sums[LINES][2];
+    const float *q[LINES];
+    FT_UNROLL for (int l = 0; l < lines; l++) q[l] = queries[l] + from;
     FT_UNROLL for (int l = 0; l < lines; l++) {
         FT_UNROLL for (int v = 0; v < 2; v++) {
             sums[l][v] = first ? splat8(0.0f) : load8(scores + l * CONTEXT + 8 * v);
@@ -32,8 +34,8 @@ FT_INLINE void score_lines(int format, int lines, const float *queries, const ui
         const uint8_t *row = group + (size_t)d * entry_row_bytes(format);
         v8 keys[2] = {load_entries(format, row, 0), load_entries(format, row, 1)};
         FT_UNROLL for (int l = 0; l < lines; l++) {
-            v8 q = splat8(queries[d * lines + l]);
-            FT_UNROLL for (int v = 0; v < 2; v++) sums[l][v] = fma8(q, keys[v], sums[l][v]);
+            v8 query = splat8(q[l][d]);
+            FT_UNROLL for (int v = 0; v < 2; v++) sums[l][v] = fma8(query, keys[v], sums[l][v]);
         }
     }
     FT_UNROLL for (int l = 0; l < lines; l++) {
@@ -41,28 +43,27 @@ FT_INLINE void score_lines(int format, int lines, const float *queries, const ui
     }
 }
 
-FT_INLINE void score_any(int format, size_t lines, const float *queries, const uint8_t *group, int32_t count,
-                         bool first, float *scores) {
+FT_INLINE void score_any(int format, size_t lines, const float *const *queries, int32_t from, const uint8_t *group,
+                         int32_t count, bool first, float *scores) {
     switch (lines) {
-    case 1: score_lines(format, 1, queries, group, count, first, scores); break;
-    case 2: score_lines(format, 2, queries, group, count, first, scores); break;
-    case 3: score_lines(format, 3, queries, group, count, first, scores); break;
-    case 4: score_lines(format, 4, queries, group, count, first, scores); break;
-    case 5: score_lines(format, 5, queries, group, count, first, scores); break;
-    default: score_lines(format, 6, queries, group, count, first, scores); break;
+    case 1: score_lines(format, 1, queries, from, group, count, first, scores); break;
+    case 2: score_lines(format, 2, queries, from, group, count, first, scores); break;
+    case 3: score_lines(format, 3, queries, from, group, count, first, scores); break;
+    case 4: score_lines(format, 4, queries, from, group, count, first, scores); break;
+    case 5: score_lines(format, 5, queries, from, group, count, first, scores); break;
+    default: score_lines(format, 6, queries, from, group, count, first, scores); break;
     }
 }
 
-/// Scores of one group for all lines; queries of the lines of one call lie together, [dimension][line].
-FT_INLINE void score_group(int format, const float *queries, size_t lines, const uint8_t *group, int32_t width,
+/// Scores of one group for all lines.
+FT_INLINE void score_group(int format, const float *const *queries, size_t lines, const uint8_t *group, int32_t width,
                            float *scores) {
     for (int32_t from = 0; from < width; from += SCORE_CHUNK) {
         int32_t count = width - from < SCORE_CHUNK ? width - from : SCORE_CHUNK;
         const uint8_t *rows = group + (size_t)from * entry_row_bytes(format);
         for (size_t l = 0, n; l < lines; l += n) {
             n = lines_of_call(lines - l);
-            const float *q = queries + l * (size_t)width + (size_t)from * n;
-            score_any(format, n, q, rows, count, from == 0, scores + l * CONTEXT);
+            score_any(format, n, queries + l, from, rows, count, from == 0, scores + l * CONTEXT);
         }
     }
 }
@@ -163,7 +164,7 @@ static void fold(softmax_partial *running, float *total, softmax_partial partial
 
 /// attend's scratch, divided into its arrays.
 typedef struct {
-    float *queries;             // [lines][entry], as score_group takes them
+    const float **queries;      // [lines], of rank + rope numbers
     float *scores;              // [lines][CONTEXT]
     float *mixed;               // [lines][rank], weighted latents of one block
     softmax_partial *partials;  // [lines], of one block
@@ -182,8 +183,8 @@ typedef struct {
 } attention_batch;
 
 static attention_room lay_out_scratch(const foretoken_latents *cache, size_t lines, float *scratch) {
-    attention_room r = {.queries = scratch};
-    r.scores = r.queries + lines * (size_t)(cache->rank + cache->rope);
+    attention_room r = {.queries = (const float **)scratch};
+    r.scores = (float *)(r.queries + lines);
     r.mixed = r.scores + lines * CONTEXT;
     r.partials = (softmax_partial *)(r.mixed + lines * (size_t)cache->rank);
     r.running = r.partials + lines;
@@ -191,29 +192,32 @@ static attention_room lay_out_scratch(const foretoken_latents *cache, size_t lin
     return r;
 }
 
-/// Interleaves the queries of the lines that share a register block.
-static void pack_queries(attention_batch b, foretoken_rows query) {
-    size_t lines = b.rows * b.heads, width = (size_t)(b.cache->rank + b.cache->rope);
-    for (size_t l = 0, n; l < lines; l += n) {
-        n = lines_of_call(lines - l);
-        for (size_t i = 0; i < n; i++) {
-            const float *q = query.base + (l + i) / b.heads * query.stride + (l + i) % b.heads * width;
-            float *packed = b.room.queries + l * width + i;
-            for (size_t d = 0; d < width; d++) packed[d * n] = q[d];
-        }
+static void find_queries(attention_batch b, foretoken_rows query) {
+    size_t width = (size_t)(b.cache->rank + b.cache->rope);
+    for (size_t l = 0; l < b.rows * b.heads; l++) {
+        b.room.queries[l] = query.base + l / b.heads * query.stride + l % b.heads * width;
     }
 }
 
 /// A copy of a group's latents in which all entries but the first `count` are zero, whatever they held.
-static void mask_group(const foretoken_latents *cache, const uint8_t *group, int32_t count, uint8_t *out) {
-    size_t row = entry_row_bytes(cache->format), element = latent_element_bytes(cache->format);
-    uint8_t keep[ENTRIES * sizeof(float)];
-    memset(keep, 0, sizeof keep);
+FT_INLINE void mask_entries(int format, const uint8_t *group, int32_t count, int32_t rank, uint8_t *out) {
+    const size_t row = entry_row_bytes(format), element = latent_element_bytes(format);
+    _Alignas(32) uint8_t keep[ENTRIES * sizeof(float)] = {0};
     for (int32_t e = 0; e < count; e++) {
-        memset(keep + element * (cache->format == FORETOKEN_F32 ? (size_t)e : bf16_place(e)), 0xFF, element);
+        memset(keep + element * (format == FORETOKEN_F32 ? (size_t)e : bf16_place(e)), 0xFF, element);
     }
-    for (int32_t d = 0; d < cache->rank; d++) {
-        for (size_t i = 0; i < row; i++) out[(size_t)d * row + i] = group[(size_t)d * row + i] & keep[i];
+    for (size_t at = 0; at < (size_t)rank * row; at += row) {
+        FT_UNROLL for (size_t i = 0; i < row; i += 32) {
+            store8(out + at + i, (v8)((v8i)load8(group + at + i) & (v8i)load8(keep + i)));
+        }
+    }
+}
+
+static void mask_group(const foretoken_latents *cache, const uint8_t *group, int32_t count, uint8_t *out) {
+    if (cache->format == FORETOKEN_F32) {
+        mask_entries(FORETOKEN_F32, group, count, cache->rank, out);
+    } else {
+        mask_entries(FORETOKEN_BF16, group, count, cache->rank, out);
     }
 }
 
@@ -294,7 +298,7 @@ static void FT_ISA(attend)(const foretoken_latents *cache, int32_t length, foret
         b.rows = rows - first < most ? rows - first : most;
         b.room = lay_out_scratch(cache, b.rows * heads, scratch);
         b.out = (foretoken_rows){.base = out.base + first * out.stride, .stride = out.stride};
-        pack_queries(b, (foretoken_rows){.base = query.base + first * query.stride, .stride = query.stride});
+        find_queries(b, (foretoken_rows){.base = query.base + first * query.stride, .stride = query.stride});
         attend_batch(b);
     }
 }

@@ -28,7 +28,7 @@ static void decode_strip(int format, const uint8_t *weights, int32_t columns, fl
 /// `columns` ≤ 128 columns of 32 exact values in row order, scales not applied.
 static void decode_group(int format, const uint8_t *weights, int32_t columns, float *out) {
     decode_strip(format, weights, columns, out);
-    for (int32_t k = 0; k < columns; k++) order_rows(format, out + k * PANEL);
+    for (int32_t k = 0; k < columns; k++) order_rows(format, out + k * PANEL, out + k * PANEL);
 }
 
 /// Columns [begin, end) of one panel, scales multiplied in, to rows of `stride` floats.
@@ -118,7 +118,8 @@ static void FT_ISA(decode_row)(const foretoken_matrix *w, int32_t row, float *ou
     for (int32_t group = 0, from = 0; from < w->columns; group++) {
         int32_t columns = group_columns(w, group, from);
         const uint8_t *column = panel_weights(w, panel, from) + (size_t)lane * bytes;
-        uint8_t gathered[GROUP_COLUMNS * sizeof(float)] = {0};
+        _Alignas(64) uint8_t room[64 + GROUP_COLUMNS * sizeof(float)] = {0};
+        uint8_t *gathered = room + 64;  // decoders may read the byte in front
         for (int32_t k = 0; k < columns; k++) memcpy(gathered + k * bytes, column + k * PANEL * bytes, bytes);
 
         // The decoder takes columns of 32: four of them hold the group's 128 weights.

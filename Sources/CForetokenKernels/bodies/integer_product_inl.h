@@ -13,11 +13,7 @@
 // columns. A group's weights (2.3 or 4.2 KiB) stay in L1 while all rows pass over them in blocks whose sums fit the
 // registers.
 
-enum {
-    SEGMENT = 2048,       // columns quantised at a time
-    SEGMENT_SUMS = 256,   // panels × rows whose totals are kept while the segments pass
-    SEGMENT_BLOCKS = SEGMENT / 32,
-};
+enum { SEGMENT_BLOCKS = SEGMENT / 32 };
 
 /// Quantised activation rows of one segment.
 typedef struct {
@@ -119,13 +115,13 @@ FT_INLINE void integer_strip(int format, const uint8_t *panel, int32_t from, int
     }
 }
 
-static __attribute__((noinline)) void strip_int8(const uint8_t *panel, int32_t from, int32_t columns,
-                                                 const quantised_rows *x, int rows, float (*totals)[PANEL]) {
+FT_NOINLINE void strip_int8(const uint8_t *panel, int32_t from, int32_t columns, const quantised_rows *x, int rows,
+                            float (*totals)[PANEL]) {
     integer_strip(FORETOKEN_INT8, panel, from, columns, x, rows, totals);
 }
 
-static __attribute__((noinline)) void strip_int4(const uint8_t *panel, int32_t from, int32_t columns,
-                                                 const quantised_rows *x, int rows, float (*totals)[PANEL]) {
+FT_NOINLINE void strip_int4(const uint8_t *panel, int32_t from, int32_t columns, const quantised_rows *x, int rows,
+                            float (*totals)[PANEL]) {
     integer_strip(FORETOKEN_INT4, panel, from, columns, x, rows, totals);
 }
 
@@ -151,33 +147,6 @@ static void integer_totals(const foretoken_matrix *const *w, int matrices, int32
                     strip_int4(panel, from, columns, quantised, rows, own);
                 }
             }
-        }
-    }
-}
-
-static void integer_product(const foretoken_matrix *w, int32_t first, int32_t count, const float *const *x, int rows,
-                            foretoken_rows y, bool add) {
-    quantised_rows quantised;
-    quantised.from = -1;
-    _Alignas(64) float totals[SEGMENT_SUMS][PANEL];
-    for (int32_t p = 0, batch = SEGMENT_SUMS / rows; p < count; p += batch) {
-        int32_t panels = count - p < batch ? count - p : batch;
-        integer_totals(&w, 1, first + p, panels, x, rows, &quantised, totals);
-        for (int32_t i = 0; i < panels; i++) write_totals(w, first + p + i, totals + i * rows, rows, y, add);
-    }
-}
-
-static void integer_gated_product(const foretoken_matrix *const *both, int32_t first, int32_t count,
-                                  const float *const *x, int rows, foretoken_rows y) {
-    quantised_rows quantised;
-    quantised.from = -1;
-    _Alignas(64) float totals[SEGMENT_SUMS][PANEL];
-    for (int32_t p = 0, batch = SEGMENT_SUMS / 2 / rows; p < count; p += batch) {
-        int32_t panels = count - p < batch ? count - p : batch;
-        integer_totals(both, 2, first + p, panels, x, rows, &quantised, totals);
-        for (int32_t i = 0; i < panels; i++) {
-            gate_totals(totals + i * rows, totals + (panels + i) * rows, rows);
-            write_totals(both[0], first + p + i, totals + i * rows, rows, y, false);
         }
     }
 }

@@ -63,10 +63,10 @@ FT_INLINE int integer_vectors(int rows) {
 
 /// Decoded FP8 and BF16 columns hold their even rows, then their odd ones.
 FT_INLINE void bf16_rows(const float *slots, float *rows) {
-    for (int i = 0; i < LANES; i++) {
-        rows[2 * i] = slots[i];
-        rows[2 * i + 1] = slots[LANES + i];
-    }
+    vn even = loadn(slots), odd = loadn(slots + LANES);
+    storen(rows, __builtin_shufflevector(even, odd, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23));
+    storen(rows + LANES,
+           __builtin_shufflevector(even, odd, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31));
 }
 
 FT_INLINE void fp8_rows(const float *slots, float *rows) {

@@ -33,11 +33,11 @@ FT_INLINE v8 fp8_slotsn(const float *rows, int slot) {
 }
 
 FT_INLINE void fp8_rows(const float *slots, float *rows) {
-    memcpy(rows, slots, FORETOKEN_PANEL_ROWS * sizeof(float));
+    memmove(rows, slots, FORETOKEN_PANEL_ROWS * sizeof(float));
 }
 
 FT_INLINE void bf16_rows(const float *slots, float *rows) {
-    memcpy(rows, slots, FORETOKEN_PANEL_ROWS * sizeof(float));
+    memmove(rows, slots, FORETOKEN_PANEL_ROWS * sizeof(float));
 }
 
 /// An e4m3 byte by the same shift as FP16's, one exponent bit wider.

@@ -4,9 +4,9 @@ enum {
     PANEL = FORETOKEN_PANEL_ROWS,
     GROUP_COLUMNS = FORETOKEN_SCALE_BLOCK,
     WINDOW_ROWS = FORETOKEN_WINDOW_ROWS,
+    SEGMENT = 2048,      // columns of sixteen rows that are made ready at a time
+    SEGMENT_SUMS = 256,  // panels × rows whose totals are kept while the segments pass
 };
-
-typedef float ft_totals[WINDOW_ROWS][PANEL];
 
 FT_INLINE float *row_at(foretoken_rows rows, int32_t i) {
     return rows.base + rows.stride * (size_t)(rows.index ? rows.index[i] : i);
@@ -22,6 +22,17 @@ FT_INLINE void find_rows(foretoken_rows rows, int32_t count, const float **found
     }
 }
 
+/// Brings 32 decoded values or sums from the slot order of their format's decoder into row order; `rows` may be `slots`.
+FT_INLINE void order_rows(int format, const float *slots, float *rows) {
+    if (format == FORETOKEN_FP8) {
+        fp8_rows(slots, rows);
+    } else if (format == FORETOKEN_BF16) {
+        bf16_rows(slots, rows);
+    } else if (rows != slots) {
+        memcpy(rows, slots, PANEL * sizeof(float));
+    }
+}
+
 /// Stores one panel's finished sums, as many as the matrix has rows there.
 static void write_totals(const foretoken_matrix *w, int32_t panel, float (*totals)[PANEL], int32_t row_count,
                          foretoken_rows y, bool add) {
@@ -29,10 +40,16 @@ static void write_totals(const foretoken_matrix *w, int32_t panel, float (*total
     int32_t count = w->rows - start < PANEL ? w->rows - start : PANEL;
     for (int32_t m = 0; m < row_count; m++) {
         float *out = row_at(y, m) + start;
+        if (count == PANEL && !add) {
+            order_rows(w->format, totals[m], out);
+            continue;
+        }
+        float sums[PANEL];
+        order_rows(w->format, totals[m], sums);
         if (add) {
-            for (int32_t n = 0; n < count; n++) out[n] = out[n] + totals[m][n];
+            for (int32_t n = 0; n < count; n++) out[n] = out[n] + sums[n];
         } else {
-            memcpy(out, totals[m], (size_t)count * sizeof(float));
+            memcpy(out, sums, (size_t)count * sizeof(float));
         }
     }
 }

@@ -15,20 +15,15 @@ typedef struct {
     float (*totals)[PANEL];  // [rows], in slot order
 } strip;
 
+/// How a strip is walked.
+typedef struct {
+    int32_t columns;
+    int lanes;   // FP8: scales of a group, 1 or 32
+    bool opens;  // begins the sums
+} walk;
+
 FT_INLINE size_t element_bytes(int format) {
     return format == FORETOKEN_FP8 ? 1 : format == FORETOKEN_F32 ? 4 : 2;
-}
-
-/// Brings 32 decoded values or sums from the slot order of their format's decoder into row order.
-FT_INLINE void order_rows(int format, float *values) {
-    if (format != FORETOKEN_FP8 && format != FORETOKEN_BF16) return;
-    float slots[PANEL];
-    memcpy(slots, values, sizeof slots);
-    if (format == FORETOKEN_FP8) {
-        fp8_rows(slots, values);
-    } else {
-        bf16_rows(slots, values);
-    }
 }
 
 /// Multipliers of one vector of slots; they carry the powers of two that decoder and activations left out.
@@ -48,8 +43,9 @@ FT_INLINE int32_t column_at(int32_t i, int32_t columns, int rows) {
 
 /// The accumulation itself: `panels` strips, `rows` activation rows and `vectors` × LANES slots from `slot` on, all
 /// held in registers over `columns`. All arguments but the pointers and `columns` are constants where this is inlined.
-FT_INLINE void accumulate(int format, int panels, int rows, int vectors, int slot, const strip *strips,
-                          int lanes, const float *const *x, int32_t columns) {
+FT_INLINE void accumulate(int format, int panels, int rows, int vectors, int slot, const strip *strips, walk how,
+                          const float *const *x) {
+    const int32_t columns = how.columns;
     vn sums[2][BLOCK_ROWS][PANEL_VECTORS];
     const bool scaled = format == FORETOKEN_FP8;
     const size_t bytes = element_bytes(format);
@@ -67,7 +63,7 @@ FT_INLINE void accumulate(int format, int panels, int rows, int vectors, int slo
     FT_UNROLL for (int p = 0; p < panels; p++) {
         FT_UNROLL for (int r = 0; r < rows; r++) {
             FT_UNROLL for (int v = 0; v < vectors; v++) {
-                sums[p][r][v] = scaled ? splatn(0.0f) : loadn(strips[p].totals[r] + slot + LANES * v);
+                sums[p][r][v] = scaled || how.opens ? splatn(0.0f) : loadn(strips[p].totals[r] + slot + LANES * v);
             }
         }
     }
@@ -94,29 +90,31 @@ FT_INLINE void accumulate(int format, int panels, int rows, int vectors, int slo
         FT_UNROLL for (int r = 0; r < rows; r++) {
             FT_UNROLL for (int v = 0; v < vectors; v++) {
                 float *total = strips[p].totals[r] + slot + LANES * v;
-                vn scale = scaled ? slot_scales(strips[p].scale, lanes, slot + LANES * v) : splatn(0.0f);
-                storen(total, scaled ? fman(scale, sums[p][r][v], loadn(total)) : sums[p][r][v]);
+                vn sum = sums[p][r][v];
+                if (scaled) {
+                    vn scale = slot_scales(strips[p].scale, how.lanes, slot + LANES * v);
+                    sum = fman(scale, sum, how.opens ? splatn(0.0f) : loadn(total));
+                }
+                storen(total, sum);
             }
         }
     }
 }
 
 /// One column group for `rows` (a constant) activation rows, over as many passes as its 32 slots need.
-FT_INLINE void group_block(int format, const strip *s, int panels, int lanes, const float *const *x, int rows,
-                           int32_t columns) {
+FT_INLINE void group_block(int format, const strip *s, int panels, walk how, const float *const *x, int rows) {
     const int vectors = block_vectors(rows);
     FT_UNROLL for (int slot = 0; slot < PANEL; slot += vectors * LANES) {
         if (rows <= PAIR_ROWS && panels == 2) {
-            accumulate(format, 2, rows, vectors, slot, s, lanes, x, columns);
+            accumulate(format, 2, rows, vectors, slot, s, how, x);
         } else {
-            accumulate(format, 1, rows, vectors, slot, s, lanes, x, columns);
+            accumulate(format, 1, rows, vectors, slot, s, how, x);
         }
     }
 }
 
 /// One column group for all rows.
-FT_INLINE void group_rows(int format, const strip *strips, int panels, int lanes, const float *const *x, int rows,
-                          int32_t columns) {
+FT_INLINE void group_rows(int format, const strip *strips, int panels, walk how, const float *const *x, int rows) {
     int blocks = (rows + BLOCK_ROWS - 1) / BLOCK_ROWS;
     for (int b = 0; b < blocks; b++) {
         int from = rows * b / blocks, count = rows * (b + 1) / blocks - from;
@@ -124,41 +122,30 @@ FT_INLINE void group_rows(int format, const strip *strips, int panels, int lanes
         for (int p = 0; p < panels; p++) s[p] = (strip){strips[p].weights, strips[p].scale, strips[p].totals + from};
         const float *const *inputs = x + from;
         switch (count) {
-        case 1: group_block(format, s, panels, lanes, inputs, 1, columns); break;
-        case 2: group_block(format, s, panels, lanes, inputs, 2, columns); break;
-        case 3: group_block(format, s, panels, lanes, inputs, 3, columns); break;
-        case 4: group_block(format, s, panels, lanes, inputs, 4, columns); break;
-        case 5: group_block(format, s, panels, lanes, inputs, 5, columns); break;
-        default: group_block(format, s, panels, lanes, inputs, BLOCK_ROWS, columns); break;
+        case 1: group_block(format, s, panels, how, inputs, 1); break;
+        case 2: group_block(format, s, panels, how, inputs, 2); break;
+        case 3: group_block(format, s, panels, how, inputs, 3); break;
+        case 4: group_block(format, s, panels, how, inputs, 4); break;
+        case 5: group_block(format, s, panels, how, inputs, 5); break;
+        default: group_block(format, s, panels, how, inputs, BLOCK_ROWS); break;
         }
     }
 }
 
-/// The activations of FP8 sums are a copy, multiplied by a power of two.
-static __attribute__((noinline)) void group_fp8(const strip *s, int panels, int lanes, const float *const *x, int rows,
-                                                int32_t columns) {
-    _Alignas(64) float inputs[WINDOW_ROWS][GROUP_COLUMNS];
-    const float *scaled[WINDOW_ROWS];
-    for (int r = 0; r < rows; r++) {
-        for (int32_t k = 0; k < columns; k++) inputs[r][k] = x[r][k] * FT_FP8_INPUT;
-        scaled[r] = inputs[r];
-    }
-    group_rows(FORETOKEN_FP8, s, panels, lanes, scaled, rows, columns);
+FT_NOINLINE void group_fp8(const strip *s, int panels, walk how, const float *const *x, int rows) {
+    group_rows(FORETOKEN_FP8, s, panels, how, x, rows);
 }
 
-static __attribute__((noinline)) void group_f16(const strip *s, int panels, const float *const *x, int rows,
-                                                int32_t columns) {
-    group_rows(FORETOKEN_F16, s, panels, 1, x, rows, columns);
+FT_NOINLINE void group_f16(const strip *s, int panels, walk how, const float *const *x, int rows) {
+    group_rows(FORETOKEN_F16, s, panels, how, x, rows);
 }
 
-static __attribute__((noinline)) void group_bf16(const strip *s, int panels, const float *const *x, int rows,
-                                                 int32_t columns) {
-    group_rows(FORETOKEN_BF16, s, panels, 1, x, rows, columns);
+FT_NOINLINE void group_bf16(const strip *s, int panels, walk how, const float *const *x, int rows) {
+    group_rows(FORETOKEN_BF16, s, panels, how, x, rows);
 }
 
-static __attribute__((noinline)) void group_f32(const strip *s, int panels, const float *const *x, int rows,
-                                                int32_t columns) {
-    group_rows(FORETOKEN_F32, s, panels, 1, x, rows, columns);
+FT_NOINLINE void group_f32(const strip *s, int panels, walk how, const float *const *x, int rows) {
+    group_rows(FORETOKEN_F32, s, panels, how, x, rows);
 }
 
 /// Columns of the group that starts at `from`, the `index`th of the matrix.
@@ -176,30 +163,125 @@ FT_INLINE const float *group_scale(const foretoken_matrix *w, int32_t panel, int
     return w->scales + ((size_t)panel * w->scale_blocks + group) * w->scale_lanes;
 }
 
-/// Σ_k W[n][k] x[m][k] for the rows n of one panel, or of two panels of matrices of one shape for at most
-/// PAIR_ROWS rows m.
-static void panel_totals(const foretoken_matrix *const *w, const int32_t *panel, int panels, const float *const *rows,
-                         int row_count, ft_totals *totals) {
-    for (int p = 0; p < panels; p++) memset(totals[p], 0, sizeof(float) * PANEL * (size_t)row_count);
+/// Whole column groups that are walked together.
+typedef struct {
+    int32_t group;      // index of the first
+    int32_t from, end;  // columns
+} segment;
+
+/// Activations of one segment as FP8 sums take them: a copy multiplied by a power of two.
+typedef struct {
+    int32_t from;  // the segment's first column; -1: nothing is held
+    size_t stride;
+    _Alignas(64) float values[WINDOW_ROWS * SEGMENT];
+} scaled_rows;
+
+static void scale_segment(segment part, const float *const *x, int rows, scaled_rows *out) {
+    if (out->from == part.from) return;
+    out->from = part.from;
+    out->stride = (size_t)(part.end - part.from);
+    for (int r = 0; r < rows; r++) {
+        const float *input = x[r] + part.from;
+        float *scaled = out->values + (size_t)r * out->stride;
+        for (int32_t k = 0; k < part.end - part.from; k++) scaled[k] = input[k] * FT_FP8_INPUT;
+    }
+}
+
+/// Adds one segment's Σ_k W[n][k] x[m][k] to the totals of the rows n of one panel, or of two panels of matrices of one
+/// shape for at most PAIR_ROWS rows m. `x` begins with the segment.
+static void panel_totals(const foretoken_matrix *const *w, const int32_t *panel, int panels, segment part,
+                         const float *const *x, int rows, float (*const *totals)[PANEL]) {
     const foretoken_matrix *shape = w[0];
-    for (int32_t group = 0, from = 0; from < shape->columns; group++) {
+    for (int32_t group = part.group, from = part.from; from < part.end; group++) {
         int32_t columns = group_columns(shape, group, from);
-        const float *x[WINDOW_ROWS];
-        for (int r = 0; r < row_count; r++) x[r] = rows[r] + from;
+        const float *inputs[WINDOW_ROWS];
+        for (int r = 0; r < rows; r++) inputs[r] = x[r] + (from - part.from);
         strip s[2];
         for (int p = 0; p < panels; p++) {
             s[p] = (strip){panel_weights(w[p], panel[p], from), group_scale(w[p], panel[p], group), totals[p]};
         }
+        const walk how = {columns, shape->scale_lanes, group == 0};
         switch (shape->format) {
-        case FORETOKEN_FP8: group_fp8(s, panels, shape->scale_lanes, x, row_count, columns); break;
-        case FORETOKEN_F16: group_f16(s, panels, x, row_count, columns); break;
-        case FORETOKEN_BF16: group_bf16(s, panels, x, row_count, columns); break;
-        default: group_f32(s, panels, x, row_count, columns); break;
+        case FORETOKEN_FP8: group_fp8(s, panels, how, inputs, rows); break;
+        case FORETOKEN_F16: group_f16(s, panels, how, inputs, rows); break;
+        case FORETOKEN_BF16: group_bf16(s, panels, how, inputs, rows); break;
+        default: group_f32(s, panels, how, inputs, rows); break;
         }
         from += columns;
     }
-    for (int p = 0; p < panels; p++) {
-        for (int r = 0; r < row_count; r++) order_rows(shape->format, totals[p][r]);
+}
+
+/// Whether two panels can share a walk: where their groups coincide.
+static bool are_alike(const foretoken_matrix *a, const foretoken_matrix *b) {
+    return a->format == b->format && a->first_scale_block == b->first_scale_block && a->scale_lanes == b->scale_lanes;
+}
+
+/// One segment of the panels [first, first + count) of one matrix, neighbours together, or of two alike, the same of both
+/// together. Totals as in `float_totals`.
+static void segment_totals(const foretoken_matrix *const *w, int matrices, int32_t first, int32_t count, segment part,
+                           const float *const *x, int rows, float (*totals)[PANEL]) {
+    const foretoken_matrix *const neighbours[2] = {w[0], w[0]};
+    const foretoken_matrix *const *both = matrices == 2 ? w : neighbours;
+    const int32_t step = matrices == 2 ? 0 : 1, together = rows <= PAIR_ROWS ? 1 + step : 1;
+    for (int32_t p = 0; p < count; p += together) {
+        const int32_t panel[2] = {first + p, first + p + step};
+        const size_t behind = (size_t)(matrices == 2 ? count : 1) * (size_t)rows;
+        float(*const own[2])[PANEL] = {totals + (size_t)(p * rows), totals + (size_t)(p * rows) + behind};
+        if (rows <= PAIR_ROWS) {
+            panel_totals(both, panel, p + step < count ? 2 : 1, part, x, rows, own);
+        } else {
+            for (int m = 0; m < matrices; m++) panel_totals(both + m, panel + m, 1, part, x, rows, own + m);
+        }
+    }
+}
+
+/// Totals [matrix][panel][row], in slot order, of the panels [first, first + count) of one matrix or of two alike.
+static void float_totals(const foretoken_matrix *const *w, int matrices, int32_t first, int32_t count,
+                         const float *const *x, int rows, scaled_rows *scaled, float (*totals)[PANEL]) {
+    const foretoken_matrix *shape = w[0];
+    const bool is_scaled = shape->format == FORETOKEN_FP8;
+    // Few rows have room for all columns of most matrices: so weights are read in one stream where that matters.
+    const int32_t most = is_scaled ? WINDOW_ROWS * SEGMENT / GROUP_COLUMNS / rows : INT32_MAX;
+    for (segment part = {0, 0, 0}; part.end < shape->columns;) {
+        int32_t groups = 0;
+        for (part.from = part.end; part.end < shape->columns && groups < most; groups++) {
+            part.end += group_columns(shape, part.group + groups, part.end);
+        }
+        if (is_scaled) scale_segment(part, x, rows, scaled);
+        const float *inputs[WINDOW_ROWS];
+        for (int r = 0; r < rows; r++) {
+            inputs[r] = is_scaled ? scaled->values + (size_t)r * scaled->stride : x[r] + part.from;
+        }
+        segment_totals(w, matrices, first, count, part, inputs, rows, totals);
+        part.group += groups;
+    }
+}
+
+/// Activations of a call, made ready once for all its panels.
+typedef struct {
+    union {
+        quantised_rows quantised;
+        scaled_rows scaled;
+    };
+} ready_rows;
+
+static void forget_rows(ready_rows *ready) {
+    ready->quantised.from = -1;
+    ready->scaled.from = -1;
+}
+
+/// Totals [matrix][panel][row], in slot order, of the panels [first, first + count) of one matrix, or of two of one shape.
+static void all_totals(const foretoken_matrix *const *w, int matrices, int32_t first, int32_t count,
+                       const float *const *x, int rows, ready_rows *ready, float (*totals)[PANEL]) {
+    if (is_integer_format(w[0]->format)) {
+        integer_totals(w, matrices, first, count, x, rows, &ready->quantised, totals);
+    } else if (matrices == 1 || are_alike(w[0], w[1])) {
+        float_totals(w, matrices, first, count, x, rows, &ready->scaled, totals);
+    } else {
+        for (int m = 0; m < 2; m++) {
+            forget_rows(ready);
+            float_totals(w + m, 1, first, count, x, rows, &ready->scaled, totals + m * count * rows);
+        }
     }
 }
 
@@ -207,42 +289,31 @@ static void FT_ISA(product)(const foretoken_matrix *w, int32_t first, int32_t co
                             int32_t row_count, foretoken_rows y, bool add) {
     const float *rows[WINDOW_ROWS];
     find_rows(x, row_count, rows);
-    if (is_integer_format(w->format)) {
-        integer_product(w, first, count, rows, row_count, y, add);
-        return;
-    }
-    const foretoken_matrix *const both[2] = {w, w};
-    for (int32_t p = 0; p < count;) {
-        _Alignas(64) ft_totals totals[2];
-        int pair = row_count <= PAIR_ROWS && p + 1 < count ? 2 : 1;
-        const int32_t panel[2] = {first + p, first + p + 1};
-        panel_totals(both, panel, pair, rows, row_count, totals);
-        for (int i = 0; i < pair; i++) write_totals(w, panel[i], totals[i], row_count, y, add);
-        p += pair;
+    ready_rows ready;
+    forget_rows(&ready);
+    _Alignas(64) float totals[SEGMENT_SUMS][PANEL];
+    for (int32_t p = 0, batch = SEGMENT_SUMS / row_count; p < count; p += batch) {
+        int32_t panels = count - p < batch ? count - p : batch;
+        all_totals(&w, 1, first + p, panels, rows, row_count, &ready, totals);
+        for (int32_t i = 0; i < panels; i++) write_totals(w, first + p + i, totals + i * row_count, row_count, y, add);
     }
 }
 
 static void FT_ISA(gated_product)(const foretoken_matrix *gate, const foretoken_matrix *up, int32_t first,
                                   int32_t count, foretoken_rows x, int32_t row_count, foretoken_rows y) {
+    const foretoken_matrix *const both[2] = {gate, up};
     const float *rows[WINDOW_ROWS];
     find_rows(x, row_count, rows);
-    const foretoken_matrix *const both[2] = {gate, up};
-    if (is_integer_format(gate->format)) {
-        integer_gated_product(both, first, count, rows, row_count, y);
-        return;
-    }
-    // Two panels share a walk only when their groups coincide.
-    bool alike = gate->format == up->format && gate->first_scale_block == up->first_scale_block &&
-                 gate->scale_lanes == up->scale_lanes;
-    for (int32_t p = first; p < first + count; p++) {
-        _Alignas(64) ft_totals totals[2];
-        const int32_t panel[2] = {p, p};
-        if (row_count <= PAIR_ROWS && alike) {
-            panel_totals(both, panel, 2, rows, row_count, totals);
-        } else {
-            for (int i = 0; i < 2; i++) panel_totals(both + i, panel, 1, rows, row_count, totals + i);
+    ready_rows ready;
+    forget_rows(&ready);
+    _Alignas(64) float totals[SEGMENT_SUMS][PANEL];
+    for (int32_t p = 0, batch = SEGMENT_SUMS / 2 / row_count; p < count; p += batch) {
+        int32_t panels = count - p < batch ? count - p : batch;
+        all_totals(both, 2, first + p, panels, rows, row_count, &ready, totals);
+        for (int32_t i = 0; i < panels; i++) {
+            float(*gates)[PANEL] = totals + i * row_count, (*ups)[PANEL] = gates + panels * row_count;
+            gate_totals(gates, ups, row_count);
+            write_totals(gate, first + p + i, gates, row_count, y, false);
         }
-        gate_totals(totals[0], totals[1], row_count);
-        write_totals(gate, p, totals[0], row_count, y, false);
     }
 }

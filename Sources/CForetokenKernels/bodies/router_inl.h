@@ -6,28 +6,42 @@ FT_INLINE void sigmoid_row(float *x, int32_t n) {
     if (i < n) store_part(x + i, sigmoid8(load_part(x + i, n - i, 0.0f)), n - i);
 }
 
-/// Sum of the two largest scores; the only score of a group of one.
+/// Sum of the two largest scores, none of which is NaN; the only score of a group of one.
 static float group_score(const float *scores, int32_t n) {
     float first = -INFINITY, second = -INFINITY;
     for (int32_t i = 0; i < n; i++) {
-        if (scores[i] > first) {
-            second = first;
-            first = scores[i];
-        } else if (scores[i] > second) {
-            second = scores[i];
-        }
+        float loser = scores[i] > first ? first : scores[i];
+        first = scores[i] > first ? scores[i] : first;
+        second = loser > second ? loser : second;
     }
     return n > 1 ? first + second : first;
+}
+
+/// The largest of n numbers, the lower index on ties; NaN is none. Negative where there is no number.
+static int32_t largest_index(const float *scores, int32_t n) {
+    v8 best = splat8(-INFINITY);
+    v8i index = (v8i){0} - 1;
+    for (int32_t i = 0; i < n; i += 8) {
+        v8 value = n - i >= 8 ? load8(scores + i) : load_part(scores + i, n - i, NAN);
+        // Of equal numbers the first stays, but -infinity too is better than none.
+        v8i better = (value > best) | ((index < 0) & (value == value));
+        best = select8(better, value, best);
+        index = (better & iota8(i)) | (~better & index);
+    }
+    int32_t found = -1;
+    float most = -INFINITY;
+    for (int lane = 0; lane < 8; lane++) {
+        bool better = index[lane] >= 0 && (found < 0 || best[lane] > most || (best[lane] == most && index[lane] < found));
+        found = better ? index[lane] : found;
+        most = better ? best[lane] : most;
+    }
+    return found;
 }
 
 /// Replaces the `count` largest of n numbers by NaN, the lower index first on ties.
 static void take_largest(float *scores, int32_t n, int32_t count) {
     for (int32_t taken = 0; taken < count; taken++) {
-        int32_t best = -1;
-        for (int32_t i = 0; i < n; i++) {
-            bool number = scores[i] == scores[i];
-            if (number && (best < 0 || scores[i] > scores[best])) best = i;
-        }
+        int32_t best = largest_index(scores, n);
         if (best >= 0) scores[best] = NAN;
     }
 }
@@ -45,9 +59,9 @@ static void FT_ISA(route)(const foretoken_router *router, const float *logits, i
 
     for (int32_t g = 0; g < router->expert_groups; g++) groups[g] = group_score(biased + g * members, members);
     take_largest(groups, router->expert_groups, router->kept_groups);
-    for (int32_t e = 0; e < members * router->expert_groups; e++) {
-        bool kept = groups[e / members] != groups[e / members];
-        if (!kept) biased[e] = -INFINITY;
+    for (int32_t g = 0; g < router->expert_groups; g++) {
+        bool kept = groups[g] != groups[g];
+        for (int32_t e = g * members; !kept && e < (g + 1) * members; e++) biased[e] = -INFINITY;
     }
 
     take_largest(biased, experts, router->chosen);

@@ -35,10 +35,6 @@ FT_INLINE foretoken_choice winner(best8 best) {
     return all;
 }
 
-FT_INLINE v8i iota8(int32_t from) {
-    return (v8i){0, 1, 2, 3, 4, 5, 6, 7} + from;
-}
-
 static foretoken_choice FT_ISA(argmax)(const float *x, int32_t n) {
     best8 best = no_best8();
     int32_t i = 0;

@@ -14,6 +14,7 @@
 #pragma clang fp contract(off)
 
 #define FT_INLINE static inline __attribute__((always_inline))
+#define FT_NOINLINE static __attribute__((noinline))
 #define FT_UNROLL _Pragma("clang loop unroll(full)")
 
 typedef float v8 __attribute__((vector_size(32)));
@@ -26,6 +27,10 @@ FT_INLINE v8 splat8(float x) {
 
 FT_INLINE v8u splat8u(uint32_t x) {
     return (v8u){x, x, x, x, x, x, x, x};
+}
+
+FT_INLINE v8i iota8(int32_t from) {
+    return (v8i){0, 1, 2, 3, 4, 5, 6, 7} + from;
 }
 
 // What inner loops do is said in macros and plain reads and writes: without optimisation, memcpy and the arguments of

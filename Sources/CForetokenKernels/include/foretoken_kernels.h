@@ -37,7 +37,7 @@ typedef enum foretoken_format {
 /// A weight matrix W [rows, columns], y = W x, packed in panels of 32 output rows interleaved along the columns.
 typedef struct foretoken_matrix {
     /// [panels][columns][32] elements of `format`, or [panels][blocks] of an integer format; 64-byte aligned; rows past
-    /// the end are zero.
+    /// the end are zero. The byte in front of them can be read.
     const void *panels;
     /// FP8 only, else NULL: FP32 multipliers, [panels][scale_blocks][scale_lanes].
     const float *scales;
@@ -152,7 +152,7 @@ typedef struct foretoken_kernels {
     /// Entries are walked in blocks of FORETOKEN_CONTEXT_BLOCK; each block gives (max, sum, weighted latent) from its
     /// own maximum, and blocks are folded in ascending order. A score is one sum over ascending dimensions; a block's
     /// weighted latent one for each entry modulo 8 over ascending entries, then a tree over these eight. `scratch`
-    /// holds attention_scratch(heads, rank, rope) floats.
+    /// holds attention_scratch(heads, rank) floats.
     void (*attend)(const foretoken_latents *cache, int32_t length, foretoken_rows query, int32_t row_count,
                    int32_t heads, float sigma, foretoken_rows out, float *scratch);
 
@@ -187,7 +187,7 @@ typedef struct foretoken_kernels {
 } foretoken_kernels;
 
 /// Floats of scratch that `attend` needs for so many heads or fewer, 64-byte aligned.
-size_t foretoken_attention_scratch(int32_t heads, int32_t rank, int32_t rope);
+size_t foretoken_attention_scratch(int32_t heads, int32_t rank);
 
 /// Key of the noise of one output position; (seed, position) decide it alone.
 uint64_t foretoken_noise_key(uint64_t seed, uint64_t position);
