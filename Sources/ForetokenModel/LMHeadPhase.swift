@@ -84,14 +84,16 @@ struct LMHeadPhase: Phase {
     /// Whose logits are made.
     enum LMHead {
         case exact(ProductJob)
-        /// The coarse lm_head, from quantised rows.
-        case coarse(CutCoarseLMHead, QuantisedRows)
+        /// Listed rows of the coarse lm_head, from quantised rows; by row what is listed.
+        case coarse(CutCoarseLMHead, QuantisedRows, UnsafePointer<ListedRows>)
     }
 
     let kernels: KernelTable
     let lmHead: LMHead
     let logits: foretoken_rows
     let rowCount: Int
+    /// Logits of a row.
+    let vocabulary: Int
     /// By row.
     let draws: UnsafePointer<Draw>
     /// [workers][window rows]
@@ -115,12 +117,17 @@ struct LMHeadPhase: Phase {
                 let first = Int(linear.parts[i].firstPanel)
                 let panels = first + share.lowerBound..<first + share.upperBound
                 product.run(job, panels: panels)
-                draw(panels, into: mine)
+                for row in 0..<rowCount { draw(row, panels, into: mine) }
             }
-        case .coarse(let cut, let rows):
+        case .coarse(let cut, let rows, let listed):
             for i in 0..<cut.partCount where seat.serves(Int(cut.parts[i].team)) {
                 let part = cut.parts[i]
-                draft(part, seat.share(of: part.lmHead.panelCount), rows, into: mine)
+                let share = seat.share(of: part.lmHead.panelCount)
+                draft(part, share, rows, listed, into: mine)
+                for row in 0..<rowCount where !part.isFrequent && !listed[row].isWhole {
+                    fill(row, Int(part.firstPanel) + share.lowerBound..<Int(part.firstPanel) + share.upperBound, listed)
+                    draftRare(row, part, seat.share(of: listed[row].rare.count), rows, listed, into: mine)
+                }
             }
         }
     }
@@ -128,8 +135,9 @@ struct LMHeadPhase: Phase {
     /// Panels of the coarse lm_head that stay in a worker's cache while all rows pass over them.
     private static let panelsTogether = 4
 
+    /// Whole panels of a part.
     private func draft(
-        _ part: CoarseLMHeadPart, _ share: Range<Int>, _ rows: QuantisedRows,
+        _ part: CoarseLMHeadPart, _ share: Range<Int>, _ rows: QuantisedRows, _ listed: UnsafePointer<ListedRows>,
         into candidates: UnsafeMutablePointer<Choice>
     ) {
         var lmHead = part.lmHead
@@ -137,28 +145,62 @@ struct LMHeadPhase: Phase {
         let together = rowCount == 1 ? max(1, share.count) : Self.panelsTogether
         for start in stride(from: share.lowerBound, to: share.upperBound, by: together) {
             let panels = start..<min(start + together, share.upperBound)
-            for row in 0..<rowCount {
+            for row in 0..<rowCount where part.isFrequent || listed[row].isWhole {
                 kernels.pointee.draft_logits(
                     &lmHead, Int32(panels.lowerBound), Int32(panels.count), rows.codes(row), rows.scales(row),
-                    logits.base! + row * logits.stride + first * Int(FORETOKEN_PANEL_ROWS))
+                    values(row) + first * Int(FORETOKEN_PANEL_ROWS))
+                draw(row, first + panels.lowerBound..<first + panels.upperBound, into: candidates)
             }
-            draw(first + panels.lowerBound..<first + panels.upperBound, into: candidates)
         }
     }
 
-    private func draw(_ panels: Range<Int>, into candidates: UnsafeMutablePointer<Choice>) {
+    /// Logits of the tokens of some panels that are not listed.
+    private func fill(_ row: Int, _ panels: Range<Int>, _ listed: UnsafePointer<ListedRows>) {
         let lanes = Int(FORETOKEN_PANEL_ROWS)
-        for row in 0..<rowCount {
-            let limit = draws[row].rule.limit
-            let first = min(panels.lowerBound * lanes, limit)
-            let count = min(panels.upperBound * lanes, limit) - first
-            candidates[row] = candidates[row].merged(with: draw(row, first, count))
+        for panel in panels {
+            let values = self.values(row) + panel * lanes
+            let bits = listed[row].panels[panel]
+            let count = min(lanes, vocabulary - panel * lanes)
+            if bits == 0 {
+                values.update(repeating: -.infinity, count: count)
+            } else {
+                // Other workers write those that are listed.
+                for lane in 0..<count where bits >> UInt32(lane) & 1 == 0 { values[lane] = -.infinity }
+            }
         }
+    }
+
+    /// Those of a share of the listed tokens beside the frequent ones that lie in a part.
+    private func draftRare(
+        _ row: Int, _ part: CoarseLMHeadPart, _ share: Range<Int>, _ rows: QuantisedRows,
+        _ listed: UnsafePointer<ListedRows>, into candidates: UnsafeMutablePointer<Choice>
+    ) {
+        var lmHead = part.lmHead
+        let first = part.firstPanel * FORETOKEN_PANEL_ROWS
+        for i in share {
+            let token = listed[row].rare[i]
+            guard token >= first && token < first + lmHead.rows else { continue }
+            values(row)[Int(token)] =
+                kernels.pointee.draft_logit(&lmHead, token - first, rows.codes(row), rows.scales(row))
+            draw(row, tokens: Int(token)..<Int(token) + 1, into: candidates)
+        }
+    }
+
+    private func values(_ row: Int) -> UnsafeMutablePointer<Float> { logits.base! + row * logits.stride }
+
+    private func draw(_ row: Int, _ panels: Range<Int>, into candidates: UnsafeMutablePointer<Choice>) {
+        let lanes = Int(FORETOKEN_PANEL_ROWS)
+        draw(row, tokens: panels.lowerBound * lanes..<panels.upperBound * lanes, into: candidates)
+    }
+
+    private func draw(_ row: Int, tokens: Range<Int>, into candidates: UnsafeMutablePointer<Choice>) {
+        let drawn = tokens.clamped(to: 0..<draws[row].rule.limit)
+        candidates[row] = candidates[row].merged(with: draw(row, drawn.lowerBound, drawn.count))
     }
 
     private func draw(_ row: Int, _ first: Int, _ count: Int) -> Choice {
         guard count > 0 else { return .none }
-        let values = logits.base! + row * logits.stride + first
+        let values = self.values(row) + first
         let rule = draws[row].rule
         if rule.inverseTemperature == 0 {
             return Choice(kernels.pointee.argmax(values, Int32(count)), first: first)
@@ -186,6 +228,8 @@ final class LMHeadRunner {
     private let buffers: Buffers
     /// By row, for the caller to fill before a run.
     var draws: ScratchBuffer<Draw> { buffers.draws }
+    /// Beside it, before a run of the coarse lm_head.
+    var listed: ScratchBuffer<ListedRows> { buffers.listed }
     var logitRows: FloatBuffer { buffers.logitRows }
 
     /// Rows, and what is drawn from them.
@@ -193,6 +237,7 @@ final class LMHeadRunner {
         /// [workers][window rows]
         fileprivate let candidates: ScratchBuffer<Choice>
         fileprivate let draws: ScratchBuffer<Draw>
+        fileprivate let listed: ScratchBuffer<ListedRows>
         fileprivate let logitRows: FloatBuffer
         fileprivate let codes: ScratchBuffer<Int8>
         fileprivate let codeScales: ScratchBuffer<Float>
@@ -203,6 +248,7 @@ final class LMHeadRunner {
             let rows = Workspace.windowRows
             candidates = try make.elements(workers * rows)
             draws = try make.elements(rows)
+            listed = try make.elements(rows)
             logitRows = try make.floats(rows: rows, columns: c.vocabularySize)
             let size = Int(FORETOKEN_SCALE_BLOCK)
             columnGroups = (c.hiddenSize + size - 1) / size
@@ -232,19 +278,19 @@ final class LMHeadRunner {
             buffers.codeScales.pointer + row * buffers.columnGroups)
     }
 
-    /// Logits of the quantised rows from the coarse lm_head, and a candidate for each.
+    /// Logits of the quantised rows from what is listed of the coarse lm_head, and a candidate for each.
     func run(_ lmHead: CutCoarseLMHead, count: Int) {
         let rows = QuantisedRows(
             codes: UnsafePointer(buffers.codes.pointer), scales: UnsafePointer(buffers.codeScales.pointer),
             columnGroups: buffers.columnGroups)
-        start(.coarse(lmHead, rows), rows: count)
+        start(.coarse(lmHead, rows, UnsafePointer(listed.pointer)), rows: count)
     }
 
     private func start(_ lmHead: LMHeadPhase.LMHead, rows: Int) {
         machinery.pool.run(
             LMHeadPhase(
                 kernels: machinery.kernels, lmHead: lmHead, logits: logitRows.rows, rowCount: rows,
-                draws: UnsafePointer(draws.pointer), candidates: buffers.candidates.pointer,
+                vocabulary: machinery.configuration.vocabularySize, draws: UnsafePointer(draws.pointer), candidates: buffers.candidates.pointer,
                 scratch: machinery.workers.scratch))
     }
 

@@ -243,14 +243,15 @@ public final class MTPHead {
         return logits(row: 0)
     }
 
-    /// Draws the next draft of each text, all of which have made as many, from the coarse lm_head; `drawn(row:)` gives
-    /// them, and `logits(row:)` their logits.
+    /// Draws the next draft of each text, all of which have made as many, from those rows of the coarse lm_head that the
+    /// text's draft list names; `drawn(row:)` gives them, and `logits(row:)` their logits, -infinity for other tokens.
     ///
     /// - Parameter draw: how to choose for text `i`.
     public func drawDrafts(_ sequences: [TokenSequence], draw: (Int) -> Draw) {
         precondition(sequences.count <= Workspace.windowRows)
         for (row, sequence) in sequences.enumerated() {
             lmHead.draws.pointer[row] = draw(row)
+            lmHead.listed.pointer[row] = sequence.draftRows()
             lmHead.quantise(sequence.drafts.newest.base, row: row)
         }
         lmHead.run(modules[module(ofNextDraft: sequences[0].drafts)].coarseLMHead, count: sequences.count)

@@ -11,7 +11,10 @@ public final class TokenSequence {
     public let tokens: UnsafeMutablePointer<Int32>
     /// Tokens of the text. The verifier has seen all of them but, while it generates, the newest.
     public var count = 0 {
-        didSet { precondition(count >= 0 && count <= capacity + 1, "tokens outside the sequence") }
+        didSet {
+            precondition(count >= 0 && count <= capacity + 1, "tokens outside the sequence")
+            draftList.cut(to: count)
+        }
     }
     /// Positions whose latents are there. The next step's rows start here.
     public internal(set) var position = 0
@@ -21,6 +24,7 @@ public final class TokenSequence {
     let pages: UnsafeMutablePointer<UnsafeMutableRawPointer?>
     let modules: [ModuleState]
     let drafts: DraftState
+    private let draftList: DraftList
     /// nil for a text that no model runs.
     let pool: LatentPool?
     private let pageCount: Int
@@ -29,22 +33,25 @@ public final class TokenSequence {
     /// - Throws: `HardwareError` when memory for its rows cannot be had.
     convenience init(_ configuration: ModelConfiguration, pool: LatentPool, capacity: Int) throws {
         try self.init(
-            capacity: capacity, pool, modules: pool.shape.layers - configuration.layerCount,
-            width: configuration.hiddenSize)
+            capacity: capacity, pool, modules: pool.shape.layers - configuration.layerCount, configuration)
     }
 
     /// A text that no model runs: it has tokens and nothing else.
     /// - Throws: `HardwareError` without memory.
     package convenience init(capacity: Int) throws {
-        try self.init(capacity: capacity, nil, modules: 0, width: 0)
+        try self.init(capacity: capacity, nil, modules: 0, nil)
     }
 
-    private init(capacity: Int, _ pool: LatentPool?, modules count: Int, width: Int) throws {
+    private init(
+        capacity: Int, _ pool: LatentPool?, modules count: Int, _ configuration: ModelConfiguration?
+    ) throws {
         self.capacity = capacity
         self.pool = pool
         var make = BufferMaker()
+        let width = configuration?.hiddenSize ?? 0
         modules = try (0..<count).map { _ in try ModuleState(width: width, &make) }
         drafts = try DraftState(width: width, modules: count, &make)
+        draftList = try DraftList(count > 0 ? configuration : nil, &make)
         pageCount = pool == nil ? 0 : LatentPool.pages(forPositions: capacity)
         pages = .allocate(capacity: pageCount)
         if let pool { for i in 0..<pageCount { pages[i] = pool.take() } }
@@ -61,6 +68,7 @@ public final class TokenSequence {
         let rows = try BufferMaker.bytes { make in
             for _ in 0..<modules { _ = try ModuleState(width: c.hiddenSize, &make) }
             _ = try DraftState(width: c.hiddenSize, modules: modules, &make)
+            _ = try DraftList(modules > 0 ? c : nil, &make)
         }
         return rows + 4 * 6 * c.vocabularySize
     }
@@ -109,6 +117,9 @@ public final class TokenSequence {
         precondition(row >= 0 && row <= capacity)
         for module in modules { module.jump(to: row) }
     }
+
+    /// The rows of lm_head that drafts behind the text are chosen from; valid until the text changes.
+    func draftRows() -> ListedRows { draftList.rows(behind: count, of: tokens) }
 
     /// Rows that wait for the first module.
     public var waitingRowCount: Int { modules.first?.waitingCount ?? 0 }

@@ -130,16 +130,28 @@ extension PackingPlan {
         MLPWeights(gate: linear(source.gate), up: linear(source.up), down: linear(source.down))
     }
 
-    /// The copy of an lm_head of that shape, cut like it.
+    /// The copy of an lm_head of that shape.
     fileprivate mutating func coarseLMHead(rows: Int, columns: Int) -> CutCoarseLMHead {
-        let lanes = Int(FORETOKEN_PANEL_ROWS)
-        let cuts = nodes.denseCut(Self.panels(rows)).enumerated().filter { !$0.element.isEmpty }
-        let parts = cuts.map { team, panels in
-            let count = min(panels.upperBound * lanes, rows) - panels.lowerBound * lanes
-            let copy = inRegion(.fixed(nodes.teams[team])) { $0.coarseLMHeadPart(rows: count, columns: columns) }
-            return CoarseLMHeadPart(lmHead: copy, firstPanel: Int32(panels.lowerBound), team: Int32(team))
-        }
+        let frequent = CutCoarseLMHead.frequentRows(of: rows)
+        let parts =
+            coarseLMHeadParts(0..<frequent, columns: columns, isFrequent: true)
+            + coarseLMHeadParts(frequent..<rows, columns: columns, isFrequent: false)
         return CutCoarseLMHead(parts: UnsafePointer(table(parts)), partCount: parts.count)
+    }
+
+    /// The copies of some rows, which begin with a panel, cut over the teams.
+    private mutating func coarseLMHeadParts(
+        _ rows: Range<Int>, columns: Int, isFrequent: Bool
+    ) -> [CoarseLMHeadPart] {
+        let lanes = Int(FORETOKEN_PANEL_ROWS)
+        let cuts = nodes.denseCut(Self.panels(rows.count)).enumerated().filter { !$0.element.isEmpty }
+        return cuts.map { team, panels in
+            let count = min(panels.upperBound * lanes, rows.count) - panels.lowerBound * lanes
+            let copy = inRegion(.fixed(nodes.teams[team])) { $0.coarseLMHeadPart(rows: count, columns: columns) }
+            return CoarseLMHeadPart(
+                lmHead: copy, firstPanel: Int32(rows.lowerBound / lanes + panels.lowerBound), team: Int32(team),
+                isFrequent: isFrequent)
+        }
     }
 
     // MARK: Attention

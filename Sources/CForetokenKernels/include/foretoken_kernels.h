@@ -184,6 +184,10 @@ typedef struct foretoken_kernels {
     /// every table.
     void (*draft_logits)(const foretoken_coarse_lm_head *lm_head, int32_t first, int32_t count, const int8_t *codes,
                          const float *scales, float *y);
+
+    /// The same for row `row` alone: the bits that `draft_logits` gives it.
+    float (*draft_logit)(const foretoken_coarse_lm_head *lm_head, int32_t row, const int8_t *codes,
+                         const float *scales);
 } foretoken_kernels;
 
 /// Floats of scratch that `attend` needs for so many heads or fewer, 64-byte aligned.
