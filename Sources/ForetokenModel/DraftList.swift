@@ -7,10 +7,10 @@ import ForetokenWeights
 final class DraftList {
     /// Most tokens beside the frequent ones; the first that came gives way to another.
     static let mostRare = 512
-    /// While more than `mostNew` of the newest `window` tokens were on the list only because they came, it is of little
-    /// use, as for texts in another script than most: drafts are chosen from all tokens then.
+    /// While more than `mostNew` of the newest `window` tokens were not on the list before they came, it is of little use,
+    /// as for texts in a script whose tokens are no frequent ones: drafts are chosen from all tokens then.
     static let window = 64
-    static let mostNew = 12
+    static let mostNew = 16
 
     private let endTokens: [Int32]
     /// Ids below this are frequent.

@@ -290,8 +290,8 @@ final class LMHeadRunner {
         machinery.pool.run(
             LMHeadPhase(
                 kernels: machinery.kernels, lmHead: lmHead, logits: logitRows.rows, rowCount: rows,
-                vocabulary: machinery.configuration.vocabularySize, draws: UnsafePointer(draws.pointer), candidates: buffers.candidates.pointer,
-                scratch: machinery.workers.scratch))
+                vocabulary: machinery.configuration.vocabularySize, draws: UnsafePointer(draws.pointer),
+                candidates: buffers.candidates.pointer, scratch: machinery.workers.scratch))
     }
 
     /// What was drawn for `row`; ties go to the lower id.

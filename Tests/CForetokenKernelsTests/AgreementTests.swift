@@ -90,6 +90,9 @@ import Testing
                 }
                 guard let generic = Table("generic") else { return }
                 #expect(logits(table).bits == logits(generic).bits)
+                let single = table.draftLogits(
+                    rows: rows, columns: columns, weights: weights, scales: scales, x: x, oneByOne: true)
+                #expect(single.bits == logits(generic).bits)
             }
         }
     }
@@ -195,8 +198,9 @@ extension Table {
     /// - Parameters:
     ///   - weights: codes as lm_head keeps them, [panels][columns padded to 128, by fours][32 rows][4 columns].
     ///   - scales: [panels][32].
+    ///   - oneByOne: whether each row has a call of its own.
     func draftLogits(
-        rows: Int, columns: Int, weights: [Int8], scales: [Float], x: [Float]
+        rows: Int, columns: Int, weights: [Int8], scales: [Float], x: [Float], oneByOne: Bool = false
     ) -> [Float] {
         let groups = (columns + 127) / 128
         var codes = [Int8](repeating: 0, count: groups * 128)
@@ -208,7 +212,11 @@ extension Table {
                 var lmHead = foretoken_coarse_lm_head(
                     panels: weights.baseAddress, scales: scales.baseAddress, rows: Int32(rows),
                     columns: Int32(columns))
-                kernels.draft_logits(&lmHead, 0, Int32((rows + 31) / 32), codes, steps, &y)
+                if oneByOne {
+                    for row in 0..<rows { y[row] = kernels.draft_logit(&lmHead, Int32(row), codes, steps) }
+                } else {
+                    kernels.draft_logits(&lmHead, 0, Int32((rows + 31) / 32), codes, steps, &y)
+                }
             }
         }
         return y
