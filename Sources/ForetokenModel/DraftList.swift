@@ -8,9 +8,10 @@ final class DraftList {
     /// Most tokens beside the frequent ones; the first that came gives way to another.
     static let mostRare = 512
     /// While more than `mostNew` of the newest `window` tokens were not on the list before they came, it is of little use,
-    /// as for texts in a script whose tokens are no frequent ones: drafts are chosen from all tokens then.
+    /// as at the start of some texts and all through those in a script whose tokens are no frequent ones: drafts are chosen
+    /// from all tokens then. Up to a fifth the next token was rarely another new one.
     static let window = 64
-    static let mostNew = 16
+    static let mostNew = 13
 
     private let endTokens: [Int32]
     /// Ids below this are frequent.

@@ -51,7 +51,7 @@ struct DraftListTests {
             new.append(position)
             if rare.count > 512 { rare.removeFirst() }
         }
-        let isWhole = new.count { $0 >= text.count - 64 } > 16
+        let isWhole = new.count { $0 >= text.count - 64 } > 13
         return Set(isWhole ? Array(0..<Int32(Self.vocabulary)) : Array(0..<Self.frequent) + rare)
     }
 
@@ -65,17 +65,18 @@ struct DraftListTests {
     @Test("Texts that grow, are cut, changed and begun anew, one or several in a call")
     func listsFollowFromTheTokens() throws {
         let model = try model()
-        let capacity = 2500
+        let capacity = 6000
         let texts = try (0..<3).map { _ in try model.makeSequence(context: capacity) }
         var random = SeededGenerator(seed: 5)
         var (wholes, longest, cuts) = (0, 0, 0)
         for _ in 0..<400 {
             for text in texts {
                 let every = [2, 5, 20, 1000].randomElement(using: &random)!
-                switch Int.random(in: 0..<30, using: &random) {
+                switch Int.random(in: 0..<100, using: &random) {
                 case 0: text.restart(tokens(20, oneIn: every, &random))
-                case 1...4:
-                    text.count = Int.random(in: 0...text.count, using: &random)
+                case 1...12:
+                    let isDeep = Int.random(in: 0..<5, using: &random) == 0
+                    text.count -= Int.random(in: 0...(isDeep ? text.count : min(100, text.count)), using: &random)
                     cuts += 1
                     // Drafts lie behind the text, and are none of it.
                     text.tokens[text.count] = Self.frequent + 7
