@@ -24,6 +24,9 @@ package struct RoundTimes {
 }
 
 /// What steps and drafts typically cost here, in nanoseconds: steps by their rows, whose texts these are; drafts by text.
+///
+/// Attention takes time by rows and by the length of the texts, so samples are of one span of lengths at a time. Of the
+/// other spans, and of earlier runs, the ratios to an undrafted step are known: guesses until there are samples.
 struct DraftCosts {
     private static let widths = 16
     private var samples = InlineArray<16, RecentTimes>(repeating: RecentTimes())
@@ -31,29 +34,46 @@ struct DraftCosts {
     private var coldDraft = RecentTimes()
     private var warmDraft = RecentTimes()
     private var furtherDraft = RecentTimes()
-    /// A verify step by rows − 1.
+    /// A verify step by rows − 1; in undrafted steps before anything is timed.
     private var steps = InlineArray<16, Double>(repeating: 0)
+    private var isTimed = false
+    /// Rounds in this span of lengths.
     private var rounds = 0
     /// Rounds since an undrafted step was timed, and after which one is to be timed anew: sooner in the beginning.
-    private var baselineAge = 0
-    private var baselineLife = 64
+    private var baselineAge = DraftCosts.trialLife
+    private var baselineLife = DraftCosts.firstLife
+    /// The same while there are not enough samples, but steps with drafts can be compared by known ratios.
+    private static let trialLife = 8
+    private static let firstLife = 64
     private static let longestLife = 128
     private static let stale = 6
 
-    /// Guesses before anything is measured, in undrafted steps: low, as trying costs little and shows the truth.
+    /// What is known of all spans, as of when each was left, and what of that counts in this one.
+    private var ratios = CostRatios.BySpan(repeating: CostRatios())
+    private var known = CostRatios()
+    private var span = ContextSpan()
+
+    /// Guesses before anything is known, in undrafted steps: low, as trying costs little and shows the truth.
     private static let rowGuess = 0.15
     private static let draftGuess = 0.15
     /// After so many rounds every width forgets a sample: one not used for long is to be tried anew.
     private static let forgetting = 64
+    /// After so many rounds known ratios count no more, for the same reason.
+    private static let faith = 512
 
     /// Most drafts to try: twice as many as have been timed, for the price of wide steps is not to be guessed far ahead.
     private(set) var reach = 1
 
-    /// Whether undrafted steps of so many texts have been timed often enough to compare anything with them.
-    func hasBaseline(texts: Int) -> Bool { samples[texts - 1].isSettled }
+    /// Whether there is an undrafted step of so many texts to compare anything with.
+    func hasBaseline(texts: Int) -> Bool {
+        samples[texts - 1].isSettled || (known.rows[texts - 1] > 0 && samples[texts - 1].median != nil)
+    }
 
     /// Whether an undrafted step is to be timed before drafting goes on.
-    func wantsBaseline(texts: Int) -> Bool { !hasBaseline(texts: texts) || baselineAge >= baselineLife }
+    func wantsBaseline(texts: Int) -> Bool {
+        if samples[texts - 1].isSettled { return baselineAge >= baselineLife }
+        return known.rows[texts - 1] == 0 || baselineAge >= Self.trialLife
+    }
 
     /// A verify step of `rows` (1...16) rows.
     func step(rows: Int) -> Double { steps[rows - 1] }
@@ -63,13 +83,16 @@ struct DraftCosts {
 
     /// The first draft of a text's round and what it has to catch up.
     func firstDraft(afterIdle: Bool) -> Double {
-        let guess = Self.draftGuess * steps[0]
-        return afterIdle ? coldDraft.typical(guess: warmDraft.typical(guess: guess)) : warmDraft.typical(guess: guess)
+        let warm = warmDraft.typical(guess: (known.warmDraft > 0 ? known.warmDraft : Self.draftGuess) * steps[0])
+        guard afterIdle else { return warm }
+        return coldDraft.typical(guess: known.coldDraft > 0 ? known.coldDraft * steps[0] : warm)
     }
 
     /// Each further draft.
     var laterDraft: Double {
-        furtherDraft.typical(guess: min(Self.draftGuess * steps[0], firstDraft(afterIdle: false)))
+        furtherDraft.typical(
+            guess: known.laterDraft > 0
+                ? known.laterDraft * steps[0] : min(Self.draftGuess * steps[0], firstDraft(afterIdle: false)))
     }
 
     /// Medians of what has been measured, for reports.
@@ -78,7 +101,9 @@ struct DraftCosts {
     var measuredLaterDraft: Double? { furtherDraft.median }
 
     mutating func record(rows: Int, texts: Int, _ times: RoundTimes) {
+        isTimed = true
         rounds += 1
+        if rounds == Self.faith { known = CostRatios() }
         let drafted = rows - texts
         if drafted == 0 && baselineAge >= baselineLife {
             // One new sample has to count: drafting on a baseline from a slow moment may lose for long.
@@ -100,17 +125,88 @@ struct DraftCosts {
         interpolate()
     }
 
-    /// An unmeasured width costs as much more than its neighbour as rows did on average so far; one below all that were
-    /// measured as much as the first of these.
+    // MARK: Steps that are not measured
+
+    /// An unmeasured width costs what its ratio says, or as much more than its neighbour as rows did on average so far; one
+    /// below all that were measured, of which nothing is known, as much as the first of these.
     private mutating func interpolate() {
-        let first = samples.indices.first { samples[$0].median != nil } ?? 0
-        let base = samples[first].typical(guess: .infinity)
-        for width in 0...first { steps[width] = base }
+        let first = samples.indices.first { samples[$0].median != nil }
+        let base = base(first)
+        var error = samples.indices.first { isCompared($0) }.map { self.error(of: $0, base) } ?? 1
         var row = Self.rowGuess * base
-        for width in first + 1..<max(first + 1, steps.count) {
-            steps[width] = max(steps[width - 1], samples[width].typical(guess: steps[width - 1] + row))
-            row = (steps[width] - base) / Double(width - first)
+        steps[0] = base
+        for width in 1..<steps.count {
+            var guess = steps[width - 1] + row
+            if known.rows[width] > 0 {
+                guess = base + error * (known.rows[width] - 1) * base
+            } else if let first, width < first {
+                guess = steps[width - 1]
+            }
+            steps[width] = max(steps[width - 1], samples[width].typical(guess: guess))
+            if isCompared(width) { error = self.error(of: width, base) }
+            row = (steps[width] - base) / Double(width)
         }
+    }
+
+    /// An undrafted step of one text: as timed, or as the others and their ratios say, or as it was before.
+    /// - Parameter first: the first width that was measured, if any.
+    private func base(_ first: Int?) -> Double {
+        guard let first else { return steps[0] > 0 ? steps[0] : 1 }
+        let other = samples.indices.first { $0 > 0 && samples[$0].median != nil && known.rows[$0] > 0 }
+        let guess = other.map { samples[$0].typical(guess: .infinity) / known.rows[$0] }
+        return samples[0].typical(guess: guess ?? samples[first].typical(guess: .infinity))
+    }
+
+    /// Whether a known ratio can be judged by samples.
+    private func isCompared(_ width: Int) -> Bool { width > 0 && samples[width].isSettled && known.rows[width] > 1 }
+
+    /// What more rows add to a step, over what they were known to add. Where that is clearly wrong for one width, it will
+    /// be so for those near it.
+    private func error(of width: Int, _ base: Double) -> Double {
+        let added = max(0, samples[width].typical(guess: base) - base)
+        let error = added / ((known.rows[width] - 1) * base)
+        return (0.75...1.33).contains(error) ? 1 : error
+    }
+
+    // MARK: Spans of lengths
+
+    /// Prepares for a round of texts of that length, on average.
+    mutating func enter(context: Int) {
+        guard span.excludes(context) else { return }
+        ratios[span.index] = updated
+        span = ContextSpan(context)
+        samples = .init(repeating: RecentTimes())
+        (coldDraft, warmDraft, furtherDraft) = (RecentTimes(), RecentTimes(), RecentTimes())
+        // What an undrafted step took a moment ago will do for a while.
+        (rounds, baselineAge, baselineLife) = (0, isTimed ? 0 : Self.trialLife, Self.firstLife)
+        consult()
+    }
+
+    /// Takes what is known of this span, or of its neighbours.
+    private mutating func consult() {
+        known = ratios[span.index]
+        if known.isEmpty && span.index > 0 { known = ratios[span.index - 1] }
+        if known.isEmpty && span.index + 1 < ContextSpan.count { known = ratios[span.index + 1] }
+        reach = max(1, known.mostDrafts)
+        interpolate()
+    }
+
+    /// What is known of this span, with what the samples say.
+    private var updated: CostRatios {
+        guard let base = samples[0].proven else { return ratios[span.index] }
+        func update(_ ratio: inout Double, _ samples: RecentTimes, least: Double = 0) {
+            guard let time = samples.proven else { return }
+            let new = max(least, time / base)
+            // Few samples scatter.
+            ratio = ratio > 0 ? (ratio + new) / 2 : new
+        }
+        var result = known
+        result.rows[0] = 1
+        for width in 1..<Self.widths { update(&result.rows[width], samples[width], least: 1) }
+        update(&result.coldDraft, coldDraft)
+        update(&result.warmDraft, warmDraft)
+        update(&result.laterDraft, furtherDraft)
+        return result
     }
 }
 
@@ -124,6 +220,9 @@ struct RecentTimes {
 
     /// Whether one disturbed sample no longer counts.
     var isSettled: Bool { count >= 2 }
+
+    /// The typical time, where two disturbed samples no longer count.
+    var proven: Double? { count >= 3 ? typical(guess: .infinity) : nil }
 
     /// The median; of few samples the smallest, for the first find caches and code cold; of one, or the guess, the smaller.
     func typical(guess: Double) -> Double {

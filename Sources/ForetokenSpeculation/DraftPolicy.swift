@@ -43,6 +43,10 @@ package final class DraftExperience {
 
     package init() {}
 
+    /// Prepares for a round.
+    /// - Parameter context: tokens of its texts, on average.
+    package func enter(context: Int) { costs.enter(context: context) }
+
     /// Takes what a round took, before its texts record what it brought.
     ///
     /// - Parameters:
@@ -200,6 +204,8 @@ package struct DraftPolicy {
     private static let stretch = 8.0
     /// Undrafted steps that drafting in a round has to be expected to save, at least.
     private static let leastGain = 0.01
+    /// Undrafted steps that looking up may always lose in a round; beyond that it needs savings.
+    private static let leastStake = 0.5
     /// Drafts looked ahead; more would change little and cost time.
     private static let foresight = 2
 
@@ -225,11 +231,16 @@ package struct DraftPolicy {
         guard let found else { return 0 }
         let price = tokenCost
         let odds = lookupOdds
+        let purse = madeByModules == 0 ? experience.lookupPurse : experience.purse
+        let most = costs.step(rows: texts) + max(Self.leastStake, purse) * plain
         var (chance, sum, best) = (self.chance, 0.0, 0.0)
         for draft in 0..<max(0, limit - made) {
+            let rows = before + 2 + draft
+            // What the round loses if nothing holds has to be there.
+            if made + draft > 0 && rows <= Step.windowRows && costs.step(rows: rows) > most { break }
             let bucket = LookupOdds.bucket(length: found.length + draft, timesSeen: found.timesSeen, agreed: agrees)
             chance *= odds.chance(bucket, noise: draft == 0 && !isGreedy ? noise : nil)
-            sum += chance * price - costs.row(behind: before + 1 + draft)
+            sum += chance * price - costs.row(behind: rows - 1)
             best = max(best, sum)
         }
         return best

@@ -27,6 +27,7 @@ package final class Round {
     @discardableResult
     package func run(_ sessions: [Session]) -> RoundTimes {
         var times = RoundTimes()
+        experience.enter(context: sessions.reduce(0) { $0 + $1.sequence.count } / sessions.count)
         let rows = draft(sessions, &times)
         let drafted = verifier.now
         step.clear()

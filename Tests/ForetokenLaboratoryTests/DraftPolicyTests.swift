@@ -45,8 +45,10 @@ import Testing
         static let doubting = Text(predictable: { _ in 0.3 }, unsure: 0.05...0.6, held: { min(1, 0.3 + 1.2 * $0) })
     }
 
-    /// A text of so many tokens, with the drafts that would be made behind each: the same in every mode.
-    private func record(_ text: Text, tokens: Int, _ random: inout SeededGenerator) -> TextRecord {
+    /// A text of so many tokens behind its prompt, with the drafts that would be made behind each: the same in every mode.
+    private func record(
+        _ text: Text, tokens: Int, prompt: Int = 1, _ random: inout SeededGenerator
+    ) -> TextRecord {
         var isPredictable = false
         let depth = 8
         let guesses = (0..<tokens + depth).map { i -> (lead: Float, isRight: Bool) in
@@ -57,29 +59,30 @@ import Testing
             let confidence = range.lowerBound + Double(random.uniform()) * (range.upperBound - range.lowerBound)
             return (Float(-log(1 - confidence)), Double(random.uniform()) < text.held(confidence))
         }
-        // One token of prompt, and the one that reading it gives; the rounds make the others.
-        let path = (0..<Int32(tokens + 2)).map { $0 }
+        // Reading the prompt gives one token; the rounds make the others.
+        let path = (0..<Int32(tokens + prompt + 1)).map { $0 }
         let chains = (0..<tokens).map { i in
-            var chain = Chain(position: i + 1)
+            var chain = Chain(position: i + prompt)
             for d in 0..<depth {
-                chain.drafts[d] = guesses[i + d].isRight ? Int32(i + d + 2) : -1
+                chain.drafts[d] = guesses[i + d].isRight ? Int32(i + d + prompt + 1) : -1
                 chain.leads[d] = guesses[i + d].lead
             }
             return chain
         }
         return TextRecord(
-            domain: "", tokens: path, promptCount: 1, isGiven: false, limit: path.count, depth: depth, chains: chains)
+            domain: "", tokens: path, promptCount: prompt, isGiven: false, limit: path.count, depth: depth,
+            chains: chains)
     }
 
     private func replay(
-        _ mode: DraftMode, _ machine: Machine, looksUp: Bool = false, seed: UInt64
+        _ mode: DraftMode, _ machine: Machine, looksUp: Bool = false, attention: Double = 0, seed: UInt64
     ) -> PolicyReplay {
         var random = SeededGenerator(seed: seed)
         let draft = machine.step * machine.draft
         let costs = Measurement.StepCosts.made(
             verify: (0..<16).map { machine.step * (1 + Double($0) * machine.row) }, firstDraft: [draft],
             laterDraft: draft, meanContext: 0, bytesPerStep: 0, bandwidth: 0)
-        return PolicyReplay(mode, costs, isGreedy: true, looksUp: looksUp) {
+        return PolicyReplay(mode, costs, isGreedy: true, looksUp: looksUp, attention: attention) {
             $0 * (random.uniform() < 0.01 ? 5 : 1 + machine.spread * (Double(random.uniform()) - 0.5))
         }
     }
@@ -204,6 +207,43 @@ import Testing
         try replay.run(record(.easy, tokens: 64, &random))
         // The last round may have room for no draft.
         #expect(replay.telemetry.rounds - (replay.telemetry.drafted.first ?? 0) <= undrafted + 1)
+    }
+
+    /// Nanoseconds that a generator takes for short texts and texts behind 16,000 tokens in turn, where attention over
+    /// these takes a row as long as all else takes a step; or that two generators take, one for each kind.
+    private func timeInTurn(
+        _ mode: DraftMode, _ machine: Machine, _ text: Text, seed: UInt64, apart: Bool
+    ) throws -> Double {
+        let attention = machine.step / 16_000
+        let generators = (0..<(apart ? 2 : 1)).map { _ in replay(mode, machine, attention: attention, seed: seed) }
+        for number in 0..<12 {
+            var random = SeededGenerator(seed: seed * 1000 + UInt64(number))
+            try generators[number % generators.count].run(
+                record(text, tokens: 256, prompt: number % 2 == 0 ? 1 : 16_000, &random))
+        }
+        return generators.reduce(0) { $0 + $1.elapsed }
+    }
+
+    private func median(_ ratio: (UInt64) throws -> Double) rethrows -> Double {
+        try (0..<11 as Range<UInt64>).map { try ratio($0) }.sorted()[5]
+    }
+
+    @Test(arguments: [Machine.bandwidthBound, .expertBound])
+    func longAndShortTextsDoNotMisleadEachOther(machine: Machine) throws {
+        let speed = try median { seed in
+            try timeInTurn(.auto, machine, .easy, seed: seed, apart: true)
+                / timeInTurn(.auto, machine, .easy, seed: seed, apart: false)
+        }
+        #expect(speed > 0.98, "\(speed)")
+    }
+
+    @Test(arguments: [Machine.bandwidthBound, .expertBound, .computeBound])
+    func textsOfAllLengthsLoseLittleWhereDraftsFail(machine: Machine) throws {
+        let speed = try median { seed in
+            try timeInTurn(.off, machine, .hard, seed: seed, apart: false)
+                / timeInTurn(.auto, machine, .hard, seed: seed, apart: false)
+        }
+        #expect(speed > 0.985, "\(speed)")
     }
 
     private func judged(_ policy: inout DraftPolicy, rows: Int) -> DraftVerdict {

@@ -19,15 +19,16 @@ package final class PolicyReplay {
 
     /// - Parameters:
     ///   - looksUp: whether drafts are looked up in the text as well.
+    ///   - attention: nanoseconds that each row of a step takes for each token before it, beside the table's.
     ///   - vary: nanoseconds a step or draft takes this time, given what it takes on average.
     package init(
         _ mode: DraftMode, _ costs: Measurement.StepCosts, isGreedy: Bool, looksUp: Bool = false,
-        vary: @escaping (Double) -> Double = { $0 }
+        attention: Double = 0, vary: @escaping (Double) -> Double = { $0 }
     ) {
         self.looksUp = looksUp
         self.mode = mode
         self.isGreedy = isGreedy
-        recording = Recording(costs, vary)
+        recording = Recording(costs, attention: attention, vary)
         round = Round(recording, experience, source: JoinedDrafts(recording))
     }
 
@@ -70,13 +71,15 @@ extension Measurement.StepCosts {
 private final class Recording: RoundVerifier, DraftSource {
     private(set) var elapsed = 0.0
     private let costs: Measurement.StepCosts
+    private let attention: Double
     private let vary: (Double) -> Double
     private var record: TextRecord?
     /// Rows that the modules have not seen.
     private var waiting = 1
 
-    init(_ costs: Measurement.StepCosts, _ vary: @escaping (Double) -> Double) {
+    init(_ costs: Measurement.StepCosts, attention: Double, _ vary: @escaping (Double) -> Double) {
         self.costs = costs
+        self.attention = attention
         self.vary = vary
     }
 
@@ -95,8 +98,12 @@ private final class Recording: RoundVerifier, DraftSource {
     var now: Int64 { Int64(elapsed) }
 
     func verify(_ step: borrowing Step, of sessions: [Session]) {
-        for span in step.spans { span.sequence.jump(to: span.position + span.count) }
-        take(costs.verify[step.rowCount - 1])
+        var read = 0
+        for span in step.spans {
+            span.sequence.jump(to: span.position + span.count)
+            read += span.count * span.position
+        }
+        take(costs.verify[step.rowCount - 1] + Double(read) * attention)
     }
 
     func token(for session: Session, row: Int) -> Int32? {
