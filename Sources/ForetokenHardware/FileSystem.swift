@@ -9,6 +9,20 @@ public enum FileSystem {
         return own.st_dev == found.st_dev && own.st_ino == found.st_ino
     }
 
+    /// The names of what a folder holds, in no order; none where that cannot be read.
+    package static func names(in folder: String) -> [String] {
+        guard let stream = opendir(folder) else { return [] }
+        defer { closedir(stream) }
+        var names: [String] = []
+        while let entry = readdir(stream) {
+            let name = withUnsafeBytes(of: entry.pointee.d_name) { bytes in
+                String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+            }
+            if name != "." && name != ".." { names.append(name) }
+        }
+        return names
+    }
+
     /// Brings a folder's names to the disk.
     /// - Returns: 0, or the error number.
     public static func synchronize(folder: String) -> Int32 {

@@ -173,7 +173,7 @@ struct DraftCosts {
     /// Prepares for a round of texts of that length, on average.
     mutating func enter(context: Int) {
         guard span.excludes(context) else { return }
-        ratios[span.index] = updated
+        ratios[span.index] = updated()
         span = ContextSpan(context)
         samples = .init(repeating: RecentTimes())
         (coldDraft, warmDraft, furtherDraft) = (RecentTimes(), RecentTimes(), RecentTimes())
@@ -192,7 +192,8 @@ struct DraftCosts {
     }
 
     /// What is known of this span, with what the samples say.
-    private var updated: CostRatios {
+    /// - Parameter forgetting: whether only these count.
+    private func updated(forgetting: Bool = false) -> CostRatios {
         guard let base = samples[0].proven else { return ratios[span.index] }
         func update(_ ratio: inout Double, _ samples: RecentTimes, least: Double = 0) {
             guard let time = samples.proven else { return }
@@ -200,13 +201,30 @@ struct DraftCosts {
             // Few samples scatter.
             ratio = ratio > 0 ? (ratio + new) / 2 : new
         }
-        var result = known
+        var result = forgetting ? CostRatios() : known
         result.rows[0] = 1
         for width in 1..<Self.widths { update(&result.rows[width], samples[width], least: 1) }
         update(&result.coldDraft, coldDraft)
         update(&result.warmDraft, warmDraft)
         update(&result.laterDraft, furtherDraft)
         return result
+    }
+
+    // MARK: Runs
+
+    /// Begins with what earlier runs learnt, which is possible.
+    mutating func recall(_ costs: [DraftKnowledge.Costs]) {
+        for one in costs { ratios[one.span] = one.ratios }
+        consult()
+    }
+
+    /// What later runs are to know.
+    /// - Parameter forgetting: whether steps that were not timed are to be forgotten.
+    func knowledge(forgetting: Bool) -> [DraftKnowledge.Costs] {
+        (0..<ContextSpan.count).compactMap { index in
+            let known = index == span.index ? updated(forgetting: forgetting) : ratios[index]
+            return known.isEmpty ? nil : DraftKnowledge.Costs(known, span: index)
+        }
     }
 }
 

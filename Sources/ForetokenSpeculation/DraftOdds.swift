@@ -26,6 +26,29 @@ struct DraftOdds {
         }
     }
 
+    /// What was seen in earlier runs counts for no more, so that what is seen now soon does.
+    private static let keptWeight = 24.0
+    private static let keptShareWeight = 48.0
+
+    /// Begins with what earlier runs learnt.
+    mutating func recall(_ odds: DraftKnowledge.Odds) {
+        for bucket in 0..<Self.bucketCount {
+            held[bucket] = odds.modulesHeld[bucket]
+            heldCounts[bucket] = min(Self.keptWeight, odds.modulesSeen[bucket])
+            shares[bucket] = odds.leads[bucket]
+        }
+        shareCount = min(Self.keptShareWeight, odds.leadsSeen)
+    }
+
+    /// What later runs are to know: see `DraftKnowledge.Odds`.
+    var knowledge: (held: [Double], seen: [Double], leads: [Double], leadsSeen: Double) {
+        let buckets = 0..<Self.bucketCount
+        return (
+            buckets.map { held[$0] }, buckets.map { min(Self.keptWeight, heldCounts[$0]) }, buckets.map { shares[$0] },
+            min(Self.keptShareWeight, shareCount)
+        )
+    }
+
     /// Buckets of leads widen with them.
     static func bucket(lead: Float) -> Int {
         switch lead {

@@ -29,34 +29,6 @@ package enum DraftVerdict {
     case drop
 }
 
-/// What has been learnt about drafting, from all texts. It outlives requests, so that only the first has to find out.
-package final class DraftExperience {
-    fileprivate var costs = DraftCosts()
-    fileprivate var greedyOdds = DraftOdds(greedy: true)
-    fileprivate var sampledOdds = DraftOdds(greedy: false)
-    fileprivate var greedyLookup = LookupOdds(greedy: true)
-    fileprivate var sampledLookup = LookupOdds(greedy: false)
-    /// What drafting has really saved lately, in undrafted steps: rounds that asked the modules, and rounds that only looked
-    /// up. Either stops where it runs out.
-    fileprivate var purse = 1.0
-    fileprivate var lookupPurse = 1.0
-
-    package init() {}
-
-    /// Prepares for a round.
-    /// - Parameter context: tokens of its texts, on average.
-    package func enter(context: Int) { costs.enter(context: context) }
-
-    /// Takes what a round took, before its texts record what it brought.
-    ///
-    /// - Parameters:
-    ///   - rows: rows of the verify step.
-    ///   - texts: texts in it.
-    package func record(rows: Int, texts: Int, _ times: RoundTimes) {
-        costs.record(rows: rows, texts: texts, times)
-    }
-}
-
 /// Decides draft by draft whether guessing on pays and who is to guess, from what steps cost here, how often guesses of
 /// that lead, or found by such a match, have held and how large leads tend to be. It decides speed alone: the output is the
 /// same whatever it says.
@@ -397,6 +369,7 @@ extension DraftPolicy {
             firstDraftNanoseconds: costs.measuredFirstDraft, laterDraftNanoseconds: costs.measuredLaterDraft,
             rounds: (0..<Step.windowRows).map { tally.rounds[$0] }, draftingRounds: tally.draftingRounds,
             extraSteps: share.map { $0 * tally.extraSteps }, extraTokens: share.map { $0 * Double(tally.accepted) },
-            expectedGain: plain == 0 || moduleLimit == 0 ? nil : expectedGain / plain)
+            expectedGain: plain == 0 || moduleLimit == 0 ? nil : expectedGain / plain,
+            earlierRuns: experience.earlierRuns)
     }
 }

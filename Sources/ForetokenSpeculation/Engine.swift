@@ -61,7 +61,8 @@ public final class Engine {
     private let settings: Settings
     private let drawable: Int
     private let pool: LatentPool
-    private let experience = DraftExperience()
+    /// What drafting has learnt, from all texts.
+    package let experience = DraftExperience()
     private let round: Round
     private var waiting: [Waiting] = []
     private var running: [Running] = []

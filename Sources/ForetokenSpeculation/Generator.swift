@@ -12,7 +12,8 @@ public final class Generator {
     private let drawable: Int
     private let drafting: Bool
     private let round: Round
-    private let experience = DraftExperience()
+    /// What drafting has learnt, from all texts.
+    package let experience = DraftExperience()
     private var reader: PromptReader
     private var sessions: [Session] = []
     /// Of the context's tokens; nil until drafts are to be looked up.

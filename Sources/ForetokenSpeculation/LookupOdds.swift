@@ -6,6 +6,9 @@ import Glibc
 struct LookupOdds {
     /// Kinds of evidence without the module's.
     private static let kinds = 10
+    static let bucketCount = 2 * kinds
+    /// What was seen in earlier runs counts for no more, so that what is seen now soon does.
+    private static let keptWeight = 16.0
     private var held: InlineArray<20, Double>
     private var counts = InlineArray<20, Double>(repeating: 0)
 
@@ -21,6 +24,19 @@ struct LookupOdds {
                 0.15, 0.3, 0.25, 0.45, 0.4, 0.6, 0.6, 0.75, 0.7, 0.85,
                 0.6, 0.65, 0.65, 0.7, 0.72, 0.8, 0.8, 0.86, 0.85, 0.9,
             ]
+    }
+
+    /// Begins with what earlier runs learnt.
+    mutating func recall(_ odds: DraftKnowledge.Odds) {
+        for bucket in 0..<Self.bucketCount {
+            held[bucket] = odds.lookupHeld[bucket]
+            counts[bucket] = min(Self.keptWeight, odds.lookupSeen[bucket])
+        }
+    }
+
+    /// What later runs are to know: see `DraftKnowledge.Odds`.
+    var knowledge: (held: [Double], seen: [Double]) {
+        (held.indices.map { held[$0] }, counts.indices.map { min(Self.keptWeight, counts[$0]) })
     }
 
     /// Lengths 3, 5, 8, 16 and 32 begin a kind; so does a second time.

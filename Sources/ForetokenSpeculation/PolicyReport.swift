@@ -18,6 +18,8 @@ public struct PolicyReport: Sendable, Equatable {
     /// What the modules' drafts are expected to save in the next round, in undrafted steps; nil without modules and before
     /// such a step is timed.
     public let expectedGain: Double?
+    /// Earlier runs from which something was known; 0 where drafting learnt from nothing.
+    public let earlierRuns: Int
 
     /// Share of rounds that made a draft; 0 without rounds.
     public var draftingShare: Double {

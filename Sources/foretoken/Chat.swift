@@ -25,6 +25,7 @@ struct Chat: ParsableCommand {
     @OptionGroup(title: "Answer") var length: LengthFlags
     @OptionGroup(title: "Sampling") var sampling: SamplingFlags
     @OptionGroup(title: "Speculation") var draft: DraftFlags
+    @OptionGroup(title: "Speculation") var fresh: FreshOddsFlag
     @OptionGroup(title: "Model") var model: ModelOptions
 
     /// Context of an interactive conversation when the user names none: caches for a large model's whole context would
@@ -46,10 +47,11 @@ struct Chat: ParsableCommand {
             // What the format cannot say is better said before the weights are loaded.
             _ = try open.tokens(of: .chat(ChatPrompt(ChatMessage.opening(system, "?"), thinking: chat.thinking)))
             let context = try open.context(for: Self.defaultContext)
-            let generator = try open.makeGenerator(
-                open.load(context: context), context: context, drafting: draft.usesModules)
+            let model = try open.load(context: context)
+            let generator = try open.makeGenerator(model, context: context, drafting: draft.usesModules)
+            let memory = try DraftMemory.standard(open, model, generator.experience, draft, fresh)
             let conversation = Conversation(open, generator, system: system, thinking: chat.thinking)
-            try converse(conversation, settings)
+            try converse(conversation, settings, memory)
         }
     }
 
@@ -64,13 +66,16 @@ struct Chat: ParsableCommand {
         }
         guard let longest = prompts.map(\.count).max() else { throw InputError("\(path) holds no prompt") }
         let context = try open.context(for: longest, and: settings.maximumTokens)
-        let generator = try open.makeGenerator(
-            open.load(context: context), context: context, drafting: draft.usesModules)
+        let model = try open.load(context: context)
+        let generator = try open.makeGenerator(model, context: context, drafting: draft.usesModules)
+        let memory = try DraftMemory.standard(open, model, generator.experience, draft, fresh)
         for (question, prompt) in zip(questions, prompts) {
             generator.clear()
             try StandardOutput.write("Prompt: \(question)\nCompletion: ")
-            let answer = try generator.answer(
-                prompt, settings, tokenizer: open.tokenizer, show: { try StandardOutput.write($0) })
+            let answer = try memory.during {
+                try generator.answer(
+                    prompt, settings, tokenizer: open.tokenizer, show: { try StandardOutput.write($0) })
+            }
             try StandardOutput.write("\n\n")
             if answer.wasInterrupted { throw Interrupted() }
         }
@@ -78,7 +83,9 @@ struct Chat: ParsableCommand {
 
     // MARK: A conversation
 
-    private func converse(_ conversation: Conversation, _ settings: AnswerSettings) throws {
+    private func converse(
+        _ conversation: Conversation, _ settings: AnswerSettings, _ memory: DraftMemory?
+    ) throws {
         var input = LineReader()
         while true {
             Console.write(Console.terminal.styled("> ", .cyan))
@@ -95,7 +102,9 @@ struct Chat: ParsableCommand {
             case .line(let text) where text.allSatisfy(\.isWhitespace): continue
             case .line(let text):
                 do {
-                    let answer = try conversation.ask(text, settings, show: { try StandardOutput.write($0) })
+                    let answer = try memory.during {
+                        try conversation.ask(text, settings, show: { try StandardOutput.write($0) })
+                    }
                     // The next Ctrl-C is the first again, and for the prompt.
                     if input.isTerminal { Interrupts.reset() }
                     try answer.finishLine()

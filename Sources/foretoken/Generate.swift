@@ -13,6 +13,7 @@ struct Generate: ParsableCommand {
     @OptionGroup(title: "Sampling") var sampling: SamplingFlags
     @OptionGroup(title: "Log-probabilities") var logProbabilities: LogProbabilityFlags
     @OptionGroup(title: "Speculation") var draft: DraftFlags
+    @OptionGroup(title: "Speculation") var fresh: FreshOddsFlag
     @OptionGroup(title: "Routing") var labelled: LabelledRoutingFlags
     @OptionGroup(title: "Model") var model: ModelOptions
 
@@ -59,9 +60,12 @@ struct Generate: ParsableCommand {
             let placement = try PlacementStatus.read(model)
             let generator = try open.makeGenerator(model, context: context, drafting: draft.usesModules)
             generator.observer = recorder
-            let answer = try generator.answer(
-                ids, settings, tokenizer: open.tokenizer,
-                show: { if !json { try StandardOutput.write($0) } })
+            let memory = try DraftMemory.standard(open, model, generator.experience, draft, fresh)
+            let answer = try memory.during {
+                try generator.answer(
+                    ids, settings, tokenizer: open.tokenizer,
+                    show: { if !json { try StandardOutput.write($0) } })
+            }
             try show(answer, placement, limit: settings.maximumTokens, context: context, open)
         }
     }
@@ -114,7 +118,8 @@ struct Generate: ParsableCommand {
                 model, contexts: contexts, parallel: parallel, drafting: draft.usesModules, chunkShare: chunkShare ?? 1)
             engine.observer = recorder
             answers.placement = try PlacementStatus.read(model)
-            try answers.answer(jobs, engine, open, recorder, label: labelled.label)
+            let memory = try DraftMemory.standard(open, model, engine.experience, draft, fresh)
+            try memory.during { try answers.answer(jobs, engine, open, recorder, label: labelled.label) }
         }
     }
 }

@@ -101,6 +101,8 @@ struct AnswerReport: Encodable {
         let extra_steps: Double?
         let extra_tokens: Double?
         let drafting_share: Double
+        /// Runs before this one that drafting knew something from.
+        let earlier_runs: Int
         /// Shares of rounds by number of drafts verified, from none.
         let rounds_by_drafts: [Double]
 
@@ -114,6 +116,7 @@ struct AnswerReport: Encodable {
             extra_steps = policy.extraSteps
             extra_tokens = policy.extraTokens
             drafting_share = policy.draftingShare
+            earlier_runs = policy.earlierRuns
             let rounds = Double(max(1, policy.rounds.reduce(0, +)))
             rounds_by_drafts = policy.rounds.map { Double($0) / rounds }
         }

@@ -75,6 +75,25 @@ extension AnswerSettings {
     }
 }
 
+extension DraftMemory {
+    /// What earlier runs learnt of drafting, and is to be kept for later ones; nil where the flags leave that out, and
+    /// where there is no place for it.
+    static func standard(
+        _ open: OpenModel, _ model: Model, _ experience: DraftExperience, _ draft: DraftFlags, _ fresh: FreshOddsFlag
+    ) throws -> DraftMemory? {
+        guard draft.draft == .auto, !fresh.freshOdds, let folder = CacheFolder.standard else { return nil }
+        return try DraftMemory(open, model, experience, in: folder)
+    }
+}
+
+extension DraftMemory? {
+    /// Does what drafting learns from.
+    func during<Result>(_ work: () throws -> Result) rethrows -> Result {
+        guard let self else { return try work() }
+        return try self.during(work)
+    }
+}
+
 extension Crew {
     /// The workers on this machine, by what was measured of it.
     /// - Parameter warns: whether to say what is not as it should be.

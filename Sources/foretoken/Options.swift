@@ -124,6 +124,16 @@ struct DraftFlags: ParsableArguments {
     var usesModules: Bool { draft != .off && draftSource.usesModules }
 }
 
+/// Whether drafting begins with what earlier runs learnt.
+struct FreshOddsFlag: ParsableArguments {
+    @Flag(
+        help: ArgumentHelp(
+            "Lets --draft auto begin with nothing and keep nothing. Otherwise what it learns of this model on this machine, "
+                + "a few numbers and no text, is kept for later runs in $XDG_CACHE_HOME/foretoken or ~/.cache/foretoken."
+        ))
+    var freshOdds = false
+}
+
 extension DraftSources: ExpressibleByArgument {}
 
 extension DraftMode: ExpressibleByArgument {

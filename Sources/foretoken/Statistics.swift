@@ -30,6 +30,9 @@ enum Statistics {
         }
         if let policy = result.policy, telemetry.rounds > 0 {
             table.add("auto", Format.percent(policy.draftingShare), "of rounds", "drafted", costAndYield(policy))
+            if policy.earlierRuns > 0 {
+                table.add("", count(policy.earlierRuns, "earlier run"), "to learn from", "", "")
+            }
         }
         return "\n"
             + table.rendered(on: terminal).split(separator: "\n").map { terminal.styled(String($0), .dim) + "\n" }

@@ -29,7 +29,7 @@ final class Command {
     private let folder: TemporaryFolder
     private var process: pid_t = 0
 
-    /// Starts the program. Variables of this project's do not leak in from outside.
+    /// Starts the program. Variables of this project's do not leak in from outside, nor what other runs learnt.
     init(
         _ arguments: [String], input: [UInt8] = [], environment: [String: String] = [:], program: String = Command.path
     ) throws {
@@ -52,7 +52,8 @@ final class Command {
         posix_spawnattr_setsigmask(&attributes, &mask)
         posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK))
         let inherited = ProcessInfo.processInfo.environment.filter { !$0.key.hasPrefix("FORETOKEN_") }
-        let variables = inherited.merging(environment) { $1 }.map { "\($0)=\($1)" }
+        let own = ["XDG_CACHE_HOME": folder.path + "/cache"]
+        let variables = inherited.merging(own) { $1 }.merging(environment) { $1 }.map { "\($0)=\($1)" }
         var argv = ([program] + arguments).map { strdup($0) } + [nil]
         var envp = variables.map { strdup($0) } + [nil]
         defer { for text in argv + envp { free(text) } }
@@ -131,6 +132,11 @@ struct Generated: Decodable {
     }
 
     struct Speculation: Decodable {
+        struct Policy: Decodable {
+            let earlier_runs: Int
+        }
+
+        let policy: Policy?
         let rounds: Int
         let drafted: [Int]
         let accepted: [Int]

@@ -46,7 +46,7 @@ import Testing
     }
 
     /// A text of so many tokens behind its prompt, with the drafts that would be made behind each: the same in every mode.
-    private func record(
+    func record(
         _ text: Text, tokens: Int, prompt: Int = 1, _ random: inout SeededGenerator
     ) -> TextRecord {
         var isPredictable = false
@@ -74,7 +74,7 @@ import Testing
             chains: chains)
     }
 
-    private func replay(
+    func replay(
         _ mode: DraftMode, _ machine: Machine, looksUp: Bool = false, attention: Double = 0, seed: UInt64
     ) -> PolicyReplay {
         var random = SeededGenerator(seed: seed)
@@ -224,7 +224,7 @@ import Testing
         return generators.reduce(0) { $0 + $1.elapsed }
     }
 
-    private func median(_ ratio: (UInt64) throws -> Double) rethrows -> Double {
+    func median(_ ratio: (UInt64) throws -> Double) rethrows -> Double {
         try (0..<11 as Range<UInt64>).map { try ratio($0) }.sorted()[5]
     }
 

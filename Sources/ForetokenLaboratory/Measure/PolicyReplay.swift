@@ -13,7 +13,8 @@ package final class PolicyReplay {
     private let mode: DraftMode
     private let isGreedy: Bool
     private let looksUp: Bool
-    private let experience = DraftExperience()
+    /// What drafting has learnt, from all texts.
+    package let experience = DraftExperience()
     private let recording: Recording
     private let round: Round
 

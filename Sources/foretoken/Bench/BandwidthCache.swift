@@ -5,29 +5,21 @@ import Glibc
 
 /// Measured bandwidths of this machine's nodes, kept from one run to the next: one file for each fingerprint.
 package struct BandwidthCache {
-    /// Where the files lie.
-    package let folder: String
+    private let folder: CacheFolder
 
-    /// Files in that folder.
-    package init(folder: String) { self.folder = folder }
-
-    /// In $XDG_CACHE_HOME/foretoken, or ~/.cache/foretoken; nil where neither variable names an absolute path.
-    static var standard: BandwidthCache? {
-        let base = environment("XDG_CACHE_HOME") ?? environment("HOME").map { $0 + "/.cache" }
-        return base.flatMap { $0.hasPrefix("/") ? BandwidthCache(folder: $0 + "/foretoken") : nil }
-    }
+    /// Where the user's programs keep such files, if anywhere.
+    static var standard: BandwidthCache? { CacheFolder.standard.map { BandwidthCache(folder: $0) } }
 
     /// What was measured on a machine and kept there, where its nodes make a difference.
     static func measured(_ topology: Topology) -> NumaBandwidth? {
         topology.nodes.count > 1 ? standard?.read(for: topology) : nil
     }
 
-    /// The file of the machine with that fingerprint.
-    package func path(_ fingerprint: String) -> String { "\(folder)/numa-\(fingerprint).json" }
+    private func name(_ fingerprint: String) -> String { "numa-\(fingerprint).json" }
 
     /// What was measured on the machine; nil when there is nothing, or, with a note, when it cannot be used.
     package func read(for topology: Topology) -> NumaBandwidth? {
-        let path = path(topology.fingerprint)
+        let path = folder.path(of: name(topology.fingerprint))
         guard access(path, F_OK) == 0 else { return nil }
         do {
             let bytes = try InputFile.bytes(path, for: .measurement)
@@ -61,20 +53,9 @@ package struct BandwidthCache {
     /// Keeps a measurement. Not being able to is no reason to fail: it is said, and the next run measures again.
     package func write(_ bandwidth: NumaBandwidth) {
         do {
-            try createFolder()
-            try OutputFile.write(JSONOutput.line(bandwidth), to: path(bandwidth.fingerprint))
+            try folder.write(JSONOutput.line(bandwidth), to: name(bandwidth.fingerprint))
         } catch {
             Console.warning("the measurement could not be kept: \(error)")
-        }
-    }
-
-    private func createFolder() throws {
-        var made = ""
-        for name in folder.split(separator: "/") {
-            made += "/\(name)"
-            guard mkdir(made, 0o755) == 0 || errno == EEXIST || access(made, F_OK) == 0 else {
-                throw OutputError(description: "cannot create \(made): \(String(cString: strerror(errno)))")
-            }
         }
     }
 }

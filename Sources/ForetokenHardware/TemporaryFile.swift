@@ -1,13 +1,11 @@
-import ForetokenHardware
-import FoundationEssentials
 import Glibc
 
 /// A hidden file that becomes another by taking its name. It is locked while it is written, so that whatever ends the
 /// process unlocks it: one that nobody holds was left by a run that was killed.
-struct TemporaryFile {
-    let path: String
+package struct TemporaryFile {
+    package let path: String
     /// Open for writing; it holds the lock until it is closed.
-    let descriptor: Int32
+    package let descriptor: Int32
 
     private static let prefix = ".foretoken-"
     private static let suffix = ".tmp"
@@ -15,7 +13,7 @@ struct TemporaryFile {
     private static let attempts = 100
 
     /// Makes a new file in a folder; nil, with `errno`, when that cannot be.
-    init?(in folder: String) {
+    package init?(in folder: String) {
         for _ in 0..<Self.attempts {
             let name = String(UInt64.random(in: 0 ... .max), radix: 16)
             let path = "\(folder)/\(Self.prefix)\(name)\(Self.suffix)"
@@ -35,8 +33,8 @@ struct TemporaryFile {
 
     /// Removes what earlier runs left in a folder when they were killed: files of this kind, of this user, that no process
     /// holds. What cannot be examined stays.
-    static func removeLeftovers(in folder: String) {
-        for name in (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? [] where isOwn(name) {
+    package static func removeLeftovers(in folder: String) {
+        for name in FileSystem.names(in: folder) where isOwn(name) {
             let path = "\(folder)/\(name)"
             let descriptor = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
             guard descriptor >= 0 else { continue }
