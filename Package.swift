@@ -159,7 +159,8 @@ let package = Package(
         .testTarget(
             name: "CommandTests",
             dependencies: [
-                "foretoken", "foretoken-fuzz", "ForetokenPlacement", "ForetokenReport", "ForetokenTestSupport",
+                "foretoken", "foretoken-fuzz", "ForetokenPlacement", "ForetokenReport", "ForetokenSpeculation",
+                "ForetokenTestSupport", "ForetokenText",
             ],
             swiftSettings: swift),
     ],

@@ -61,3 +61,48 @@ extension Terminal {
         usesColor ? "\u{1B}\(style.command)\(text)\u{1B}\(Style.end)" : text
     }
 }
+
+/// A mark on a stretch of text: colour and line each tell it from the others.
+public enum Mark: Sendable, CaseIterable {
+    /// None.
+    case plain
+    /// Green, one line.
+    case green
+    /// Cyan and bold, two lines. Terminals that know no second line draw one.
+    case cyan
+    /// Magenta, bold and italic, two lines.
+    case magenta
+
+    private var lines: String {
+        switch self {
+        case .plain: ""
+        case .green: "4"
+        case .cyan: "4;21;1"
+        case .magenta: "4;21;1;3"
+        }
+    }
+
+    private var color: String {
+        switch self {
+        case .plain: ""
+        case .green: "32"
+        case .cyan: "36"
+        case .magenta: "35"
+        }
+    }
+
+    /// What follows the escape character where the mark begins.
+    fileprivate func command(usesColor: Bool) -> String { "[" + lines + (usesColor ? ";" + color : "") + "m" }
+}
+
+extension Terminal {
+    /// The text (UTF-8) with that mark, line by line: without its colour where colour is not welcome, and as it is on what is
+    /// no terminal.
+    public func marked(_ text: [UInt8], _ mark: Mark) -> [UInt8] {
+        guard isInteractive && mark != .plain else { return text }
+        let start = Array("\u{1B}\(mark.command(usesColor: usesColor))".utf8)
+        let end = Array("\u{1B}\(Style.end)".utf8)
+        let lines = text.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+        return Array(lines.map { $0.isEmpty ? [] : start + $0 + end }.joined(separator: [UInt8(ascii: "\n")]))
+    }
+}

@@ -12,6 +12,10 @@ public struct GenerationRequest: Sendable {
     public var draft = DraftMode.auto
     /// Where drafts may come from; the modules count where there are any.
     public var sources = DraftSources.both
+    /// What the answer is expected to be like; drafts are looked up in it.
+    public var prediction: LookupBase?
+    /// Other texts that drafts are looked up in.
+    public var bases: [LookupBase] = []
     /// Tokens that end the generation; they are emitted.
     public var stopTokens: [Int32] = []
     /// Wants the log-probability of every generated token and of so many (0...20) likeliest ones.
@@ -49,7 +53,36 @@ public enum GenerationEvent: Sendable {
     /// So many of the request's prompt tokens have been run.
     case prompt(done: Int, of: Int)
     /// A token has been accepted.
-    case token(Int32)
+    case token(Int32, TokenFate)
+}
+
+/// Where a token of the output came from first. The verifier chose all of them.
+public enum TokenSource: String, Sendable, CaseIterable {
+    /// The verifier: nobody had guessed it.
+    case own
+    /// A draft of the MTP modules.
+    case mtp
+    /// A draft that was looked up.
+    case lookup
+    /// A draft that was looked up, and that the prediction of the answer had as well.
+    case prediction
+}
+
+/// How a token of the output came about.
+public struct TokenFate: Sendable, Equatable {
+    /// Where it came from.
+    public let source: TokenSource
+    /// Which draft of its round it was, from 1; 0 for the verifier's own.
+    public let draft: Int
+
+    /// A token from there.
+    public init(_ source: TokenSource, draft: Int) {
+        self.source = source
+        self.draft = draft
+    }
+
+    /// The fate of a token that nobody had guessed.
+    public static let own = TokenFate(.own, draft: 0)
 }
 
 /// What a generation came to.

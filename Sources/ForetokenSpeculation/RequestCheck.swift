@@ -27,6 +27,12 @@ extension GenerationRequest {
                 description:
                     "prompt token \(index) is \(prompt[index]); ids of this model are 0...\(vocabulary - 1)")
         }
+        for base in [prediction].compactMap(\.self) + bases {
+            guard let ids = base.ids, ids.lowerBound < 0 || ids.upperBound >= vocabulary else { continue }
+            throw GenerationError(
+                description: "a text to look drafts up in has the tokens \(ids); "
+                    + "ids of this model are 0...\(vocabulary - 1)")
+        }
         if before + prompt.count > capacity {
             throw GenerationError(
                 description:

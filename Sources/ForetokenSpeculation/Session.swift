@@ -7,8 +7,8 @@ package final class Session {
     let sampler: Sampler
     let observe: (GenerationEvent) -> Continuation
     package var policy: DraftPolicy
-    /// Finds where the text has ended before as it ends now; nil where drafts are not looked up.
-    private let lookup: TextLookup?
+    /// Finds what may follow; nil where drafts are not looked up.
+    private let finder: DraftFinder?
     /// What it found for the next draft's place.
     package private(set) var found: LookupMatch?
     private let stopTokens: [Int32]
@@ -26,6 +26,8 @@ package final class Session {
     /// Drafts of the round in progress: those to be verified, and most that there may be.
     package private(set) var drafted = 0
     private(set) var draftLimit = 0
+    /// By draft, a bit: whether the prediction has it, too, of those that were looked up.
+    private var predicted: UInt16 = 0
     /// Drafts that count as history while later ones are drawn.
     private var pushed = 0
 
@@ -44,7 +46,9 @@ package final class Session {
     ) {
         self.sequence = sequence
         self.policy = policy
-        self.lookup = lookup
+        finder = lookup.map {
+            DraftFinder($0, count: sequence.count, prediction: request.prediction, others: request.bases)
+        }
         self.observe = observe
         self.sampler = sampler
         stopTokens = request.stopTokens
@@ -56,7 +60,6 @@ package final class Session {
         promptCount = sequence.count - sequence.position
         firstGenerated = sequence.count
         sampler.history.begin(UnsafeBufferPointer(start: sequence.tokens, count: sequence.count))
-        lookup?.grow(to: sequence.count)
     }
 
     /// Reads the prompt and draws the first token, unless cancelled.
@@ -104,16 +107,17 @@ package final class Session {
     /// Begins a round with so many texts.
     func beginDrafts(atMost most: Int, texts: Int) {
         drafted = 0
-        if let lookup {
-            lookup.grow(to: sequence.count) { policy.learn($0, held: $0.token == $1) }
-            look(lookup, made: 0)
+        predicted = 0
+        if let finder {
+            finder.grow(to: sequence.count) { policy.learn($0, held: $0.token == $1) }
+            look(finder, made: 0)
         }
         draftLimit = policy.begin(room: min(most, end - sequence.count - 1), found: found, texts: texts)
     }
 
     /// Looks for the place of the next draft, behind `made` others.
-    private func look(_ lookup: TextLookup, made: Int) {
-        found = lookup.match(end: sequence.count + made)
+    private func look(_ finder: DraftFinder, made: Int) {
+        found = finder.match(end: sequence.count + made)
         guard !policy.isGreedy, let token = found?.token else { return }
         policy.noise = sampler.noise(token, position: sequence.count + made)
     }
@@ -123,7 +127,8 @@ package final class Session {
     func judge(_ draft: Draft, made: Int, rows: Int) -> DraftVerdict {
         sequence.tokens[sequence.count + made] = draft.token
         policy.take(draft, found: found)
-        if let lookup, made + 1 < draftLimit { look(lookup, made: made + 1) }
+        if draft.origin == .lookup && found?.isPredicted == true { predicted |= 1 << UInt16(made) }
+        if let finder, made + 1 < draftLimit { look(finder, made: made + 1) }
         let verdict = policy.judge(next: found, limit: draftLimit, rows: rows)
         if verdict != .drop { drafted += 1 }
         if verdict == .extend {
@@ -152,7 +157,7 @@ package final class Session {
                 accepted = i
                 break
             }
-            emit(token)
+            emit(token, token == guess ? fate(draft: i) : .own)
             if token != guess || reason != nil {
                 accepted = token == guess ? i + 1 : i
                 break
@@ -162,8 +167,16 @@ package final class Session {
         // the same state at every draft length.
         let emitted = sequence.count - 1 - newest
         sequence.truncate(to: newest + emitted)
-        telemetry.record(drafted: drafted, modules: policy.madeByModules, accepted: accepted, emitted: emitted)
+        telemetry.record(
+            drafted: drafted, modules: policy.madeByModules, predicted: predicted, accepted: accepted, emitted: emitted)
         return (accepted, emitted)
+    }
+
+    /// That of a draft which holds.
+    private func fate(draft: Int) -> TokenFate {
+        let source: TokenSource =
+            draft < policy.madeByModules ? .mtp : predicted & 1 << UInt16(draft) != 0 ? .prediction : .lookup
+        return TokenFate(source, draft: draft + 1)
     }
 
     func count(rows: Int, texts: Int) { company.count(rows: rows, texts: texts) }
@@ -178,11 +191,11 @@ package final class Session {
         return nil
     }
 
-    package func emit(_ token: Int32) {
+    package func emit(_ token: Int32, _ fate: TokenFate = .own) {
         sequence.tokens[sequence.count] = token
         sequence.count += 1
         sampler.history.push(token)
-        switch observe(.token(token)) {
+        switch observe(.token(token, fate)) {
         case .proceed: break
         case .stop: reason = .stop
         case .cancel: reason = .cancelled

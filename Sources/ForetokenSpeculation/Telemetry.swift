@@ -10,8 +10,10 @@ public struct Telemetry: Sendable, Equatable {
 
     /// Drafts of the MTP modules.
     public private(set) var modules = SourceCounts()
-    /// Drafts that were looked up in the text.
+    /// Drafts that were looked up.
     public private(set) var lookup = SourceCounts()
+    /// Those of them that the prediction of the answer had, too.
+    public private(set) var prediction = SourceCounts()
 
     private typealias Counts = SIMD16<Int32>
 
@@ -21,8 +23,12 @@ public struct Telemetry: Sendable, Equatable {
     /// Counts a round that emitted its accepted drafts and the verifier's own token behind them, or ended the text with its
     /// last accepted draft. Drafts behind that end met no verdict and are not counted.
     ///
-    /// - Parameter made: how many of the round's drafts the modules made: the first ones.
-    package mutating func record(drafted: Int, modules made: Int, accepted: Int, emitted: Int) {
+    /// - Parameters:
+    ///   - made: how many of the round's drafts the modules made: the first ones.
+    ///   - predicted: by draft, a bit: whether it was looked up and the prediction had it.
+    package mutating func record(
+        drafted: Int, modules made: Int, predicted: UInt16 = 0, accepted: Int, emitted: Int
+    ) {
         rounds += 1
         self.emitted += emitted
         let judged = emitted > accepted ? drafted : accepted
@@ -30,6 +36,8 @@ public struct Telemetry: Sendable, Equatable {
         for i in 0..<accepted { acceptedCounts[i] += 1 }
         modules.add(drafted: min(made, judged), accepted: min(made, accepted))
         lookup.add(drafted: judged - min(made, judged), accepted: accepted - min(made, accepted))
+        func count(_ drafts: Int) -> Int { (predicted & (1 << UInt16(drafts) - 1)).nonzeroBitCount }
+        prediction.add(drafted: count(judged), accepted: count(accepted))
     }
 
     /// Adds another generation's counts.
@@ -40,6 +48,7 @@ public struct Telemetry: Sendable, Equatable {
         acceptedCounts &+= other.acceptedCounts
         modules.add(drafted: other.modules.drafted, accepted: other.modules.accepted)
         lookup.add(drafted: other.lookup.drafted, accepted: other.lookup.accepted)
+        prediction.add(drafted: other.prediction.drafted, accepted: other.prediction.accepted)
     }
 
     /// By draft position: how often such a draft was verified. Ends with the last position that ever was.

@@ -9,6 +9,8 @@ public struct Answer: Sendable {
     public let result: GenerationResult
     /// The text before the stop string; nil without a tokenizer.
     public let text: String?
+    /// Drafts that the prediction of the answer had; nil where there was no prediction.
+    public let prediction: SourceCounts?
     /// For each token of the result; nil unless asked for.
     public let logProbabilities: [TokenLogProbabilities]?
 
@@ -16,6 +18,7 @@ public struct Answer: Sendable {
         self.promptTokens = promptTokens
         self.result = result
         self.text = text
+        prediction = settings.prediction == nil ? nil : result.telemetry.prediction
         logProbabilities = settings.logProbabilities == nil ? nil : result.logProbabilities
     }
 
@@ -27,11 +30,11 @@ public struct Answer: Sendable {
 public enum AnswerEvent: Sendable {
     /// So many of the prompt's tokens have been read.
     case prompt(done: Int, of: Int)
-    /// A token, and the text (UTF-8, whole characters) that has become certain with it: often none, and never any of a stop
-    /// string.
-    case token(Int32, text: [UInt8])
+    /// A token, how it came about, and the text that has become certain with it: often none, and never any of a stop string.
+    /// Text that was held back until now has the fates of the tokens that it is from.
+    case token(Int32, TokenFate, text: [TextPiece])
     /// The answer has ended, with text that was held back until now.
-    case end(text: [UInt8])
+    case end(text: [TextPiece])
 }
 
 extension Generator {
@@ -97,9 +100,9 @@ extension TextStream {
     fileprivate mutating func take(_ event: GenerationEvent) -> (event: AnswerEvent, isEnd: Bool) {
         switch event {
         case .prompt(let done, let total): return (.prompt(done: done, of: total), false)
-        case .token(let token):
-            let (text, isEnd) = push(token)
-            return (.token(token, text: text), isEnd)
+        case .token(let token, let fate):
+            let (text, isEnd) = push(token, fate)
+            return (.token(token, fate, text: text), isEnd)
         }
     }
 }

@@ -11,6 +11,10 @@ public struct AnswerSettings: Sendable {
     public var draft = DraftMode.auto
     /// Where drafts may come from.
     public var sources = DraftSources.both
+    /// What the answer is expected to be like, as tokens, for drafts to be looked up in; nil for nothing.
+    public var prediction: [Int32]?
+    /// Other texts that drafts are looked up in.
+    public var bases: [LookupBase] = []
     /// Texts that end the answer and are no part of it.
     public var stopStrings: [String] = []
     /// How many likeliest tokens (0...20) to report beside each; nil for no log-probabilities.
@@ -29,10 +33,20 @@ public struct AnswerSettings: Sendable {
         request.sampling = sampling
         request.draft = draft
         request.sources = sources
+        if looksUp {
+            request.prediction = prediction.map { LookupBase([$0]) }
+            request.bases = bases
+        }
         request.stopTokens = endTokens
         request.logProbabilities = logProbabilities
         return request
     }
+
+    /// Whether drafts are looked up.
+    package var looksUp: Bool { draft != .off && sources.looksUp }
+
+    /// Bytes that looking up drafts in the prediction takes.
+    public var predictionBytes: Int { looksUp ? prediction.map { LookupBase.byteCount([$0.count]) } ?? 0 : 0 }
 
     /// What is wrong with a number of log-probabilities, if anything is.
     package static func problem(logProbabilities count: Int?) -> String? {

@@ -81,6 +81,12 @@ extension OpenModel {
         }
     }
 
+    /// The ids of a text that an answer is expected to be like, as an answer would have them: no BOS, no role tokens.
+    /// - Throws: `InputError` without a tokenizer.
+    public func tokens(ofPrediction text: String) throws -> [Int32] {
+        try requiredTokenizer().encode(text, addedTokens: false)
+    }
+
     /// Refuses ids that the model does not have.
     /// - Throws: `InputError`.
     public func checkIDs(_ ids: [some BinaryInteger]) throws {

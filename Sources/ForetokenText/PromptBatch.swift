@@ -44,6 +44,21 @@ package struct PromptBatch: Sendable {
         entries.compactMap { if case .job(let job) = $0 { job } else { nil } }
     }
 
+    /// Most tokens of the prompts that drafts are looked up in together: 128 MiB.
+    package static let mostLookedUp = 4 << 20
+
+    /// The prompts that the drafts of all answers can be looked up in: the first ones, as many as there may be. None where there is
+    /// one prompt alone, and where drafts are not looked up.
+    package var promptsToLookUp: [[Int32]] {
+        let jobs = jobs
+        guard jobs.count > 1 && jobs[0].settings.looksUp else { return [] }
+        var count = 0
+        return jobs.map(\.prompt).prefix { prompt in
+            count += prompt.count
+            return count <= Self.mostLookedUp
+        }
+    }
+
     /// By line: why it holds no prompt; nil for one that does.
     package var failures: [BatchFailure?] {
         entries.map { if case .failure(let failure) = $0 { failure } else { nil } }

@@ -9,7 +9,7 @@ package struct PromptLine {
         "id", "domain", "prompt", "prompt_tokens", "messages", "tools", "max_tokens", "max_completion_tokens",
         "temperature",
         "top_k", "top_p", "min_p", "seed", "stop", "stop_token_ids", "repetition_penalty", "presence_penalty",
-        "frequency_penalty", "logit_bias", "logprobs",
+        "frequency_penalty", "logit_bias", "logprobs", "prediction",
     ]
 
     package let id: Identifier?
@@ -26,6 +26,8 @@ package struct PromptLine {
     /// Tokens that end the answer besides those of the model and of the command line.
     let stop_token_ids: [Int]?
     let logprobs: Int?
+    /// What the answer is expected to be like.
+    let prediction: String?
 
     /// - Returns: the line, and keys of it that mean nothing.
     /// - Throws: `JSONError` or `InputError` for anything but a JSON object with values of these types.
@@ -58,6 +60,21 @@ package struct PromptLine {
         stop_token_ids = try fields["stop_token_ids"].given?.integers()
         sampling = try SamplingWishes(fields)
         logprobs = try fields["logprobs"].given?.integer()
+        prediction = try fields["prediction"].given.flatMap(Self.prediction)
+    }
+
+    /// A text, or what OpenAI's clients write: `{"type": "content", "content": …}`.
+    private static func prediction(_ field: JSONField) throws -> String? {
+        if let text = field.value?.string { return text }
+        guard field.value?.object != nil else {
+            throw field.mismatch("a string, or an object with type \"content\" and content")
+        }
+        let fields = try field.fields()
+        let type = try fields["type"].string()
+        guard type == "content" else {
+            throw InputError("`\(field.path).type` is \"\(type)\"; only predictions of type \"content\" are known")
+        }
+        return try ChatMessage.text(fields["content"])
     }
 
     /// The prompt's tokens and the settings, those of `base` where the line has none.
@@ -68,6 +85,7 @@ package struct PromptLine {
         settings.logProbabilities = logprobs ?? base.logProbabilities
         settings.stopStrings = stop ?? base.stopStrings
         settings.endTokens += try open.stopTokens(stop_token_ids ?? [])
+        settings.prediction = try prediction.map(open.tokens(ofPrediction:)) ?? base.prediction
         if let domain { try RoutingTrace.check(domain: domain) }
         try open.check(settings)
         let wanted = try Prompt(text: prompt, tokens: prompt_tokens, messages: messages, tools: tools, style: style)
@@ -104,5 +122,5 @@ package struct PromptJob: Sendable {
     package let id: Identifier?
     package let domain: String?
     package let prompt: [Int32]
-    package let settings: AnswerSettings
+    package var settings: AnswerSettings
 }

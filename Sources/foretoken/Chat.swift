@@ -26,6 +26,7 @@ struct Chat: ParsableCommand {
     @OptionGroup(title: "Sampling") var sampling: SamplingFlags
     @OptionGroup(title: "Speculation") var draft: DraftFlags
     @OptionGroup(title: "Speculation") var fresh: FreshOddsFlag
+    @OptionGroup(title: "Speculation") var draftMarks: DraftMarkFlags
     @OptionGroup(title: "Model") var model: ModelOptions
 
     /// Context of an interactive conversation when the user names none: caches for a large model's whole context would
@@ -33,6 +34,7 @@ struct Chat: ParsableCommand {
     private static let defaultContext = 8192
 
     func run() throws {
+        let marks = try draftMarks.marks()
         let questions = try inputFile.map { path in
             try InputFile.lines(path).compactMap { number, bytes in
                 bytes.isEmpty ? nil : try InputFile.text(bytes, source: "\(path), line \(number)")
@@ -42,7 +44,7 @@ struct Chat: ParsableCommand {
         try open.check(draft.draft, draft.draftSource)
         let settings = try AnswerSettings(open, length, sampling, draft)
         if let questions {
-            try answer(questions, of: inputFile ?? "-", open, settings)
+            try answer(questions, of: inputFile ?? "-", open, settings, marks)
         } else {
             // What the format cannot say is better said before the weights are loaded.
             _ = try open.tokens(of: .chat(ChatPrompt(ChatMessage.opening(system, "?"), thinking: chat.thinking)))
@@ -51,7 +53,7 @@ struct Chat: ParsableCommand {
             let generator = try open.makeGenerator(model, context: context, drafting: draft.usesModules)
             let memory = try DraftMemory.standard(open, model, generator.experience, draft, fresh)
             let conversation = Conversation(open, generator, system: system, thinking: chat.thinking)
-            try converse(conversation, settings, memory)
+            try converse(conversation, settings, memory, marks)
         }
     }
 
@@ -59,7 +61,7 @@ struct Chat: ParsableCommand {
 
     /// - Parameter path: where the questions are from.
     private func answer(
-        _ questions: [String], of path: String, _ open: OpenModel, _ settings: AnswerSettings
+        _ questions: [String], of path: String, _ open: OpenModel, _ settings: AnswerSettings, _ marks: DraftMarks?
     ) throws {
         let prompts = try questions.map { question in
             try open.encode(.chat(ChatPrompt(ChatMessage.opening(system, question), thinking: chat.thinking)))
@@ -74,9 +76,10 @@ struct Chat: ParsableCommand {
             try StandardOutput.write("Prompt: \(question)\nCompletion: ")
             let answer = try memory.during {
                 try generator.answer(
-                    prompt, settings, tokenizer: open.tokenizer, show: { try StandardOutput.write($0) })
+                    prompt, settings, tokenizer: open.tokenizer, show: { try StandardOutput.write(marks.text($0)) })
             }
             try StandardOutput.write("\n\n")
+            if marks != nil { Console.write(DraftMarks.legend(answer, on: Console.terminal)) }
             if answer.wasInterrupted { throw Interrupted() }
         }
     }
@@ -84,7 +87,7 @@ struct Chat: ParsableCommand {
     // MARK: A conversation
 
     private func converse(
-        _ conversation: Conversation, _ settings: AnswerSettings, _ memory: DraftMemory?
+        _ conversation: Conversation, _ settings: AnswerSettings, _ memory: DraftMemory?, _ marks: DraftMarks?
     ) throws {
         var input = LineReader()
         while true {
@@ -103,11 +106,12 @@ struct Chat: ParsableCommand {
             case .line(let text):
                 do {
                     let answer = try memory.during {
-                        try conversation.ask(text, settings, show: { try StandardOutput.write($0) })
+                        try conversation.ask(text, settings, show: { try StandardOutput.write(marks.text($0)) })
                     }
                     // The next Ctrl-C is the first again, and for the prompt.
                     if input.isTerminal { Interrupts.reset() }
                     try answer.finishLine()
+                    if marks != nil { Console.write(DraftMarks.legend(answer, on: Console.terminal)) }
                     Console.write(remark(on: answer, conversation) + "\n")
                 } catch let error as InputError {
                     Console.error(error.description)

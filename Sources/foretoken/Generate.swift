@@ -14,6 +14,8 @@ struct Generate: ParsableCommand {
     @OptionGroup(title: "Log-probabilities") var logProbabilities: LogProbabilityFlags
     @OptionGroup(title: "Speculation") var draft: DraftFlags
     @OptionGroup(title: "Speculation") var fresh: FreshOddsFlag
+    @OptionGroup(title: "Speculation") var predicted: PredictionFlags
+    @OptionGroup(title: "Speculation") var draftMarks: DraftMarkFlags
     @OptionGroup(title: "Routing") var labelled: LabelledRoutingFlags
     @OptionGroup(title: "Model") var model: ModelOptions
 
@@ -40,6 +42,15 @@ struct Generate: ParsableCommand {
         }
         if prompt.inputFile == nil && parallel != nil { throw ValidationError("--parallel is for --input-file") }
         if prompt.inputFile == nil && chunkShare != nil { throw ValidationError("--chunk-share is for --input-file") }
+        if prompt.inputFile != nil && predicted.predictionFile != nil {
+            throw ValidationError("with --input-file a line has its own `prediction` in place of --prediction-file")
+        }
+        if predicted.predictionFile == "-" && prompt.promptFile == "-" {
+            throw ValidationError("--prompt-file and --prediction-file cannot both be standard input")
+        }
+        if draftMarks.showDrafts && (json || prompt.inputFile != nil) {
+            throw ValidationError("--show-drafts is for text on a terminal, not for --json or --input-file")
+        }
         if let parallel, parallel < 1 { throw ValidationError("--parallel must be at least 1, not \(parallel)") }
         if let chunkShare, !(chunkShare > 0 && chunkShare <= 1) {
             throw ValidationError("--chunk-share must be above 0 and at most 1, not \(chunkShare)")
@@ -49,14 +60,18 @@ struct Generate: ParsableCommand {
     func run() throws {
         try labelled.routing.check()
         if let inputFile = prompt.inputFile { return try answerAll(inputFile) }
+        let marks = try draftMarks.marks()
         let wanted = try prompt.read()
+        let prediction = try predicted.read()
         let open = try OpenModel(model)
         let ids = try open.encode(wanted)
         try open.check(draft.draft, draft.draftSource)
-        let settings = try settings(open)
+        var settings = try settings(open)
+        settings.prediction = try prediction.map(open.tokens(ofPrediction:))
+        if marks != nil { _ = try open.requiredTokenizer() }
         let context = try open.context(for: ids.count, and: length.maxTokens)
         try labelled.routing.record(open, domain: labelled.label) { recorder in
-            let model = try open.load(context: context)
+            let model = try open.load(contexts: [context], besides: settings.predictionBytes)
             let placement = try PlacementStatus.read(model)
             let generator = try open.makeGenerator(model, context: context, drafting: draft.usesModules)
             generator.observer = recorder
@@ -64,20 +79,22 @@ struct Generate: ParsableCommand {
             let answer = try memory.during {
                 try generator.answer(
                     ids, settings, tokenizer: open.tokenizer,
-                    show: { if !json { try StandardOutput.write($0) } })
+                    show: { if !json { try StandardOutput.write(marks.text($0)) } })
             }
-            try show(answer, placement, limit: settings.maximumTokens, context: context, open)
+            try show(answer, marks, placement, limit: settings.maximumTokens, context: context, open)
         }
     }
 
     private func show(
-        _ answer: Answer, _ placement: PlacementStatus?, limit: Int, context: Int, _ open: OpenModel
+        _ answer: Answer, _ marks: DraftMarks?, _ placement: PlacementStatus?, limit: Int, context: Int,
+        _ open: OpenModel
     ) throws {
         if json {
             let report = AnswerReport(answer, model: open.checkpoint.label, placement: placement)
             try StandardOutput.write(JSONOutput.line(report))
         } else {
             try answer.finishLine()
+            if marks != nil { Console.write(DraftMarks.legend(answer, on: Console.terminal)) }
             if answer.result.reason == .length && answer.result.tokens.count < limit {
                 let most = open.configuration.maximumPositions
                 let advice = context < most ? "--context makes room, up to \(most)" : "this model has no more"
@@ -104,7 +121,12 @@ struct Generate: ParsableCommand {
         try open.check(draft.draft, draft.draftSource)
         let batch = try PromptBatch(
             InputFile.lines(path), of: path, open, style: prompt.style, base: try settings(open))
-        let jobs = batch.jobs
+        let lookedUp = batch.promptsToLookUp
+        var jobs = batch.jobs
+        if !lookedUp.isEmpty && lookedUp.count < jobs.count {
+            Console.note(
+                "drafts are looked up in the first \(lookedUp.count) of the \(jobs.count) prompts: all are too many")
+        }
         let contexts = try jobs.map { job in
             let (sum, isBeyondAll) = job.prompt.count.addingReportingOverflow(job.settings.maximumTokens)
             let most = try open.context(for: job.prompt.count, and: job.settings.maximumTokens)
@@ -112,8 +134,15 @@ struct Generate: ParsableCommand {
         }
         let answers = BatchAnswers(batch, model: open.checkpoint.label)
         if jobs.isEmpty { return try answers.finish() }
+        let lookupBytes =
+            LookupBase.byteCount(lookedUp.map(\.count)) + jobs.reduce(0) { $0 + $1.settings.predictionBytes }
         try labelled.routing.record(open) { recorder in
-            let model = try open.load(contexts: Array(contexts.sorted(by: >).prefix(parallel ?? 1)))
+            let model = try open.load(
+                contexts: Array(contexts.sorted(by: >).prefix(parallel ?? 1)), besides: lookupBytes)
+            if !lookedUp.isEmpty {
+                let base = LookupBase(lookedUp)
+                for job in jobs.indices { jobs[job].settings.bases = [base] }
+            }
             let engine = try open.makeEngine(
                 model, contexts: contexts, parallel: parallel, drafting: draft.usesModules, chunkShare: chunkShare ?? 1)
             engine.observer = recorder

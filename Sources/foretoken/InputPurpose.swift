@@ -6,6 +6,8 @@ import ForetokenText
 enum InputPurpose {
     /// One prompt: far above what the longest context holds.
     case prompt
+    /// What an answer is expected to be like.
+    case prediction
     /// A text that is scored or measured, window by window.
     case text
     /// Prompts or questions, one a line.
@@ -26,7 +28,7 @@ enum InputPurpose {
     /// Bytes that such a file may have.
     var byteLimit: Int {
         switch self {
-        case .prompt: 16 << 20
+        case .prompt, .prediction: 16 << 20
         case .text: 64 << 20
         case .lines: 256 << 20
         case .trace: 1 << 30
@@ -42,7 +44,7 @@ enum InputPurpose {
     var lineLimit: Int? {
         switch self {
         case .lines: Self.prompt.byteLimit
-        case .prompt, .text, .trace, .plan, .topology, .shape, .measurement, .chatTemplate: nil
+        case .prompt, .prediction, .text, .trace, .plan, .topology, .shape, .measurement, .chatTemplate: nil
         }
     }
 
@@ -50,6 +52,7 @@ enum InputPurpose {
     private var name: String {
         switch self {
         case .prompt: "a prompt"
+        case .prediction: "a prediction"
         case .text: "a text"
         case .lines: "a file of prompts"
         case .trace: "a routing trace"

@@ -71,6 +71,8 @@ struct AnswerReport: Encodable {
         let accepted: [Int]
         let tokens_per_round: Double
         let sources: SourceFigures
+        /// There only where the answer had a prediction.
+        let prediction: PredictionFigures?
         /// There only for `--draft auto`.
         let policy: PolicyFigures?
     }
@@ -87,6 +89,14 @@ struct AnswerReport: Encodable {
         let lookup: Counts
 
         init(_ telemetry: Telemetry) { (mtp, lookup) = (Counts(telemetry.modules), Counts(telemetry.lookup)) }
+    }
+
+    /// Drafts from the prediction of the answer. They are among those that were looked up.
+    struct PredictionFigures: Encodable {
+        let accepted: Int
+        let rejected: Int
+
+        init(_ counts: SourceCounts) { (accepted, rejected) = (counts.accepted, counts.drafted - counts.accepted) }
     }
 
     struct PolicyFigures: Encodable {
@@ -178,6 +188,7 @@ struct AnswerReport: Encodable {
         speculation = SpeculationFigures(
             rounds: telemetry.rounds, drafted: telemetry.drafted, accepted: telemetry.accepted,
             tokens_per_round: telemetry.tokensPerRound, sources: SourceFigures(telemetry),
+            prediction: answer.prediction.map(PredictionFigures.init),
             policy: answer.result.policy.map(PolicyFigures.init))
         self.company = company ? CompanyFigures(answer.result.company) : nil
         self.placement = placement.map { PlacementFigures($0, answer.result.traffic) }

@@ -116,8 +116,8 @@ struct DraftFlags: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Where drafts come from: the checkpoint's MTP modules, look-up of what followed in the text so far where it "
-                + "was as it is now, or both.", valueName: "mtp|lookup|both"))
+            "Where drafts come from: the checkpoint's MTP modules, look-up of what followed where the text so far, or "
+                + "another that is given, was as it is now, or both.", valueName: "mtp|lookup|both"))
     var draftSource = DraftSources.both
 
     /// Whether MTP modules may be used.
@@ -132,6 +132,18 @@ struct FreshOddsFlag: ParsableArguments {
                 + "a few numbers and no text, is kept for later runs in $XDG_CACHE_HOME/foretoken or ~/.cache/foretoken."
         ))
     var freshOdds = false
+}
+
+/// What an answer is expected to be like.
+struct PredictionFlags: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "Text that the answer is expected to be like, such as a file before a change: drafts are looked up in it. It "
+                + "changes speed alone. Lines of --input-file have `prediction`; - is standard input.", valueName: "f"))
+    var predictionFile: String?
+
+    /// The text, before a tokenizer has seen it; nil where none is given.
+    func read() throws -> String? { try predictionFile.map { try InputFile.text($0, for: .prediction) } }
 }
 
 extension DraftSources: ExpressibleByArgument {}

@@ -26,7 +26,7 @@ struct PromptFlags: ParsableArguments {
         help: ArgumentHelp(
             "Answers many prompts in one load: JSON lines in, JSON lines out. A line has `prompt`, `prompt_tokens` or "
                 + "`messages`, and may have id, domain, tools, max_tokens, stop, stop_token_ids, logprobs, logit_bias, seed, "
-                + "temperature, top_k, top_p, min_p and penalties, as in OpenAI's API.", valueName: "f"))
+                + "temperature, top_k, top_p, min_p, penalties and prediction, as in OpenAI's API.", valueName: "f"))
     var inputFile: String?
 
     @Flag var format = PromptFormat.raw

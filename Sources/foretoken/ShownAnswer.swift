@@ -8,13 +8,13 @@ import ForetokenTokenizer
 private struct AnswerDisplay {
     private let bar = ProgressBar("reading the prompt", delayNanoseconds: 1_000_000_000, terminal: Console.terminal)
 
-    func take(_ event: AnswerEvent, show: ([UInt8]) throws -> Void) throws -> Bool {
+    func take(_ event: AnswerEvent, show: ([TextPiece]) throws -> Void) throws -> Bool {
         switch event {
         case .prompt(let done, let total):
             bar.update(Double(done) / Double(total)) {
                 "\(done) of \(total) tokens  \(Format.short(Double(done) / $0)) tok/s"
             }
-        case .token(_, let text), .end(let text):
+        case .token(_, _, let text), .end(let text):
             bar.clear()
             if !text.isEmpty { try show(text) }
         }
@@ -26,7 +26,7 @@ extension Generator {
     /// Continues the context with `prompt`.
     /// - Parameter show: is given the text piece by piece, whole characters only, as soon as it is certain.
     func answer(
-        _ prompt: [Int32], _ settings: AnswerSettings, tokenizer: Tokenizer?, show: ([UInt8]) throws -> Void
+        _ prompt: [Int32], _ settings: AnswerSettings, tokenizer: Tokenizer?, show: ([TextPiece]) throws -> Void
     ) throws -> Answer {
         let display = AnswerDisplay()
         return try answer(prompt, settings, tokenizer: tokenizer, observe: { try display.take($0, show: show) })
@@ -36,7 +36,7 @@ extension Generator {
 extension Conversation {
     /// Answers the next question.
     /// - Parameter show: as that of `Generator.answer`.
-    func ask(_ question: String, _ settings: AnswerSettings, show: ([UInt8]) throws -> Void) throws -> Answer {
+    func ask(_ question: String, _ settings: AnswerSettings, show: ([TextPiece]) throws -> Void) throws -> Answer {
         let display = AnswerDisplay()
         return try ask(question, settings, observe: { try display.take($0, show: show) })
     }

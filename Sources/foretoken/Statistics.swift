@@ -23,10 +23,11 @@ enum Statistics {
                 "draft \(index + 1)", "\(Format.grouped(accepted))/\(Format.grouped(drafted))", "accepted",
                 Format.percent(Double(accepted) / Double(drafted)))
         }
-        if telemetry.lookup.drafted > 0 {
+        for (name, counts) in [("look-up", telemetry.lookup), ("prediction", telemetry.prediction)]
+        where counts.drafted > 0 {
             table.add(
-                "look-up", "\(Format.grouped(telemetry.lookup.accepted))/\(Format.grouped(telemetry.lookup.drafted))",
-                "accepted", Format.percent(Double(telemetry.lookup.accepted) / Double(telemetry.lookup.drafted)))
+                name, "\(Format.grouped(counts.accepted))/\(Format.grouped(counts.drafted))", "accepted",
+                Format.percent(Double(counts.accepted) / Double(counts.drafted)))
         }
         if let policy = result.policy, telemetry.rounds > 0 {
             table.add("auto", Format.percent(policy.draftingShare), "of rounds", "drafted", costAndYield(policy))

@@ -141,6 +141,23 @@ struct Generated: Decodable {
         let drafted: [Int]
         let accepted: [Int]
         let tokens_per_round: Double
+        let sources: Sources
+        let prediction: Prediction?
+    }
+
+    struct Sources: Decodable {
+        struct Counts: Decodable {
+            let drafted: Int
+            let accepted: Int
+        }
+
+        let mtp: Counts
+        let lookup: Counts
+    }
+
+    struct Prediction: Decodable {
+        let accepted: Int
+        let rejected: Int
     }
 
     struct LogProbabilities: Decodable, Equatable {

@@ -89,6 +89,8 @@ extension EngineTests {
             (#"{"prompt": "a", "max_tokens": 2, "max_completion_tokens": 3}"#, "mean the same"),
             (#"{"prompt": "a", "stop_token_ids": [4096]}"#, "4096"), (#"{"prompt": "a", "stop": [1]}"#, "`stop[0]`"),
             (#"{"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}"#, "image_url"),
+            (#"{"prompt": "a", "prediction": 5}"#, "`prediction` must be a string, or an object"),
+            (#"{"prompt": "a", "prediction": {"type": "text", "content": "b"}}"#, "of type \"content\""),
             ("{\"messages\": [{\"role\": \"wizard\", \"content\": \"a\"}]}", "wizard"),
         ])
         func aBadLineHasItsErrorInPlaceOfAnAnswer(line: String, complaint: String) throws {
@@ -148,6 +150,19 @@ extension EngineTests {
             ])
             #expect(found[0].prompt_tokens == found[1].prompt_tokens && found[0].tokens == found[1].tokens)
             #expect(found[1].tokens.count <= 2 && found[2].tokens.count == 1)
+        }
+
+        @Test("Predictions are texts, texts in OpenAI's object, or its parts")
+        func predictions() throws {
+            let text = "(_ a: Int, _ b: Int) -> Int {"
+            let found = try answers([
+                #"{"prompt": "func add", "prediction": "\#(text)"}"#,
+                #"{"prompt": "func add", "prediction": {"type": "content", "content": "\#(text)"}}"#,
+                #"{"prompt": "func add", "prediction": {"type": "content", "content": [{"type": "text", "text": "\#(text)"}]}}"#,
+                #"{"prompt": "func add", "prediction": ""}"#, #"{"prompt": "func add", "prediction": null}"#,
+            ])
+            #expect(Set(found.map(\.tokens)).count == 1)
+            #expect(found.map { $0.speculation.prediction == nil } == [false, false, false, false, true])
         }
 
         @Test("Stop tokens of the line end its answer")

@@ -52,14 +52,20 @@ struct AllocationTests {
         #expect(last == first, "\(last - first) allocations in 195 tokens")
     }
 
-    @Test(arguments: [DraftMode.fixed(2), .fixed(15), .auto], [DraftSources.lookup, .both])
-    func lookingUpAllocatesNothing(draft: DraftMode, sources: DraftSources) throws {
+    @Test(
+        arguments: [DraftMode.fixed(2), .fixed(15), .auto],
+        [(DraftSources.lookup, false), (.both, false), (.lookup, true), (.both, true)])
+    func lookingUpAllocatesNothing(draft: DraftMode, places: (sources: DraftSources, more: Bool)) throws {
         let model = try Model.load(Fixtures.demoModel, threads: 1)
         let generator = try Generator(model: model, capacity: 512)
         var request = GenerationRequest(prompt: (0..<4).flatMap { _ in prompt })
         request.maximumTokens = 200
         request.draft = draft
-        request.sources = sources
+        request.sources = places.sources
+        if places.more {
+            request.prediction = LookupBase([Array(prompt.dropFirst(3))])
+            request.bases = [LookupBase([prompt.reversed(), prompt]), LookupBase([[1, 2, 3]])]
+        }
         var (seen, first, last): (Int, UInt64, UInt64) = (0, 0, 0)
         let result = try generator.generate(request) { event in
             guard case .token = event else { return .proceed }

@@ -12,6 +12,12 @@ struct CompanyTests {
 
     init() throws { model = try Model.load(Fixtures.demoModel) }
 
+    /// Texts that are like prompts and answers of the schedules here and there.
+    private static let predictions = [
+        LookupBase([text, (0..<600).map { text[$0 * 5 % text.count] }]), LookupBase([(0..<90).map { text[$0 % 3] }]),
+        LookupBase([[15] + text]), LookupBase([]),
+    ]
+
     /// One request of a schedule, and when it is given up.
     private struct Visit {
         var request: GenerationRequest
@@ -29,6 +35,8 @@ struct CompanyTests {
         request.maximumTokens = Int.random(in: 1...16, using: &random)
         request.draft = [.off, .auto, .fixed(1), .fixed(3), .fixed(8), .fixed(15)].randomElement(using: &random)!
         request.sources = DraftSources.allCases.randomElement(using: &random)!
+        if Bool.random(using: &random) { request.prediction = Self.predictions.randomElement(using: &random)! }
+        request.bases = Array(Self.predictions.prefix(Int.random(in: 0...2, using: &random)))
         request.sampling.seed = UInt64.random(in: 0..<4, using: &random)
         request.sampling.temperature = [0, 0, 0.8, 1.5].randomElement(using: &random)!
         switch Int.random(in: 0..<6, using: &random) {
@@ -109,12 +117,18 @@ struct CompanyTests {
         try TinyModel(TinyGeometry { $0.mtpModules = modules }).write(to: folder)
         let model = try Model.load(folder.path)
         let vocabulary = Int32(model.configuration.vocabularySize)
-        let requests = (0..<4).map { text in
+        let requests = try (0..<4).map { text in
             var request = GenerationRequest(
                 prompt: (0..<[3, 20, 40, 7][text]).map { (Int32($0) * 7 + Int32(text) * 5) % vocabulary })
             request.maximumTokens = 20 + text
             request.draft = .fixed(3)
             request.sampling.temperature = text % 2 == 0 ? 0 : 0.8
+            guard text > 1 else { return request }
+            request.sources = .lookup
+            var answer = try Generator(model: model, capacity: 80).generate(request).tokens
+            answer[9] = 1
+            request.prediction = LookupBase([answer])
+            request.bases = [LookupBase([request.prompt, answer.reversed(), request.prompt])]
             return request
         }
         let engine = try Engine(model, Engine.Settings(context: 80))
@@ -128,7 +142,8 @@ struct CompanyTests {
             #expect(found[text]?.tokens == alone.tokens, "text \(text)")
             #expect(found[text]?.telemetry == alone.telemetry, "text \(text)")
         }
-        #expect(found.contains { ($0?.telemetry.drafted.first ?? 0) > 0 })
+        #expect(found.allSatisfy { ($0?.telemetry.drafted.first ?? 0) > 0 })
+        #expect(found[2...].allSatisfy { ($0?.telemetry.prediction.accepted ?? 0) > 10 })
     }
 
     /// While a long prompt is read, others get windows between its phases, unless all time is the prompt's.

@@ -81,6 +81,69 @@ struct SameTokensTests {
         #expect(sources.usesModules == (modules > 0) && sources.looksUp == (lookup > 0), "\(modules), \(lookup)")
     }
 
+    /// Predictions that are right, nearly right, wrong, or of another text; the fates tell what the counts tell.
+    @Test(arguments: DraftSources.allCases) func withPredictionsAndOtherTexts(sources: DraftSources) throws {
+        let generator = try Generator(model: model, capacity: 256)
+        for setting in [sampling(0), sampling(0.9, topP: 0.9, seed: 4)] {
+            let reference = try run(generator, .off, setting, tokens: 100)
+            let changed = reference.tokens.enumerated().map { $0 % 12 == 10 ? Int32($0) : $1 }
+            let cases: [(String, [Int32], [[Int32]])] = [
+                ("right", reference.tokens, []), ("nearly right", changed, [prompt]),
+                ("wrong", reference.tokens.reversed(), [changed, prompt, reference.tokens]), ("empty", [], [[]]),
+            ]
+            for (name, prediction, bases) in cases {
+                for mode in [DraftMode.off, .fixed(1), .fixed(4), .fixed(15), .auto] {
+                    generator.clear()
+                    var request = GenerationRequest(prompt: prompt)
+                    request.sources = sources
+                    request.draft = mode
+                    request.sampling = setting
+                    request.maximumTokens = 100
+                    request.prediction = LookupBase([prediction])
+                    request.bases = [LookupBase(bases)]
+                    var fates: [TokenFate] = []
+                    let result = try generator.generate(request) { event in
+                        if case .token(_, let fate) = event { fates.append(fate) }
+                        return .proceed
+                    }
+                    #expect(result.tokens == reference.tokens, "\(name), \(mode)")
+                    expect(fates, result.telemetry, "\(name), \(mode)")
+                    guard sources == .lookup, mode == .fixed(15) else { continue }
+                    switch name {
+                    // A round of 16 tokens each, behind the prompt's own.
+                    case "right": #expect(result.telemetry.rounds <= 7 && result.telemetry.prediction.accepted > 90)
+                    case "nearly right": #expect(result.telemetry.rounds < 40)
+                    default: break
+                    }
+                }
+            }
+        }
+    }
+
+    private func expect(_ fates: [TokenFate], _ telemetry: Telemetry, _ name: String) {
+        func count(_ source: TokenSource) -> Int { fates.count { $0.source == source } }
+        #expect(fates.first == .own, "\(name): the prompt's step drafts nothing")
+        #expect(count(.mtp) == telemetry.modules.accepted, "\(name)")
+        #expect(count(.prediction) == telemetry.prediction.accepted, "\(name)")
+        #expect(count(.lookup) + count(.prediction) == telemetry.lookup.accepted, "\(name)")
+        for (draft, accepted) in telemetry.accepted.enumerated() {
+            #expect(fates.count { $0.draft == draft + 1 } == accepted, "\(name), draft \(draft + 1)")
+        }
+        #expect(fates.allSatisfy { ($0.source == .own) == ($0.draft == 0) }, "\(name)")
+    }
+
+    @Test func tokensToLookUpHaveToExist() throws {
+        let generator = try Generator(model: model, capacity: 64)
+        for bad: Int32 in [-1, Int32(model.configuration.vocabularySize)] {
+            var request = GenerationRequest(prompt: prompt)
+            request.prediction = LookupBase([[5, bad]])
+            #expect(throws: GenerationError.self) { try generator.generate(request) }
+            request.prediction = nil
+            request.bases = [LookupBase([[1]]), LookupBase([[2], [bad, 3]])]
+            #expect(throws: GenerationError.self) { try generator.generate(request) }
+        }
+    }
+
     /// Nothing but the text is needed.
     @Test func lookedUpWithoutModules() throws {
         let generator = try Generator(model: model, capacity: 256, drafting: false)

@@ -82,8 +82,10 @@ import Testing
         text.withUnsafeBufferPointer { tokens in
             let lookup = TextLookup(tokens.baseAddress!, capacity: text.count, mask: 0)
             var found = 0
-            lookup.grow(to: text.count) { match, token in
-                #expect(match.token == token)
+            for end in text.indices {
+                lookup.grow(to: end)
+                guard let match = lookup.match(end: end) else { continue }
+                #expect(match.token == text[end])
                 found += 1
             }
             #expect((200..<400).contains(found), "\(found)")
@@ -114,10 +116,14 @@ import Testing
             let before = foretoken_allocation_count()
             var held = 0
             let growing = ContinuousClock().measure {
-                lookup.grow(to: count - 16) { match, token in if match.token == token { held += 1 } }
+                for end in lookup.count..<count - 16 {
+                    lookup.grow(to: end)
+                    if lookup.match(end: end)?.token == tokens[end] { held += 1 }
+                }
             }
             var found = 0
             let finding = ContinuousClock().measure {
+                lookup.grow(to: count - 16)
                 for end in count - 16...count where lookup.match(end: end) != nil { found += 1 }
             }
             #expect(foretoken_allocation_count() == before)

@@ -107,18 +107,22 @@ import Testing
 private struct Story {
     var promptCount = 0
     var tokens: [Int32] = []
-    var text: [UInt8] = []
+    var fates: [TokenFate] = []
+    var pieces: [TextPiece] = []
     var hasEnded = false
+
+    var text: [UInt8] { pieces.bytes }
 
     mutating func take(_ event: AnswerEvent) -> Bool {
         switch event {
         case .prompt(let done, _): promptCount = done
-        case .token(let token, let text):
+        case .token(let token, let fate, let text):
             tokens.append(token)
-            self.text += text
+            fates.append(fate)
+            pieces += text
         case .end(let text):
             hasEnded = true
-            self.text += text
+            pieces += text
         }
         return true
     }

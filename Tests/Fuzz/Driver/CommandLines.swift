@@ -25,7 +25,8 @@ enum CommandLines {
     /// What `generate --input-file` takes.
     static let prompts = """
         {"id": 1, "domain": "code", "prompt": "func reverse", "max_tokens": 2, "temperature": 0.7, "top_k": 40, "top_p": 0.9, \
-        "min_p": 0.05, "seed": 7, "stop": ["x"], "logprobs": 2}
+        "min_p": 0.05, "seed": 7, "stop": ["x"], "logprobs": 2, \
+        "prediction": {"type": "content", "content": "(_ a"}}
         {"id": "b", "prompt_tokens": [1, 2, 3], "max_tokens": 1, "repetition_penalty": 1.1, "presence_penalty": 0.5, \
         "frequency_penalty": -0.5, "logit_bias": {"17": -100, "18": 2.5}}
         {"messages": [{"role": "system", "content": "Be brief"}, {"role": "user", "content": "Hi \\u00e9 \\ud83d\\ude00"}], \
