@@ -1,18 +1,24 @@
 #!/usr/bin/env python3
-"""Write the suite that `foretoken measure` has built in: held-out prompts, one {"id", "domain", "prompt"} a line.
+"""Write the suite that `foretoken measure` has built in: held-out prompts, one {"id", "domain", "prompt"} a line, some with "answer".
 
     suite.py --data DIR [--out FILE]
 
 The texts of the demo's goldens come first. The others are new documents, of as many packages as there are, and alternate
 between the start of a file and a line of its first half. An id is package/path#offset, the offset in bytes of the prepared text.
+
+The model is too small to copy. So the domains of copied text have answers, which `measure` makes it say: `edit` the first lines of a
+held-out file, and the same lines again with a name changed; `agent` made-up records (see agent.py). Both are cut behind some lines of
+what is repeated: before the cut it is the prompt.
 """
 import argparse
 import collections
 import json
 import os
+import re
 
 import numpy as np
 
+from agent import transcripts
 from prompts import documents_of, tokenizer_of
 from tokenise import DOMAINS
 
@@ -23,6 +29,9 @@ PER_DOMAIN = 16
 TOKENS = 64  # BOS included
 LONG_LINE = 24
 SEED = 21
+EDITS = 8
+EDITED_TOKENS = (260, 340)  # of the lines that are repeated
+BEGUN_TOKENS = 24  # of the repetition, in the prompt, at least
 
 
 def round_trips(tokenizer, ids):
@@ -119,6 +128,38 @@ def choose(data, golden, tokenizer):
     return out
 
 
+def passage(tokenizer, text):
+    """The first whole lines of a text, as many as EDITED_TOKENS allows; None if they are too few."""
+    taken = ""
+    for part in text.splitlines(keepends=True):
+        if len(tokenizer.encode(taken + part, add_special_tokens=False).ids) > EDITED_TOKENS[1]:
+            break
+        taken += part
+    return taken if len(tokenizer.encode(taken, add_special_tokens=False).ids) >= EDITED_TOKENS[0] else None
+
+
+def changed(original):
+    """The passage with its first declared type or function renamed throughout; None where it declares none."""
+    name = re.search(r"\b(?:struct|class|enum|protocol|extension|actor|func)\s+([A-Za-z]\w{3,})", original)
+    return name and re.sub(rf"\b{name[1]}\b", name[1] + "V2", original)
+
+
+def edits(data, tokenizer):
+    """EDITS lines of the domain `edit`, each of another package."""
+    trained, packages, out = TrainedLines(documents_of(data, "train")), set(), []
+    for document in spread(d for d in documents_of(data, "val") if d["domain"] != "markdown"):
+        original = passage(tokenizer, document["text"]) if document["repo"] not in packages and len(out) < EDITS else None
+        copy = original and not trained.know(original) and changed(original)
+        if copy:
+            packages.add(document["repo"])
+            begun, lines = "", copy.splitlines(keepends=True)
+            while len(tokenizer.encode(begun, add_special_tokens=False).ids) < BEGUN_TOKENS:
+                begun += lines.pop(0)
+            entry = line(document, 0, original + "\n" + begun)
+            out.append(dict(entry, id="edit/" + entry["id"], domain="edit", answer="".join(lines)))
+    return out
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", required=True, help="folder of docs.jsonl")
@@ -126,7 +167,9 @@ def main():
     options = parser.parse_args()
     tokenizer = tokenizer_of(os.path.join(ROOT, "Sources/CForetokenDemo/model"))
     golden = os.path.join(ROOT, "Tests/ForetokenModelTests/Fixtures/demo/golden.json")
-    entries = choose(options.data, golden, tokenizer)
+    entries = choose(options.data, golden, tokenizer) + edits(options.data, tokenizer)
+    for name, prompt, answer in transcripts():
+        entries.append(dict(id=f"agent/made-up#{name}", domain="agent", prompt=prompt, answer=answer))
     with open(options.out, "w") as file:
         for entry in entries:
             file.write(json.dumps(entry, ensure_ascii=False) + "\n")

@@ -18,7 +18,7 @@ package final class LookupDrafts: DraftSource {
 extension Round {
     /// What a model's drafts come from.
     /// - Parameter drafting: whether its modules may be used.
-    static func source(_ model: Model, drafting: Bool) -> any DraftSource {
+    package static func source(_ model: Model, drafting: Bool) -> any DraftSource {
         guard drafting, let head = model.draftHead else { return LookupDrafts() }
         return JoinedDrafts(MTPDrafts(head, model.verifier))
     }

@@ -29,11 +29,11 @@ struct MeasureCommandTests {
 
     private let quick = ["--max-tokens", "24", "--seconds", "0", "--temperatures", "0"]
 
-    @Test func theBuiltInSuiteHasThreeDomains() throws {
+    @Test func theBuiltInSuiteHasFiveDomains() throws {
         let outcome = try Command(["measure", "--prompts", "1", "--drafts", "2", "--json"] + quick).finish()
         #expect(outcome.status == 0, "\(outcome.errors)")
         let output = try outcome.json(Output.self)
-        #expect(output.conditions[0].domains.map(\.domain) == ["code", "tests", "prose", "all"])
+        #expect(output.conditions[0].domains.map(\.domain) == ["code", "tests", "prose", "edit", "agent", "all"])
         #expect(output.conditions[0].domains.allSatisfy { $0.conditional.count == 2 })
         #expect(!output.is_partial)
     }
@@ -59,12 +59,41 @@ struct MeasureCommandTests {
         let folder = try TemporaryFolder()
         let report = folder.path + "/report.html"
         let outcome = try Command(["measure", "--prompts", "1", "--report", report] + quick).finish()
-        #expect(outcome.status == 0 && outcome.output.contains("Acceptance at temperature 0"))
+        #expect(outcome.status == 0 && outcome.output.contains("Module drafts that hold, %, at temperature 0"))
         let page = String(decoding: try folder.read("report.html"), as: UTF8.self)
         #expect(page.hasPrefix("<!DOCTYPE html>") && page.contains("</html>"))
         let nowhere = try Command(["measure", "--prompts", "1", "--report", folder.path + "/none/r.html"] + quick)
             .finish()
         #expect(nowhere.status == 2 && nowhere.errors.contains("none"))
+    }
+
+    @Test func aDomainIsChosenAndSourcesAreTold() throws {
+        let outcome = try Command(
+            ["measure", "--domain", "edit", "--prompts", "2", "--max-tokens", "24", "--seconds", "0.1"]
+                + ["--temperatures", "0,0.6", "--top-p", "0.95", "--drafts", "1,15,auto"]
+        ).finish()
+        #expect(outcome.status == 0, "\(outcome.errors)")
+        #expect(outcome.output.contains("Look-up at temperature 0") && outcome.output.contains("edit"))
+        #expect(outcome.output.contains("What each source gains at temperature 0"))
+        #expect(outcome.output.contains("--draft auto over off by domain, at temperature 0"))
+        // Given answers stand for temperature 0.
+        #expect(!outcome.output.contains("temperature 0.6"))
+        let none = try Command(["measure", "--domain", "edit", "--temperatures", "0.6"]).finish()
+        #expect(none.status == 2 && none.errors.contains("temperature 0"))
+    }
+
+    @Test func withoutAnMTPModuleLookUpIsMeasured() throws {
+        let folder = try TemporaryFolder()
+        try folder.write(Array(#"{"prompt_tokens":[1,2,3,1,2,3,1,2],"domain":"x"}"#.utf8), "suite.jsonl")
+        let plain = try TemporaryFolder()
+        try TinyModel(TinyGeometry { $0.mtpModules = 0 }).write(to: plain)
+        let call = ["measure", "--model", plain.path, "--suite", folder.path + "/suite.jsonl"] + quick
+        let outcome = try Command(call + ["--report", folder.path + "/r.html"]).finish()
+        #expect(outcome.status == 0, "\(outcome.errors)")
+        #expect(outcome.errors.contains("no MTP module") && outcome.output.contains("Look-up at temperature 0"))
+        #expect(!outcome.output.contains("Module drafts"))
+        let refused = try Command(call + ["--draft-source", "mtp"]).finish()
+        #expect(refused.status == 65 && refused.errors.contains("no MTP module"))
     }
 
     @Test func givenTextsAreForeseen() throws {
@@ -78,7 +107,8 @@ struct MeasureCommandTests {
     }
 
     @Test(arguments: [
-        (["--drafts", "0"], 2, "drafts"), (["--drafts", "9"], 2, "drafts"),
+        (["--drafts", "0"], 2, "drafts"), (["--drafts", "16"], 2, "drafts"),
+        (["--drafts", "9", "--draft-source", "mtp"], 2, "at most 8"), (["--domain", "poetry"], 2, "poetry"),
         (["--temperatures", "nan"], 2, "temperatures"),
         (["--seconds", "-1"], 2, "seconds"), (["--max-tokens", "1"], 2, "max-tokens"),
         (["--suite", "/nonexistent.jsonl"], 2, "does not exist"), (["--suite", "-"], 65, "line 1"),

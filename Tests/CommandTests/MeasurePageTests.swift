@@ -63,6 +63,20 @@ import foretoken
             }
         }
         for speed in measurement.speeds { #expect(text.contains(speed.measured.times)) }
+        for speed in measurement.domainSpeeds {
+            #expect(text.contains(speed.auto.times) && text.contains(speed.bestSpeed.times))
+            #expect(text.contains("2.87×") && text.contains("with 8 rows"))
+        }
+        for domain in measurement.conditions.flatMap(\.domains) {
+            let lookup = try #require(domain.lookup)
+            let all = try #require(lookup.all)
+            #expect(text.contains(lookup.found.percent) && text.contains(all.held.percent))
+        }
+        for kind in try #require(measurement.conditions[0].domains[3].lookup).byLength {
+            let agreed = try #require(kind.agreed)
+            #expect(text.contains(kind.held.percent) && text.contains(agreed.percent))
+        }
+        #expect(text.contains("32 and more") && text.contains("auto, lookup") && text.contains("94.6 %"))
         for time in try #require(measurement.costs).verify { #expect(text.contains(MeasurePage.time(time))) }
         #expect(text.contains("25.6 GB/s") && text.contains("176.0 MB"))
     }
@@ -85,6 +99,12 @@ import foretoken
                 measurement.speeds[index].predicted = some()
                 measurement.speeds[index].tokensPerRound = some()
                 measurement.speeds[index].tokensPerSecond = some()
+            }
+            for index in measurement.domainSpeeds.indices {
+                measurement.domainSpeeds[index].auto = estimate()
+                measurement.domainSpeeds[index].predicted = some()
+                measurement.domainSpeeds[index].bestSpeed = estimate()
+                measurement.domainSpeeds[index].copyLimit = some()
             }
             measurement.adaptive = .made(shares: list())
             measurement.overlap = [.made(layer: 0, experts: 0, distinct: list(), uniform: list())]

@@ -22,6 +22,7 @@ enum SampleMeasurement {
         result.speeds = temperatures.flatMap { temperature in
             speeds(temperature, measured: [1.312, 1.388, 1.341, 1.262].map { $0 - Double(temperature) * 0.21 })
         }
+        result.domainSpeeds = temperatures.flatMap(domainSpeeds)
         result.adaptive = Measurement.AdaptiveChoice.made(shares: [0.04, 0.21, 0.52, 0.17, 0.06])
         result.overlap = overlap(layers: layers)
         return result
@@ -33,6 +34,7 @@ enum SampleMeasurement {
         result.costs = costs(perRow: 0.78)
         result.speeds = speeds(0, measured: [0.977, 0.861, 0.742, 0.655])
         result.speeds[5] = comparison("auto", 0, nil, 0.998, tokens: 1.02)
+        result.speeds.removeLast(2)
         return result
     }
 
@@ -110,6 +112,7 @@ enum SampleMeasurement {
         subject.maximumTokens = 96
         subject.prompts = 45
         subject.seed = 7
+        subject.sources = "both"
         return subject
     }
 
@@ -140,11 +143,34 @@ enum SampleMeasurement {
             overlap: estimate(rates[0] * 1.06, 0.014, 4200), keyed: estimate(rates[0] * 1.004, 0.015, 4200),
             observed: estimate(rates[0], 0.017, 4200), argmaxDraft: estimate(rates[0] * 0.71, 0.02, 4200),
             independentDraft: estimate(rates[0] * 0.56, 0.018, 4200))
-        return Measurement.DomainAcceptance.made(
+        var domain = Measurement.DomainAcceptance.made(
             domain: name, prompts: prompts, positions: prompts * 94,
             conditional: rates.enumerated().map { estimate($1, 0.013 + 0.008 * Double($0), prompts * 94) },
             cumulative: products.map { estimate($0, 0.02, prompts * 94) }, rounds: rounds, reliability: bins,
             agreement: temperature > 0 ? agreement : nil)
+        domain.lookup = lookup(rates[0])
+        return domain
+    }
+
+    private static func lookup(_ rate: Double) -> Measurement.LookupAcceptance {
+        func kind(_ length: Int, _ held: Double) -> Measurement.LookupKind {
+            .made(
+                length: length, held: estimate(held, 0.021, 700), agreed: estimate(held * 1.05, 0.019, 500),
+                disagreed: length > 16 ? nil : estimate(held * 0.61, 0.06, 200))
+        }
+        return .made(
+            found: estimate(rate * 0.83, 0.05, 4230), all: kind(3, rate * 1.11),
+            byLength: [3, 5, 8, 16, 32].enumerated().map { kind($1, rate * (0.8 + 0.05 * Double($0))) })
+    }
+
+    private static func domainSpeeds(_ temperature: Float) -> [Measurement.DomainSpeed] {
+        ["code", "tests", "prose", "edit"].enumerated().map { index, name in
+            let gain = 1.123 + 0.151 * Double(index) - 0.2 * Double(temperature)
+            return .made(
+                domain: name, temperature: temperature, prompts: 15, auto: estimate(gain, 0.031, 15),
+                predicted: gain * 1.013, best: "2", bestSpeed: estimate(gain * 0.987, 0.044, 15),
+                copyLimit: 2.871 + 0.01 * Double(index), copyRows: 8)
+        }
     }
 
     private static func costs(perRow: Double) -> Measurement.StepCosts {
@@ -163,7 +189,15 @@ enum SampleMeasurement {
                 return comparison(
                     "\(index + 1)", temperature, predicted[index] * shift, measured[index],
                     tokens: tokens[index] * (1 - 0.15 * Double(temperature)))
-            } + [comparison("auto", temperature, nil, measured[1] * 0.955, tokens: 2.18)]
+            }
+            + zip(["both", "mtp", "lookup"], [0.955, 0.913, 0.872]).map { sources, share in
+                let speed = measured[1] * share
+                var auto = comparison("auto", temperature, speed * 1.021, speed, tokens: 2.18)
+                auto.sources = sources
+                (auto.drafts.modules, auto.drafts.modulesHeld) = sources == "lookup" ? (0, 0) : (1307, 1103)
+                (auto.drafts.lookup, auto.drafts.lookupHeld) = sources == "mtp" ? (0, 0) : (811, 767)
+                return auto
+            }
     }
 
     private static func overlap(layers: Int) -> [Measurement.LayerOverlap] {

@@ -45,6 +45,17 @@ struct MeasureStatisticsTests {
         #expect(estimate.low < 0.4 && estimate.high > 0.4)
     }
 
+    @Test func timesGrowWithTheContext() {
+        var samples = TimeSamples()
+        for i in 0..<60 { samples.add(1000 + 2 * Double(i * 20) + (i % 7 == 0 ? 5000 : 0), context: Double(i * 20)) }
+        let line = samples.line()
+        #expect(abs(line.slope - 2) < 0.1 && abs(line.at(600) - 2200) < 60)
+        // Contexts that are nearly the same tell of no slope.
+        var near = TimeSamples()
+        for i in 0..<60 { near.add(1000 + 9 * Double(i), context: Double(i)) }
+        #expect(near.line().slope == 0 && near.line().at(10_000) == near.line().at(0))
+    }
+
     private func distribution(_ count: Int, _ random: inout SeededGenerator, zeros: Bool) -> [Double] {
         var values = (0..<count).map { _ in Double.random(in: 0..<1, using: &random) }
         if zeros { for i in values.indices where Bool.random(using: &random) { values[i] = 0 } }

@@ -18,7 +18,7 @@ struct MeasurerTests {
 
     private func plan(_ sampling: SamplingOptions = SamplingOptions()) -> MeasuringPlan {
         var plan = MeasuringPlan()
-        plan.lengths = [1, 2, 5, 8]
+        plan.lengths = [1, 2, 5, 8, 15]
         plan.temperatures = [0, 0.8]
         plan.sampling = sampling
         plan.maximumTokens = 40
@@ -37,7 +37,7 @@ struct MeasurerTests {
             request.maximumTokens = plan.maximumTokens
             request.sampling = plan.sampling
             request.sampling.temperature = temperature
-            (request.draft, request.sources) = (.fixed(length), .mtp)
+            (request.draft, request.sources) = (.fixed(length), plan.sources)
             request.stopTokens = plan.stopTokens
             sum.add(try generator.generate(request).telemetry)
         }
@@ -48,7 +48,13 @@ struct MeasurerTests {
         var filtered = SamplingOptions()
         filtered.topP = 0.9
         filtered.seed = 5
-        for var plan in [plan(), plan(filtered)] {
+        let wanted: [(SamplingOptions, DraftSources)] = [
+            (SamplingOptions(), .both), (filtered, .both), (filtered, .mtp), (filtered, .lookup),
+        ]
+        for (sampling, sources) in wanted {
+            var plan = plan(sampling)
+            plan.sources = sources
+            if sources == .mtp { plan.lengths.removeLast() }
             plan.stopTokens = [198, 1]
             let context = 340
             let measurer = try Measurer(model: model, plan: plan, context: context)
@@ -58,6 +64,9 @@ struct MeasurerTests {
             for condition in measurement.conditions {
                 let domain = try #require(condition.domains.last)
                 #expect(domain.domain == "x" && condition.domains.count == 1 && domain.prompts == 3)
+                #expect(domain.rounds.count == plan.lengths.count)
+                #expect(domain.conditional.isEmpty == (sources == .lookup))
+                #expect((domain.lookup == nil) == (sources == .mtp))
                 for round in domain.rounds {
                     let real = try telemetry(round.draftLength, condition.temperature, plan, context: context)
                     #expect(round.rounds == real.rounds)
@@ -119,6 +128,48 @@ struct MeasurerTests {
         #expect(nothing.isPartial && nothing.conditions.isEmpty)
     }
 
+    /// A text that says itself twice, the second time by order: look-up finds all of it, whatever the model would say.
+    @Test func givenAnswersAreSaidAtTemperatureZeroAlone() throws {
+        var plan = plan()
+        plan.timingSeconds = 0.01
+        plan.maximumTokens = 60
+        let text = Array(Self.prompts[2][..<80])
+        let texts = [
+            MeasuredText(domain: "copy", tokens: text + text[..<16], isGiven: false, answer: Array(text[16...])),
+            MeasuredText(domain: "own", tokens: Self.prompts[0], isGiven: false),
+        ]
+        let measurer = try Measurer(model: model, plan: plan, context: 200)
+        let measurement = try measurer.run(texts) { _, _ in true }
+        #expect(measurer.records.map(\.count) == [2, 1])
+        #expect(measurement.conditions.map { $0.domains.map(\.domain) } == [["copy", "own", "all"], ["own"]])
+        let copy = try #require(measurement.conditions[0].domains.first)
+        #expect(copy.isMadeToSay && copy.lookup?.found.value == 1 && copy.lookup?.all?.held.value == 1)
+        #expect(copy.positions == 59 && copy.lookup?.byLength.map(\.length) == [16, 32])
+        // What is given is not summed up with what the model says.
+        #expect(measurement.conditions[0].domains[2].positions == measurement.conditions[0].domains[1].positions)
+        #expect(measurement.domainSpeeds.map(\.domain) == ["copy", "own", "own"])
+        let rounds = try #require(copy.rounds.last)
+        #expect(rounds.draftLength == 15 && rounds.rate.value == 1)
+    }
+
+    @Test func withoutModulesDraftsAreLookedUp() throws {
+        let folder = try TemporaryFolder()
+        try TinyModel(TinyGeometry { $0.mtpModules = 0 }).write(to: folder)
+        let model = try Model.load(folder.path)
+        var plan = plan()
+        plan.timingSeconds = 0.01
+        plan.temperatures = [0]
+        let texts = [MeasuredText(domain: "x", tokens: [1, 2, 3, 1, 2, 3, 1, 2], isGiven: false)]
+        let measurement = try Measurer(model: model, plan: plan, context: 60).run(texts) { _, _ in true }
+        let domain = try #require(measurement.conditions.first?.domains.first)
+        #expect(domain.conditional.isEmpty && domain.cumulative.isEmpty && domain.reliability.isEmpty)
+        #expect(domain.lookup?.all?.agreed == nil && domain.lookup?.found.count == domain.positions)
+        #expect(measurement.costs?.firstDraft.isEmpty == true && measurement.costs?.laterDraft == 0)
+        #expect(measurement.speeds.map(\.draft) == ["off", "1", "2", "5", "8", "15", "auto"])
+        plan.sources = .mtp
+        #expect(throws: GenerationError.self) { try Measurer(model: model, plan: plan, context: 60) }
+    }
+
     @Test func twoModulesAreTimedToo() throws {
         let model = try Model.load(Fixtures.golden("bf16-plain"))
         var plan = plan()
@@ -143,10 +194,16 @@ struct MeasurerTests {
             [MeasuredText(domain: "x", tokens: Self.prompts[0], isGiven: false)]
         ) { _, _ in true }
         let costs = try #require(measurement.costs)
-        #expect(costs.verify.count == 9 && costs.verify.allSatisfy { $0 > 0 } && costs.firstDraft.count == 9)
-        #expect(measurement.speeds.map(\.draft) == ["off", "1", "2", "5", "8", "auto"])
+        #expect(costs.verify.count == 16 && costs.verify.allSatisfy { $0 > 0 } && costs.firstDraft.count == 16)
+        #expect(measurement.speeds.map(\.draft) == ["off", "1", "2", "5", "8", "15", "auto", "auto", "auto"])
+        #expect(measurement.speeds.suffix(3).map(\.sources) == ["both", "mtp", "lookup"])
         #expect(measurement.speeds[0].measured.value == 1 && measurement.speeds[0].predicted == 1)
-        #expect(measurement.speeds.dropFirst().dropLast().allSatisfy { ($0.predicted ?? 0) > 0 })
+        #expect(measurement.speeds.allSatisfy { ($0.predicted ?? 0) > 0 })
+        #expect(measurement.speeds.suffix(3).map(\.drafts.lookup)[1] == 0)
+        #expect(measurement.speeds.suffix(3).map(\.drafts.modules)[2] == 0)
+        let domain = try #require(measurement.domainSpeeds.first)
+        #expect(measurement.domainSpeeds.count == 1 && domain.domain == "x" && domain.temperature == 0.7)
+        #expect((domain.predicted ?? 0) > 0 && (domain.copyLimit ?? 0) >= 1 && domain.bestSpeed.value >= 1)
         let shares = try #require(measurement.adaptive).shares
         #expect(abs(shares.reduce(0, +) - 1) < 1e-9)
     }

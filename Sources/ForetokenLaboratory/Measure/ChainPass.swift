@@ -10,7 +10,7 @@ import ForetokenSpeculation
 final class ChainPass {
     let sequence: TokenSequence
     private let verifier: Verifier
-    private let draftHead: MTPHead
+    private let draftHead: MTPHead?
     private let depth: Int
     private let drawable: Int
     private let instructionSet: String
@@ -22,10 +22,11 @@ final class ChainPass {
     private var room: [DistributionAgreement.SharedToken] = []
 
     /// - Parameters:
+    ///   - draftHead: makes the drafts; nil where there are none to be made.
     ///   - sequence: room for the texts, one after the other.
     ///   - depth: drafts of a chain.
     ///   - drawable: ids from here on are never drawn.
-    init(_ model: Model, _ draftHead: MTPHead, _ sequence: TokenSequence, depth: Int, drawable: Int) {
+    init(_ model: Model, _ draftHead: MTPHead?, _ sequence: TokenSequence, depth: Int, drawable: Int) {
         verifier = model.verifier
         self.draftHead = draftHead
         self.sequence = sequence
@@ -33,7 +34,7 @@ final class ChainPass {
         self.drawable = drawable
         instructionSet = model.instructionSet
         texts = [sequence]
-        reader = PromptReader(model)
+        reader = PromptReader(model, drafting: draftHead != nil)
         verifierShares = .init(repeating: 0, count: drawable)
         draftShares = .init(repeating: 0, count: drawable)
     }
@@ -68,12 +69,21 @@ final class ChainPass {
         return reader.read(sequence, to: promptCount, proceed: proceed)
     }
 
+    /// Goes back to the prompt's end, where `readPrompt` had come to.
+    func rewind(_ promptCount: Int) {
+        sequence.count = promptCount
+        sequence.truncate(to: promptCount - 1)
+        sequence.jumpModules(to: promptCount - 1)
+        reader.read(sequence, to: promptCount)
+    }
+
     private func chain(_ text: [Int32], _ position: Int, _ row: Int, _ sampler: Sampler) throws -> Chain {
         var chain = Chain(position: position)
         let logits = verifier.logits(row: row)
         chain.choice =
             sampler.isUnfiltered ? verifier.drawn(row: row) : sampler.pick(logits, position: position + 1)
         guard logits[Int(chain.choice)].isFinite else { throw GenerationError.overflow(position: position + 1) }
+        guard let draftHead else { return chain }
         sequence.count = position + 1
         draftHead.catchUp(texts)
         for d in 0..<depth {
@@ -82,8 +92,9 @@ final class ChainPass {
             var choice = draftHead.drawn(row: 0)
             if !sampler.isUnfiltered { choice = sampler.choose(draftHead.logits(row: 0), position: target) }
             if d == 0 {
-                chain.confidence = confidence(of: choice.token, sampler.rule)
-                if sampler.rule.inverseTemperature != 0 { chain.agreement = agreement(logits, sampler) }
+                let draftLogits = draftHead.logits(row: 0)
+                chain.confidence = confidence(of: choice.token, draftLogits, sampler.rule)
+                if sampler.rule.inverseTemperature != 0 { chain.agreement = agreement(logits, draftLogits, sampler) }
             }
             chain.drafts[d] = choice.token
             chain.leads[d] = choice.lead
@@ -98,19 +109,23 @@ final class ChainPass {
     }
 
     /// The draft's probability before filters; 0 where the module overflows.
-    private func confidence(of token: Int32, _ rule: DrawRule) -> Float {
-        let logits = draftHead.logits(row: 0)
+    private func confidence(
+        of token: Int32, _ logits: UnsafeMutableBufferPointer<Float>, _ rule: DrawRule
+    ) -> Float {
         let inverse = Double(rule.inverseTemperature == 0 ? 1 : rule.inverseTemperature)
         let own = Double(logits[Int(token)])
         let odds = logits.prefix(rule.limit).reduce(0) { $0 + exp((Double($1) - own) * inverse) }
         return odds.isFinite && odds > 0 ? Float(1 / odds) : 0
     }
 
-    private func agreement(_ logits: UnsafeMutableBufferPointer<Float>, _ sampler: Sampler) -> DistributionAgreement {
+    private func agreement(
+        _ logits: UnsafeMutableBufferPointer<Float>, _ draftLogits: UnsafeMutableBufferPointer<Float>,
+        _ sampler: Sampler
+    ) -> DistributionAgreement {
         verifierShares.withUnsafeMutableBufferPointer { p in
             draftShares.withUnsafeMutableBufferPointer { q in
                 sampler.distribution(logits, into: p)
-                sampler.distribution(draftHead.logits(row: 0), into: q)
+                sampler.distribution(draftLogits, into: q)
                 return DistributionAgreement(UnsafeBufferPointer(p), UnsafeBufferPointer(q), room: &room)
             }
         }

@@ -6,25 +6,31 @@ extension Measurement.DomainAcceptance {
     ///
     /// - Parameters:
     ///   - records: one for each prompt, all given texts or all generated ones.
-    ///   - depth: drafts of a chain.
-    ///   - lengths: draft lengths to give rounds for.
+    ///   - plan: says what is to be reported.
     ///   - isSummary: whether they are those of all domains.
     /// - Throws: `HardwareError` without memory.
-    init(_ domain: String, _ records: [TextRecord], depth: Int, lengths: [Int], isSummary: Bool = false) throws {
+    init(_ domain: String, _ records: [TextRecord], _ plan: MeasuringPlan, isSummary: Bool = false) throws {
+        let depth = min(plan.depth, records.map(\.depth).min() ?? 0)
         let bootstrap = Bootstrap(prompts: records.count)
         let chains = records.map { $0.chainCounts(depth: depth) }
         let isGiven = records.first?.isGiven ?? false
         self.domain = domain
         self.isSummary = isSummary
+        isMadeToSay = records.contains { $0.isMadeToSay }
         prompts = records.count
         positions = records.reduce(0) { $0 + $1.chains.count }
         conditional = (0..<depth).compactMap { d in bootstrap.ratio(chains.map { $0[d] }) }
-        cumulative = (1...max(1, depth)).compactMap { d in bootstrap.product(chains.map { Array($0.prefix(d)) }) }
+        cumulative = (0..<depth).compactMap { d in bootstrap.product(chains.map { Array($0.prefix(d + 1)) }) }
+        lookup = plan.sources.looksUp ? try Measurement.LookupAcceptance(records, bootstrap) : nil
         rounds =
-            isGiven ? [] : try lengths.compactMap { try Measurement.RoundAcceptance(records, length: $0, bootstrap) }
-        reliability = Self.reliability(records, bootstrap)
+            isGiven
+            ? []
+            : try plan.lengths.compactMap {
+                try Measurement.RoundAcceptance(records, length: $0, plan.sources, bootstrap)
+            }
+        reliability = depth > 0 ? Self.reliability(records, bootstrap) : []
         agreement = Measurement.SamplingAgreement(records, bootstrap)
-        textAgreement = isGiven ? Measurement.TextAgreement(records, bootstrap) : nil
+        textAgreement = isGiven ? Measurement.TextAgreement(records, hasDrafts: depth > 0, bootstrap) : nil
     }
 
     private static let binCount = 10
@@ -55,9 +61,9 @@ extension TextRecord {
     fileprivate func chainCounts(depth: Int) -> [Counts] {
         var counts = [Counts](repeating: Counts(), count: depth)
         for chain in chains {
-            for d in 1...max(1, depth) {
-                guard let held = held(chain, draft: d) else { break }
-                counts[d - 1].add(held)
+            for d in 0..<depth {
+                guard let held = held(chain, draft: d + 1) else { break }
+                counts[d].add(held)
             }
         }
         return counts
@@ -72,8 +78,10 @@ extension TextRecord {
 }
 
 extension Measurement.RoundAcceptance {
-    fileprivate init?(_ records: [TextRecord], length: Int, _ bootstrap: Bootstrap) throws {
-        let outcomes = try records.map { try $0.rounds(length: length) }
+    fileprivate init?(
+        _ records: [TextRecord], length: Int, _ sources: DraftSources, _ bootstrap: Bootstrap
+    ) throws {
+        let outcomes = try records.map { try $0.rounds(length: length, sources) }
         let accepted = outcomes.map { Double($0.telemetry.accepted.reduce(0, +)) }
         guard
             let rate = bootstrap.ratio(
@@ -107,7 +115,8 @@ extension Measurement.SamplingAgreement {
         }
         guard let overlap = mean({ $0.overlap }), let keyed = mean({ $0.keyed }),
             let argmaxDraft = mean({ $0.argmaxDraft }), let independentDraft = mean({ $0.independentDraft }),
-            let observed = bootstrap.ratio(records.map { $0.counts { $0.drafts[0] == $0.choice ? 1 : 0 } })
+            let observed = bootstrap.ratio(
+                records.map { $0.counts { $0.agreement == nil ? nil : $0.drafts[0] == $0.choice ? 1 : 0 } })
         else { return nil }
         self.init(
             overlap: overlap, keyed: keyed, observed: observed, argmaxDraft: argmaxDraft,
@@ -116,14 +125,14 @@ extension Measurement.SamplingAgreement {
 }
 
 extension Measurement.TextAgreement {
-    fileprivate init?(_ records: [TextRecord], _ bootstrap: Bootstrap) {
+    fileprivate init?(_ records: [TextRecord], hasDrafts: Bool, _ bootstrap: Bootstrap) {
         func share(_ token: @escaping (Chain) -> Int32) -> Estimate? {
             bootstrap.ratio(
                 records.map { record in
                     record.counts { token($0) == record.tokens[$0.position + 1] ? 1 : 0 }
                 })
         }
-        guard let draft = share({ $0.drafts[0] }), let verifier = share({ $0.choice }) else { return nil }
-        self.init(draft: draft, verifier: verifier)
+        guard let verifier = share({ $0.choice }) else { return nil }
+        self.init(draft: hasDrafts ? share { $0.drafts[0] } : nil, verifier: verifier)
     }
 }

@@ -39,7 +39,7 @@ extension Measurement.SamplingAgreement {
 }
 
 extension Measurement.TextAgreement {
-    package static func made(draft: Estimate, verifier: Estimate) -> Self { Self(draft: draft, verifier: verifier) }
+    package static func made(draft: Estimate?, verifier: Estimate) -> Self { Self(draft: draft, verifier: verifier) }
 }
 
 extension Measurement.LayerOverlap {
@@ -54,20 +54,43 @@ extension Measurement.StepCosts {
         bandwidth: Double
     ) -> Self {
         Self(
-            verify: verify, firstDraft: firstDraft, laterDraft: laterDraft, drawing: 0, meanContext: meanContext,
-            bytesPerStep: bytesPerStep, bandwidth: bandwidth)
+            verify: verify, verifyPerPosition: [], firstDraft: firstDraft, laterDraft: laterDraft, draftPerPosition: 0,
+            drawing: 0, meanContext: meanContext, bytesPerStep: bytesPerStep, bandwidth: bandwidth)
     }
 }
 
 extension Measurement.SpeedComparison {
     package static func made(
-        draft: String, temperature: Float, predicted: Double?, measured: Estimate, tokensPerSecond: Double,
-        tokensPerRound: Double
+        draft: String, sources: String = "both", temperature: Float, predicted: Double?, measured: Estimate,
+        tokensPerSecond: Double, tokensPerRound: Double
     ) -> Self {
         Self(
-            draft: draft, temperature: temperature, predicted: predicted, measured: measured,
+            draft: draft, sources: sources, temperature: temperature, predicted: predicted, measured: measured,
             tokensPerSecond: tokensPerSecond, tokensPerRound: tokensPerRound)
     }
+}
+
+extension Measurement.DomainSpeed {
+    package static func made(
+        domain: String, temperature: Float, prompts: Int, auto: Estimate, predicted: Double?, best: String,
+        bestSpeed: Estimate, copyLimit: Double?, copyRows: Int?
+    ) -> Self {
+        Self(
+            domain: domain, temperature: temperature, prompts: prompts, auto: auto, predicted: predicted, best: best,
+            bestSpeed: bestSpeed, copyLimit: copyLimit, copyRows: copyRows)
+    }
+}
+
+extension Measurement.LookupAcceptance {
+    package static func made(
+        found: Estimate, all: Measurement.LookupKind?, byLength: [Measurement.LookupKind]
+    ) -> Self { Self(found: found, all: all, byLength: byLength) }
+}
+
+extension Measurement.LookupKind {
+    package static func made(
+        length: Int, held: Estimate, agreed: Estimate?, disagreed: Estimate?
+    ) -> Self { Self(length: length, held: held, agreed: agreed, disagreed: disagreed) }
 }
 
 extension Measurement.AdaptiveChoice {

@@ -1,3 +1,5 @@
+import ForetokenModel
+
 /// A number with its 95 % interval.
 public struct Estimate: Sendable, Equatable, Encodable {
     /// The point estimate.
@@ -28,6 +30,8 @@ public struct Measurement: Sendable, Encodable {
     public var costs: StepCosts?
     /// Off first, then the draft lengths in ascending order, `auto` last. Empty when not measured.
     public var speeds: [SpeedComparison] = []
+    /// By temperature and domain, what `auto` gains there. Empty when not measured, or without `auto`.
+    public var domainSpeeds: [DomainSpeed] = []
     /// What the adaptive policy did; nil when it was not run.
     public var adaptive: AdaptiveChoice?
     /// By verifier layer with experts: how many distinct ones windows of tokens touch.
@@ -66,6 +70,8 @@ extension Measurement {
         public var seed: UInt64 = 0
         /// The sampling filters, as the command line spells them; empty without any.
         public var filters = ""
+        /// Where drafts came from: `mtp`, `lookup` or `both`.
+        public var sources = "mtp"
 
         /// Nothing known yet.
         public init() {}
@@ -75,7 +81,8 @@ extension Measurement {
     public struct Condition: Sendable, Encodable {
         /// 0 is greedy.
         public var temperature: Float
-        /// Each domain in the order of the suite, then all together under the name `all` when there are several.
+        /// Each domain in the order of the suite; then, when there are several, all together under the name `all`, but
+        /// for those whose answers were given.
         public var domains: [DomainAcceptance]
 
         /// See the fields.
@@ -91,6 +98,8 @@ extension Measurement {
         public var domain: String
         /// Whether it stands for all domains together.
         public var isSummary = false
+        /// Whether the model was made to say given answers.
+        public var isMadeToSay = false
         /// Prompts of the domain.
         public var prompts: Int
         /// Positions at which a chain of drafts was started.
@@ -99,7 +108,9 @@ extension Measurement {
         public var conditional: [Estimate]
         /// Drafts 1…d all hold: the product of the conditional shares.
         public var cumulative: [Estimate]
-        /// By draft length 1…depth: what real rounds come to. Empty for a given text.
+        /// What was looked up in the text; nil where nothing was to be.
+        public var lookup: LookupAcceptance?
+        /// By draft length: what real rounds come to. Empty for a given text.
         public var rounds: [RoundAcceptance]
         /// Draft 1 against its own probability, ascending; empty bins are left out.
         public var reliability: [ReliabilityBin]
@@ -153,8 +164,8 @@ extension Measurement {
 
     /// How well a given text was foreseen.
     public struct TextAgreement: Sendable, Encodable {
-        /// Draft 1 is the text's token.
-        public var draft: Estimate
+        /// Draft 1 is the text's token; nil without modules.
+        public var draft: Estimate?
         /// The verifier's likeliest token is the text's.
         public var verifier: Estimate
     }
@@ -171,15 +182,19 @@ extension Measurement {
         public var uniform: [Double]
     }
 
-    /// What steps take here, in nanoseconds: medians over contexts of the suite.
+    /// What steps take here, in nanoseconds, with `meanContext` cached positions.
     public struct StepCosts: Sendable, Encodable {
         /// Entry r − 1: a verify step with r rows, lm_head included.
         public var verify: [Double]
-        /// Entry c − 1: making up for c accepted rows, and the first draft.
+        /// What each further cached position adds to that.
+        public var verifyPerPosition: [Double]
+        /// Entry c − 1: making up for c rows that the modules have not seen, and the first draft. Empty without modules.
         public var firstDraft: [Double]
         /// Each further draft.
         public var laterDraft: Double
-        /// Drawing one token, where filters make that a step of its own.
+        /// What each further cached position adds to a draft.
+        public var draftPerPosition: Double
+        /// Choosing and emitting one token behind the step.
         public var drawing: Double
         /// Cached positions at which these were taken, on average.
         public var meanContext: Int
@@ -191,11 +206,13 @@ extension Measurement {
 
     /// One draft mode's speed against no drafts, in runs that took turns.
     public struct SpeedComparison: Sendable, Encodable {
-        /// `off`, `1`…`8` or `auto`.
+        /// `off`, `1`…`15` or `auto`.
         public var draft: String
+        /// Where drafts came from: `mtp`, `lookup` or `both`.
+        public var sources: String
         /// 0 is greedy.
         public var temperature: Float
-        /// Speed-up that acceptance and step costs foretell; nil for `auto`, 1 for `off`.
+        /// Speed-up when the same rounds are run along the recorded texts, by the steps' typical times; 1 for `off`.
         public var predicted: Double?
         /// Speed-up seen; its count is of turns, in each of which one prompt was run in every mode.
         public var measured: Estimate
@@ -203,6 +220,10 @@ extension Measurement {
         public var tokensPerSecond: Double
         /// Generated tokens a verify step.
         public var tokensPerRound: Double
+        /// Drafts of the modules and of look-up that met a verdict, and those that held.
+        public var drafts = SourceDrafts()
+        /// What a round takes by the same forecast, in undrafted steps; nil without drafts.
+        public var roundCost: RoundCost?
     }
 
     /// What the adaptive policy did, at the first temperature.
@@ -226,14 +247,9 @@ extension Measurement.StepCosts {
         let place = min(max(0, tokens - 1), Double(firstDraft.count - 1))
         let (below, above) = (firstDraft[Int(place)], firstDraft[min(Int(place) + 1, firstDraft.count - 1)])
         let first = below + (above - below) * (place - place.rounded(.down))
-        let drafting = first + Double(drafts - 1) * laterDraft
+        let drafting = first + Double(min(drafts, MTPHead.maximumDrafts) - 1) * laterDraft
         let step = plain + drawing
         let result = ((verify[drafts] + tokens * drawing) / step, drafting / step)
         return result.0.isFinite && result.1.isFinite ? result : nil
-    }
-
-    /// Speed-up over no drafts of rounds of `drafts` drafts that bring `tokens` tokens each.
-    public func speedup(drafts: Int, tokens: Double) -> Double? {
-        round(drafts: drafts, tokens: tokens).map { tokens / ($0.checking + $0.drafting) }
     }
 }

@@ -7,9 +7,9 @@ import ForetokenWeights
 public final class Measurer {
     private let model: Model
     private let plan: MeasuringPlan
-    private let generator: Generator
     private let verifier: Verifier
-    private let draftHead: MTPHead
+    /// Makes the modules' drafts; nil where there are none to be made.
+    private let draftHead: MTPHead?
     private let pass: ChainPass
     private let drawable: Int
     private let cacheType: CacheType
@@ -22,23 +22,23 @@ public final class Measurer {
     /// - Parameters:
     ///   - context: tokens of the longest text with its continuation.
     ///   - drawable: ids from here on have no token and are never drawn; nil when all may be.
-    /// - Throws: `GenerationError` when the checkpoint has no MTP module; `HardwareError` without memory for the caches.
+    /// - Throws: `GenerationError` when modules alone are to draft and there are none; `HardwareError` without memory for the
+    ///   caches.
     public init(
         model: Model, plan: MeasuringPlan, context: Int, cacheType: CacheType = .f32, drawable: Int? = nil
     ) throws {
-        guard let draftHead = model.draftHead else {
+        guard model.draftHead != nil || plan.sources.looksUp else {
             throw GenerationError(description: "the checkpoint has no MTP module, so there are no drafts to measure")
         }
         self.model = model
         self.plan = plan
-        self.draftHead = draftHead
+        draftHead = plan.sources.usesModules ? model.draftHead : nil
         self.drawable = min(drawable ?? .max, model.configuration.vocabularySize)
         self.cacheType = cacheType
         verifier = model.verifier
-        generator = try Generator(model: model, capacity: context, cacheType: cacheType, drawable: drawable)
         pass = ChainPass(
-            model, draftHead, try model.makeSequence(context: context, cacheType: cacheType), depth: plan.chainDepth,
-            drawable: self.drawable)
+            model, draftHead, try model.makeSequence(context: context, cacheType: cacheType),
+            depth: draftHead == nil ? 0 : plan.chainDepth, drawable: self.drawable)
         records = .init(repeating: [], count: plan.temperatures.count)
     }
 
@@ -59,7 +59,7 @@ public final class Measurer {
         }
         measurement.overlap = overlap.layers
         if !measurement.isPartial && plan.timingSeconds > 0 {
-            measurement.isPartial = try !time(texts, &measurement, proceed)
+            measurement.isPartial = try !time(&measurement, proceed)
         }
         return measurement
     }
@@ -70,18 +70,23 @@ public final class Measurer {
         _ texts: [MeasuredText], _ overlap: OverlapRecorder, _ proceed: (String, Double) -> Bool
     ) throws -> Bool {
         let continuer = try Continuer(
-            model, texts: texts.count { !$0.isGiven }, context: generator.capacity, cacheType: cacheType,
+            model, texts: texts.count { $0.isContinued }, context: pass.sequence.capacity, cacheType: cacheType,
             drawable: drawable)
         var done = 0
-        let total = Double(texts.count * plan.temperatures.count)
+        let total = plan.temperatures.reduce(0.0) { sum, temperature in
+            sum + Double(texts.count { $0.isMeasured(temperature) })
+        }
         for first in stride(from: 0, to: texts.count, by: continuer.parallel) {
             let some = texts[first..<min(first + continuer.parallel, texts.count)]
             for (order, temperature) in plan.temperatures.enumerated() {
                 func goesOn() -> Bool { proceed("drafting", Double(done) / total) }
-                let wanted = some.filter { !$0.isGiven }.map { (request: request($0, temperature), domain: $0.domain) }
+                let wanted = some.filter(\.isContinued).map {
+                    (request: request($0, temperature), domain: $0.domain)
+                }
                 guard var made = try continuer.run(wanted, recorder: recorder, proceed: goesOn) else { return false }
-                for text in some {
-                    let tokens = text.tokens + (text.isGiven ? [] : made.removeFirst())
+                for text in some where text.isMeasured(temperature) {
+                    let more = text.isContinued ? made.removeFirst()[...] : answer(text)
+                    let tokens = text.tokens + more
                     let overlap = order == 0 ? overlap : nil
                     guard let record = try record(text, tokens, temperature, overlap, goesOn) else { return false }
                     records[order].append(record)
@@ -99,44 +104,51 @@ public final class Measurer {
         let promptCount = text.isGiven ? 1 : text.tokens.count
         let request = request(text, temperature)
         // A given text's rows are the same at every temperature.
-        let recorder = text.isGiven && overlap != nil ? recorder : nil
+        let recorder = !text.isContinued && overlap != nil ? recorder : nil
         try recorder?.begin(domain: text.domain, text: pass.sequence.number)
         verifier.observer = overlap.map { ObserverPair($0, recorder) }
         defer { verifier.observer = nil }
         model.pool.startSpinning()
         defer { model.pool.stopSpinning() }
         guard
-            let chains = try pass.run(
+            var chains = try pass.run(
                 tokens, promptCount: promptCount, sampling: request.sampling, proceed: proceed)
         else { return nil }
+        let isMadeToSay = text.answer != nil
+        if isMadeToSay { for i in chains.indices { chains[i].choice = tokens[chains[i].position + 1] } }
         overlap?.finish(promptCount..<max(promptCount, tokens.count - 1))
         return TextRecord(
             domain: text.domain, tokens: tokens, promptCount: promptCount, isGiven: text.isGiven,
-            limit: min(promptCount + request.maximumTokens, generator.capacity + 1), depth: plan.chainDepth,
-            chains: chains)
+            isMadeToSay: isMadeToSay,
+            limit: min(promptCount + request.maximumTokens, pass.sequence.capacity + 1),
+            depth: draftHead == nil ? 0 : plan.chainDepth, chains: chains)
     }
 
     private func request(_ text: MeasuredText, _ temperature: Float) -> GenerationRequest {
         var request = GenerationRequest(prompt: text.tokens)
-        request.maximumTokens = min(plan.maximumTokens, generator.capacity + 1)
+        request.maximumTokens = min(plan.maximumTokens, pass.sequence.capacity + 1)
         request.sampling = plan.sampling
         request.sampling.temperature = temperature
         request.stopTokens = plan.stopTokens
-        request.sources = .mtp
+        request.sources = plan.sources
         return request
+    }
+
+    /// What is said behind a prompt whose answer is given.
+    private func answer(_ text: MeasuredText) -> ArraySlice<Int32> {
+        (text.answer ?? []).prefix(
+            max(0, min(plan.maximumTokens, pass.sequence.capacity + 1 - text.tokens.count)))
     }
 
     private func condition(_ temperature: Float, _ records: [TextRecord]) throws -> Measurement.Condition {
         var names: [String] = []
         for record in records where !names.contains(record.domain) { names.append(record.domain) }
         var domains = try names.map { name in
-            try Measurement.DomainAcceptance(
-                name, records.filter { $0.domain == name }, depth: plan.depth, lengths: plan.lengths)
+            try Measurement.DomainAcceptance(name, records.filter { $0.domain == name }, plan)
         }
         if names.count > 1 {
             domains.append(
-                try Measurement.DomainAcceptance(
-                    "all", records, depth: plan.depth, lengths: plan.lengths, isSummary: true))
+                try Measurement.DomainAcceptance("all", records.summed.map { records[$0] }, plan, isSummary: true))
         }
         return Measurement.Condition(temperature: temperature, domains: domains)
     }
@@ -153,26 +165,28 @@ public final class Measurer {
 
     // MARK: Time
 
-    private func time(
-        _ texts: [MeasuredText], _ measurement: inout Measurement, _ proceed: (String, Double) -> Bool
-    ) throws -> Bool {
+    private func time(_ measurement: inout Measurement, _ proceed: (String, Double) -> Bool) throws -> Bool {
         // Not worth losing everything else for.
         let bandwidth = (try? model.pool.measureReadBandwidth(cacheBytes: plan.cacheBytes)) ?? 0
-        for (order, temperature) in plan.temperatures.enumerated() {
+        for (order, temperature) in plan.temperatures.enumerated() where !records[order].isEmpty {
             var sampling = plan.sampling
             sampling.temperature = temperature
-            let timer = StepTimer(
-                verifier, draftHead, pass,
-                Sampler(sampling, limit: drawable, instructionSet: model.instructionSet), isGreedy: temperature == 0)
-            let trial = SpeedTrial(generator, modes: modes, prompts: texts.count)
-            let goesOn = try time(texts, order, timer, trial, proceed)
+            let sampler = Sampler(sampling, limit: drawable, instructionSet: model.instructionSet)
+            let timer = StepTimer(verifier, draftHead, pass, sampler, isGreedy: temperature == 0)
+            let trial = SpeedTrial(
+                model, pass, settings: plan.settings(hasModules: draftHead != nil), sampler,
+                isGreedy: temperature == 0, texts: records[order].count)
+            let goesOn = time(records[order], timer, trial, proceed)
             guard let costs = timer.costs(bytesPerStep: model.bytesPerStep, bandwidth: bandwidth) else { return goesOn }
-            if order == 0 { measurement.costs = costs }
-            let raced = records[order].indices.filter { trial.hasRaced($0) }.map { records[order][$0] }
-            if !raced.isEmpty {
-                measurement.speeds += try speeds(trial, raced, temperature, costs)
-                if order == 0, plan.includesAuto, let telemetry = trial.telemetry.last {
-                    measurement.adaptive = Measurement.AdaptiveChoice(telemetry)
+            if measurement.costs == nil { measurement.costs = costs }
+            if !trial.turns.isEmpty {
+                let forecast = try Forecast(
+                    trial.settings, turns: trial.turns, records[order], costs, scatter: timer.scatter(),
+                    isGreedy: temperature == 0, seed: plan.sampling.seed)
+                compare(trial, forecast, records[order], temperature, costs, &measurement)
+                if order == 0, let auto = trial.settings.firstIndex(where: { $0.mode == .auto }) {
+                    let texts = Set(records[order].summed).intersection(trial.turns).sorted()
+                    measurement.adaptive = Measurement.AdaptiveChoice(trial.telemetry(auto, texts))
                 }
             }
             guard goesOn else { return false }
@@ -183,31 +197,30 @@ public final class Measurer {
     /// Times steps and lets the draft modes race, text by text in turns: what slows the machine down for a while then
     /// slows both down. Ends with the time, but not before everything was done a few times.
     private func time(
-        _ texts: [MeasuredText], _ order: Int, _ timer: StepTimer, _ trial: SpeedTrial,
-        _ proceed: (String, Double) -> Bool
-    ) throws -> Bool {
+        _ records: [TextRecord], _ timer: StepTimer, _ trial: SpeedTrial, _ proceed: (String, Double) -> Bool
+    ) -> Bool {
+        // A given text has no continuation to race for, nor has one that ended at once.
+        let racing = records.indices.filter { !records[$0].isGiven && !records[$0].chains.isEmpty }
         let started = MonotonicClock.now
         for turn in 0... {
             let spent = Double(MonotonicClock.now - started) / 1e9 / plan.timingSeconds
             func goesOn() -> Bool { proceed("timing", min(1, spent)) }
             // Short texts may never be long enough to time every width.
-            if spent >= 1 && turn > 0 && (timer.fewest >= Self.fewestSamples || turn >= 3 * texts.count) { break }
-            guard time(order, timer, turn, goesOn) else { return false }
-            // A given text has no continuation to race for.
-            let index = turn % texts.count
-            if texts[index].isGiven { continue }
-            let request = request(texts[index], plan.temperatures[order])
-            guard try trial.run(request, prompt: index, proceed: goesOn) else { return false }
+            if spent >= 1 && turn > 0 && (timer.fewest >= Self.fewestSamples || turn >= Self.mostTurns) { break }
+            guard time(records, timer, turn, goesOn) else { return false }
+            guard !racing.isEmpty else { continue }
+            let index = racing[turn % racing.count]
+            guard trial.run(records[index], text: index, proceed: goesOn) else { return false }
         }
         return true
     }
 
     /// Times steps along a few texts, about as long as one turn of a race.
-    private func time(_ order: Int, _ timer: StepTimer, _ turn: Int, _ proceed: () -> Bool) -> Bool {
+    private func time(_ records: [TextRecord], _ timer: StepTimer, _ turn: Int, _ proceed: () -> Bool) -> Bool {
         model.pool.startSpinning()
         defer { model.pool.stopSpinning() }
         for i in 0..<Self.textsPerTurn {
-            let record = records[order][(turn * Self.textsPerTurn + i) % records[order].count]
+            let record = records[(turn * Self.textsPerTurn + i) % records.count]
             guard timer.run(record, proceed: proceed) else { return false }
         }
         return true
@@ -215,35 +228,101 @@ public final class Measurer {
 
     private static let textsPerTurn = 4
     private static let fewestSamples = 3
+    /// Turns that time may be exceeded for.
+    private static let mostTurns = 24
 
-    private var modes: [DraftMode] {
-        [.off] + plan.lengths.map { DraftMode.fixed($0) } + (plan.includesAuto ? [.auto] : [])
-    }
-
-    private func speeds(
-        _ trial: SpeedTrial, _ raced: [TextRecord], _ temperature: Float, _ costs: Measurement.StepCosts
-    ) throws -> [Measurement.SpeedComparison] {
-        try trial.modes.indices.compactMap { index in
-            let predicted: Double? =
-                switch trial.modes[index] {
-                case .off: 1
-                case .auto: try replay(raced, temperature, costs)
-                case .fixed(let length):
-                    costs.speedup(drafts: length, tokens: try raced.tokensPerRound(length: length))
-                }
-            return trial.comparison(index, temperature: temperature, predicted: predicted)
+    /// What a race came to, beside what the costs foretell of it.
+    private func compare(
+        _ trial: SpeedTrial, _ forecast: Forecast, _ records: [TextRecord], _ temperature: Float,
+        _ costs: Measurement.StepCosts, _ measurement: inout Measurement
+    ) {
+        let raced = Set(trial.turns).sorted()
+        let all = Set(records.summed).intersection(raced).sorted()
+        if !all.isEmpty {
+            for setting in trial.settings.indices {
+                measurement.speeds.append(
+                    Measurement.SpeedComparison(trial, forecast, setting, temperature, records, all))
+            }
+        }
+        guard plan.includesAuto else { return }
+        for (domain, texts) in records.grouped(raced) {
+            let context =
+                texts.reduce(0) { $0 + Double(records[$1].promptCount + records[$1].tokens.count) / 2 }
+                / Double(texts.count)
+            if let speed = Measurement.DomainSpeed(
+                domain, trial, forecast, temperature, texts, copyLimit: costs.copyLimit(context: context))
+            {
+                measurement.domainSpeeds.append(speed)
+            }
         }
     }
+}
 
-    /// Speed-up that the adaptive policy would reach if every step took its median time.
-    private func replay(
-        _ records: [TextRecord], _ temperature: Float, _ costs: Measurement.StepCosts
-    ) throws -> Double? {
-        let modes = [DraftMode.off, .auto].map { PolicyReplay($0, costs, isGreedy: temperature == 0) }
-        for record in records where !record.isGiven {
-            for mode in modes { try mode.run(record) }
+extension MeasuredText {
+    /// Whether the model itself goes on with it.
+    var isContinued: Bool { !isGiven && answer == nil }
+
+    /// Whether it is measured at a temperature: given answers stand for the likeliest tokens.
+    func isMeasured(_ temperature: Float) -> Bool { answer == nil || temperature == 0 }
+}
+
+extension [TextRecord] {
+    /// Places of those that are summed up as `all`: not those whose answers were given, unless all were.
+    var summed: [Int] {
+        let own = indices.filter { !self[$0].isMadeToSay }
+        return own.isEmpty ? Array<Int>(indices) : own
+    }
+
+    /// These places by domain, in the order of the records.
+    func grouped(_ places: [Int]) -> [(domain: String, texts: [Int])] {
+        var groups: [(domain: String, texts: [Int])] = []
+        for place in places {
+            if let group = groups.firstIndex(where: { $0.domain == self[place].domain }) {
+                groups[group].texts.append(place)
+            } else {
+                groups.append((self[place].domain, [place]))
+            }
         }
-        return modes[1].elapsed > 0 ? modes[0].elapsed / modes[1].elapsed : nil
+        return groups
+    }
+}
+
+extension Measurement.SpeedComparison {
+    /// - Parameter texts: those to speak of; each was run.
+    init(
+        _ trial: SpeedTrial, _ forecast: Forecast, _ setting: Int, _ temperature: Float, _ records: [TextRecord],
+        _ texts: [Int]
+    ) {
+        let telemetry = trial.telemetry(setting, texts)
+        let tokens = texts.reduce(0) { $0 + records[$1].tokens.count - records[$1].promptCount - 1 }
+        self.init(
+            draft: trial.settings[setting].mode.name, sources: trial.settings[setting].sources.rawValue,
+            temperature: temperature, predicted: setting == 0 ? 1 : forecast.times.ratio(setting, texts),
+            measured: trial.times.speed(setting, texts),
+            tokensPerSecond: Double(tokens) / trial.times.total(setting, texts) * 1e9,
+            tokensPerRound: max(1, telemetry.tokensPerRound), roundCost: forecast.roundCost(setting, texts))
+        drafts.modules = telemetry.modules.drafted
+        drafts.modulesHeld = telemetry.modules.accepted
+        drafts.lookup = telemetry.lookup.drafted
+        drafts.lookupHeld = telemetry.lookup.accepted
+    }
+}
+
+extension Measurement.DomainSpeed {
+    /// Nil where `auto` was not run.
+    init?(
+        _ domain: String, _ trial: SpeedTrial, _ forecast: Forecast, _ temperature: Float, _ texts: [Int],
+        copyLimit: (rows: Int, speedup: Double)?
+    ) {
+        let settings = trial.settings
+        guard let auto = settings.firstIndex(where: { $0.mode == .auto }),
+            let best = settings.indices.filter({ settings[$0].mode != .auto })
+                .max(by: { trial.times.ratio($0, texts) < trial.times.ratio($1, texts) })
+        else { return nil }
+        self.init(
+            domain: domain, temperature: temperature, prompts: texts.count, auto: trial.times.speed(auto, texts),
+            predicted: forecast.times.ratio(auto, texts), best: settings[best].mode.name,
+            bestSpeed: trial.times.speed(best, texts), copyLimit: copyLimit?.speedup, copyRows: copyLimit?.rows)
     }
 }
 

@@ -3,10 +3,12 @@ import ForetokenSpeculation
 
 /// What is to be measured, and how thoroughly.
 public struct MeasuringPlan: Sendable {
-    /// Draft lengths (1...8) to report rounds and speeds for, ascending.
-    public var lengths = [1, 2, 3, 4]
+    /// Draft lengths (1...15) to report rounds and speeds for, ascending; modules make at most 8 drafts of a round.
+    public var lengths = [1, 2, 4, 8, 15]
     /// Whether the adaptive policy is timed beside them.
     public var includesAuto = true
+    /// Where drafts may come from; the modules count where there are any.
+    public var sources = DraftSources.both
     /// Temperatures, the most important first.
     public var temperatures: [Float] = [0, 0.8]
     /// Filters and seed; its temperature is ignored.
@@ -23,11 +25,39 @@ public struct MeasuringPlan: Sendable {
     /// The defaults.
     public init() {}
 
-    /// Most drafts that are reported.
-    var depth: Int { lengths.max() ?? 1 }
+    /// Most drafts of modules that are reported.
+    public var depth: Int { min(lengths.max() ?? 1, MTPHead.maximumDrafts) }
 
-    /// Drafts of a chain: the adaptive policy's forecast needs all that it may make.
+    /// Drafts of a chain: the adaptive policy's forecast needs all that modules may make.
     var chainDepth: Int { includesAuto && timingSeconds > 0 ? MTPHead.maximumDrafts : depth }
+
+    /// The draft modes to compare, what they are compared with first. What each source is worth alone is told of `auto`.
+    /// - Parameter hasModules: whether modules can draft.
+    func settings(hasModules: Bool) -> [DraftSetting] {
+        let sources = hasModules ? sources : .lookup
+        var settings = ([.off] + lengths.map { DraftMode.fixed($0) } + (includesAuto ? [.auto] : [])).map {
+            DraftSetting(mode: $0, sources: sources)
+        }
+        if includesAuto && hasModules && sources == .both {
+            settings += [.mtp, .lookup].map { DraftSetting(mode: .auto, sources: $0) }
+        }
+        return settings
+    }
+}
+
+/// How many tokens a round drafts, and where from.
+struct DraftSetting: Equatable {
+    let mode: DraftMode
+    let sources: DraftSources
+
+    /// Most drafts of a round that modules make, and look-up.
+    /// - Parameter hasModules: whether modules can draft.
+    func limits(hasModules: Bool) -> (modules: Int, lookup: Int) {
+        (
+            hasModules && sources.usesModules ? MTPHead.maximumDrafts : 0,
+            sources.looksUp ? Step.windowRows - 1 : 0
+        )
+    }
 }
 
 /// A prompt to continue, or a text to foresee.
@@ -38,11 +68,15 @@ public struct MeasuredText: Sendable {
     public let tokens: [Int32]
     /// Whether drafts are made along the text itself instead of its continuation.
     public let isGiven: Bool
+    /// What the model is made to say behind the prompt, in place of its own choice; nil lets it choose. Tells what drafts
+    /// are worth on text that a better model would write. It stands for the likeliest tokens, so for temperature 0 alone.
+    public let answer: [Int32]?
 
     /// A text; see the fields.
-    public init(domain: String, tokens: [Int32], isGiven: Bool) {
+    public init(domain: String, tokens: [Int32], isGiven: Bool, answer: [Int32]? = nil) {
         self.domain = domain
         self.tokens = tokens
         self.isGiven = isGiven
+        self.answer = answer
     }
 }

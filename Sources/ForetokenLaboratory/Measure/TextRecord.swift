@@ -9,6 +9,8 @@ package struct TextRecord {
     let promptCount: Int
     /// Whether the text was given: then the verifier's choices are beside it, not in it.
     let isGiven: Bool
+    /// Whether the model was made to say a given answer, which counts as its choice.
+    let isMadeToSay: Bool
     /// Token count at which generation would have been ended for its length.
     let limit: Int
     /// Drafts of a chain.
@@ -17,12 +19,14 @@ package struct TextRecord {
     let chains: [Chain]
 
     package init(
-        domain: String, tokens: [Int32], promptCount: Int, isGiven: Bool, limit: Int, depth: Int, chains: [Chain]
+        domain: String, tokens: [Int32], promptCount: Int, isGiven: Bool, isMadeToSay: Bool = false, limit: Int,
+        depth: Int, chains: [Chain]
     ) {
         self.domain = domain
         self.tokens = tokens
         self.promptCount = promptCount
         self.isGiven = isGiven
+        self.isMadeToSay = isMadeToSay
         self.limit = limit
         self.depth = depth
         self.chains = chains
@@ -38,11 +42,12 @@ package struct TextRecord {
     }
 
     /// What rounds of a fixed draft length come to on a generated text: chains do not depend on how rounds were cut, so
-    /// this is exactly what `Generator` would count. Beside it, by draft position: how many drafts behind right ones only
+    /// this is exactly what `Generator` would count with drafts of these sources. Beside it, by draft position: how many drafts behind right ones only
     /// met a verdict; where the text ended on an accepted draft, nobody knows of the next one.
     /// - Throws: `HardwareError` without memory for its tokens.
-    func rounds(length: Int) throws -> (telemetry: Telemetry, tried: [Int]) {
-        let replay = PolicyReplay(.fixed(length), .none, isGreedy: true)
+    func rounds(length: Int, _ sources: DraftSources) throws -> (telemetry: Telemetry, tried: [Int]) {
+        let replay = PolicyReplay(
+            .fixed(length), .none, isGreedy: true, usesModules: sources.usesModules, looksUp: sources.looksUp)
         try replay.run(self)
         return (replay.telemetry, replay.tried)
     }
@@ -57,16 +62,7 @@ extension TextRecord {
             return chain
         }
         return TextRecord(
-            domain: domain, tokens: tokens, promptCount: promptCount, isGiven: isGiven, limit: limit, depth: depth,
-            chains: chains)
-    }
-}
-
-extension [TextRecord] {
-    /// What rounds of `length` drafts bring, over all texts.
-    func tokensPerRound(length: Int) throws -> Double {
-        var telemetry = Telemetry()
-        for record in self { telemetry.add(try record.rounds(length: length).telemetry) }
-        return Swift.max(1, telemetry.tokensPerRound)
+            domain: domain, tokens: tokens, promptCount: promptCount, isGiven: isGiven, isMadeToSay: isMadeToSay,
+            limit: limit, depth: depth, chains: chains)
     }
 }

@@ -154,14 +154,15 @@ struct BenchSource {
     let name: String
     let tokens: [Int32]
 
-    /// The built-in suite's prompts one after another, or scattered ids for models without a tokenizer: frequent ones, as
-    /// in texts, from which drafts are chosen faster.
+    /// The built-in suite's prompts without answers, one after another, or scattered ids for models without a tokenizer:
+    /// frequent ones, as in texts, from which drafts are chosen faster.
     init(_ open: OpenModel) throws {
         if let tokenizer = open.tokenizer {
             name = "built-in suite, continued greedily"
             var tokens = tokenizer.bos.map { [$0] } ?? []
             for (_, bytes) in InputLines(Checkpoint.demoSuite) where !bytes.isEmpty {
-                guard let prompt = try SuiteLine.parse(bytes).line.prompt else { continue }
+                let line = try SuiteLine.parse(bytes).line
+                guard let prompt = line.prompt, line.answer == nil else { continue }
                 tokens += try tokenizer.encode(prompt)
             }
             try open.checkIDs(tokens)

@@ -12,15 +12,17 @@ import Glibc
 /// Measures the acceptance of drafts, and what it is worth.
 struct Measure: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Tells how often the MTP module's drafts hold on your text, and what that buys on this machine.",
+        abstract: "Tells how often drafts hold on your text, by source, and what that buys on this machine.",
         discussion: """
             Without --suite or --text the embedded model's own suite is used: prompts that it was not trained on. \
-            Interrupted, it reports what it has measured so far.
+            A prompt with an answer makes the model say that, at temperature 0 alone: it tells what drafts are worth on \
+            text that a better model would write. Interrupted, it reports what it has measured so far.
             """)
 
     @Option(
         help: ArgumentHelp(
-            "Prompts, as JSON lines with id, domain and one of prompt, prompt_tokens and messages.", valueName: "f"))
+            "Prompts, as JSON lines with id, domain, one of prompt, prompt_tokens and messages, and perhaps answer.",
+            valueName: "f"))
     var suite: String?
 
     @Option(
@@ -36,9 +38,22 @@ struct Measure: ParsableCommand {
 
     @Option(
         parsing: .unconditional,
-        help: ArgumentHelp("Draft modes to compare with off: lengths 1...8, and auto.", valueName: "1,2,auto"),
+        help: ArgumentHelp(
+            "Draft modes to compare with off: lengths 1...15, and auto. (default: 1,2,4,8,15,auto)",
+            valueName: "1,2,auto"),
         transform: DraftList.parse)
-    var drafts = DraftList.default
+    var drafts: DraftList?
+
+    @Option(
+        help: ArgumentHelp(
+            "Where drafts come from, as of generate; with both, auto is also tried with either alone.",
+            valueName: "mtp|lookup|both"))
+    var draftSource = DraftSources.both
+
+    @Option(
+        parsing: .unconditionalSingleValue,
+        help: ArgumentHelp("Takes only prompts of this domain; may be repeated.", valueName: "name"))
+    var domain: [String] = []
 
     @Option(
         parsing: .unconditional,
@@ -63,7 +78,7 @@ struct Measure: ParsableCommand {
         parsing: .unconditional,
         help: ArgumentHelp(
             "Seconds for timing steps and racing draft modes, at each temperature; 0 for neither.", valueName: "s"))
-    var seconds = 20.0
+    var seconds = 30.0
 
     @OptionGroup(title: "Routing") var routing: RoutingFlags
     @OptionGroup(title: "Model") var model: ModelOptions
@@ -84,6 +99,12 @@ struct Measure: ParsableCommand {
         if format == .raw && chat.thinking != nil {
             throw ValidationError("--thinking and --no-thinking need --chat")
         }
+        if !text.isEmpty && !domain.isEmpty { throw ValidationError("--domain is for prompts, not for --text") }
+        if draftSource == .mtp, let most = drafts?.lengths.last, most > MTPHead.maximumDrafts {
+            throw ValidationError(
+                "MTP modules make at most \(MTPHead.maximumDrafts) drafts a round, so --drafts \(most) with "
+                    + "--draft-source mtp is impossible")
+        }
         if !text.isEmpty && format == .chat { throw ValidationError("--text is taken as it is; --chat needs prompts") }
     }
 
@@ -100,13 +121,29 @@ struct Measure: ParsableCommand {
         }
         let source = try MeasureSource(self)
         let open = try OpenModel(model)
-        guard !open.layout.mtp.isEmpty else {
-            throw InputError("\(open.checkpoint.label) has no MTP module, so there are no drafts to measure")
+        guard !open.layout.mtp.isEmpty || draftSource.looksUp else {
+            throw InputError(
+                "\(open.checkpoint.label) has no MTP module, so there are no drafts to measure with --draft-source mtp")
         }
-        let texts = try source.texts(open)
+        try open.check(.auto, draftSource)
+        let texts = try measurable(source.texts(open))
         let longest = texts.map(\.tokens.count).max() ?? 0
         let context = try open.context(for: longest, and: text.isEmpty ? maxTokens : 0)
         try routing.record(open) { try measure(texts, source, open, context: context, $0) }
+    }
+
+    /// Without what has a given answer, where no temperature is 0.
+    private func measurable(_ texts: [MeasuredText]) throws -> [MeasuredText] {
+        if temperatures.values.contains(0) { return texts }
+        let own = texts.filter { $0.answer == nil }
+        guard !own.isEmpty else {
+            throw UsageError("given answers are measured at temperature 0, which --temperatures does not name")
+        }
+        if own.count < texts.count {
+            let left = count(texts.count - own.count, "prompt")
+            Console.note("\(left) with given answers left out: they need temperature 0")
+        }
+        return own
     }
 
     private func measure(
@@ -129,8 +166,10 @@ struct Measure: ParsableCommand {
 
     private func plan(_ open: OpenModel) throws -> MeasuringPlan {
         var plan = MeasuringPlan()
-        plan.lengths = drafts.lengths
+        let drafts = drafts ?? .default
+        plan.lengths = drafts.lengths.filter { $0 <= MTPHead.maximumDrafts || draftSource.looksUp }
         plan.includesAuto = drafts.includesAuto
+        plan.sources = draftSource
         plan.temperatures = temperatures.values
         plan.sampling = filters.options
         plan.maximumTokens = maxTokens
@@ -151,7 +190,8 @@ struct Measure: ParsableCommand {
         subject.instructionSet = model.instructionSet
         subject.cacheType = self.model.cacheType.rawValue
         subject.processor = CPUInfo.read().model
-        subject.depth = plan.lengths.max() ?? 1
+        subject.depth = plan.depth
+        subject.sources = open.layout.mtp.isEmpty ? DraftSources.lookup.rawValue : draftSource.rawValue
         subject.maximumTokens = text.isEmpty ? maxTokens : 0
         subject.prompts = texts.count
         subject.seed = filters.seed
@@ -180,7 +220,7 @@ struct DraftList {
     let lengths: [Int]
     let includesAuto: Bool
 
-    static let `default` = DraftList(lengths: [1, 2, 3, 4], includesAuto: true)
+    static let `default` = DraftList(lengths: MeasuringPlan().lengths, includesAuto: true)
 
     static func parse(_ argument: String) throws -> DraftList {
         var lengths: Set<Int> = []
@@ -188,15 +228,15 @@ struct DraftList {
         for item in argument.split(separator: ",", omittingEmptySubsequences: false) {
             switch DraftMode(argument: item.trimmed) {
             case .auto: includesAuto = true
-            case .fixed(let length) where length <= 8: lengths.insert(length)
+            case .fixed(let length): lengths.insert(length)
             // What everything is compared with is always there.
             case .off: break
-            case .fixed, nil:
-                throw ValidationError("--drafts wants lengths 1...8 and auto, such as 1,2,auto; '\(item)' is neither")
+            case nil:
+                throw ValidationError("--drafts wants lengths 1...15 and auto, such as 1,2,auto; '\(item)' is neither")
             }
         }
         guard !lengths.isEmpty else {
-            throw ValidationError("--drafts wants at least one length 1...8, such as 1,2,auto")
+            throw ValidationError("--drafts wants at least one length 1...15, such as 1,2,auto")
         }
         return DraftList(lengths: lengths.sorted(), includesAuto: includesAuto)
     }

@@ -93,7 +93,7 @@ extension MeasurePage {
         for (index, domain) in condition.domains.enumerated() {
             guard let text = domain.textAgreement else { continue }
             table.add(
-                [DataTable.Cell(domain.domain), text.draft.percentCell, text.verifier.percentCell],
+                [DataTable.Cell(domain.domain), text.draft?.percentCell ?? "–", text.verifier.percentCell],
                 isEmphasised: condition.isSummary(index))
         }
         return table

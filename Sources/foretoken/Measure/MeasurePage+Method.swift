@@ -31,6 +31,7 @@ extension MeasurePage {
                     ].filter { !$0.isEmpty }.joined(separator: ", ")
             ),
             ("Drafts", subject.depth > 0 ? "chains of up to \(subject.depth)" : ""),
+            ("Sources", subject.sources == "both" ? "MTP modules and look-up" : subject.sources),
             ("Temperature", temperatures.isEmpty ? "" : "\(temperatures)\(filters), seed \(subject.seed)"),
             (
                 "Machine",
@@ -46,7 +47,7 @@ extension MeasurePage {
     private static let glossary: [(term: String, meaning: String)] = [
         (
             "Draft, verifier",
-            "The checkpoint's multi-token-prediction module guesses the next tokens (drafts); the model itself, the verifier, "
+            "The checkpoint's multi-token-prediction module guesses the next tokens (drafts), or they are looked up in the text; the model itself, the verifier, "
                 + "checks them all in one step. Only the verifier's own tokens are ever emitted."
         ),
         (
@@ -74,7 +75,19 @@ extension MeasurePage {
         ),
         (
             "Predicted speed-up",
-            "Tokens per round ÷ (time of checking and drafting ÷ time of a plain step), from acceptance and step times alone."
+            "The same rounds with the same drafts, run along the recorded tokens without the model: each step and draft takes its typical time at that context. For auto the same policy decides, and learns on the way."
+        ),
+        (
+            "Look-up",
+            "Where the text, prompt and earlier output included, has ended before as it ends now, by its last 16, 8, 5 or 3 tokens, what followed there is proposed. The longer the match, the surer."
+        ),
+        (
+            "Given answer",
+            "Text that the model is made to say in place of its own choice: all steps and drafts are computed, but the tokens are the answer's. Such domains tell what drafts are worth on text that a better model would write; they are not part of all."
+        ),
+        (
+            "Limit for copies",
+            "The largest n ÷ T(n), where T(n) is the time of a step of n rows over that of one: what text gains of which every draft holds and none costs anything to make."
         ),
         (
             "Measured speed-up",

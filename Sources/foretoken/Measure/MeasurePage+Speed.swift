@@ -6,8 +6,8 @@ extension MeasurePage {
     var speed: ReportPage.Section {
         let temperatures = measurement.comparedTemperatures
         let text =
-            "Bars above the line are faster than no drafts. The prediction multiplies how often drafts hold by what steps cost; "
-            + "the measurement generated the same tokens with and without drafts, in turns."
+            "Bars above the line are faster than no drafts. The prediction runs the same rounds along the recorded texts, by the typical times of steps and drafts; "
+            + "the measurement ran the same tokens with and without drafts, in turns."
         let rows = temperatures.map { temperature in
             ReportPage.Block.row([
                 .chart(
@@ -27,9 +27,9 @@ extension MeasurePage {
     private func speedChart(_ temperature: Float) -> BarChart {
         let speeds = measurement.speeds(at: temperature).filter { $0.draft != "off" }
         let suffix = suffix(temperature, among: measurement.comparedTemperatures.count)
-        let list = speeds.map { "\($0.draft) \($0.measured.times)" }.joined(separator: ", ")
+        let list = speeds.map { "\(measurement.name($0)) \($0.measured.times)" }.joined(separator: ", ")
         return BarChart(
-            "Speed-up by draft length\(suffix)", summary: "Measured: \(list).", groups: speeds.map(\.draft),
+            "Speed-up by draft length\(suffix)", summary: "Measured: \(list).", groups: speeds.map(measurement.name),
             x: "drafts per round",
             y: Axis("speed-up", .times),
             series: [
@@ -51,22 +51,23 @@ extension MeasurePage {
         for speed in speeds {
             table.add(
                 [
-                    DataTable.Cell(speed.draft), DataTable.Cell(speed.predicted.map(AxisFormat.times.text) ?? "–"),
+                    DataTable.Cell(measurement.name(speed)),
+                    DataTable.Cell(speed.predicted.map(AxisFormat.times.text) ?? "–"),
                     DataTable.Cell(
                         speed.measured.times,
                         detail: speed.measured.isKnown && speed.draft != "off" ? speed.measured.timesRange : nil),
-                    DataTable.Cell(speed.draft == "off" ? "–" : speed.error.map(Self.signed) ?? "–"),
+                    DataTable.Cell(speed.error.map(Self.signed) ?? "–"),
                     DataTable.Cell(Format.short(speed.tokensPerSecond)),
                     DataTable.Cell(Format.fixed(speed.tokensPerRound, 2)),
                 ],
-                isEmphasised: "--draft \(speed.draft)" == recommended
+                isEmphasised: "--draft \(measurement.name(speed))" == recommended
                     && temperature == measurement.comparedTemperatures.first)
         }
         return table
     }
 
     /// A deviation with its sign: +1.7 %.
-    private static func signed(_ share: Double) -> String {
+    static func signed(_ share: Double) -> String {
         let text = Format.percent(share)
         return share > 0 && text != "0.0 %" ? "+" + text : text
     }
@@ -102,7 +103,7 @@ extension MeasurePage {
         let plain = costs.verify[0]
         for (index, time) in costs.firstDraft.enumerated() {
             drafting.add([
-                DataTable.Cell("first draft, after \(count(index + 1, "token"))"), DataTable.Cell(Self.time(time)),
+                DataTable.Cell("first draft, behind \(count(index + 1, "new row"))"), DataTable.Cell(Self.time(time)),
                 DataTable.Cell(AxisFormat.times.text(time / plain)),
             ])
         }

@@ -27,7 +27,8 @@ package struct MeasurePage {
         page.notices = notices
         page.tiles = tiles
         page.sections = [
-            speed, acceptance, rounds, temperatures, sampling, reliability, costs, overlap, adaptive, method,
+            speed, domains, sources, acceptance, lookup, rounds, temperatures, sampling, reliability, costs, overlap,
+            adaptive, method,
         ]
         return page
     }

@@ -53,18 +53,37 @@ struct MeasureSource {
     func texts(_ open: OpenModel) throws -> [MeasuredText] {
         if !texts.isEmpty { return try texts.flatMap { try pieces($0.domain, $0.text, open) } }
         var counts: [String: Int] = [:]
-        return try lines.compactMap { line, number in
+        let texts: [MeasuredText] = try lines.compactMap { line, number in
             let domain = line.domain ?? "prompts"
+            guard flags.domain.isEmpty || flags.domain.contains(domain) else { return nil }
             counts[domain, default: 0] += 1
             if let most = flags.prompts, counts[domain]! > most { return nil }
             do {
                 let prompt = try line.wanted(PromptStyle(format: flags.format, thinking: flags.chat.thinking))
                 return MeasuredText(
-                    domain: domain, tokens: try open.encode(prompt), isGiven: false)
+                    domain: domain, tokens: try open.encode(prompt), isGiven: false,
+                    answer: try line.answer.map { try answer($0, open) })
             } catch {
                 throw LineError(number: number, file: flags.suite ?? name, cause: error)
             }
         }
+        if let missing = flags.domain.first(where: { counts[$0] == nil }) {
+            throw UsageError("\(name) has no prompt of the domain \(missing)")
+        }
+        return texts
+    }
+
+    /// The tokens of an answer, which continues a prompt.
+    private func answer(_ text: String, _ open: OpenModel) throws -> [Int32] {
+        guard let tokenizer = open.tokenizer else {
+            throw InputError("\(open.checkpoint.label) has no tokenizer, so an answer cannot be given as text")
+        }
+        let tokens = try tokenizer.encode(text)
+        guard tokens.count >= 2 else {
+            throw InputError("the answer has \(count(tokens.count, "token")), but drafts need at least 2")
+        }
+        try open.checkIDs(tokens)
+        return tokens
     }
 
     /// A text in pieces of at most one context, each behind the text's BOS.
@@ -92,13 +111,15 @@ struct MeasureSource {
 
 /// One line of the suites of `measure` and `tune`.
 struct SuiteLine {
-    private static let keys: Set<String> = ["id", "domain", "prompt", "prompt_tokens", "messages"]
+    private static let keys: Set<String> = ["id", "domain", "prompt", "prompt_tokens", "messages", "answer"]
 
     let id: Identifier?
     let domain: String?
     let prompt: String?
     let prompt_tokens: [Int]?
     let messages: [ChatMessage]?
+    /// What `measure` makes the model say.
+    let answer: String?
 
     /// - Returns: the line, and keys of it that mean nothing.
     /// - Throws: `JSONError` or `InputError` for anything but a JSON object with values of these types.
@@ -107,7 +128,7 @@ struct SuiteLine {
         let line = SuiteLine(
             id: try fields["id"].given?.identifier(), domain: try fields["domain"].given?.string(),
             prompt: try fields["prompt"].given?.string(), prompt_tokens: try fields["prompt_tokens"].given?.integers(),
-            messages: try ChatMessage.list(fields["messages"]))
+            messages: try ChatMessage.list(fields["messages"]), answer: try fields["answer"].given?.string())
         if let domain = line.domain { try RoutingTrace.check(domain: domain) }
         return (line, fields.keys.filter { !keys.contains($0) }.sorted())
     }

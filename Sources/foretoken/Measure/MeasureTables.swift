@@ -15,14 +15,16 @@ struct MeasureTables {
     var text: String {
         var parts = [heading, verdict]
         for condition in measurement.conditions {
-            parts.append(acceptance(condition))
+            if condition.domains.contains(where: { !$0.conditional.isEmpty }) { parts.append(acceptance(condition)) }
+            parts += lookup(condition)
             if !measurement.speeds.isEmpty || condition.domains.contains(where: { !$0.rounds.isEmpty }) {
                 parts.append(rounds(condition))
             }
+            parts += [sources(condition.temperature), domainSpeeds(condition.temperature)].compactMap(\.self)
             if condition.domains.contains(where: { $0.agreement != nil }) { parts.append(agreement(condition)) }
             if condition.domains.contains(where: { $0.textAgreement != nil }) { parts.append(textAgreement(condition)) }
         }
-        if let first = measurement.conditions.first?.domains.last, !first.reliability.isEmpty {
+        if let first = measurement.conditions.first?.overall, !first.reliability.isEmpty {
             parts.append(reliability(first))
         }
         if let costs = measurement.costs { parts.append(steps(costs)) }
@@ -50,25 +52,28 @@ struct MeasureTables {
         return terminal.styled(verdict.headline, .bold) + "\n\(verdict.reason.filter { $0 != "`" })\n"
     }
 
-    private func titled(_ title: String, _ table: Table, _ note: String? = nil) -> String {
+    func titled(_ title: String, _ table: Table, _ note: String? = nil) -> String {
         terminal.styled(title, .bold) + "\n" + table.rendered(on: terminal)
             + (note.map { terminal.styled($0, .dim) + "\n" } ?? "")
     }
 
+    /// Drafts that have a column; the others are in the page and in JSON.
+    private static let shownDepth = 4
+
     private func acceptance(_ condition: Measurement.Condition) -> String {
-        let depth = condition.domains.map(\.conditional.count).max() ?? 0
+        let depth = min(Self.shownDepth, condition.domains.map(\.conditional.count).max() ?? 0)
         var table = Table(
-            [.init("domain"), .init("positions", .right)] + (0..<depth).map { .init("draft \($0 + 1)", .right) }
+            [.init("domain"), .init("places", .right)] + (0..<depth).map { .init("draft \($0 + 1)", .right) }
                 + [.init("all \(depth)", .right)])
         for domain in condition.domains {
             table.add(
                 [domain.domain, Format.grouped(domain.positions)]
-                    + (0..<depth).map { $0 < domain.conditional.count ? interval(domain.conditional[$0]) : "–" }
-                    + [domain.cumulative.count == depth ? domain.cumulative.last.map { percent($0.value) } ?? "–" : "–"]
-            )
+                    + (0..<depth).map { $0 < domain.conditional.count ? bare(domain.conditional[$0]) : "–" }
+                    + [domain.cumulative.count >= depth ? percent(domain.cumulative[depth - 1].value) : "–"])
         }
         return titled(
-            "Acceptance at temperature \(spelled(condition.temperature)), drafts started at every position", table,
+            "Module drafts that hold, %, at temperature \(spelled(condition.temperature)), started at every place",
+            table,
             (measurement.subject.format == "text"
                 ? "draft d: holds, where the text goes the way of the drafts before it"
                 : "draft d: holds, given that those before it did")
@@ -84,19 +89,22 @@ struct MeasureTables {
             .init("--draft"), .init("tokens/round", .right), .init("accepted", .right), .init("predicted", .right),
             .init("measured", .right), .init("error", .right), .init("tok/s", .right),
         ])
-        let names = speeds.isEmpty ? all.rounds.map { "\($0.draftLength)" } : speeds.map(\.draft)
-        for name in names {
-            let round = all.rounds.first { "\($0.draftLength)" == name }
-            let speed = speeds.first { $0.draft == name }
+        if speeds.isEmpty {
+            for round in all.rounds {
+                table.add("\(round.draftLength)", range(round.tokensPerRound), interval(round.rate))
+            }
+        }
+        for speed in speeds {
+            let round = all.rounds.first { $0.draftLength == speed.length }
             table.add(
-                name, round.map { range($0.tokensPerRound) } ?? speed.map { Format.fixed($0.tokensPerRound, 2) } ?? "–",
-                round.map { interval($0.rate) } ?? "", speed?.predicted.map { times($0) } ?? "",
-                speed.map { range($0.measured, "×") } ?? "", speed?.error.map(signed) ?? "",
-                speed.map { Format.short($0.tokensPerSecond) } ?? "")
+                measurement.name(speed),
+                round.map { range($0.tokensPerRound) } ?? Format.fixed(speed.tokensPerRound, 2),
+                round.map { interval($0.rate) } ?? "", speed.predicted.map(times) ?? "", range(speed.measured, "×"),
+                speed.error.map(signed) ?? "", Format.short(speed.tokensPerSecond))
         }
         return titled(
-            "Rounds at temperature \(spelled(condition.temperature)), all domains", table,
-            "accepted: drafts accepted over drafts tried; speed-up over --draft off, predicted from acceptance and step times"
+            "Rounds at temperature \(spelled(condition.temperature)), \(all.domain)", table,
+            "accepted: of drafts tried; speed-up over --draft off, predicted by the same rounds at typical times"
         )
     }
 
@@ -124,7 +132,7 @@ struct MeasureTables {
         ])
         for domain in condition.domains {
             guard let agreement = domain.textAgreement else { continue }
-            table.add(domain.domain, interval(agreement.draft), interval(agreement.verifier))
+            table.add(domain.domain, agreement.draft.map(interval) ?? "–", interval(agreement.verifier))
         }
         return titled("Agreement with the text itself", table)
     }
@@ -153,6 +161,10 @@ struct MeasureTables {
         }
         if let first = costs.firstDraft.first {
             table.add("first draft", duration(first), times(first / costs.verify[0]), "")
+            if let last = costs.firstDraft.last, costs.firstDraft.count > 1 {
+                table.add(
+                    "after \(costs.firstDraft.count) idle rows", duration(last), times(last / costs.verify[0]), "")
+            }
             if costs.laterDraft > 0 {
                 table.add("a later draft", duration(costs.laterDraft), times(costs.laterDraft / costs.verify[0]), "")
             }
@@ -179,29 +191,34 @@ struct MeasureTables {
 
     private func choice(_ adaptive: Measurement.AdaptiveChoice) -> String {
         let shares = adaptive.shares.enumerated().filter { $0.element >= 0.0005 }
-            .map { "\($0.offset) in \(percent($0.element)) of rounds" }
+            .map { "\($0.offset): \(percent($0.element))" }
         return terminal.styled("What --draft auto did", .bold)
-            + "\ndrafts verified: \(shares.joined(separator: ", "))\n"
+            + "\nrounds by drafts verified: \(shares.joined(separator: ", "))\n"
             + terminal.styled("why: \(measurement.reasonOfChoice)", .dim) + "\n"
     }
 
     // MARK: Numbers
 
-    private func percent(_ share: Double, _ decimals: Int = 1) -> String { Format.fixed(share * 100, decimals) + " %" }
+    func percent(_ share: Double, _ decimals: Int = 1) -> String { Format.fixed(share * 100, decimals) + " %" }
 
-    private func times(_ factor: Double) -> String { Format.fixed(factor, 2) + "×" }
+    func times(_ factor: Double) -> String { Format.fixed(factor, 2) + "×" }
 
-    private func signed(_ share: Double) -> String { (share < 0 ? "−" : "+") + percent(abs(share)) }
+    func signed(_ share: Double) -> String { (share < 0 ? "−" : "+") + percent(abs(share)) }
 
     private func duration(_ nanoseconds: Double) -> String { MeasurePage.time(nanoseconds) }
 
     /// A share with its bounds.
-    private func interval(_ share: Estimate) -> String {
+    func interval(_ share: Estimate) -> String {
         "\(Format.fixed(share.value * 100, 1)) % (\(Format.fixed(share.low * 100, 1))–\(Format.fixed(share.high * 100, 1)))"
     }
 
+    /// A share in percent with its bounds, below a title that says so.
+    func bare(_ share: Estimate) -> String {
+        "\(Format.fixed(share.value * 100, 1)) (\(Format.fixed(share.low * 100, 1))–\(Format.fixed(share.high * 100, 1)))"
+    }
+
     /// A quantity with its bounds.
-    private func range(_ estimate: Estimate, _ suffix: String = "") -> String {
+    func range(_ estimate: Estimate, _ suffix: String = "") -> String {
         "\(Format.fixed(estimate.value, 2))\(suffix) (\(Format.fixed(estimate.low, 2))–\(Format.fixed(estimate.high, 2)))"
     }
 }

@@ -47,6 +47,21 @@ extension Measurement {
     /// The comparisons at one temperature.
     func speeds(at temperature: Float) -> [SpeedComparison] { speeds.filter { $0.temperature == temperature } }
 
+    /// What a comparison is called: the draft mode, and where drafts came from if that was not as in the others.
+    func name(_ speed: SpeedComparison) -> String {
+        speed.sources == subject.sources || speed.draft == "off" ? speed.draft : "\(speed.draft), \(speed.sources)"
+    }
+
+    /// The comparisons of `auto` at one temperature, one for each choice of sources.
+    func sourceSpeeds(at temperature: Float) -> [SpeedComparison] {
+        speeds(at: temperature).filter { $0.draft == "auto" }
+    }
+
+    /// What `auto` gains by domain, at one temperature.
+    func domainSpeeds(at temperature: Float) -> [DomainSpeed] {
+        domainSpeeds.filter { $0.temperature == temperature }
+    }
+
     /// Tokens a round of so many drafts is expected to yield: seen in rounds, or else from drafts at every position.
     func expectedTokens(drafts: Int) -> Double? {
         guard let overall = conditions.first?.overall else { return nil }
@@ -61,10 +76,13 @@ extension Measurement {
 
 extension Measurement {
     /// What a round with so many drafts yields and costs, in a sentence; empty when not even that is known.
-    func account(drafts: Int?, tokens: Double) -> String {
+    ///
+    /// - Parameter known: what such a round takes; nil where it is to be told from the tokens and the costs.
+    func account(drafts: Int?, tokens: Double, known: RoundCost? = nil) -> String {
         guard let drafts, tokens.isFinite, tokens > 0 else { return "" }
         let yield = "With \(count(drafts, "draft")) a round yields \(Format.fixed(tokens, 2)) tokens"
-        guard let cost = costs?.round(drafts: drafts, tokens: tokens) else { return yield + "." }
+        let told = known.map { (checking: $0.checking, drafting: $0.drafting) }
+        guard let cost = told ?? costs?.round(drafts: drafts, tokens: tokens) else { return yield + "." }
         let times = AxisFormat.times
         return yield + " and takes \(times.text(cost.checking + cost.drafting)) the time of a plain step:"
             + " \(times.text(cost.checking)) for checking, \(times.text(cost.drafting)) for drafting."
@@ -88,8 +106,21 @@ extension Measurement.SpeedComparison {
 
     /// How far the prediction lies above what was seen: 0.02 for 2 % too high.
     var error: Double? {
-        guard length != nil, let predicted, measured.isKnown, measured.value > 0 else { return nil }
-        return predicted / measured.value - 1
+        guard draft != "off" else { return nil }
+        return measured.error(of: predicted)
+    }
+}
+
+extension Measurement.DomainSpeed {
+    /// The same for `auto` in this domain.
+    var error: Double? { auto.error(of: predicted) }
+}
+
+extension Estimate {
+    /// How far a prediction lies above this.
+    func error(of predicted: Double?) -> Double? {
+        guard let predicted, isKnown, value > 0 else { return nil }
+        return predicted / value - 1
     }
 }
 

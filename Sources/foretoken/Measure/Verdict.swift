@@ -44,7 +44,9 @@ package struct Verdict: Equatable {
         answer = first.answer
         flag = "--draft \(first.draft)"
         headline = first.headline + (choices.count > 1 ? ", at temperature \(spelled(first.temperature))" : "")
-        var sentences = [measurement.account(drafts: first.best.length, tokens: first.tokens), first.remark]
+        let account = measurement.account(
+            drafts: first.best.length, tokens: first.tokens, known: first.best.roundCost)
+        var sentences = [account, first.remark]
         let others = choices.dropFirst()
         func agrees(_ other: Choice) -> Bool { other.draft == first.draft && other.answer == first.answer }
         let same = others.filter(agrees).map { "\(spelled($0.temperature)) (\($0.speed))" }
@@ -82,9 +84,13 @@ package struct Verdict: Equatable {
     }
 
     private static func unknown(_ measurement: Measurement) -> Verdict {
-        guard let first = measurement.conditions.first?.overall?.conditional.first, first.isKnown else {
+        let overall = measurement.conditions.first?.overall
+        guard let first = overall?.conditional.first, first.isKnown else {
+            let found = overall?.lookup?.all.map { "What look-up finds holds \($0.held.percent) of the time" }
             return Verdict(
-                .unknown, headline: "Not known: nothing was measured", reason: "`--draft auto` finds out as it goes.")
+                .unknown,
+                headline: found.map { "\($0); whether drafting pays was not measured" }
+                    ?? "Not known: nothing was measured", reason: "`--draft auto` finds out as it goes.")
         }
         let advice =
             measurement.subject.format == "text"

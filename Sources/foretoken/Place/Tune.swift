@@ -142,7 +142,8 @@ struct Tune: ParsableCommand {
     }
 
     private func texts(_ open: OpenModel) throws -> [TuneText] {
-        try SuiteLine.read(suite).map { line, number in
+        // Of its own suite those that the model answers itself.
+        try SuiteLine.read(suite).filter { suite != nil || $0.line.answer == nil }.map { line, number in
             do {
                 let prompt = try line.wanted(PromptStyle(format: .raw))
                 let ids = try open.encode(prompt)
