@@ -5,8 +5,6 @@ import ForetokenWeights
 /// The tokens that one text's drafts are chosen from: the frequent ones of the vocabulary, the model's end tokens, and
 /// every other token of the text so far. It depends on the text's tokens alone, and so do the drafts.
 final class DraftList {
-    /// Most tokens beside the frequent ones; the first that came gives way to another.
-    static let mostRare = 512
     /// While more than `mostNew` of the newest `window` tokens were not on the list before they came, it is of little use,
     /// as at the start of some texts and all through those in a script whose tokens are no frequent ones: drafts are chosen
     /// from all tokens then. Up to a fifth the next token was rarely another new one.
@@ -17,6 +15,9 @@ final class DraftList {
     /// Ids below this are frequent.
     private let frequent: Int32
     private let vocabulary: Int32
+    /// Most tokens beside the frequent ones; the first that came gives way to another. Their rows lie scattered, and one
+    /// takes about as long to read as half a panel: so many take no longer than the frequent ones.
+    private let mostRare: Int
     /// Tokens of the text that have been taken in.
     private(set) var taken = 0
     /// Tokens that have come to the list, those that gave way included.
@@ -36,9 +37,11 @@ final class DraftList {
         endTokens = configuration?.eosTokens ?? []
         frequent = Int32(CutCoarseLMHead.frequentRows(of: vocabulary))
         let lanes = Int(FORETOKEN_PANEL_ROWS)
-        tokens = try make.elements(vocabulary > 0 ? Self.mostRare : 0)
-        positions = try make.elements(vocabulary > 0 ? Self.mostRare : 0)
-        panels = try make.elements((vocabulary + lanes - 1) / lanes)
+        let panelCount = (vocabulary + lanes - 1) / lanes
+        mostRare = min(512, panelCount / 2)
+        tokens = try make.elements(mostRare)
+        positions = try make.elements(mostRare)
+        panels = try make.elements(panelCount)
     }
 
     /// The list behind the first `count` of `text`'s tokens; takes in those that are new. Valid until the list changes.
@@ -47,21 +50,21 @@ final class DraftList {
         for i in taken..<count { add(text[i], at: Int32(i)) }
         taken = count
         return ListedRows(
-            isWhole: isWhole, rare: UnsafeBufferPointer(start: tokens.pointer, count: min(arrivals, Self.mostRare)),
+            isWhole: isWhole, rare: UnsafeBufferPointer(start: tokens.pointer, count: min(arrivals, mostRare)),
             panels: UnsafePointer(panels.pointer))
     }
 
     private var isWhole: Bool {
         let oldest = arrivals - 1 - Self.mostNew
-        return oldest >= 0 && Int(positions.pointer[oldest % Self.mostRare]) >= taken - Self.window
+        return oldest >= 0 && Int(positions.pointer[oldest % mostRare]) >= taken - Self.window
     }
 
     private func add(_ token: Int32, at position: Int32) {
         guard token >= frequent else { return }
         precondition(token < vocabulary, "a token of the vocabulary")
         guard !isListed(token) else { return }
-        let place = arrivals % Self.mostRare
-        if arrivals >= Self.mostRare { flip(tokens.pointer[place]) }
+        let place = arrivals % mostRare
+        if arrivals >= mostRare { flip(tokens.pointer[place]) }
         tokens.pointer[place] = token
         positions.pointer[place] = position
         flip(token)
@@ -80,8 +83,8 @@ final class DraftList {
     func cut(to count: Int) {
         guard count < taken else { return }
         // What gave way to a forgotten token is not known any more: everything is to be taken in again.
-        let kept = arrivals > Self.mostRare ? 0 : count
-        arrivals = min(arrivals, Self.mostRare)
+        let kept = arrivals > mostRare ? 0 : count
+        arrivals = min(arrivals, mostRare)
         while arrivals > 0 && (kept == 0 || Int(positions.pointer[arrivals - 1]) >= kept) {
             arrivals -= 1
             flip(tokens.pointer[arrivals])
