@@ -9,7 +9,8 @@ struct DraftMarkFlags: ParsableArguments {
     @Flag(
         help: """
             Marks each token on the terminal: the verifier's own plain, drafts of the MTP modules underlined and green, what was \
-            looked up underlined twice and cyan, what a prediction had as well in magenta. NO_COLOR leaves the lines alone.
+            looked up underlined twice and cyan, what a prediction had as well in magenta and italics. With NO_COLOR the lines do \
+            without colours.
             """)
     var showDrafts = false
 
