@@ -7,16 +7,15 @@ import ForetokenWeights
 final class DraftList {
     /// While more than `mostNew` of the newest `window` tokens were not on the list before they came, it is of little use,
     /// as at the start of some texts and all through those in a script whose tokens are no frequent ones: drafts are chosen
-    /// from all tokens then. Up to a fifth the next token was rarely another new one.
+    /// from all tokens then. Up to an eighth the next token was hardly ever another new one.
     static let window = 64
-    static let mostNew = 13
+    static let mostNew = 8
 
     private let endTokens: [Int32]
     /// Ids below this are frequent.
     private let frequent: Int32
     private let vocabulary: Int32
-    /// Most tokens beside the frequent ones; the first that came gives way to another. Their rows lie scattered, and one
-    /// takes about as long to read as half a panel: so many take no longer than the frequent ones.
+    /// Most tokens beside the frequent ones; the first that came gives way to another.
     private let mostRare: Int
     /// Tokens of the text that have been taken in.
     private(set) var taken = 0
@@ -38,7 +37,7 @@ final class DraftList {
         frequent = Int32(CutCoarseLMHead.frequentRows(of: vocabulary))
         let lanes = Int(FORETOKEN_PANEL_ROWS)
         let panelCount = (vocabulary + lanes - 1) / lanes
-        mostRare = min(512, panelCount / 2)
+        mostRare = min(1024, vocabulary / 16)
         tokens = try make.elements(mostRare)
         positions = try make.elements(mostRare)
         panels = try make.elements(panelCount)

@@ -141,14 +141,22 @@ struct LMHeadPhase: Phase {
         into candidates: UnsafeMutablePointer<Choice>
     ) {
         var lmHead = part.lmHead
-        let first = Int(part.firstPanel)
+        let (first, lanes) = (Int(part.firstPanel), Int(FORETOKEN_PANEL_ROWS))
         let together = rowCount == 1 ? max(1, share.count) : Self.panelsTogether
         for start in stride(from: share.lowerBound, to: share.upperBound, by: together) {
             let panels = start..<min(start + together, share.upperBound)
             for row in 0..<rowCount where part.isFrequent || listed[row].isWhole {
-                kernels.pointee.draft_logits(
-                    &lmHead, Int32(panels.lowerBound), Int32(panels.count), rows.codes(row), rows.scales(row),
-                    values(row) + first * Int(FORETOKEN_PANEL_ROWS))
+                let values = values(row) + first * lanes
+                if part.isFrequent {
+                    kernels.pointee.draft_logits(
+                        &lmHead, Int32(panels.lowerBound), Int32(panels.count), rows.codes(row), rows.scales(row),
+                        values)
+                } else {
+                    let tokens = panels.lowerBound * lanes..<min(panels.upperBound * lanes, Int(lmHead.rows))
+                    kernels.pointee.draft_rows(
+                        &lmHead, Int32(tokens.lowerBound), Int32(tokens.count), rows.codes(row), rows.scales(row),
+                        values)
+                }
                 draw(row, first + panels.lowerBound..<first + panels.upperBound, into: candidates)
             }
         }
@@ -180,8 +188,8 @@ struct LMHeadPhase: Phase {
         for i in share {
             let token = listed[row].rare[i]
             guard token >= first && token < first + lmHead.rows else { continue }
-            values(row)[Int(token)] =
-                kernels.pointee.draft_logit(&lmHead, token - first, rows.codes(row), rows.scales(row))
+            kernels.pointee.draft_rows(
+                &lmHead, token - first, 1, rows.codes(row), rows.scales(row), values(row) + Int(first))
             draw(row, tokens: Int(token)..<Int(token) + 1, into: candidates)
         }
     }

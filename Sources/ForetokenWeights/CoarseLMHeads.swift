@@ -28,7 +28,8 @@ public struct CoarseLMHeadPart: BitwiseCopyable, Sendable {
     public let firstPanel: Int32
     /// The team that reads it.
     public let team: Int32
-    /// Whether its rows are the vocabulary's frequent tokens; otherwise none of them is.
+    /// Whether its rows are the vocabulary's frequent tokens, which lie in panels; otherwise none of them is, and they lie
+    /// in rows, since most drafts read a few of them.
     public let isFrequent: Bool
 }
 
@@ -99,12 +100,13 @@ enum CoarseLMHeads {
         let copy = piece.copy.lmHead
         let columns = Int(lmHead.columns)
         let padded = copy.paddedColumns
+        let inPanels = piece.copy.isFrequent
         let values = UnsafeMutablePointer<Float>.allocate(capacity: columns * lanes)
         defer { values.deallocate() }
         let kernels = foretoken_kernels_best()!
         for panel in panels {
             let place = panel - Int(piece.copy.firstPanel)
-            let codes = UnsafeMutablePointer(mutating: copy.panels!) + place * padded * lanes
+            let codes = UnsafeMutablePointer(mutating: copy.codes!) + place * padded * lanes
             let scales = UnsafeMutablePointer(mutating: copy.scales!) + place * lanes
             kernels.pointee.decode_panels(
                 &lmHead, Int32(panel) - piece.lmHead.firstPanel, 1, 0, lmHead.columns, values, lanes)
@@ -116,7 +118,7 @@ enum CoarseLMHeads {
                 let inverse = largest > 1e-30 ? 127 / largest : 0
                 for k in 0..<padded {
                     let code = k < columns ? (values[k * lanes + lane] * inverse).rounded(.toNearestOrEven) : 0
-                    codes[(k / 4 * lanes + lane) * 4 + k % 4] = Int8(code)
+                    codes[inPanels ? (k / 4 * lanes + lane) * 4 + k % 4 : lane * padded + k] = Int8(code)
                 }
             }
         }

@@ -150,7 +150,7 @@ struct PackingPlan {
         copy.rows = Int32(rows)
         copy.columns = Int32(columns)
         let padded = copy.panelCount * Int(FORETOKEN_PANEL_ROWS)
-        copy.panels = UnsafePointer(
+        copy.codes = UnsafePointer(
             reserve(byteCount: padded * copy.paddedColumns).assumingMemoryBound(to: Int8.self))
         copy.scales = UnsafePointer(reserve(byteCount: padded * 4).assumingMemoryBound(to: Float.self))
         return copy

@@ -91,7 +91,7 @@ import Testing
                 guard let generic = Table("generic") else { return }
                 #expect(logits(table).bits == logits(generic).bits)
                 let single = table.draftLogits(
-                    rows: rows, columns: columns, weights: weights, scales: scales, x: x, oneByOne: true)
+                    rows: rows, columns: columns, weights: weights, scales: scales, x: x, inRows: true)
                 #expect(single.bits == logits(generic).bits)
             }
         }
@@ -198,22 +198,30 @@ extension Table {
     /// - Parameters:
     ///   - weights: codes as lm_head keeps them, [panels][columns padded to 128, by fours][32 rows][4 columns].
     ///   - scales: [panels][32].
-    ///   - oneByOne: whether each row has a call of its own.
+    ///   - inRows: whether the codes are first brought into rows, each of which has a call of its own.
     func draftLogits(
-        rows: Int, columns: Int, weights: [Int8], scales: [Float], x: [Float], oneByOne: Bool = false
+        rows: Int, columns: Int, weights: [Int8], scales: [Float], x: [Float], inRows: Bool = false
     ) -> [Float] {
         let groups = (columns + 127) / 128
         var codes = [Int8](repeating: 0, count: groups * 128)
         var steps = [Float](repeating: 0, count: groups)
         kernels.quantise_row(x, Int32(columns), &codes, &steps)
         var y = [Float](repeating: .nan, count: rows)
-        weights.withUnsafeBufferPointer { weights in
+        let padded = groups * 128
+        let stored =
+            !inRows
+            ? weights
+            : (0..<rows * padded).map { i in
+                let (row, column) = (i / padded, i % padded)
+                return weights[((row / 32 * (padded / 4) + column / 4) * 32 + row % 32) * 4 + column % 4]
+            }
+        stored.withUnsafeBufferPointer { weights in
             scales.withUnsafeBufferPointer { scales in
                 var lmHead = foretoken_coarse_lm_head(
-                    panels: weights.baseAddress, scales: scales.baseAddress, rows: Int32(rows),
+                    codes: weights.baseAddress, scales: scales.baseAddress, rows: Int32(rows),
                     columns: Int32(columns))
-                if oneByOne {
-                    for row in 0..<rows { y[row] = kernels.draft_logit(&lmHead, Int32(row), codes, steps) }
+                if inRows {
+                    for row in 0..<rows { kernels.draft_rows(&lmHead, Int32(row), 1, codes, steps, &y) }
                 } else {
                     kernels.draft_logits(&lmHead, 0, Int32((rows + 31) / 32), codes, steps, &y)
                 }

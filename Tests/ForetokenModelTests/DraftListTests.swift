@@ -42,8 +42,8 @@ struct DraftListTests {
         }
     }
 
-    /// Half of the panels.
-    private let mostRare = 33
+    /// A sixteenth of the vocabulary.
+    private let mostRare = 131
 
     /// What a draft behind `text` is to be chosen from, said another way.
     private func expected(_ text: [Int32]) -> Set<Int32> {
@@ -54,7 +54,7 @@ struct DraftListTests {
             new.append(position)
             if rare.count > mostRare { rare.removeFirst() }
         }
-        let isWhole = new.count { $0 >= text.count - 64 } > 13
+        let isWhole = new.count { $0 >= text.count - 64 } > 8
         return Set(isWhole ? Array(0..<Int32(Self.vocabulary)) : Array(0..<Self.frequent) + rare)
     }
 

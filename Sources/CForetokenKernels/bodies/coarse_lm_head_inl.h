@@ -4,7 +4,7 @@ static void FT_ISA(draft_logits)(const foretoken_coarse_lm_head *lm_head, int32_
                                  const int8_t *codes, const float *scales, float *y) {
     const int32_t groups = (lm_head->columns + GROUP_COLUMNS - 1) / GROUP_COLUMNS;
     for (int32_t panel = first; panel < first + count; panel++) {
-        const int8_t *weights = lm_head->panels + (size_t)panel * groups * GROUP_COLUMNS * PANEL;
+        const int8_t *weights = lm_head->codes + (size_t)panel * groups * GROUP_COLUMNS * PANEL;
         vn totals[PANEL_VECTORS];
         for (int v = 0; v < PANEL_VECTORS; v++) totals[v] = splatn(0);
         for (int32_t g = 0; g < groups; g++) {
@@ -24,25 +24,18 @@ static void FT_ISA(draft_logits)(const foretoken_coarse_lm_head *lm_head, int32_
     }
 }
 
-typedef int8_t four_bytes __attribute__((vector_size(4)));
-typedef int32_t four_integers __attribute__((vector_size(16)));
-
-/// One row's fours lie a panel's width apart.
-static float FT_ISA(draft_logit)(const foretoken_coarse_lm_head *lm_head, int32_t row, const int8_t *codes,
-                                 const float *scales) {
+/// The same of rows that lie one after the other.
+static void FT_ISA(draft_rows)(const foretoken_coarse_lm_head *lm_head, int32_t first, int32_t count,
+                               const int8_t *codes, const float *scales, float *y) {
     const int32_t groups = (lm_head->columns + GROUP_COLUMNS - 1) / GROUP_COLUMNS;
-    const int8_t *weights =
-        lm_head->panels + (size_t)(row / PANEL) * groups * GROUP_COLUMNS * PANEL + row % PANEL * 4;
-    float total = 0;
-    for (int32_t g = 0; g < groups; g++) {
-        four_integers sums = {0};
-        for (int quad = 0; quad < GROUP_COLUMNS / 4; quad++, weights += 4 * PANEL, codes += 4) {
-            four_bytes w, x;
-            memcpy(&w, weights, sizeof w);
-            memcpy(&x, codes, sizeof x);
-            sums += __builtin_convertvector(w, four_integers) * __builtin_convertvector(x, four_integers);
+    for (int32_t row = first; row < first + count; row++) {
+        const int8_t *weights = lm_head->codes + (size_t)row * groups * GROUP_COLUMNS, *inputs = codes;
+        float total = 0;
+        for (int32_t g = 0; g < groups; g++, weights += GROUP_COLUMNS, inputs += GROUP_COLUMNS) {
+            int32_t sum = 0;
+            for (int k = 0; k < GROUP_COLUMNS; k++) sum += (int32_t)weights[k] * inputs[k];
+            total = total + (float)sum * scales[g];
         }
-        total = total + (float)(sums[0] + sums[1] + sums[2] + sums[3]) * scales[g];
+        y[row] = total * lm_head->scales[row];
     }
-    return total * lm_head->scales[row];
 }

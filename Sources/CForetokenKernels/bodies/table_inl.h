@@ -36,5 +36,5 @@
         .sample = FT_ISA(sample),               \
         .quantise_row = FT_ISA(quantise_row),   \
         .draft_logits = FT_ISA(draft_logits),   \
-        .draft_logit = FT_ISA(draft_logit),     \
+        .draft_rows = FT_ISA(draft_rows),       \
     }

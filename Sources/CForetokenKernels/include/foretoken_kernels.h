@@ -54,8 +54,8 @@ typedef struct foretoken_matrix {
 
 /// A coarse lm_head: its copy for drafting, INT8 weights with one scale a row. A guess needs no exact logits.
 typedef struct foretoken_coarse_lm_head {
-    /// [panels][columns padded to 128, by fours][32 rows][4 columns]
-    const int8_t *panels;
+    /// In panels, [panels][columns padded to 128, by fours][32 rows][4 columns], or in rows, [rows][columns padded to 128].
+    const int8_t *codes;
     /// [panels][32], zero past the end.
     const float *scales;
     int32_t rows;
@@ -185,9 +185,9 @@ typedef struct foretoken_kernels {
     void (*draft_logits)(const foretoken_coarse_lm_head *lm_head, int32_t first, int32_t count, const int8_t *codes,
                          const float *scales, float *y);
 
-    /// The same for row `row` alone: the bits that `draft_logits` gives it.
-    float (*draft_logit)(const foretoken_coarse_lm_head *lm_head, int32_t row, const int8_t *codes,
-                         const float *scales);
+    /// The same bits for rows first ..< first + count of an lm_head in rows: y[row].
+    void (*draft_rows)(const foretoken_coarse_lm_head *lm_head, int32_t first, int32_t count, const int8_t *codes,
+                       const float *scales, float *y);
 } foretoken_kernels;
 
 /// Floats of scratch that `attend` needs for so many heads or fewer, 64-byte aligned.
