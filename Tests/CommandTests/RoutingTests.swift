@@ -313,7 +313,7 @@ extension EngineTests {
             let outcome = try Command.run(
                 "measure", "--prompts", "1", "--max-tokens", "16", "--seconds", "0", "--record-routing", path)
             #expect(outcome.status == 0, "\(outcome.errors)")
-            #expect(try trace().domains == ["code", "tests", "prose"])
+            #expect(try trace().domains == ["code", "tests", "prose", "edit", "agent"])
         }
 
         @Test func statisticsAreShown() throws {
