@@ -34,6 +34,9 @@ package final class DraftExperience {
 
     /// With fewer rounds too little was learnt to be kept.
     private static let leastRounds = 64
+    /// Undrafted steps that the modules' drafts may lose at first where their costs are known, so that a hard beginning does
+    /// not end drafting for all of a short run.
+    private static let knowingPurse = 2.0
     /// One run in so many forgets the steps that it did not time: what was once too dear is to be tried anew.
     private static let forgettingRuns = 16
 
@@ -41,6 +44,7 @@ package final class DraftExperience {
     /// - Parameter knowledge: has no `fault`.
     package func recall(_ knowledge: DraftKnowledge) {
         earlierRuns = knowledge.runs
+        purse = Self.knowingPurse
         costs.recall(knowledge.costs)
         greedyOdds.recall(knowledge.greedy)
         sampledOdds.recall(knowledge.sampled)
