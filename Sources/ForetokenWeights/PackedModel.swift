@@ -218,7 +218,8 @@ extension PackingPlan {
     private mutating func parts(
         _ source: LinearSource, _ readers: [ExpertCut.Reader], on node: Int
     ) -> [MatrixPart] {
-        readers.map {
+        let format = format.forExperts
+        return readers.map {
             MatrixPart(
                 matrix(source, panels: $0.panels, as: format), firstPanel: $0.panels.lowerBound, team: $0.team,
                 node: node, in: nodes)

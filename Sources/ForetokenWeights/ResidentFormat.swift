@@ -19,17 +19,24 @@ public enum ResidentFormat: String, CaseIterable, Sendable {
     /// 4-bit codes with a BF16 scale for each row and 32 columns; 4.5 bits a weight. lm_head and MTP input projections
     /// are INT8. Activations are quantised as well, to INT8.
     case int4
+    /// The routed experts, those of MTP modules included, as in `int4`; everything else as stored. A step of few rows reads
+    /// mostly experts, so this saves most of what `int4` does and leaves alone what every token passes through.
+    case expertsInt4 = "experts-int4"
 
-    /// The format of a layer's matrix that is stored as `stored`.
+    /// The format of a layer's matrix that is stored as `stored`, where it belongs to no routed expert.
     func resident(_ stored: PackedFormat) -> PackedFormat {
         switch self {
-        case .stored: stored
+        case .stored, .expertsInt4: stored
         case .fp8: .fp8
         case .bf16: .bf16
         case .int8: .int8
         case .int4: .int4
         }
     }
+
+    /// The same for matrices of routed experts. A module's are kept like the main layers', since a plan's experts are all
+    /// of one size; what it drafts cannot change the output.
+    var forExperts: ResidentFormat { self == .expertsInt4 ? .int4 : self }
 
     /// The same for lm_heads and MTP input projections, which are worth more bits: of the published checkpoints they
     /// are the matrices that were not stored as FP8.

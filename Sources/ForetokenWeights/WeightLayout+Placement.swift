@@ -32,7 +32,9 @@ extension WeightLayout {
 }
 
 extension ExpertShape {
+    /// The shape of a routed expert.
     init(_ source: MLPSource, _ format: ResidentFormat) {
+        let format = format.forExperts
         self.init(
             gateUpPanels: PackingPlan.panels(source.gate.rows), downPanels: PackingPlan.panels(source.down.rows),
             gateUpBytes: source.gate.residentBytes(format) + source.up.residentBytes(format),

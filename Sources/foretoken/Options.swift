@@ -27,7 +27,7 @@ struct ModelOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             "How the large matrices are kept in memory (default: stored, as the checkpoint has them).",
-            valueName: "stored|fp8|bf16|int8|int4"))
+            valueName: "stored|fp8|bf16|int8|int4|experts-int4"))
     var weights = ResidentFormat.stored
 
     @Option(

@@ -104,11 +104,12 @@ struct BenchCommandTests {
         let outcome = try Command(["bench", "--perplexity", "--seconds", "0.1", "--json"]).finish()
         #expect(outcome.status == 0, "\(outcome.errors)")
         let formats = try outcome.json(Output.self).formats
-        #expect(formats.map(\.format) == ["stored", "fp8", "bf16", "int8", "int4"])
-        let (stored, int8, int4) = (formats[0], formats[3], formats[4])
+        #expect(formats.map(\.format) == ["stored", "fp8", "bf16", "int8", "int4", "experts-int4"])
+        let (stored, int8, int4, mixed) = (formats[0], formats[3], formats[4], formats[5])
         #expect(stored.relative == 1 && stored.perplexity > 1)
         #expect(abs(int8.relative - 1) < 0.02 && int4.relative > 1 && int4.relative < 1.15)
-        #expect(int4.bytes_per_step < stored.bytes_per_step)
+        #expect(mixed.relative > 1 && mixed.relative < int4.relative)
+        #expect(int4.bytes_per_step < mixed.bytes_per_step && mixed.bytes_per_step < stored.bytes_per_step)
     }
 
     @Test func theTablesNameEveryPart() throws {

@@ -50,7 +50,7 @@ struct EngineTests {
             }
         }
 
-        @Test(arguments: ["bf16", "int8", "int4"])
+        @Test(arguments: ["bf16", "int8", "int4", "experts-int4"])
         func sameTokensInEveryResidentFormat(format: String) throws {
             let plain = try Command.generate(prompt, "--max-tokens", "48", "--draft", "off", "--weights", format)
             let drafted = try Command.generate(

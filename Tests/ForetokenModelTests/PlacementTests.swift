@@ -88,7 +88,7 @@ struct PlacementTests {
         }
     }
 
-    @Test("Resident formats made while loading", arguments: [ResidentFormat.fp8, .bf16, .int8, .int4])
+    @Test("Resident formats made while loading", arguments: [ResidentFormat.fp8, .bf16, .int8, .int4, .expertsInt4])
     func residentFormats(format: ResidentFormat) throws {
         let single = try Model.load(Fixtures.demoModel, format: format)
         let tokens = tokens(70, single.configuration)

@@ -43,7 +43,7 @@ struct RowInvarianceTests {
         #expect(try bits(model, tokens, widths: [1, 16, 3, 9, 2], cacheType: cacheType) == reference)
     }
 
-    @Test(arguments: InstructionSet.available, [ResidentFormat.fp8, .bf16, .int8, .int4])
+    @Test(arguments: InstructionSet.available, [ResidentFormat.fp8, .bf16, .int8, .int4, .expertsInt4])
     func everyResidentFormatIsRowInvariant(instructionSet: String, format: ResidentFormat) throws {
         let model = try Model.load(
             Fixtures.demoModel, threads: 2, instructionSet: instructionSet, format: format)

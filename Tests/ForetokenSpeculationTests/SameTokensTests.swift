@@ -160,7 +160,7 @@ struct SameTokensTests {
         #expect(try generator.generate(request).telemetry.drafted.isEmpty)
     }
 
-    @Test(arguments: [ResidentFormat.bf16, .int8, .int4])
+    @Test(arguments: [ResidentFormat.bf16, .int8, .int4, .expertsInt4])
     func everyResidentFormatAtEveryDraftLength(format: ResidentFormat) throws {
         let generator = try Generator(model: try Model.load(Fixtures.demoModel, format: format), capacity: 256)
         for setting in [sampling(0), sampling(0.8, seed: 3)] {

@@ -22,7 +22,7 @@ import Testing
         return try generator.generate(request) { _ in .proceed }.tokens
     }
 
-    @Test(arguments: ScaleSpelling.all, [ResidentFormat.stored, .bf16, .int8, .int4])
+    @Test(arguments: ScaleSpelling.all, [ResidentFormat.stored, .bf16, .int8, .int4, .expertsInt4])
     func tokensAreThoseOfFP32Scales(spelling: ScaleSpelling, format: ResidentFormat) throws {
         let model = TinyModel(Self.geometry).roundingScales(to: spelling.type)
         let reference = try tokens(model, format)

@@ -31,7 +31,7 @@ import Testing
         }
     }
 
-    @Test(arguments: ScaleSpelling.all, [ResidentFormat.stored, .bf16, .int4])
+    @Test(arguments: ScaleSpelling.all, [ResidentFormat.stored, .bf16, .int4, .expertsInt4])
     func everySpellingPacksTheSameBits(spelling: ScaleSpelling, format: ResidentFormat) throws {
         let model = TinyModel(Self.geometry).roundingScales(to: spelling.type)
         let stored = model.storingScales(as: spelling.type, suffix: spelling.suffix)

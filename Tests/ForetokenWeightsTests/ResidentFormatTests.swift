@@ -67,7 +67,8 @@ struct ResidentFormatTests {
     func everyMatrixIsNearTheStoredOne(storage: TinyGeometry.Storage, format: ResidentFormat) throws {
         let model = TinyModel(TinyGeometry { $0.storage = storage })
         let isExact =
-            format == .stored || (storage == .fp8 && format == .fp8) || (storage == .bf16 && format == .bf16)
+            [.stored, .expertsInt4].contains(format) || (storage == .fp8 && format == .fp8)
+            || (storage == .bf16 && format == .bf16)
         try load(model, format) { weights in
             let layer = weights.layers[0].attention
             check(layer.queryUp, model.values("model.layers.0.self_attn.q_b_proj.weight"), isExact: isExact)
@@ -79,8 +80,11 @@ struct ResidentFormatTests {
                 return
             }
             let (first, last) = (moe.experts[0].copies[0], moe.experts[7].copies[0])
-            check(last.down, model.values("model.layers.1.mlp.experts.7.down_proj.weight"), isExact: isExact)
-            check(first.gate, model.values("model.layers.1.mlp.experts.0.gate_proj.weight"), isExact: isExact)
+            let areExpertsExact = isExact && format != .expertsInt4
+            check(last.down, model.values("model.layers.1.mlp.experts.7.down_proj.weight"), isExact: areExpertsExact)
+            check(first.gate, model.values("model.layers.1.mlp.experts.0.gate_proj.weight"), isExact: areExpertsExact)
+            let shared = try #require(moe.shared)
+            check(shared.up, model.values("model.layers.1.mlp.shared_experts.up_proj.weight"), isExact: isExact)
             check(weights.lmHead, model.values("lm_head.weight"), isExact: isExact || format == .fp8)
             // These stay as they are in every format.
             check(moe.router, model.values("model.layers.1.mlp.gate.weight"), isExact: true)
@@ -94,6 +98,56 @@ struct ResidentFormatTests {
             #expect(weights.modules[0].projection.matrix.pointee.format == Int32(FORETOKEN_INT8.rawValue))
             #expect(weights.layers[0].attention.output.matrix.pointee.format == Int32(FORETOKEN_INT4.rawValue))
             #expect(weights.format == .int4)
+        }
+    }
+
+    /// Routed experts have the bits that INT4 gives them, a module's too; everything else those that are stored.
+    @Test func expertsAloneAreINT4() throws {
+        struct Bits: Equatable {
+            var experts: [[Float]] = []
+            var others: [[Float]] = []
+        }
+        let model = TinyModel()
+        func bits(_ format: ResidentFormat) throws -> Bits {
+            try load(model, format) { weights in
+                var bits = Bits(others: [values(weights.lmHead), values(weights.modules[0].projection)])
+                for layer in weights.layers + weights.modules.map(\.block) {
+                    bits.others += [values(layer.attention.queryUp), values(layer.attention.output)]
+                    switch layer.feedForward {
+                    case .dense(let mlp): bits.others += [mlp.gate, mlp.up, mlp.down].map(values)
+                    case .moe(let moe):
+                        for expert in 0..<moe.experts.count {
+                            let copy = moe.experts[expert].copies[0]
+                            bits.experts += [copy.gate, copy.up, copy.down].map(values)
+                        }
+                        if let shared = moe.shared { bits.others += [shared.gate, shared.up, shared.down].map(values) }
+                    }
+                }
+                return bits
+            }
+        }
+        let (mixed, int4, stored) = (try bits(.expertsInt4), try bits(.int4), try bits(.stored))
+        #expect(mixed.experts == int4.experts && mixed.others == stored.others)
+        #expect(mixed.experts != stored.experts && mixed.others != int4.others)
+    }
+
+    /// Plans and fit checks are made before anything is packed.
+    @Test(arguments: ResidentFormat.allCases)
+    func bytesAreForetold(format: ResidentFormat) throws {
+        let model = TinyModel()
+        let foretold = try #require(
+            try withCheckpoint(model.files()) {
+                try WeightLayout($0).placementModel($0, format: format, besides: 0)
+            })
+        try load(model, format) { weights in
+            guard case .moe(let moe) = weights.layers[1].feedForward else {
+                Issue.record("layer 1 has experts")
+                return
+            }
+            let copy = moe.experts[3].copies[0]
+            #expect(foretold.gateUpBytes == copy.gate.byteCount + copy.up.byteCount)
+            #expect(foretold.downBytes == copy.down.byteCount)
+            #expect(foretold.denseBytesPerStep == weights.denseBytesPerStep.reduce(0, +))
         }
     }
 
@@ -111,6 +165,8 @@ struct ResidentFormatTests {
         #expect(try byteCount(model, .bf16) > stored)
         let (int8, int4) = (try byteCount(model, .int8), try byteCount(model, .int4))
         #expect(int4 < int8)
+        let mixed = try byteCount(model, .expertsInt4)
+        #expect(int4 < mixed && mixed < stored)
         // q_b_proj [192, 72]: six panels; two blocks of 64 columns, or three of 32.
         try load(model, .int8) {
             #expect($0.layers[0].attention.queryUp.matrix.pointee.byteCount == 6 * 2 * 32 * (64 + 2))
@@ -120,7 +176,7 @@ struct ResidentFormatTests {
         }
     }
 
-    @Test(arguments: [ResidentFormat.int8, .int4])
+    @Test(arguments: [ResidentFormat.int8, .int4, .expertsInt4])
     func threadsDoNotMatter(format: ResidentFormat) throws {
         let model = TinyModel(TinyGeometry { $0.intermediate = 1000 })
         func bits(threads: Int) throws -> [[UInt32]] {
@@ -131,7 +187,7 @@ struct ResidentFormatTests {
         #expect(try bits(threads: 1) == bits(threads: 3))
     }
 
-    @Test(arguments: [ResidentFormat.fp8, .int8, .int4])
+    @Test(arguments: [ResidentFormat.fp8, .int8, .int4, .expertsInt4])
     func badWeightsAreRefused(format: ResidentFormat) throws {
         for (bits, message) in [(UInt16(0x7FC0), "NaN"), (0xFF80, "infinite"), (0x6300, "below 2^70")] {
             var model = TinyModel(TinyGeometry { $0.storage = .bf16 })

@@ -20,7 +20,7 @@ struct PlacedModelOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             "How the large matrices will be kept in memory (default: stored, as the checkpoint has them).",
-            valueName: "stored|fp8|bf16|int8|int4"))
+            valueName: "stored|fp8|bf16|int8|int4|experts-int4"))
     var weights = ResidentFormat.stored
 
     @Option(help: ArgumentHelp("Element type of the latent cache.", valueName: "f32|bf16"))
