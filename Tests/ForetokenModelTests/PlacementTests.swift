@@ -99,6 +99,21 @@ struct PlacementTests {
         #expect(try bits(model, tokens, prompt: 30) == reference)
     }
 
+    @Test("Plans know each format's bytes before anything is packed", arguments: ResidentFormat.allCases)
+    func formatsAreForetold(format: ResidentFormat) throws {
+        let checkpoint = try Checkpoint(directory: Fixtures.demoModel)
+        let foretold = try #require(
+            try WeightLayout(checkpoint).placementModel(checkpoint, format: format, besides: 0))
+        let weights = try Model.load(Fixtures.demoModel, format: format).weights
+        for layer in weights.layers + weights.modules.map(\.block) {
+            guard case .moe(let moe) = layer.feedForward else { continue }
+            let copy = moe.experts[3].copies[0]
+            #expect(foretold.gateUpBytes == copy.gate.byteCount + copy.up.byteCount)
+            #expect(foretold.downBytes == copy.down.byteCount)
+        }
+        #expect(foretold.denseBytesPerStep == weights.denseBytesPerStep.reduce(0, +))
+    }
+
     @Test("A pool with fewer or more teams than the weights were cut for serves them all", arguments: 1...5)
     func otherPools(threads: Int) throws {
         let single = try Model.load(Fixtures.demoModel)

@@ -131,26 +131,6 @@ struct ResidentFormatTests {
         #expect(mixed.experts != stored.experts && mixed.others != int4.others)
     }
 
-    /// Plans and fit checks are made before anything is packed.
-    @Test(arguments: ResidentFormat.allCases)
-    func bytesAreForetold(format: ResidentFormat) throws {
-        let model = TinyModel()
-        let foretold = try #require(
-            try withCheckpoint(model.files()) {
-                try WeightLayout($0).placementModel($0, format: format, besides: 0)
-            })
-        try load(model, format) { weights in
-            guard case .moe(let moe) = weights.layers[1].feedForward else {
-                Issue.record("layer 1 has experts")
-                return
-            }
-            let copy = moe.experts[3].copies[0]
-            #expect(foretold.gateUpBytes == copy.gate.byteCount + copy.up.byteCount)
-            #expect(foretold.downBytes == copy.down.byteCount)
-            #expect(foretold.denseBytesPerStep == weights.denseBytesPerStep.reduce(0, +))
-        }
-    }
-
     @Test func tiedHeadsStayOneMatrix() throws {
         try load(TinyModel(TinyGeometry { $0.tiedHead = true }), .int8) { weights in
             #expect(weights.lmHead.matrix == weights.embedding.matrix)
