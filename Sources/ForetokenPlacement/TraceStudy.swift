@@ -184,8 +184,8 @@ struct TraceStudy {
         }
     }
 
-    func textOverlap() -> [TraceStatistics.Overlap] {
-        let widest = TraceStatistics.widestText
+    /// By width, up to `widest` and as far as there are windows of it.
+    func textOverlap(widest: Int = TraceStatistics.widestText) -> [TraceStatistics.Overlap] {
         var distinct = [Int](repeating: 0, count: widest)
         for layer in trace.layers.indices {
             var seen = SeenExperts(trace.expertCount)

@@ -190,6 +190,16 @@ public final class ModelWeights: @unchecked Sendable {
         return try PageCensus.take(of: regions + experts.regions, policy: nodes.policy)
     }
 
+    /// Replaces every router's bias, for measurements of made-up models, whose routing means nothing. Between steps only.
+    /// - Parameter biases: one for each expert.
+    package func setRouterBiases(_ biases: [Float]) {
+        precondition(biases.count == configuration.routedExpertCount, "there is a bias for every expert")
+        for layer in layers + modules.map(\.block) {
+            guard case .moe(let moe) = layer.feedForward else { continue }
+            UnsafeMutablePointer(mutating: moe.bias.values).update(from: biases, count: biases.count)
+        }
+    }
+
     /// By node of the layout: bytes of weights outside the routed experts that one verify step reads.
     package var denseBytesPerStep: [Int] {
         var bytes = [Int](repeating: 0, count: nodes.nodes.count)

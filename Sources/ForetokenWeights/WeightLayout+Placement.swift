@@ -26,8 +26,24 @@ extension WeightLayout {
             expertCount: configuration.routedExpertCount, expertsPerToken: configuration.expertsPerToken,
             gateUpBytes: shape.gateUpBytes, downBytes: shape.downBytes, gateUpPanels: shape.gateUpPanels,
             downPanels: shape.downPanels,
-            denseBytesPerStep: layers.reduce(lmHead.residentBytes(format.forLMHeads)) { $0 + $1.denseBytes(format) },
-            denseBytes: measure.byteCounts.fixed.reduce(besides, +))
+            denseBytesPerStep: denseBytesPerStep(format), denseBytes: measure.byteCounts.fixed.reduce(besides, +))
+    }
+
+    /// Bytes outside the routed experts that one step of the main layers reads.
+    package func denseBytesPerStep(_ format: ResidentFormat) -> Int {
+        layers.reduce(lmHead.residentBytes(format.forLMHeads)) { $0 + $1.denseBytes(format) }
+    }
+
+    /// Bytes that one draft of the first MTP module reads, its lm_head as an INT8 copy; nil without one.
+    package func draftBytes(_ configuration: ModelConfiguration, _ format: ResidentFormat) -> Int? {
+        guard let module = mtp.first else { return nil }
+        var bytes = module.projection.residentBytes(format.forLMHeads) + module.block.denseBytes(format)
+        if case .moe(_, _, let experts, _) = module.block.feedForward {
+            let expert = ExpertShape(experts[0], format)
+            bytes += configuration.expertsPerToken * (expert.gateUpBytes + expert.downBytes)
+        }
+        let rowScale = MemoryLayout<Float>.size
+        return bytes + configuration.vocabularySize * (configuration.hiddenSize + rowScale)
     }
 }
 

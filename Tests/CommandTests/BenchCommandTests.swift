@@ -57,8 +57,19 @@ struct BenchCommandTests {
             let cache: Int
         }
         struct Projection: Decodable {
+            struct Overlap: Decodable {
+                struct Row: Decodable {
+                    let rows: Int
+                    let experts: Double
+                    let relative_bytes: Double
+                    let relative: Double
+                }
+                let name: String
+                let rows: [Row]
+            }
             let layers: Int
             let tokens_per_second: Double
+            let overlaps: [Overlap]
         }
         let roofs: Roofs
         let products: [Product]
@@ -98,6 +109,50 @@ struct BenchCommandTests {
         #expect(output.steps.map(\.context) == [128] && output.steps[0].points.count == 16)
         #expect(output.rounds.count == 8 && output.prompts.map(\.tokens) == [128])
         #expect(output.projection?.layers == 3 && !output.is_partial)
+        #expect(output.projection?.overlaps.map(\.name) == ["uniform"])
+    }
+
+    private func routedLikeV3(_ model: inout TinyModel) {
+        model = TinyModel(
+            TinyGeometry {
+                $0.experts = 256
+                $0.expertsPerToken = 8
+                $0.groups = 8
+                $0.keptGroups = 4
+                $0.expertIntermediate = 32
+            })
+    }
+
+    @Test func theOverlapCanBeChosen() throws {
+        let folder = try TemporaryFolder()
+        let shape = try writeShape(folder, routedLikeV3)
+        // Each row shares four experts with the one before.
+        let lines = (0..<20).map { row in
+            let ids = (row * 4..<row * 4 + 8).map(String.init).joined(separator: ",")
+            return "{\"round\":0,\"row\":\(row),\"layers\":[[],[\(ids)],[\(ids)]]}\n"
+        }.joined()
+        try folder.write(Array(lines.utf8), "mine.jsonl")
+        let trace = folder.path + "/mine.jsonl"
+        for (argument, names) in [
+            ("r1", ["r1", "uniform"]), ("uniform", ["uniform", "r1"]), (trace, ["mine.jsonl", "r1", "uniform"]),
+        ] {
+            let outcome = try Command([
+                "bench", "--shape", shape, "--overlap", argument, "--seconds", "0.1", "--json",
+            ]).finish()
+            #expect(outcome.status == 0, "\(outcome.errors)")
+            let overlaps = try #require(try outcome.json(Output.self).projection).overlaps
+            #expect(overlaps.map(\.name) == names)
+            #expect(overlaps.allSatisfy { $0.rows.count == 16 && $0.rows[15].relative > 0 })
+            guard argument == trace else { continue }
+            let expected: [Double] = (1...16).map { rows in Double(4 + 4 * rows) }
+            #expect(overlaps[0].rows.map(\.experts) == expected)
+        }
+    }
+
+    @Test func overlapsOfOtherModelsAreRefused() throws {
+        let folder = try TemporaryFolder()
+        let outcome = try Command(["bench", "--shape", try writeShape(folder), "--overlap", "r1"]).finish()
+        #expect(outcome.status == 2 && outcome.errors.contains("8 of 256 experts"), "\(outcome.errors)")
     }
 
     @Test func formatsAreComparedOnRequest() throws {
@@ -118,7 +173,7 @@ struct BenchCommandTests {
         #expect(outcome.status == 0, "\(outcome.errors)")
         for part in [
             "Roofs", "Panel products", "Decoding", "Verify steps", "Attention", "Parts of a step", "Prompts", "Memory",
-            "Projected", "not run",
+            "Projected", "not run", "how rows overlap", "gain of drafts", "no module was made",
         ] {
             #expect(outcome.output.contains(part), "\(part)")
         }
@@ -134,6 +189,7 @@ struct BenchCommandTests {
     @Test(arguments: [
         (["--shape", "gpt-2"], 2, "deepseek-v3, v3-lite"), (["--shape", "/nonexistent.json"], 2, "does not exist"),
         (["--shape", "v3-lite", "--model", "x"], 2, "not both"), (["--layers", "2"], 2, "--shape"),
+        (["--overlap", "r1"], 2, "--shape"), (["--shape", "deepseek-v3", "--overlap", "/none"], 2, "exist"),
         (["--no-mtp"], 2, "--shape"), (["--shape", "v3-lite", "--layers", "0"], 2, "--layers"),
         (["--seconds", "0"], 2, "--seconds"), (["--shape", "v3-lite", "--perplexity"], 2, "--perplexity"),
         (["--shape", "v3-lite", "--context", "100"], 65, "too short"),

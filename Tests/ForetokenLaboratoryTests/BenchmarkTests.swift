@@ -38,6 +38,11 @@ struct BenchmarkTests {
             #expect(zip(curve.points, curve.points.dropFirst()).allSatisfy { $0.bytes <= $1.bytes })
             #expect(curve.points.allSatisfy { $0.time > 0 && $0.overBytes > 0 } && curve.readShare == nil)
         }
+        let overlap = report.overlap
+        #expect(overlap.map(\.rows) == Array(1...16) && overlap[0].relative == 1 && overlap[0].relativeBytes == 1)
+        #expect(overlap[0].experts == Double(model.configuration.expertsPerToken))
+        #expect(zip(overlap, overlap.dropFirst()).allSatisfy { $0.experts < $1.experts && $1.experts < $1.byChance })
+        #expect(zip(overlap, overlap.dropFirst()).allSatisfy { $0.relativeBytes < $1.relativeBytes })
         #expect(report.rounds.map(\.drafts) == Array(1...8) + Array(1...8))
         #expect(report.company.map(\.texts) == [1, 2, 4, 8, 16])
         #expect(report.company[0].relativeBytes == 1 && report.company[0].byteBound == 1)

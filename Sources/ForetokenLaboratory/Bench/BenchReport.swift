@@ -6,6 +6,8 @@ public struct BenchReport: Sendable, Encodable {
     public var roofs = Roofs()
     /// Panel products by format and rows.
     public var products: [Product] = []
+    /// What rows in turn of the text that was read choose; empty for made-up weights and models without experts.
+    public var overlap: [Overlap] = []
     /// Verify steps by context.
     public var steps: [StepCurve] = []
     /// Rounds with drafts by context and length; empty without an MTP module.
@@ -126,6 +128,20 @@ extension BenchReport {
         public var bytesPerSecond: Double
         /// Over the read roof; nil where that is unknown.
         public var readShare: Double?
+    }
+
+    /// So many rows in turn, at all places of the text that was read before the steps.
+    public struct Overlap: Sendable, Encodable {
+        /// Rows.
+        public var rows: Int
+        /// Distinct experts a layer, mean of the layers.
+        public var experts: Double
+        /// experts(rows)/experts(1).
+        public var relative: Double
+        /// What `experts` would be if every row chose anew, all experts alike.
+        public var byChance: Double
+        /// Bytes of weights that such a step reads, over those of one row.
+        public var relativeBytes: Double
     }
 
     /// A round of so many drafts.
@@ -269,5 +285,51 @@ extension BenchReport {
         public var time: Double
         /// Undrafted decoding, tokens a second.
         public var tokensPerSecond: Double
+        /// Bytes of weights that a draft reads over those of a step of one row; nil without an MTP module.
+        public var draftBytes: Double?
+        /// Time of a draft over that of a step of one row; nil where no module was made.
+        public var draftTime: Double?
+        /// Steps of several rows by how rows overlap in their experts; empty for models without experts.
+        public var overlaps: [OverlapProjection] = []
+    }
+
+    /// Steps of the whole model whose rows overlap so.
+    public struct OverlapProjection: Sendable, Encodable {
+        /// A step of so many rows.
+        public struct Row: Sendable, Encodable {
+            /// Rows.
+            public var rows: Int
+            /// Distinct experts a layer that the overlap says.
+            public var experts: Double
+            /// Bytes of weights that such a step reads, over those of one row.
+            public var relativeBytes: Double
+            /// Distinct experts that the made-up router chose in the steps that were timed.
+            public var madeExperts: Double
+            /// T(rows)/T(1) of the whole model, from the layers that were timed.
+            public var relative: Double
+        }
+
+        /// What drafts would gain, in tokens a second over none.
+        public struct Gain: Sendable, Encodable {
+            /// The best fixed number of drafts.
+            public var drafts: Int
+            /// With that number.
+            public var fixed: Double
+            /// With a gate that keeps the drafts that pay.
+            public var gated: Double
+        }
+
+        /// The overlap's name.
+        public var name: String
+        /// Where it comes from.
+        public var source: String
+        /// By rows.
+        public var rows: [Row]
+        /// If time went with bytes; nil without an MTP module.
+        public var gainByBytes: Gain?
+        /// By the times measured; nil without an MTP module.
+        public var gain: Gain?
+        /// The chances to hold that both assume, by draft.
+        public var acceptance = DraftForecast.acceptance
     }
 }

@@ -1,5 +1,6 @@
 import ForetokenHardware
 import ForetokenModel
+import ForetokenPlacement
 import ForetokenWeights
 
 /// What is to be measured, and for how long.
@@ -16,6 +17,9 @@ public struct BenchPlan: Sendable {
     public var cacheBytes = 0
     /// The shape of which the model is a part; nil when the model is whole.
     public var shape: SyntheticShape?
+    /// How rows of a made-up model overlap in their experts; all measurements are of the first one, the projection is made
+    /// for each. Empty leaves its router as it is.
+    public var overlaps: [ExpertOverlap] = []
 
     /// The defaults.
     public init() {}
@@ -53,6 +57,8 @@ public final class Benchmark {
     private var company: CompanyBench?
     private var stream: StreamBench?
     private var steps: [StepBench] = []
+    private let textOverlap: TextOverlap
+    private var projection: ProjectionBench?
     private var prompts: [PromptBench] = []
     private var roofs: RoofBench?
     private var report = BenchReport()
@@ -62,6 +68,7 @@ public final class Benchmark {
         self.model = model
         self.plan = plan
         self.cacheType = cacheType
+        textOverlap = TextOverlap(model)
         sequence = try model.makeSequence(context: plan.capacity, cacheType: cacheType)
     }
 
@@ -96,8 +103,19 @@ public final class Benchmark {
                 break
             }
             let fraction = Double(i) / Double(plan.contexts.count)
-            guard text.extend(to: context, proceed: { proceed("reading", fraction) }) else { return false }
+            let isRead = textOverlap.watch(upTo: context) {
+                text.extend(to: context) { proceed("reading", fraction) }
+            }
+            guard isRead else { return false }
             reached.append(context)
+        }
+        // Made-up text has no routing of its own.
+        report.overlap = plan.shape == nil ? textOverlap.windows : []
+        if let shape = plan.shape, !reached.isEmpty {
+            let context = reached[reached.count / 2]
+            projection = try ProjectionBench(model, shape, plan.overlaps) {
+                StepBench(model, sequence, tokens: text.tokens, context: context, timesPlaces: true)
+            }
         }
         steps = reached.map { StepBench(model, sequence, tokens: text.tokens, context: $0) }
         prompts = plan.promptLengths.map { PromptBench(model, sequence, tokens: text.prompt($0)) }
@@ -142,7 +160,7 @@ public final class Benchmark {
     }
 
     /// One measurement: asks whether to go on where it takes long, and returns the last answer.
-    private typealias Probe = (_ proceed: () -> Bool) throws -> Bool
+    typealias Probe = (_ proceed: () -> Bool) throws -> Bool
 
     /// The measurements of one turn; the long ones last.
     private var probes: [Probe] {
@@ -154,6 +172,7 @@ public final class Benchmark {
         probes += steps.map { step in { step.timeComponents(proceed: $0) } }
         probes += steps.map { step in { step.timeSteps(proceed: $0) } }
         probes += steps.map { step in { step.timeRounds(proceed: $0) } }
+        if let projection { probes += projection.probes }
         if let company { probes.append { try company.run(proceed: $0) } }
         probes += prompts.indices.map { index in { self.timePrompt(index, $0) } }
         if let stream { probes.append { try self.timeStream(stream, $0) } }
@@ -205,21 +224,7 @@ public final class Benchmark {
         report.stream = stream?.result(alone: prompts.last?.time)
         report.components = steps.flatMap(\.components)
         report.prompts = prompts.compactMap { $0.result(report.roofs.fullSgemm) }
-        report.projection = plan.shape.flatMap(projection)
-    }
-
-    /// The whole model's step from the layers measured, behind the middle context.
-    private func projection(_ shape: SyntheticShape) -> BenchReport.Projection? {
-        guard let context = report.mainContext else { return nil }
-        let parts = report.components.filter { $0.context == context && $0.rows == 1 }
-        guard !parts.isEmpty else { return nil }
-        let whole = shape.whole
-        let counts = [
-            "outside": 1, "dense": whole.denseLayerCount, "moe": whole.layerCount - whole.denseLayerCount,
-        ]
-        let time = parts.reduce(0.0) { $0 + $1.perLayer * Double(counts[$1.place] ?? 0) }
-        return BenchReport.Projection(
-            shape: shape.name, layers: whole.layerCount, context: context, time: time, tokensPerSecond: 1e9 / time)
+        report.projection = projection?.result(report)
     }
 }
 

@@ -15,14 +15,18 @@ final class StepBench {
     private let sampler: Sampler
     private var window = Step()
     private let clock: StepClock
-    /// By rows − 1: bytes in the window at each start.
-    private let bytes: [[Double]]
+    private let touching: Touching
+    /// Whether steps are timed by kinds of layers as well.
+    private let timesPlaces: Bool
     private var turn = 0
 
     /// By rows − 1.
     private var times: [[Double]]
     private var relatives: [[Double]]
     private var touched: [[Double]]
+    private var distinct: [[Double]]
+    /// By rows − 1 and place.
+    private var placeTimes: [[[Double]]]
     /// By drafts − 1.
     private var draftTimes: [[Double]]
     private var verifyTimes: [[Double]]
@@ -37,8 +41,18 @@ final class StepBench {
     /// Plain steps before a sample, so that small models are back in the caches.
     private static let warmupNanoseconds: Int64 = 2_000_000
 
-    /// - Parameter tokens: the whole text; the sequence holds it.
-    init(_ model: Model, _ sequence: TokenSequence, tokens: [Int32], context: Int) {
+    /// What the windows read, by rows − 1 and start.
+    private struct Touching {
+        /// Bytes of weights.
+        var bytes: [[Double]]
+        /// Distinct experts, mean of the layers.
+        var distinct: [[Double]]
+    }
+
+    /// - Parameters:
+    ///   - tokens: the whole text; the sequence holds it.
+    ///   - timesPlaces: whether steps are timed by kinds of layers as well, by an observer.
+    init(_ model: Model, _ sequence: TokenSequence, tokens: [Int32], context: Int, timesPlaces: Bool = false) {
         self.model = model
         self.sequence = sequence
         verifier = model.verifier
@@ -54,19 +68,20 @@ final class StepBench {
             SamplingOptions(), limit: model.configuration.vocabularySize, instructionSet: model.instructionSet)
         clock = StepClock(denseLayers: model.configuration.denseLayerCount)
         let widths = [[Double]](repeating: [], count: Step.windowRows)
-        (times, relatives, touched) = (widths, widths, widths)
+        (times, relatives, touched, distinct) = (widths, widths, widths, widths)
+        placeTimes = .init(
+            repeating: .init(repeating: [], count: StepClock.Place.allCases.count), count: Step.windowRows)
+        self.timesPlaces = timesPlaces
         let lengths = [[Double]](repeating: [], count: MTPHead.maximumDrafts)
         (draftTimes, verifyTimes, lastDraftTimes, roundRelatives) = (lengths, lengths, lengths, lengths)
         let components = [[Double]](repeating: [], count: StepComponent.allCases.count)
         componentTimes = .init(
             repeating: .init(repeating: components, count: StepClock.Place.allCases.count),
             count: Self.componentRows.count)
-        bytes = Self.windowBytes(model, sequence, context)
+        touching = Self.touching(model, sequence, context)
     }
 
-    private static func windowBytes(
-        _ model: Model, _ sequence: TokenSequence, _ context: Int
-    ) -> [[Double]] {
+    private static func touching(_ model: Model, _ sequence: TokenSequence, _ context: Int) -> Touching {
         let verifier = model.verifier
         var window = Step()
         let choices = ExpertChoices(
@@ -80,16 +95,21 @@ final class StepBench {
         }
         verifier.observer = nil
         let expertBytes = model.expertBytes
-        var bytes = [[Double]](
-            repeating: .init(repeating: Double(model.denseBytesPerStep), count: BenchText.starts.count),
-            count: Step.windowRows)
+        func table(_ value: Double) -> [[Double]] {
+            .init(repeating: .init(repeating: value, count: BenchText.starts.count), count: Step.windowRows)
+        }
+        var touching = Touching(bytes: table(Double(model.denseBytesPerStep)), distinct: table(0))
+        let layers = choices.layers
         for (i, start) in BenchText.starts.enumerated() {
-            for layer in choices.layers {
+            for layer in layers {
                 let distinct = choices.distinct(layer: layer, start: context + start, rows: Step.windowRows)
-                for rows in distinct.indices { bytes[rows][i] += Double(distinct[rows] * expertBytes[layer]) }
+                for rows in distinct.indices {
+                    touching.bytes[rows][i] += Double(distinct[rows] * expertBytes[layer])
+                    touching.distinct[rows][i] += Double(distinct[rows]) / Double(layers.count)
+                }
             }
         }
-        return bytes
+        return touching
     }
 
     /// Repeats `body` at one start after another until the sample is long enough.
@@ -135,15 +155,30 @@ final class StepBench {
                 let plain = plainStep(start)
                 times[0].append(plain)
                 relatives[0].append(1)
-                touched[0].append(bytes[0][index])
+                touched[0].append(touching.bytes[0][index])
+                guard rows > 1 || timesPlaces else { continue }
+                let time = timesPlaces ? stepByPlaces(start, rows) : step(start, rows)
+                distinct[rows - 1].append(touching.distinct[rows - 1][index])
                 guard rows > 1 else { continue }
-                let time = step(start, rows)
                 times[rows - 1].append(time)
                 relatives[rows - 1].append(time / plain)
-                touched[rows - 1].append(bytes[rows - 1][index])
+                touched[rows - 1].append(touching.bytes[rows - 1][index])
             }
             return true
         }
+    }
+
+    /// The same as `step`, with the times of the kinds of layers kept.
+    private func stepByPlaces(_ start: Int, _ rows: Int) -> Double {
+        verifier.observer = clock
+        defer { verifier.observer = nil }
+        clock.start()
+        let time = step(start, rows)
+        for place in StepClock.Place.allCases {
+            placeTimes[rows - 1][place.rawValue].append(
+                StepComponent.allCases.reduce(0) { $0 + clock.nanoseconds($1, in: place) })
+        }
+        return time
     }
 
     /// One sample of rounds of every draft length, as if about half of the drafts before had held.
@@ -220,6 +255,23 @@ final class StepBench {
         return BenchReport.StepCurve(
             context: context, points: points, tokensPerSecond: 1e9 / points[0].time, bytesPerSecond: speed,
             readShare: readRoof.map { speed / $0 })
+    }
+
+    /// Steps by rows − 1, as the parts that a whole model has other numbers of; nil before anything was timed, or where
+    /// that was not wanted.
+    var placed: [PlacedStep]? {
+        guard placeTimes.allSatisfy({ !$0[0].isEmpty }) else { return nil }
+        return placeTimes.indices.map { i in
+            PlacedStep(
+                outside: median(placeTimes[i][StepClock.Place.outside.rawValue]),
+                dense: perLayer(placeTimes[i], .dense), moe: perLayer(placeTimes[i], .moe), distinct: mean(distinct[i]))
+        }
+    }
+
+    private func perLayer(_ times: [[Double]], _ place: StepClock.Place) -> Double {
+        let c = model.configuration
+        let dense = min(c.denseLayerCount, c.layerCount)
+        return median(times[place.rawValue]) / Double(max(1, place == .dense ? dense : c.layerCount - dense))
     }
 
     /// Empty before anything was timed.

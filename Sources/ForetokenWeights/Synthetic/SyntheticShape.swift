@@ -44,6 +44,9 @@ public struct SyntheticShape: Sendable {
         return part
     }
 
+    /// Standard deviation of the logits of a made model's routers.
+    package var routerLogitDeviation: Double { SyntheticTensors.logitDeviation(whole) }
+
     // MARK: Published dimensions
 
     private static let deepSeekV3 = """

@@ -23,10 +23,21 @@ struct SyntheticFill: Sendable, Equatable {
     /// BF16 numbers of both signs whose magnitudes lie within one power of two, the one that comes closest to the
     /// standard deviation.
     static func bf16(deviation: Double) -> SyntheticFill {
-        // The root mean square over [1, 2) is √(7/3).
-        let exponent = UInt64(max(1, min(254, 127 + Int(log2(deviation / 1.528).rounded()))))
+        let exponent = UInt64(127 + exponent(deviation))
         return SyntheticFill(
             random: 0x807F_807F_807F_807F, fixed: (exponent << 7) &* 0x0001_0001_0001_0001, isFP8: false)
+    }
+
+    /// The standard deviation that `bf16` gives.
+    static func bf16Deviation(_ deviation: Double) -> Double {
+        Double(sign: .plus, exponent: exponent(deviation), significand: rootMeanSquare)
+    }
+
+    /// Over [1, 2): √(7/3).
+    private static let rootMeanSquare = 1.528
+
+    private static func exponent(_ deviation: Double) -> Int {
+        max(-126, min(127, Int(log2(deviation / rootMeanSquare).rounded())))
     }
 
     /// BF16 ones.

@@ -12,6 +12,16 @@ struct SyntheticTensors {
     /// Standard deviation of router logits: enough that each token finds its own experts.
     private static let routerSpread = 1.5
 
+    /// Standard deviation of the routers' weights.
+    private static func routerDeviation(_ configuration: ModelConfiguration) -> Double {
+        routerSpread / Double(configuration.hiddenSize).squareRoot()
+    }
+
+    /// Standard deviation of the router logits as they come out: weights have powers of two.
+    static func logitDeviation(_ configuration: ModelConfiguration) -> Double {
+        SyntheticFill.bf16Deviation(routerDeviation(configuration)) * Double(configuration.hiddenSize).squareRoot()
+    }
+
     init(_ configuration: ModelConfiguration, label: String) throws {
         self.configuration = configuration
         self.label = label
@@ -42,7 +52,7 @@ struct SyntheticTensors {
         try attention(prefix + "self_attn.")
         try norm(prefix + "post_attention_layernorm", c.hiddenSize)
         guard isMoE else { return try mlp(prefix + "mlp.", width: c.intermediateSize) }
-        let deviation = Self.routerSpread / Double(c.hiddenSize).squareRoot()
+        let deviation = Self.routerDeviation(c)
         try plain(prefix + "mlp.gate", c.routedExpertCount, c.hiddenSize, deviation: deviation)
         try add(prefix + "mlp.gate.e_score_correction_bias", .f32, [c.routedExpertCount], .constant(0))
         for expert in 0..<c.routedExpertCount {

@@ -2,6 +2,7 @@ import ArgumentParser
 import ForetokenHardware
 import ForetokenLaboratory
 import ForetokenModel
+import ForetokenPlacement
 import ForetokenReport
 import ForetokenText
 import ForetokenTokenizer
@@ -14,7 +15,9 @@ struct Bench: ParsableCommand {
         abstract: "Measures the speed of steps, rounds and prompts on this machine, beside its roofs.",
         discussion: """
             Steps are those of real text: the built-in suite's prompts, continued greedily. With --shape a part of a model \
-            is made in memory at true dimensions, and the speed of the whole is projected. All measurements take turns, so \
+            is made in memory at true dimensions, and the speed of the whole is projected, also for steps of several rows, \
+            whose time depends on how many experts they share: --overlap says what to measure with, and the projection \
+            shows the others beside it. All measurements take turns, so \
             that noise hits all alike; figures are medians. Interrupted, it reports what it has measured so far; \
             --perplexity comes first and is all or nothing.
 
@@ -43,6 +46,13 @@ struct Bench: ParsableCommand {
     var withoutMTP = false
 
     @Option(
+        help: ArgumentHelp(
+            "With --shape: how much rows share experts: as in a published trace of DeepSeek-R1, not at all, or as in a "
+                + "routing trace (default: r1 for 8 of 256 experts).",
+            valueName: "r1|uniform|f"))
+    var overlap: String?
+
+    @Option(
         parsing: .unconditional,
         help: ArgumentHelp("Seconds to measure for; everything is measured once at least.", valueName: "s"))
     var seconds = 20.0
@@ -66,7 +76,7 @@ struct Bench: ParsableCommand {
 
     func validate() throws {
         if numa {
-            guard shape == nil, layers == nil, !withoutMTP, !perplexity, !model.isChosen else {
+            guard shape == nil, layers == nil, overlap == nil, !withoutMTP, !perplexity, !model.isChosen else {
                 throw ValidationError("--numa measures the machine: it takes no model, --shape or --perplexity")
             }
         } else if fresh || topologyOut != nil {
@@ -76,7 +86,9 @@ struct Bench: ParsableCommand {
             throw ValidationError("--seconds must be more than 0, not \(seconds)")
         }
         if shape != nil && model.model != nil { throw ValidationError("give --shape or --model, not both") }
-        if shape == nil && (layers != nil || withoutMTP) { throw ValidationError("--layers and --no-mtp need --shape") }
+        if shape == nil && (layers != nil || withoutMTP || overlap != nil) {
+            throw ValidationError("--layers, --no-mtp and --overlap need --shape")
+        }
         if perplexity && shape != nil { throw ValidationError("--perplexity needs trained weights, not --shape") }
         if let layers, !(1...1000).contains(layers) {
             throw ValidationError("--layers must be 1...1000, not \(layers)")
@@ -92,6 +104,7 @@ struct Bench: ParsableCommand {
         var plan = BenchPlan()
         plan.seconds = seconds
         plan.shape = shape
+        plan.overlaps = try shape.map { try OverlapChoice($0.whole).overlaps(overlap) } ?? []
         plan.cacheBytes = Topology.read().cacheBytes
         plan.fit(limit: open.contextLimit)
         guard !plan.contexts.isEmpty else {
@@ -109,7 +122,7 @@ struct Bench: ParsableCommand {
         bar.clear()
         report.formats = formats
         report.subject.model = open.checkpoint.label
-        report.subject.text = source.name
+        report.subject.text = source.name + (plan.overlaps.first.map { ", routed like \($0.name)" } ?? "")
         report.subject.cacheType = model.cacheType.rawValue
         report.subject.processor = CPUInfo.read().model
         try StandardOutput.write(

@@ -16,6 +16,7 @@ struct BenchTables {
         var parts = [heading]
         if !report.roofs.read.isEmpty { parts.append(roofs) }
         if !report.products.isEmpty { parts.append(products) }
+        if !report.overlap.isEmpty { parts.append(overlap) }
         if !report.steps.isEmpty { parts += [decoding, steps] }
         if let context = report.mainContext {
             if report.rounds.contains(where: { $0.context == context }) { parts.append(rounds(context)) }
@@ -28,7 +29,10 @@ struct BenchTables {
         if let stream = report.stream { parts.append(line(stream)) }
         if !report.formats.isEmpty { parts.append(formats) }
         if let memory = report.memory { parts.append(line(memory)) }
-        if let projection = report.projection { parts.append(line(projection)) }
+        if let projection = report.projection {
+            parts.append(line(projection))
+            if !projection.overlaps.isEmpty { parts.append(overlaps(projection)) }
+        }
         if !report.leftOut.isEmpty {
             parts.append(report.leftOut.map { terminal.styled("left out: \($0)", .dim) + "\n" }.joined())
         }
@@ -106,6 +110,23 @@ struct BenchTables {
             "Decoding without drafts, by context", table,
             "a step of one row reads \(Format.bytes(report.subject.bytesPerStep)) of weights")
     }
+
+    private var overlap: String {
+        var table = Table([
+            .init("rows", .right), .init("experts a layer", .right), .init("over one row", .right),
+            .init("by chance", .right), .init("bytes", .right),
+        ])
+        for row in report.overlap where Self.shownRows.contains(row.rows) {
+            table.add(
+                "\(row.rows)", Format.fixed(row.experts, 2), times(row.relative), Format.fixed(row.byChance, 2),
+                times(row.relativeBytes))
+        }
+        return titled(
+            "Experts that rows in turn choose, over the whole text that was read", table,
+            "bytes: what a step of so many rows reads, over one row's; by chance: if all experts were alike")
+    }
+
+    private static let shownRows = [1, 2, 3, 4, 6, 8, 12, 16]
 
     private var steps: String {
         let contexts = report.steps.map(\.context)
@@ -278,6 +299,61 @@ struct BenchTables {
             + terminal.styled(
                 "projected from \(measured.compactMap { $0 }.joined(separator: ", ")); not run; "
                     + "as if all of its weights were in memory", .dim) + "\n"
+    }
+
+    private func overlaps(_ projection: BenchReport.Projection) -> String {
+        let overlaps = projection.overlaps
+        var table = Table(
+            [.init("rows", .right)]
+                + overlaps.flatMap { overlap in
+                    [
+                        Table.Column("\(overlap.name): experts", .right), .init("made", .right), .init("bytes", .right),
+                        .init("T/T(1)", .right),
+                    ]
+                })
+        for (i, row) in overlaps[0].rows.enumerated() where Self.shownRows.contains(row.rows) {
+            table.add(
+                ["\(row.rows)"]
+                    + overlaps.flatMap { overlap in
+                        let row = overlap.rows[i]
+                        return [
+                            Format.fixed(row.experts, 1), Format.fixed(row.madeExperts, 1), times(row.relativeBytes),
+                            times(row.relative),
+                        ]
+                    })
+        }
+        let sources = overlaps.map { "\($0.name): \($0.source)" }.joined(separator: "; ")
+        let steps = titled(
+            "Projected steps of several rows, by how rows overlap", table,
+            "experts: distinct ones a layer; made: in the steps that were timed, with a router that favours some experts so "
+                + "that rows overlap like that; \(sources)")
+        return steps + gains(projection)
+    }
+
+    /// What drafts would gain; empty without an MTP module.
+    private func gains(_ projection: BenchReport.Projection) -> String {
+        guard let bytes = projection.draftBytes else { return "" }
+        var table = Table([
+            .init("overlap"), .init("by bytes: fixed", .right), .init("gated", .right),
+            .init("by these times: fixed", .right), .init("gated", .right),
+        ])
+        func fixed(_ gain: BenchReport.OverlapProjection.Gain) -> String {
+            "\(times(gain.fixed)) (\(gain.drafts))"
+        }
+        for overlap in projection.overlaps {
+            guard let byBytes = overlap.gainByBytes, let gain = overlap.gain else { continue }
+            table.add(overlap.name, fixed(byBytes), times(byBytes.gated), fixed(gain), times(gain.gated))
+        }
+        let acceptance = projection.overlaps[0].acceptance.map { Format.percent($0) }.joined(separator: ", ")
+        let draft =
+            projection.draftTime.map { "\(Format.percent($0)) of a step by time" } ?? "no module was made to time"
+        return "\n"
+            + titled(
+                "Projected gain of drafts over none", table,
+                "assumed, not measured: drafts 1 to 4 hold in \(acceptance) of cases, as reported for V3 and R1, spread "
+                    + "over their leads as the embedded model's are; a draft takes \(Format.percent(bytes)) of a step by "
+                    + "bytes, \(draft). fixed: the best number of drafts, in brackets; gated: the best that a gate by lead "
+                    + "can do")
     }
 
     /// "one MoE layer", "3 MoE layers"; nil for none.
