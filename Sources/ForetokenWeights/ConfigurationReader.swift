@@ -85,18 +85,17 @@ struct ConfigurationReader {
         }
     }
 
-    /// Three powers of two, or none at all.
+    /// Powers of two by name, or none at all; what is missing is 1.
     mutating func growth(_ key: String) -> GrowthFactors {
         guard let value = members[key], value != .null else { return .one }
-        if let object = value.object, object.members.count == 3, let hidden = object["hidden"]?.integer,
-            let experts = object["experts"]?.integer, let layers = object["layers"]?.integer,
-            let factors = GrowthFactors(hidden: hidden, experts: experts, layers: layers)
+        if let members = value.object?.members,
+            let factors = GrowthFactors(named: members.map { ($0.key, $0.value.integer ?? 0) })
         {
             return factors
         }
+        let names = GrowthFactors.names.map(\.name).joined(separator: ", ")
         let limit = GrowthFactors.maximum
-        return mismatch(
-            key, "hidden, experts and layers, each a power of two up to \(limit)", value, instead: .one)
+        return mismatch(key, "some of \(names), each a power of two up to \(limit)", value, instead: .one)
     }
 
     private mutating func mismatch<Value>(

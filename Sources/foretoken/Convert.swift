@@ -1,6 +1,8 @@
 import ArgumentParser
 import ForetokenHardware
+import ForetokenLaboratory
 import ForetokenReport
+import ForetokenText
 import ForetokenWeights
 
 /// Writes a checkpoint in another format, or larger.
@@ -11,11 +13,12 @@ struct Convert: ParsableCommand {
         discussion: """
             With --to bf16 the values are those of DeepSeek's fp8_cast_bf16.py, MTP modules included.
 
-            With --grow the checkpoint becomes larger and computes the same: the residual stream, each expert's neurons \
-            and the MoE layers are repeated, so that tokens, drafts and routing stay. For measuring at real sizes. \
-            <size> is hidden=G,experts=F,layers=D with powers of two (what is left out is 1), or a preset, made for the \
-            demonstration model: \
-            \(GrowthFactors.presets.map { "\($0.name) (\($0.factors))" }.joined(separator: ", ")).
+            With --grow the checkpoint becomes larger and computes the same: the residual stream, each expert's \
+            neurons, the MoE layers, attention's heads and the query's rank are repeated, so that tokens, drafts and \
+            routing stay. For measuring at real sizes. <size> is hidden=G,experts=F,layers=D,heads=H,query=Q with powers \
+            of two (what is left out is 1), or a preset, made for the demonstration model: \
+            \(GrowthFactors.presets.map { "\($0.name) (\($0.factors))" }.joined(separator: ", ")). The last one shares \
+            its bytes between experts, attention and draft as DeepSeek-V3 does.
             """)
 
     enum Target: String, ExpressibleByArgument, CaseIterable {
@@ -46,7 +49,11 @@ struct Convert: ParsableCommand {
         let checkpoint = try source.map { try Checkpoint(directory: $0) } ?? .demo()
         let destination = folders[folders.count - 1]
         if let grow {
-            try write(Growth(checkpoint, by: grow), to: destination)
+            let growth = try Growth(checkpoint, by: grow)
+            for warning in growth.warnings { Console.warning(warning) }
+            describe(growth)
+            if source == nil { try foretell(growth) }
+            try showingProgress("growing") { try growth.write(to: destination, progress: $0) }
         } else {
             for warning in checkpoint.warnings { Console.warning(warning) }
             try showingProgress("converting") { try BF16Conversion.run(checkpoint, to: destination, progress: $0) }
@@ -54,16 +61,42 @@ struct Convert: ParsableCommand {
         Console.note("\(destination) is ready")
     }
 
-    private func write(_ growth: Growth, to destination: String) throws {
-        for warning in growth.warnings { Console.warning(warning) }
+    private func describe(_ growth: Growth) {
         var facts = "\(growth.factors): \(Format.bytes(growth.byteCount)) in \(growth.layerCount) layers; "
-        facts += "a step reads \(Format.bytes(growth.stepByteCount)) for one token"
+        let routed = Double(growth.routedByteCount) / Double(growth.stepByteCount)
+        facts += "a step reads \(Format.bytes(growth.stepByteCount)) for one token, "
+        facts += "\(Format.percent(routed)) of it routed experts"
         if let bytes = growth.mtpStepByteCount {
             let share = Double(bytes) / Double(growth.stepByteCount)
             facts += ", an MTP step \(Format.bytes(bytes)) (\(Format.percent(share)) of it)"
         }
         Console.note(facts)
-        try showingProgress("growing") { try growth.write(to: destination, progress: $0) }
+    }
+
+    /// Rows of steps that are foretold, beside what they read in DeepSeek-V3 with the overlap of R1's published trace.
+    private static let foretold = [(rows: 2, v3: 1.39), (4, 2.04), (8, 3.09)]
+
+    /// Says what steps of several rows will read: the routing stays, so the embedded model shows it on its own suite.
+    private func foretell(_ growth: Growth) throws {
+        try Interrupts.install()
+        let open = try OpenModel(ModelSettings(), tell: { _ in })
+        let tokens = Array(try BenchSource(open).tokens.prefix(open.contextLimit))
+        let windows: [BenchReport.Overlap]
+        do {
+            let overlap = TextOverlap(try open.load(context: tokens.count))
+            guard try overlap.read(tokens, proceed: { !Interrupts.requested }) else { throw Interrupted() }
+            windows = overlap.windows
+        } catch let error as HardwareError {
+            return Console.note("what several rows read is not told, since the routing could not be seen: \(error)")
+        }
+        let routed = Double(growth.routedByteCount) / Double(growth.stepByteCount)
+        let figures = Self.foretold.map { rows, v3 in
+            let bytes = 1 + routed * (windows[rows - 1].relative - 1)
+            return "\(rows) rows \(Format.fixed(bytes, 2)) times that (\(Format.fixed(v3, 2)) in DeepSeek-V3)"
+        }
+        Console.note(
+            "in the built-in suite's text, \(figures.joined(separator: ", ")); V3's by the overlap of a published trace of "
+                + "R1")
     }
 
     /// Runs `body` with a bar that shows how far it is; Ctrl-C ends it.
@@ -88,5 +121,7 @@ extension GrowthFactors: ExpressibleByArgument {
     public init?(argument: String) { self.init(argument) }
 
     /// The names of the presets, for completion and help.
-    public static var allValueStrings: [String] { presets.map(\.name) + ["hidden=G,experts=F,layers=D"] }
+    public static var allValueStrings: [String] {
+        presets.map(\.name) + ["hidden=G,experts=F,layers=D,heads=H,query=Q"]
+    }
 }

@@ -155,6 +155,19 @@ struct BenchCommandTests {
         #expect(outcome.status == 2 && outcome.errors.contains("8 of 256 experts"), "\(outcome.errors)")
     }
 
+    @Test func enlargementsTellWhatRowsWillRead() throws {
+        let folder = try TemporaryFolder()
+        let outcome = try Command(["convert", "--grow", "layers=2", folder.path + "/out"]).finish()
+        #expect(outcome.status == 0)
+        for part in ["of it routed experts", "2 rows", "8 rows", "(3.09 in DeepSeek-V3)"] {
+            #expect(outcome.errors.contains(part), "\(outcome.errors)")
+        }
+        let again = try Command([
+            "convert", "--grow", "layers=2", folder.path + "/out", folder.path + "/again",
+        ]).finish()
+        #expect(again.status == 0 && !again.errors.contains("8 rows"))
+    }
+
     @Test func formatsAreComparedOnRequest() throws {
         let outcome = try Command(["bench", "--perplexity", "--seconds", "0.1", "--json"]).finish()
         #expect(outcome.status == 0, "\(outcome.errors)")

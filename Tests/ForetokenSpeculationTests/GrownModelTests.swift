@@ -98,7 +98,10 @@ struct GrownModelTests {
         #expect(original.routing.allSatisfy { !$0.isEmpty })
     }
 
-    @Test(arguments: ["hidden=2,experts=2,layers=2", "hidden=4", "experts=4", "layers=4"])
+    @Test(arguments: [
+        "hidden=2,experts=2,layers=2", "hidden=4", "experts=4", "layers=4", "heads=4,query=16",
+        "hidden=2,layers=2,heads=2,query=4",
+    ])
     func theDemonstrationModel(factors: String) throws {
         let prompt: [Int32] = [0, 1043, 445, 1336, 517, 473, 386, 274, 3275, 15, 3878, 1035, 625, 477]
         try expectSame(Fixtures.demoModel, factors, prompt: prompt, tokens: 96)

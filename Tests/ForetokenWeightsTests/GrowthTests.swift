@@ -113,6 +113,52 @@ import Testing
         #expect(try WeightLayout(checkpoint).warnings.isEmpty)
     }
 
+    /// Heads with all they read and write, and the query between its projections, MTP modules' too.
+    @Test func headsAndQueriesAreRepeated() throws {
+        let shapes = [
+            TinyGeometry { $0.storage = .bf16 },
+            TinyGeometry {
+                $0.hidden = 128
+                $0.heads = 8
+                $0.value = 32
+                $0.queryRank = 128
+            },
+        ]
+        for shape in shapes {
+            let model = TinyModel(shape, seed: 7)
+            let (checkpoint, tensors, _) = try grow(model, "heads=2,query=4,hidden=2")
+            let configuration = checkpoint.configuration
+            #expect(configuration.headCount == 2 * shape.heads)
+            #expect(configuration.queryRank == shape.queryRank.map { 4 * $0 })
+            #expect(configuration.growth == (try factors("hidden=2,heads=2,query=4")))
+            for layer in 0..<shape.layers + shape.mtpModules {
+                func check(_ name: String, down: Int, across: Int, divisor: Float) throws {
+                    let name = "model.layers.\(layer).self_attn.\(name).weight"
+                    let source = try #require(model.tensor(name))
+                    let columns = try #require(source.shape.last)
+                    let expected = repeated(
+                        model.values(name), columns: columns, down: down, across: across, divisor: divisor)
+                    #expect(try values(name, in: tensors) == expected, "\(name)")
+                }
+                try check("q_a_proj", down: 4, across: 2, divisor: 2)
+                try check("q_a_layernorm", down: 1, across: 4, divisor: 1)
+                try check("q_b_proj", down: 2, across: 4, divisor: 4)
+                try check("kv_a_proj_with_mqa", down: 1, across: 2, divisor: 2)
+                try check("kv_b_proj", down: 2, across: 1, divisor: 1)
+                try check("o_proj", down: 2, across: 2, divisor: 2)
+            }
+        }
+    }
+
+    /// The preset reads bytes as DeepSeek-V3 does.
+    @Test func thePresetSharesItsBytesAsV3() throws {
+        let growth = try Growth(.demo(), by: factors("2gb-v3"))
+        #expect(abs(Double(growth.routedByteCount) / Double(growth.stepByteCount) - 0.543) < 0.005)
+        #expect((2_400_000_000...2_600_000_000).contains(growth.byteCount))
+        let draft = try #require(growth.mtpStepByteCount)
+        #expect(abs(Double(draft) / Double(growth.stepByteCount) - 0.07) < 0.005)
+    }
+
     @Test func theConfigurationTellsTheNewShape() throws {
         let (checkpoint, _, folder) = try grow(TinyModel(Self.shapes[4]), "hidden=2,experts=4,layers=2")
         let configuration = checkpoint.configuration
@@ -152,7 +198,9 @@ import Testing
         ("hidden=3", nil), ("hidden=0", nil), ("hidden=-2", nil), ("layers=131072", nil), ("hidden=2,hidden=2", nil),
         ("", nil), ("hidden", nil), ("hidden=2,", nil), ("width=2", nil), ("2gbs", nil),
         ("layers=2", "hidden=1,experts=1,layers=2"), ("experts=4,hidden=2", "hidden=2,experts=4,layers=1"),
-        ("1gb", "hidden=2,experts=16,layers=2"),
+        ("1gb", "hidden=2,experts=16,layers=2"), ("2gb-v3", "hidden=4,experts=16,layers=2,heads=4,query=16"),
+        ("query=2", "hidden=1,experts=1,layers=1,query=2"), ("heads=2", "hidden=1,experts=1,layers=1,heads=2"),
+        ("heads=6", nil), ("hidden=2 ", nil),
     ])
     func factorsAreReadFromText(text: String, meaning: String?) {
         #expect(GrowthFactors(text)?.description == meaning)
@@ -173,6 +221,7 @@ import Testing
                 "shared_experts.gate_proj.weight cannot be repeated", "experts=2",
                 TinyGeometry { $0.sharedExperts = 3 }, { _ in }
             ),
+            ("has no down-projection", "query=2", TinyGeometry { $0.queryRank = nil }, { _ in }),
             ("without loss in F16", "hidden=2", TinyGeometry { $0.storage = .f16 }, { _ in }),
             (
                 "without loss in BF16", "hidden=2", TinyGeometry { $0.storage = .bf16 },

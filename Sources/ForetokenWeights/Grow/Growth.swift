@@ -1,8 +1,9 @@
 /// Makes a checkpoint larger without changing what it computes: the same tokens, drafts and routing from more bytes.
 ///
-/// The residual stream, the experts' neurons and the MoE layers are repeated by powers of two, so that nothing but FP8
-/// block scales and exponents changes; sums over repeated inputs may round differently in their last bits. Every tensor is
-/// as large, and is read as often, as it would be in a trained model of the new shape.
+/// The residual stream, the experts' neurons, the MoE layers, attention's heads and the query's down-projection are
+/// repeated by powers of two, so that nothing but FP8 block scales and exponents changes; sums over repeated inputs may
+/// round differently in their last bits. Every tensor is as large, and is read as often, as it would be in a trained model
+/// of the new shape.
 ///
 /// Drafts from an lm_head rounded to INT8 in column groups of 128 stay the same when the hidden size divides 128 or is a
 /// multiple of it, as in every published model; others are divided into other groups, and now and then a close guess
@@ -16,6 +17,8 @@ public struct Growth {
     public let byteCount: Int
     /// Bytes of stored weights that a step of the main model reads for one token.
     public let stepByteCount: Int
+    /// Those of them that belong to routed experts: the part that grows with the rows of a step.
+    public let routedByteCount: Int
     /// Bytes of stored weights that a step of the first MTP module reads for one token, its lm_head included; nil
     /// without MTP modules.
     public let mtpStepByteCount: Int?
@@ -57,12 +60,14 @@ public struct Growth {
         warnings = layout.warnings
         layerCount = plan.layerCount
         byteCount = plan.tensors.reduce(0) { $0 + $1.byteCount }
-        stepByteCount = Growth.stepBytes(plan.tensors, module: nil, original)
+        let step = Growth.stepBytes(plan.tensors, module: nil, original)
+        stepByteCount = step.always + step.experts
+        routedByteCount = step.experts
         let ownLMHead = plan.tensors.contains { $0.module == 0 && $0.role == .lmHead }
         let mainLMHead = plan.tensors.reduce(0) { $0 + ($1.module == nil && $1.role == .lmHead ? $1.byteCount : 0) }
         mtpStepByteCount =
             layout.mtp.isEmpty
-            ? nil : Growth.stepBytes(plan.tensors, module: 0, original) + (ownLMHead ? 0 : mainLMHead)
+            ? nil : Growth.mtpStepBytes(plan.tensors, original) + (ownLMHead ? 0 : mainLMHead)
         shards = Growth.shards(plan.tensors)
     }
 
@@ -98,9 +103,14 @@ public struct Growth {
             "hidden_size": "\(original.hiddenSize * factors.hidden)",
             "moe_intermediate_size": "\(original.expertIntermediateSize * factors.experts)",
             "num_hidden_layers": "\(layerCount)",
-            ModelConfiguration.growthKey:
-                "{\"hidden\": \(total.hidden), \"experts\": \(total.experts), \"layers\": \(total.layers)}",
+            ModelConfiguration.growthKey: total.json,
         ]
+        if factors.heads > 1 {
+            let heads = "\(original.headCount * factors.heads)"
+            members["num_attention_heads"] = heads
+            members["num_key_value_heads"] = heads
+        }
+        if let rank = original.queryRank { members["q_lora_rank"] = "\(rank * factors.query)" }
         if original.tiesEmbeddings { members["tie_word_embeddings"] = "false" }
         let text = try replacingMembers(members, in: try checkpoint.folder.read(name) ?? [], file: name)
         do {
@@ -116,7 +126,7 @@ public struct Growth {
     /// Bytes that one token makes a step read, of the main model or of one MTP module.
     private static func stepBytes(
         _ tensors: [GrownTensor], module: Int?, _ configuration: ModelConfiguration
-    ) -> Int {
+    ) -> (always: Int, experts: Int) {
         var always = 0
         var experts = 0
         for tensor in tensors where tensor.module == module {
@@ -126,7 +136,12 @@ public struct Growth {
             case .expert: experts += tensor.byteCount
             }
         }
-        return always + experts / configuration.routedExpertCount * configuration.expertsPerToken
+        return (always, experts / configuration.routedExpertCount * configuration.expertsPerToken)
+    }
+
+    private static func mtpStepBytes(_ tensors: [GrownTensor], _ configuration: ModelConfiguration) -> Int {
+        let bytes = stepBytes(tensors, module: 0, configuration)
+        return bytes.always + bytes.experts
     }
 
     private static func shards(_ tensors: [GrownTensor]) -> [[GrownTensor]] {

@@ -2,7 +2,9 @@
 ///
 /// Let x' be the residual stream x repeated G times. Every row that writes to the stream is repeated, so x' stays of that
 /// form; mean(x'²) = mean(x²), so RMSNorm with its weight repeated gives the norm of x repeated; and W' = [W … W] / G
-/// applied to that is W applied to the norm of x. Experts' neurons are repeated in the same way between `up` and `down`.
+/// applied to that is W applied to the norm of x. Experts' neurons are repeated in the same way between `up` and `down`,
+/// and the query's low-rank form between its two projections. Heads are repeated with all that they read and write: copies
+/// give equal outputs, of which o_proj takes the mean.
 struct GrowthPlan {
     private let factors: GrowthFactors
     private let configuration: ModelConfiguration
@@ -84,16 +86,17 @@ struct GrowthPlan {
         let attention = layer.attention
         norm(attention.inputNorm, place)
         if let queryDown = attention.queryDown, let queryNorm = attention.queryNorm {
-            matrix(queryDown, repeatsInput(), place)
-            copy(queryNorm, place)
-            matrix(attention.query, Rule(), place)
+            matrix(queryDown, Rule(rowCopies: factors.query, columnCopies: factors.hidden), place)
+            add(queryNorm, Rule(columnCopies: factors.query, divides: false), place, isZero: false)
+            matrix(attention.query, Rule(rowCopies: factors.heads, columnCopies: factors.query), place)
         } else {
-            matrix(attention.query, repeatsInput(), place)
+            if factors.query > 1 { refuseQuery(attention.query.weight) }
+            matrix(attention.query, Rule(rowCopies: factors.heads, columnCopies: factors.hidden), place)
         }
         matrix(attention.latentDown, repeatsInput(), place)
         copy(attention.latentNorm, place)
-        matrix(attention.latentUp, Rule(), place)
-        matrix(attention.output, Rule(rowCopies: factors.hidden), place, isOutput: true)
+        matrix(attention.latentUp, Rule(rowCopies: factors.heads), place)
+        matrix(attention.output, Rule(rowCopies: factors.hidden, columnCopies: factors.heads), place, isOutput: true)
         norm(layer.feedForwardNorm, place)
         switch layer.feedForward {
         case .dense(let mlp): self.mlp(mlp, widthCopies: 1, place)
@@ -177,6 +180,13 @@ struct GrowthPlan {
         if copies == 1 { return (1, 1) }
         if size <= block { return (1, (size * copies + block - 1) / block) }
         return (size / vectors).isMultiple(of: block) ? (vectors, copies) : nil
+    }
+
+    private mutating func refuseQuery(_ weight: TensorInfo) {
+        problems.append(
+            CheckpointError(
+                "\(files[weight.file]): tensor \(shown(weight.name)) has no down-projection that could be repeated",
+                expected: "`q_lora_rank` in config.json", hint: "leave out query"))
     }
 
     private mutating func refuse(_ weight: TensorInfo, _ what: String) {
