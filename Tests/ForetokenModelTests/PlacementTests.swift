@@ -111,7 +111,9 @@ struct PlacementTests {
             #expect(foretold.gateUpBytes == copy.gate.byteCount + copy.up.byteCount)
             #expect(foretold.downBytes == copy.down.byteCount)
         }
-        #expect(foretold.denseBytesPerStep == weights.denseBytesPerStep.reduce(0, +))
+        // Cut by head, kv_b_proj has a few scales more.
+        let dense = Double(weights.denseBytesPerStep.reduce(0, +))
+        #expect(abs(Double(foretold.denseBytesPerStep) / dense - 1) < 1e-3)
     }
 
     @Test("A pool with fewer or more teams than the weights were cut for serves them all", arguments: 1...5)
