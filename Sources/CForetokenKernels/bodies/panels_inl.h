@@ -33,19 +33,19 @@ FT_INLINE void order_rows(int format, const float *slots, float *rows) {
     }
 }
 
-/// Stores one panel's finished sums, as many as the matrix has rows there.
-static void write_totals(const foretoken_matrix *w, int32_t panel, float (*totals)[PANEL], int32_t row_count,
-                         foretoken_rows y, bool add) {
+/// Stores one panel's finished sums, which are in the slot order of `format`, as many as the matrix has rows there.
+static void write_totals(const foretoken_matrix *w, int format, int32_t panel, float (*totals)[PANEL],
+                         int32_t row_count, foretoken_rows y, bool add) {
     int32_t start = panel * PANEL;
     int32_t count = w->rows - start < PANEL ? w->rows - start : PANEL;
     for (int32_t m = 0; m < row_count; m++) {
         float *out = row_at(y, m) + start;
         if (count == PANEL && !add) {
-            order_rows(w->format, totals[m], out);
+            order_rows(format, totals[m], out);
             continue;
         }
         float sums[PANEL];
-        order_rows(w->format, totals[m], sums);
+        order_rows(format, totals[m], sums);
         if (add) {
             for (int32_t n = 0; n < count; n++) out[n] = out[n] + sums[n];
         } else {

@@ -295,7 +295,9 @@ static void FT_ISA(product)(const foretoken_matrix *w, int32_t first, int32_t co
     for (int32_t p = 0, batch = SEGMENT_SUMS / row_count; p < count; p += batch) {
         int32_t panels = count - p < batch ? count - p : batch;
         all_totals(&w, 1, first + p, panels, rows, row_count, &ready, totals);
-        for (int32_t i = 0; i < panels; i++) write_totals(w, first + p + i, totals + i * row_count, row_count, y, add);
+        for (int32_t i = 0; i < panels; i++) {
+            write_totals(w, w->format, first + p + i, totals + i * row_count, row_count, y, add);
+        }
     }
 }
 
@@ -312,8 +314,14 @@ static void FT_ISA(gated_product)(const foretoken_matrix *gate, const foretoken_
         all_totals(both, 2, first + p, panels, rows, row_count, &ready, totals);
         for (int32_t i = 0; i < panels; i++) {
             float(*gates)[PANEL] = totals + i * row_count, (*ups)[PANEL] = gates + panels * row_count;
+            // Slots of one format are no slots of another.
+            int32_t disordered = gate->format == up->format ? 0 : row_count;
+            for (int32_t m = 0; m < disordered; m++) {
+                order_rows(gate->format, gates[m], gates[m]);
+                order_rows(up->format, ups[m], ups[m]);
+            }
             gate_totals(gates, ups, row_count);
-            write_totals(gate, first + p + i, gates, row_count, y, false);
+            write_totals(gate, disordered ? FORETOKEN_F32 : gate->format, first + p + i, gates, row_count, y, false);
         }
     }
 }
