@@ -95,10 +95,14 @@ private func scaleLanes(_ format: Format) -> [Int] { format == .fp8 ? [1, 32] : 
 
     @Test(arguments: Table.reachable, Format.allCases)
     func gatedProductIsTwoProductsAndSwiglu(table: Table, format: Format) {
+        for upFormat in Format.allCases { expectGatedProduct(table, format, upFormat) }
+    }
+
+    private func expectGatedProduct(_ table: Table, _ gateFormat: Format, _ upFormat: Format) {
         var numbers = Numbers(8)
         for (rows, columns, first) in [(80, 576, 128), (33, 129, 64), (1, 7, 128)] {
-            let gate = PackedMatrix(rows: rows, columns: columns, format: format, firstBlock: first, seed: 11)
-            let up = PackedMatrix(rows: rows, columns: columns, format: format, firstBlock: first, seed: 12)
+            let gate = PackedMatrix(rows: rows, columns: columns, format: gateFormat, firstBlock: first, seed: 11)
+            let up = PackedMatrix(rows: rows, columns: columns, format: upFormat, firstBlock: first, seed: 12)
             var x = numbers.floats(16 * columns)
             for count in [1, 2, 3, 6, 7, 16] {
                 let g = gate.product(table, x, count: count)
@@ -116,7 +120,7 @@ private func scaleLanes(_ format: Format) -> [Int] { format == .fp8 ? [1, 32] : 
                             foretoken_rows(base: y.baseAddress, stride: rows, index: nil))
                     }
                 }
-                #expect(y.bits == expected.bits, "\(count) rows of [\(rows), \(columns)]")
+                #expect(y.bits == expected.bits, "\(count) rows of [\(rows), \(columns)], \(upFormat)")
             }
         }
     }
