@@ -69,5 +69,5 @@ size_t foretoken_attention_scratch(int32_t heads, int32_t rank) {
     line += sizeof(float *) / sizeof(float);  // where its query lies
     line += 4;                                // maximum and sum, of the block and of all
     size_t most = heads > ATTENTION_LINES ? (size_t)heads : ATTENTION_LINES;
-    return most * line + FORETOKEN_ENTRY_GROUP * latent;
+    return most * line + 16 + FORETOKEN_ENTRY_GROUP * latent;
 }

@@ -19,7 +19,7 @@
 /// How long the caller spins for its workers. Shares are equal, so one that is this late has lost its core to another
 /// process, and next to that a wake-up costs nothing.
 #define JOIN_SPIN_NANOSECONDS 200000
-/// A worker's stack in bytes, which would follow `ulimit -s` otherwise. Kernels put some ten kilobytes on it and Swift's
+/// A worker's stack in bytes, which would follow `ulimit -s` otherwise. Kernels put up to 200 kilobytes on it and Swift's
 /// code without optimization some more; what is not touched takes address space only.
 #define STACK_BYTES (2 << 20)
 

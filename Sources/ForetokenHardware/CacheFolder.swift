@@ -10,11 +10,11 @@ package struct CacheFolder: Sendable {
 
     /// $XDG_CACHE_HOME/foretoken, or ~/.cache/foretoken; nil where neither variable names an absolute path.
     package static var standard: CacheFolder? {
-        func variable(_ name: String) -> String? {
-            getenv(name).map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 }
+        func path(_ name: String) -> String? {
+            getenv(name).map { String(cString: $0) }.flatMap { $0.hasPrefix("/") ? $0 : nil }
         }
-        let base = variable("XDG_CACHE_HOME") ?? variable("HOME").map { $0 + "/.cache" }
-        return base.flatMap { $0.hasPrefix("/") ? CacheFolder($0 + "/foretoken") : nil }
+        let base = path("XDG_CACHE_HOME") ?? path("HOME").map { $0 + "/.cache" }
+        return base.map { CacheFolder($0 + "/foretoken") }
     }
 
     /// The path of a file.

@@ -3,7 +3,7 @@ import ForetokenHardware
 import ForetokenWeights
 
 /// The tokens that one text's drafts are chosen from: the frequent ones of the vocabulary, the model's end tokens, and
-/// every other token of the text so far. It depends on the text's tokens alone, and so do the drafts.
+/// the other tokens of the text so far, the newest where these are many. It depends on the text's tokens alone, and so do the drafts.
 final class DraftList {
     /// While more than `mostNew` of the newest `window` tokens were not on the list before they came, it is of little use,
     /// as at the start of some texts and all through those in a script whose tokens are no frequent ones: drafts are chosen
@@ -15,13 +15,15 @@ final class DraftList {
     /// Ids below this are frequent.
     private let frequent: Int32
     private let vocabulary: Int32
-    /// Most tokens beside the frequent ones; the first that came gives way to another.
+    /// Most tokens beside the frequent ones; the first that came, but for the end tokens, gives way to another.
     private let mostRare: Int
     /// Tokens of the text that have been taken in.
     private(set) var taken = 0
     /// Tokens that have come to the list, those that gave way included.
     private var arrivals = 0
-    /// [mostRare]: the newest arrivals, arrival i at i % mostRare.
+    /// The first so many of them stay.
+    private var staying = 0
+    /// [mostRare]: the first arrivals that stay, and the newest of the others in turn.
     private let tokens: ScratchBuffer<Int32>
     /// Beside them: where they came; no position for an end token.
     private let positions: ScratchBuffer<Int32>
@@ -45,7 +47,10 @@ final class DraftList {
 
     /// The list behind the first `count` of `text`'s tokens; takes in those that are new. Valid until the list changes.
     func rows(behind count: Int, of text: UnsafePointer<Int32>) -> ListedRows {
-        if taken == 0 { for token in endTokens { add(token, at: .min) } }
+        if taken == 0 {
+            for token in endTokens.prefix(mostRare / 2) { add(token, at: .min) }
+            staying = arrivals
+        }
         for i in taken..<count { add(text[i], at: Int32(i)) }
         taken = count
         return ListedRows(
@@ -55,19 +60,23 @@ final class DraftList {
 
     private var isWhole: Bool {
         let oldest = arrivals - 1 - Self.mostNew
-        return oldest >= 0 && Int(positions.pointer[oldest % mostRare]) >= taken - Self.window
+        return oldest >= 0 && Int(positions.pointer[place(of: oldest)]) >= taken - Self.window
     }
 
     private func add(_ token: Int32, at position: Int32) {
         guard token >= frequent else { return }
         precondition(token < vocabulary, "a token of the vocabulary")
         guard !isListed(token) else { return }
-        let place = arrivals % mostRare
+        let place = place(of: arrivals)
         if arrivals >= mostRare { flip(tokens.pointer[place]) }
         tokens.pointer[place] = token
         positions.pointer[place] = position
         flip(token)
         arrivals += 1
+    }
+
+    private func place(of arrival: Int) -> Int {
+        arrival < mostRare ? arrival : staying + (arrival - staying) % (mostRare - staying)
     }
 
     private func isListed(_ token: Int32) -> Bool {

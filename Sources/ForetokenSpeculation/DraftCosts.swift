@@ -182,11 +182,13 @@ struct DraftCosts {
         consult()
     }
 
-    /// Takes what is known of this span, or of its neighbours.
+    /// Takes what is known of this span, or of the one next to it of which something is, shorter texts first.
     private mutating func consult() {
         known = ratios[span.index]
-        if known.isEmpty && span.index > 0 { known = ratios[span.index - 1] }
-        if known.isEmpty && span.index + 1 < ContextSpan.count { known = ratios[span.index + 1] }
+        for distance in 1..<ContextSpan.count where known.isEmpty {
+            if span.index >= distance { known = ratios[span.index - distance] }
+            if known.isEmpty && span.index + distance < ContextSpan.count { known = ratios[span.index + distance] }
+        }
         reach = max(1, known.mostDrafts)
         interpolate()
     }
@@ -194,14 +196,16 @@ struct DraftCosts {
     /// What is known of this span, with what the samples say.
     /// - Parameter forgetting: whether only these count.
     private func updated(forgetting: Bool = false) -> CostRatios {
-        guard let base = samples[0].proven else { return ratios[span.index] }
+        // What counts no more in this run is still kept.
+        let before = known.isEmpty ? ratios[span.index] : known
+        guard let base = samples[0].proven else { return before }
         func update(_ ratio: inout Double, _ samples: RecentTimes, least: Double = 0) {
             guard let time = samples.proven else { return }
             let new = max(least, time / base)
             // Few samples scatter.
             ratio = ratio > 0 ? (ratio + new) / 2 : new
         }
-        var result = forgetting ? CostRatios() : known
+        var result = forgetting ? CostRatios() : before
         result.rows[0] = 1
         for width in 1..<Self.widths { update(&result.rows[width], samples[width], least: 1) }
         update(&result.coldDraft, coldDraft)

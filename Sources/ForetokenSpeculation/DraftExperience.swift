@@ -56,7 +56,7 @@ package final class DraftExperience {
     package var knowledge: DraftKnowledge? {
         guard rounds >= Self.leastRounds else { return nil }
         return DraftKnowledge(
-            runs: earlierRuns + 1,
+            runs: min(earlierRuns + 1, DraftKnowledge.mostRuns),
             costs: costs.knowledge(forgetting: (earlierRuns + 1) % Self.forgettingRuns == 0),
             greedy: Self.odds(greedyOdds, greedyLookup), sampled: Self.odds(sampledOdds, sampledLookup))
     }

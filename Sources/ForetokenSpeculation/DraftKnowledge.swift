@@ -28,6 +28,8 @@ package struct DraftKnowledge: Sendable, Equatable, Codable {
     /// Version of this format.
     package static let currentVersion = 1
     package var version = Self.currentVersion
+    /// More are not counted.
+    static let mostRuns = 1_000_000
     /// How many runs it comes from.
     package var runs: Int
     package var costs: [Costs]
@@ -38,7 +40,7 @@ package struct DraftKnowledge: Sendable, Equatable, Codable {
     /// What no run can have learnt; nil where everything can be true.
     package var fault: String? {
         guard version == Self.currentVersion else { return "it has version \(version), not \(Self.currentVersion)" }
-        guard (1...1 << 40).contains(runs) else { return "a number of runs in it is impossible" }
+        guard (1...Self.mostRuns).contains(runs) else { return "a number of runs in it is impossible" }
         let spans = costs.map(\.span)
         guard Set(spans).count == spans.count, spans.allSatisfy({ (0..<ContextSpan.count).contains($0) }),
             costs.allSatisfy(\.isPossible)

@@ -16,7 +16,7 @@ struct PredictionPlace: BitwiseCopyable {
 
     /// Takes the answer's next token, the last before `end`, of which `known` are before it.
     mutating func take(_ end: UnsafePointer<Int32>, known: Int, in prediction: LookupBase) {
-        if next < prediction.count && prediction[next] == end[-1] {
+        if length > 0 && next < prediction.count && prediction[next] == end[-1] {
             next += 1
             length = min(length + 1, TextLookup.longestMatch)
             return

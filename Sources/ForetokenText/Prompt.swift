@@ -82,9 +82,11 @@ extension OpenModel {
     }
 
     /// The ids of a text that an answer is expected to be like, as an answer would have them: no BOS, no role tokens.
-    /// - Throws: `InputError` without a tokenizer.
+    /// - Throws: `InputError` without a tokenizer, or with one that has ids which the model does not have.
     public func tokens(ofPrediction text: String) throws -> [Int32] {
-        try requiredTokenizer().encode(text, addedTokens: false)
+        let ids = try requiredTokenizer().encode(text, addedTokens: false)
+        try checkIDs(ids)
+        return ids
     }
 
     /// Refuses ids that the model does not have.

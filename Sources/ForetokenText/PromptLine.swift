@@ -10,6 +10,8 @@ package struct PromptLine {
         "temperature",
         "top_k", "top_p", "min_p", "seed", "stop", "stop_token_ids", "repetition_penalty", "presence_penalty",
         "frequency_penalty", "logit_bias", "logprobs", "prediction",
+        // What `measure` reads of the same files.
+        "answer",
     ]
 
     package let id: Identifier?

@@ -3,8 +3,11 @@ struct PackingScratch: ~Copyable {
     private(set) var weights = UnsafeMutableRawPointer.allocate(byteCount: 64, alignment: 64)
     private(set) var scales = UnsafeMutablePointer<Float>.allocate(capacity: 16)
     /// One panel as stored, and its values.
-    private(set) var panel = UnsafeMutableRawPointer.allocate(byteCount: 64, alignment: 64)
+    var panel: UnsafeMutableRawPointer { panelRoom + Self.front }
     private(set) var values = UnsafeMutablePointer<Float>.allocate(capacity: 16)
+    /// Kernels may read a byte in front of a panel.
+    private static let front = 64
+    private var panelRoom = UnsafeMutableRawPointer.allocate(byteCount: front + 64, alignment: 64)
     private var weightBytes = 64
     private var scaleCount = 16
     private var panelCapacity = 16
@@ -26,9 +29,9 @@ struct PackingScratch: ~Copyable {
     /// - Parameter count: elements of a panel.
     mutating func reserve(panelElements count: Int) {
         guard count > panelCapacity else { return }
-        panel.deallocate()
+        panelRoom.deallocate()
         values.deallocate()
-        panel = .allocate(byteCount: count * 4, alignment: 64)
+        panelRoom = .allocate(byteCount: Self.front + count * 4, alignment: 64)
         values = .allocate(capacity: count)
         panelCapacity = count
     }
@@ -36,7 +39,7 @@ struct PackingScratch: ~Copyable {
     deinit {
         weights.deallocate()
         scales.deallocate()
-        panel.deallocate()
+        panelRoom.deallocate()
         values.deallocate()
     }
 }

@@ -34,7 +34,8 @@ extension WeightLayout {
         layers.reduce(lmHead.residentBytes(format.forLMHeads)) { $0 + $1.denseBytes(format) }
     }
 
-    /// Bytes that one draft of the first MTP module reads, its lm_head as an INT8 copy; nil without one.
+    /// Bytes that one draft of the first MTP module reads, of its lm_head the frequent rows of the INT8 copy; nil without a
+    /// module.
     package func draftBytes(_ configuration: ModelConfiguration, _ format: ResidentFormat) -> Int? {
         guard let module = mtp.first else { return nil }
         var bytes = module.projection.residentBytes(format.forLMHeads) + module.block.denseBytes(format)
@@ -43,7 +44,8 @@ extension WeightLayout {
             bytes += configuration.expertsPerToken * (expert.gateUpBytes + expert.downBytes)
         }
         let rowScale = MemoryLayout<Float>.size
-        return bytes + configuration.vocabularySize * (configuration.hiddenSize + rowScale)
+        let frequent = CutCoarseLMHead.frequentRows(of: configuration.vocabularySize)
+        return bytes + frequent * (configuration.hiddenSize + rowScale)
     }
 }
 

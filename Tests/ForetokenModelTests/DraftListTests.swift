@@ -52,7 +52,7 @@ struct DraftListTests {
         for (position, token) in text.enumerated() where token >= Self.frequent && !rare.contains(token) {
             rare.append(token)
             new.append(position)
-            if rare.count > mostRare { rare.removeFirst() }
+            if rare.count > mostRare { rare.remove(at: 1) }
         }
         let isWhole = new.count { $0 >= text.count - 64 } > 8
         return Set(isWhole ? Array(0..<Int32(Self.vocabulary)) : Array(0..<Self.frequent) + rare)

@@ -184,7 +184,7 @@ typedef struct {
 
 static attention_room lay_out_scratch(const foretoken_latents *cache, size_t lines, float *scratch) {
     attention_room r = {.queries = (const float **)scratch};
-    r.scores = (float *)(r.queries + lines);
+    r.scores = (float *)(r.queries + (lines + 7) / 8 * 8);  // whole cache lines
     r.mixed = r.scores + lines * CONTEXT;
     r.partials = (softmax_partial *)(r.mixed + lines * (size_t)cache->rank);
     r.running = r.partials + lines;

@@ -41,8 +41,8 @@ struct Measure: ParsableCommand {
         help: ArgumentHelp(
             "Draft modes to compare with off: lengths 1...15, and auto. (default: 1,2,4,8,15,auto)",
             valueName: "1,2,auto"),
-        transform: DraftList.parse)
-    var drafts: DraftList?
+        transform: DraftModeList.parse)
+    var drafts: DraftModeList?
 
     @Option(
         help: ArgumentHelp(
@@ -216,13 +216,13 @@ struct Measure: ParsableCommand {
 }
 
 /// Draft modes by name: lengths, and perhaps auto.
-struct DraftList {
+struct DraftModeList {
     let lengths: [Int]
     let includesAuto: Bool
 
-    static let `default` = DraftList(lengths: MeasuringPlan().lengths, includesAuto: true)
+    static let `default` = DraftModeList(lengths: MeasuringPlan().lengths, includesAuto: true)
 
-    static func parse(_ argument: String) throws -> DraftList {
+    static func parse(_ argument: String) throws -> DraftModeList {
         var lengths: Set<Int> = []
         var includesAuto = false
         for item in argument.split(separator: ",", omittingEmptySubsequences: false) {
@@ -238,7 +238,7 @@ struct DraftList {
         guard !lengths.isEmpty else {
             throw ValidationError("--drafts wants at least one length 1...15, such as 1,2,auto")
         }
-        return DraftList(lengths: lengths.sorted(), includesAuto: includesAuto)
+        return DraftModeList(lengths: lengths.sorted(), includesAuto: includesAuto)
     }
 }
 

@@ -111,7 +111,11 @@ struct MeasureSource {
 
 /// One line of the suites of `measure` and `tune`.
 struct SuiteLine {
-    private static let keys: Set<String> = ["id", "domain", "prompt", "prompt_tokens", "messages", "answer"]
+    private static let keys: Set<String> = [
+        "id", "domain", "prompt", "prompt_tokens", "messages", "answer",
+        // What `generate` reads of the same files.
+        "prediction",
+    ]
 
     let id: Identifier?
     let domain: String?
