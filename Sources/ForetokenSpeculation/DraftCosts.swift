@@ -182,13 +182,11 @@ struct DraftCosts {
         consult()
     }
 
-    /// Takes what is known of this span, or of the one next to it of which something is, shorter texts first.
+    /// Takes what is known of this span, or of its neighbours; of others it would mislead.
     private mutating func consult() {
         known = ratios[span.index]
-        for distance in 1..<ContextSpan.count where known.isEmpty {
-            if span.index >= distance { known = ratios[span.index - distance] }
-            if known.isEmpty && span.index + distance < ContextSpan.count { known = ratios[span.index + distance] }
-        }
+        if known.isEmpty && span.index > 0 { known = ratios[span.index - 1] }
+        if known.isEmpty && span.index + 1 < ContextSpan.count { known = ratios[span.index + 1] }
         reach = max(1, known.mostDrafts)
         interpolate()
     }
