@@ -80,7 +80,8 @@ struct OverlapProjectionTests {
             #expect(abs(relative(Self.uniform, rows) / uniform - 1) < 0.01, "\(rows): \(relative(Self.uniform, rows))")
         }
         let draft = try #require(whole.draft) / whole.step(experts: 8)
-        #expect(abs(draft - 0.046) < 0.003, "\(draft)")
+        // The module's 0.8 GB, and a quarter of an INT8 lm_head's 0.93, of 37.7.
+        #expect(abs(draft - 0.0275) < 0.002, "\(draft)")
         let mixed = try WholeModelBytes(SyntheticShape(named: "deepseek-v3"), .expertsInt4)
         #expect(abs(whole.step(experts: 8) / mixed.step(experts: 8) - 1.31) < 0.01)
     }
