@@ -3,7 +3,8 @@ import ForetokenHardware
 import ForetokenWeights
 
 /// The tokens that one text's drafts are chosen from: the frequent ones of the vocabulary, the model's end tokens, and
-/// the other tokens of the text so far, the newest where these are many. It depends on the text's tokens alone, and so do the drafts.
+/// the other tokens of the text so far, the newest where these are many. It depends on the text's tokens alone, and so do
+/// the drafts.
 final class DraftList {
     /// While more than `mostNew` of the newest `window` tokens were not on the list before they came, it is of little use,
     /// as at the start of some texts and all through those in a script whose tokens are no frequent ones: drafts are chosen
