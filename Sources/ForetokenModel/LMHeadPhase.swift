@@ -146,17 +146,10 @@ struct LMHeadPhase: Phase {
         for start in stride(from: share.lowerBound, to: share.upperBound, by: together) {
             let panels = start..<min(start + together, share.upperBound)
             for row in 0..<rowCount where part.isFrequent || listed[row].isWhole {
-                let values = values(row) + first * lanes
-                if part.isFrequent {
-                    kernels.pointee.draft_logits(
-                        &lmHead, Int32(panels.lowerBound), Int32(panels.count), rows.codes(row), rows.scales(row),
-                        values)
-                } else {
-                    let tokens = panels.lowerBound * lanes..<min(panels.upperBound * lanes, Int(lmHead.rows))
-                    kernels.pointee.draft_rows(
-                        &lmHead, Int32(tokens.lowerBound), Int32(tokens.count), rows.codes(row), rows.scales(row),
-                        values)
-                }
+                let tokens = panels.lowerBound * lanes..<min(panels.upperBound * lanes, Int(lmHead.rows))
+                kernels.pointee.draft_logits(
+                    &lmHead, Int32(tokens.lowerBound), Int32(tokens.count), rows.codes(row), rows.scales(row),
+                    values(row) + first * lanes)
                 draw(row, first + panels.lowerBound..<first + panels.upperBound, into: candidates)
             }
         }
@@ -188,7 +181,7 @@ struct LMHeadPhase: Phase {
         for i in share {
             let token = listed[row].rare[i]
             guard token >= first && token < first + lmHead.rows else { continue }
-            kernels.pointee.draft_rows(
+            kernels.pointee.draft_logits(
                 &lmHead, token - first, 1, rows.codes(row), rows.scales(row), values(row) + Int(first))
             draw(row, tokens: Int(token)..<Int(token) + 1, into: candidates)
         }

@@ -28,8 +28,8 @@ public struct CoarseLMHeadPart: BitwiseCopyable, Sendable {
     public let firstPanel: Int32
     /// The team that reads it.
     public let team: Int32
-    /// Whether its rows are the vocabulary's frequent tokens, which lie in panels; otherwise none of them is, and they lie
-    /// in rows, since most drafts read a few of them.
+    /// Whether its rows are the vocabulary's frequent tokens, which every draft reads; otherwise none of them is, and most
+    /// drafts read a few.
     public let isFrequent: Bool
 }
 
@@ -100,7 +100,6 @@ enum CoarseLMHeads {
         let copy = piece.copy.lmHead
         let columns = Int(lmHead.columns)
         let padded = copy.paddedColumns
-        let inPanels = piece.copy.isFrequent
         let values = UnsafeMutablePointer<Float>.allocate(capacity: columns * lanes)
         defer { values.deallocate() }
         let kernels = foretoken_kernels_best()!
@@ -118,7 +117,7 @@ enum CoarseLMHeads {
                 let inverse = largest > 1e-30 ? 127 / largest : 0
                 for k in 0..<padded {
                     let code = k < columns ? (values[k * lanes + lane] * inverse).rounded(.toNearestOrEven) : 0
-                    codes[inPanels ? (k / 4 * lanes + lane) * 4 + k % 4 : lane * padded + k] = Int8(code)
+                    codes[lane * padded + k] = Int8(code)
                 }
             }
         }

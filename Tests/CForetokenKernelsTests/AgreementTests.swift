@@ -78,21 +78,20 @@ import Testing
         var numbers = Numbers(33)
         for (rows, columns) in [(1, 1), (80, 128), (200, 300)] {
             let groups = (columns + 127) / 128
-            let panels = (rows + 31) / 32
-            let scales = numbers.floats(panels * 32)
+            let scales = numbers.floats(rows)
             for extreme in [false, true] {
-                let weights = (0..<panels * groups * 128 * 32).map { _ in
+                let weights = (0..<rows * groups * 128).map { _ in
                     extreme ? (Bool.random(using: &numbers) ? 127 : -127) : Int8.random(in: -127...127, using: &numbers)
                 }
                 let x = numbers.floats(columns).map { extreme ? ($0 < 0 ? -1 : 1) : $0 }
-                let logits = { (table: Table) -> [Float] in
-                    table.draftLogits(rows: rows, columns: columns, weights: weights, scales: scales, x: x)
+                let logits = { (table: Table, together: Int) -> [Float] in
+                    table.draftLogits(
+                        rows: rows, columns: columns, weights: weights, scales: scales, x: x, together: together)
                 }
                 guard let generic = Table("generic") else { return }
-                #expect(logits(table).bits == logits(generic).bits)
-                let single = table.draftLogits(
-                    rows: rows, columns: columns, weights: weights, scales: scales, x: x, inRows: true)
-                #expect(single.bits == logits(generic).bits)
+                for together in [rows, 11, 1] {
+                    #expect(logits(table, together).bits == logits(generic, rows).bits)
+                }
             }
         }
     }
@@ -196,34 +195,24 @@ extension Table {
     }
 
     /// - Parameters:
-    ///   - weights: codes as lm_head keeps them, [panels][columns padded to 128, by fours][32 rows][4 columns].
-    ///   - scales: [panels][32].
-    ///   - inRows: whether the codes are first brought into rows, each of which has a call of its own.
+    ///   - weights: [rows][columns padded to 128]
+    ///   - scales: [rows]
+    ///   - together: rows of a call.
     func draftLogits(
-        rows: Int, columns: Int, weights: [Int8], scales: [Float], x: [Float], inRows: Bool = false
+        rows: Int, columns: Int, weights: [Int8], scales: [Float], x: [Float], together: Int
     ) -> [Float] {
         let groups = (columns + 127) / 128
         var codes = [Int8](repeating: 0, count: groups * 128)
         var steps = [Float](repeating: 0, count: groups)
         kernels.quantise_row(x, Int32(columns), &codes, &steps)
         var y = [Float](repeating: .nan, count: rows)
-        let padded = groups * 128
-        let stored =
-            !inRows
-            ? weights
-            : (0..<rows * padded).map { i in
-                let (row, column) = (i / padded, i % padded)
-                return weights[((row / 32 * (padded / 4) + column / 4) * 32 + row % 32) * 4 + column % 4]
-            }
-        stored.withUnsafeBufferPointer { weights in
+        weights.withUnsafeBufferPointer { weights in
             scales.withUnsafeBufferPointer { scales in
                 var lmHead = foretoken_coarse_lm_head(
                     codes: weights.baseAddress, scales: scales.baseAddress, rows: Int32(rows),
                     columns: Int32(columns))
-                if inRows {
-                    for row in 0..<rows { kernels.draft_rows(&lmHead, Int32(row), 1, codes, steps, &y) }
-                } else {
-                    kernels.draft_logits(&lmHead, 0, Int32((rows + 31) / 32), codes, steps, &y)
+                for first in stride(from: 0, to: rows, by: together) {
+                    kernels.draft_logits(&lmHead, Int32(first), Int32(min(together, rows - first)), codes, steps, &y)
                 }
             }
         }

@@ -99,24 +99,30 @@ FT_INLINE size_t index_after(size_t k, v8 *w) {
     return k;
 }
 
-/// 128 columns of one coarse-lm_head panel: sums[v] lane i is row 8 v + i. Four columns of a row lie in one 32-bit lane;
-/// the activation's sign moves to the weight, since the byte product wants one unsigned factor. |x|, |w| ≤ 127 keeps
-/// the 16-bit pair sums from saturating.
-FT_INLINE void draft_group(const int8_t *weights, const int8_t *codes, v8i *sums) {
+/// The sums over 128 columns of `rows`, 8 or 1, coarse-lm_head rows that lie `stride` bytes apart. The
+/// activation's sign moves to the weight, since the byte product wants one unsigned factor; |x|, |w| ≤ 127 keeps the 16-bit
+/// pair sums from saturating.
+FT_INLINE void draft_row_sums(int rows, const int8_t *weights, size_t stride, const int8_t *codes, int32_t *sums) {
     const __m256i ones = _mm256_set1_epi16(1);
-    __m256i acc[4] = {_mm256_setzero_si256(), _mm256_setzero_si256(), _mm256_setzero_si256(), _mm256_setzero_si256()};
-    for (int quad = 0; quad < FORETOKEN_SCALE_BLOCK / 4; quad++) {
-        int32_t four;
-        memcpy(&four, codes + 4 * quad, sizeof four);
-        __m256i x = _mm256_set1_epi32(four);
-        __m256i magnitude = _mm256_abs_epi8(x);
-        const __m256i *w = (const __m256i *)(weights + (size_t)quad * 4 * FORETOKEN_PANEL_ROWS);
-        FT_UNROLL for (int v = 0; v < 4; v++) {
-            __m256i pairs = _mm256_maddubs_epi16(magnitude, _mm256_sign_epi8(_mm256_loadu_si256(w + v), x));
-            acc[v] = _mm256_add_epi32(acc[v], _mm256_madd_epi16(pairs, ones));
+    __m256i acc[8];
+    FT_UNROLL for (int r = 0; r < rows; r++) {
+        const int8_t *row = weights + r * stride;
+        acc[r] = _mm256_setzero_si256();
+        FT_UNROLL for (int k = 0; k < FORETOKEN_SCALE_BLOCK; k += 32) {
+            __m256i x = _mm256_loadu_si256((const __m256i *)(codes + k));
+            __m256i w = _mm256_sign_epi8(_mm256_loadu_si256((const __m256i *)(row + k)), x);
+            acc[r] = _mm256_add_epi32(acc[r], _mm256_madd_epi16(_mm256_maddubs_epi16(_mm256_abs_epi8(x), w), ones));
         }
     }
-    FT_UNROLL for (int v = 0; v < 4; v++) sums[v] = (v8i)acc[v];
+    FT_UNROLL for (int r = rows; r < 8; r++) acc[r] = _mm256_setzero_si256();
+    __m256i four[2];
+    FT_UNROLL for (int h = 0; h < 2; h++) {
+        __m256i *a = acc + 4 * h;
+        four[h] = _mm256_hadd_epi32(_mm256_hadd_epi32(a[0], a[1]), _mm256_hadd_epi32(a[2], a[3]));
+    }
+    v8i all = (v8i)_mm256_add_epi32(_mm256_permute2x128_si256(four[0], four[1], 0x20),
+                                    _mm256_permute2x128_si256(four[0], four[1], 0x31));
+    memcpy(sums, &all, (size_t)rows * sizeof *sums);
 }
 
 /// Four activation codes in every 32-bit lane.

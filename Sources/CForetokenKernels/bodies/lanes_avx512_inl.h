@@ -124,18 +124,16 @@ FT_INLINE size_t index_after(size_t k, vn *w) {
     return k;
 }
 
-/// 128 columns of one coarse-lm_head panel: sums[v] lane i is row 16 v + i. Four columns of a row lie in one 32-bit lane.
-/// Weights become unsigned by an offset of 128, whose share of the sums is taken away.
-FT_INLINE void draft_group(const int8_t *weights, const int8_t *codes, vni *sums) {
+/// The sums over 128 columns of `rows`, 8 or 1, coarse-lm_head rows that lie `stride` bytes apart.
+FT_INLINE void draft_row_sums(int rows, const int8_t *weights, size_t stride, const int8_t *codes, int32_t *sums) {
     int32_t sum = 0;
     for (int k = 0; k < FORETOKEN_SCALE_BLOCK; k++) sum += codes[k];
-    FT_UNROLL for (int v = 0; v < 2; v++) sums[v] = (vni){0} - 128 * sum;
-    for (int quad = 0; quad < FORETOKEN_SCALE_BLOCK / 4; quad++) {
-        vni input = spread_codes(codes + 4 * quad);
-        FT_UNROLL for (int v = 0; v < 2; v++) {
-            vni w = load_bits(weights + (size_t)quad * 4 * FORETOKEN_PANEL_ROWS + 64 * v) ^ (int32_t)0x80808080;
-            sums[v] = dot_bytes(sums[v], w, input);
+    FT_UNROLL for (int r = 0; r < rows; r++) {
+        vni acc = {0};
+        FT_UNROLL for (int k = 0; k < FORETOKEN_SCALE_BLOCK; k += 64) {
+            acc = dot_bytes(acc, load_bits(weights + r * stride + k) ^ (int32_t)0x80808080, load_bits(codes + k));
         }
+        sums[r] = __builtin_reduce_add(acc) - 128 * sum;
     }
 }
 

@@ -70,16 +70,11 @@ FT_INLINE size_t index_after(size_t k, v8 *w) {
     return k;
 }
 
-/// 128 columns of one coarse-lm_head panel: sums[v] lane i is row 8 v + i. Four columns of a row lie together.
-FT_INLINE void draft_group(const int8_t *weights, const int8_t *codes, v8i *sums) {
-    for (int v = 0; v < 4; v++) sums[v] = (v8i){0};
-    for (int quad = 0; quad < FORETOKEN_SCALE_BLOCK / 4; quad++) {
-        for (int row = 0; row < FORETOKEN_PANEL_ROWS; row++) {
-            const int8_t *w = weights + ((size_t)quad * FORETOKEN_PANEL_ROWS + row) * 4;
-            int32_t sum = 0;
-            for (int k = 0; k < 4; k++) sum += (int32_t)w[k] * codes[4 * quad + k];
-            sums[row / 8][row % 8] += sum;
-        }
+/// The sums over 128 columns of `rows` coarse-lm_head rows that lie `stride` bytes apart.
+FT_INLINE void draft_row_sums(int rows, const int8_t *weights, size_t stride, const int8_t *codes, int32_t *sums) {
+    for (int r = 0; r < rows; r++) {
+        sums[r] = 0;
+        for (int k = 0; k < FORETOKEN_SCALE_BLOCK; k++) sums[r] += (int32_t)weights[r * stride + k] * codes[k];
     }
 }
 

@@ -36,5 +36,4 @@
         .sample = FT_ISA(sample),               \
         .quantise_row = FT_ISA(quantise_row),   \
         .draft_logits = FT_ISA(draft_logits),   \
-        .draft_rows = FT_ISA(draft_rows),       \
     }

@@ -54,9 +54,9 @@ typedef struct foretoken_matrix {
 
 /// A coarse lm_head: its copy for drafting, INT8 weights with one scale a row. A guess needs no exact logits.
 typedef struct foretoken_coarse_lm_head {
-    /// In panels, [panels][columns padded to 128, by fours][32 rows][4 columns], or in rows, [rows][columns padded to 128].
+    /// [rows][columns padded to 128]
     const int8_t *codes;
-    /// [panels][32], zero past the end.
+    /// [rows]
     const float *scales;
     int32_t rows;
     int32_t columns;
@@ -180,14 +180,9 @@ typedef struct foretoken_kernels {
     /// every table.
     void (*quantise_row)(const float *x, int32_t columns, int8_t *codes, float *scales);
 
-    /// y[n] ≈ Σ_k W[n][k] x[k] for the rows n of panels [first, first + count), from a quantised row. Same bits in
-    /// every table.
+    /// y[n] ≈ Σ_k W[n][k] x[k] for the rows n in [first, first + count), from a quantised row. Same bits in every table.
     void (*draft_logits)(const foretoken_coarse_lm_head *lm_head, int32_t first, int32_t count, const int8_t *codes,
                          const float *scales, float *y);
-
-    /// The same bits for rows first ..< first + count of an lm_head in rows: y[row].
-    void (*draft_rows)(const foretoken_coarse_lm_head *lm_head, int32_t first, int32_t count, const int8_t *codes,
-                       const float *scales, float *y);
 } foretoken_kernels;
 
 /// Floats of scratch that `attend` needs for so many heads or fewer, 64-byte aligned.
