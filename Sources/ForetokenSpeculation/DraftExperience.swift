@@ -33,7 +33,7 @@ package final class DraftExperience {
     // MARK: Runs
 
     /// With fewer rounds too little was learnt to be kept.
-    private static let leastRounds = 64
+    private static let leastRounds = 24
     /// Undrafted steps that the modules' drafts may lose at first where their costs are known, so that a hard beginning does
     /// not end drafting for all of a short run.
     private static let knowingPurse = 2.0

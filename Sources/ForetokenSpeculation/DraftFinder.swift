@@ -5,9 +5,10 @@ package final class DraftFinder {
     private let text: TextLookup
     private let prediction: LookupBase?
     private let others: [LookupBase]
-    /// Where the answer is in its prediction, and where drafts behind it have got to: those up to `draftEnd`.
-    private var place = PredictionPlace()
-    private var draftPlace = PredictionPlace()
+    /// Where the text is in its own past and in its prediction, and where drafts behind it have got to: those up to
+    /// `draftEnd`.
+    private var places = (own: FollowedPlace.nowhere, prediction: FollowedPlace.beginning)
+    private var draftPlaces = (own: FollowedPlace.nowhere, prediction: FollowedPlace.beginning)
     private var draftEnd = 0
 
     /// - Parameters:
@@ -25,13 +26,13 @@ package final class DraftFinder {
     /// Takes in the text's tokens up to `end`.
     /// - Parameter observe: told of each of them what had been found for its place, if anything.
     package func grow(to end: Int, observe: (_ found: LookupMatch, _ token: Int32) -> Void) {
-        draftPlace = place
+        draftPlaces = places
         draftEnd = text.count
         while text.count < end {
             if let found = match(end: text.count) { observe(found, text.tokens[text.count]) }
             text.grow(to: text.count + 1)
             advance(to: text.count)
-            place = draftPlace
+            places = draftPlaces
         }
     }
 
@@ -40,8 +41,16 @@ package final class DraftFinder {
     package func match(end: Int) -> LookupMatch? {
         advance(to: end)
         let hashes = text.hashes(end: end)
-        var best = text.match(end: end, hashes)
-        let predicted = prediction.flatMap { draftPlace.match(in: $0) }
+        let place = text.place(end: end, hashes)
+        var best = place.map(text.match)
+        if let followed = draftPlaces.own.match(in: text), followed.isResumed {
+            if place?.follower == draftPlaces.own.next {
+                best?.isResumed = true
+            } else if followed.length >= best?.length ?? 0 {
+                best = followed
+            }
+        }
+        let predicted = prediction.flatMap { draftPlaces.prediction.match(in: $0) }
         if let predicted, predicted.length >= best?.length ?? 0 { best = predicted }
         for base in others {
             let length = best?.length ?? 0
@@ -53,12 +62,14 @@ package final class DraftFinder {
         return best
     }
 
-    /// Follows the prediction as far as `end`.
+    /// Follows what the text goes along with as far as `end`.
     private func advance(to end: Int) {
-        guard let prediction else { return }
         while draftEnd < end {
             draftEnd += 1
-            draftPlace.take(text.tokens + draftEnd, known: draftEnd, in: prediction)
+            let hashes = text.hashes(end: draftEnd)
+            let behind = text.tokens + draftEnd
+            draftPlaces.own.take(behind, known: draftEnd, hashes, in: text)
+            if let prediction { draftPlaces.prediction.take(behind, known: draftEnd, hashes, in: prediction) }
         }
     }
 }

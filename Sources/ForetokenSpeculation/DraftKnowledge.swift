@@ -26,7 +26,7 @@ package struct DraftKnowledge: Sendable, Equatable, Codable {
     }
 
     /// Version of this format.
-    package static let currentVersion = 1
+    package static let currentVersion = 2
     package var version = Self.currentVersion
     /// More are not counted.
     static let mostRuns = 1_000_000

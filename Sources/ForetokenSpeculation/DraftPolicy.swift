@@ -210,7 +210,8 @@ package struct DraftPolicy {
             let rows = before + 2 + draft
             // What the round loses if nothing holds has to be there.
             if made + draft > 0 && rows <= Step.windowRows && costs.step(rows: rows) > most { break }
-            let bucket = LookupOdds.bucket(length: found.length + draft, timesSeen: found.timesSeen, agreed: agrees)
+            let bucket = LookupOdds.bucket(
+                length: found.length + draft, timesSeen: found.timesSeen, isResumed: found.isResumed, agreed: agrees)
             chance *= odds.chance(bucket, noise: draft == 0 && !isGreedy ? noise : nil)
             sum += chance * price - costs.row(behind: rows - 1)
             best = max(best, sum)

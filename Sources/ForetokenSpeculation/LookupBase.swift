@@ -62,7 +62,7 @@ public final class LookupBase: @unchecked Sendable {
 
     /// Tokens before a place that are the same as before `end`.
     func common(_ place: Int, _ end: UnsafePointer<Int32>, known: Int) -> Int {
-        index.common(place, end, known: known)
+        index.common(place, end, known: known, from: 0)
     }
 
     func match(_ place: TextLookup.Place) -> LookupMatch { index.match(place) }

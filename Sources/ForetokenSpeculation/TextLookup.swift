@@ -8,6 +8,9 @@ package struct LookupMatch: BitwiseCopyable, Equatable {
     package let timesSeen: Int
     /// Whether the prediction of the answer goes on with this token.
     package var isPredicted = false
+    /// Whether both places went along with each other before the last difference, which was `length` tokens ago: then even a
+    /// short match, or none, tells something.
+    package var isResumed = false
 
     package init(token: Int32, length: Int, timesSeen: Int) {
         self.token = token
@@ -109,20 +112,21 @@ package final class TextLookup {
     }
 
     /// What followed where the text has ended before as its first `end` tokens do, of which those from `count` on are drafts.
-    package func match(end: Int) -> LookupMatch? { match(end: end, hashes(end: end)) }
+    package func match(end: Int) -> LookupMatch? { place(end: end, hashes(end: end)).map(match) }
 
     /// The hashes of a place, known already where the text ends.
     func hashes(end: Int) -> InlineArray<4, UInt64> {
         end == count ? endHashes : Self.hashes(tokens + end, known: end)
     }
 
+    /// The newest place that shares the most tokens, by level, with the text's first `end`.
     /// - Parameter hashes: `hashes(end:)`.
-    func match(end: Int, _ hashes: InlineArray<4, UInt64>) -> LookupMatch? {
-        guard end == count else { return place(tokens + end, known: end, hashes).map(match) }
+    func place(end: Int, _ hashes: InlineArray<4, UInt64>) -> Place? {
+        guard end == count else { return place(tokens + end, known: end, hashes) }
         var level = 3
         while level >= 0 {
             let slot = open[level]
-            if slot >= 0 && followers[slot] > 0 { return match(place(slot, level, tokens + end, known: end)) }
+            if slot >= 0 && followers[slot] > 0 { return place(slot, level, tokens + end, known: end) }
             level -= 1
         }
         return nil
@@ -225,7 +229,7 @@ package final class TextLookup {
     }
 
     /// How many tokens before a place are the same as before `end`, at least `length` being known to be.
-    func common(_ place: Int, _ end: UnsafePointer<Int32>, known: Int, from length: Int = 0) -> Int {
+    func common(_ place: Int, _ end: UnsafePointer<Int32>, known: Int, from length: Int) -> Int {
         let most = min(Self.longestMatch, place, known)
         var length = length
         while length < most && tokens[place - length - 1] == end[-length - 1] { length += 1 }

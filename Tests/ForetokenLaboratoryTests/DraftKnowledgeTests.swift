@@ -103,7 +103,7 @@ import Testing
             return bad.fault != nil
         }
         #expect(!isFaulty { _ in })
-        #expect(isFaulty { $0.version = 2 })
+        #expect(isFaulty { $0.version += 1 })
         #expect(isFaulty { $0.runs = 0 })
         #expect(isFaulty { $0.costs[0].span = 10 })
         #expect(isFaulty { $0.costs.append($0.costs[0]) })

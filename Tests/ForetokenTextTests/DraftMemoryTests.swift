@@ -64,8 +64,8 @@ import Testing
             (Data(), "damaged"), (Data(good.utf8.dropLast(9)), "damaged"), (Data([0xFF, 0, 1]), "damaged"),
             (Data(good.replacing("\"runs\":1", with: "\"runs\":\"1\"").utf8), "damaged"),
             (Data(good.replacing("\"runs\":1", with: "\"runs\":-1").utf8), "impossible"),
-            (Data(good.replacing("\"version\":1", with: "\"version\":9").utf8), "version 9"),
-            (Data("{\"knowledge\":{\"version\":2,\"more\":[]}}".utf8), "version 2"),
+            (Data(good.replacing("\"version\":2", with: "\"version\":9").utf8), "version 9"),
+            (Data("{\"knowledge\":{\"version\":1,\"more\":[]}}".utf8), "version 1"),
             (Data(String(repeating: "[", count: 60_000).utf8), "damaged"),
             (Data(count: 1 << 17), "longer than"), (foreign, "another model"),
         ]

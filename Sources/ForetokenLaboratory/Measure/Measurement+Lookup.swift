@@ -15,10 +15,12 @@ extension TextRecord {
     fileprivate func finds() throws -> [LookupFind?] {
         let sequence = try TokenSequence(capacity: tokens.count)
         sequence.append(tokens)
-        let lookup = TextLookup(sequence.tokens, capacity: tokens.count)
+        guard let first = chains.first?.position else { return [] }
+        let finder = DraftFinder(
+            TextLookup(sequence.tokens, capacity: tokens.count), count: first + 1, prediction: nil, others: [])
         return chains.map { chain in
-            lookup.grow(to: chain.position + 1)
-            return lookup.match(end: chain.position + 1).map {
+            finder.grow(to: chain.position + 1) { _, _ in }
+            return finder.match(end: chain.position + 1).map {
                 LookupFind(
                     match: $0, held: $0.token == chain.choice, agreed: depth > 0 ? $0.token == chain.drafts[0] : nil)
             }
@@ -27,9 +29,6 @@ extension TextRecord {
 }
 
 extension Measurement.LookupAcceptance {
-    /// Shortest matches of each kind.
-    private static let lengths = [3, 5, 8, 16, 32]
-
     /// Nil without places.
     /// - Throws: `HardwareError` without memory.
     init?(_ records: [TextRecord], _ bootstrap: Bootstrap) throws {
@@ -40,10 +39,10 @@ extension Measurement.LookupAcceptance {
         else { return nil }
         self.found = found
         let some = finds.map { $0.compactMap(\.self) }
-        all = Measurement.LookupKind(some, from: Self.lengths[0], below: .max, bootstrap)
-        byLength = Self.lengths.indices.compactMap { i in
-            Measurement.LookupKind(
-                some, from: Self.lengths[i], below: i + 1 < Self.lengths.count ? Self.lengths[i + 1] : .max, bootstrap)
+        all = Measurement.LookupKind(some, from: LookupOdds.lengths[0], below: .max, bootstrap)
+        let lengths = LookupOdds.lengths
+        byLength = zip(lengths, lengths.dropFirst() + [.max]).compactMap { length, next in
+            Measurement.LookupKind(some, from: length, below: next, bootstrap)
         }
     }
 }

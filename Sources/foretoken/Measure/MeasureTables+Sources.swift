@@ -1,5 +1,6 @@
 import ForetokenLaboratory
 import ForetokenReport
+import ForetokenSpeculation
 
 extension MeasureTables {
     /// What look-up finds, by domain and by length of the match; empty where nothing was looked up.
@@ -82,8 +83,7 @@ extension MeasureTables {
 extension Measurement.LookupAcceptance {
     /// Lengths of a kind of match: 5–7, or 32 and more.
     func span(_ index: Int) -> String {
-        let starts = [3, 5, 8, 16, 32]
         let first = byLength[index].length
-        return starts.first { $0 > first }.map { "\(first)–\($0 - 1)" } ?? "\(first) and more"
+        return LookupOdds.lengths.first { $0 > first }.map { "\(first)–\($0 - 1)" } ?? "\(first) and more"
     }
 }
