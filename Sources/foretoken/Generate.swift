@@ -68,6 +68,9 @@ struct Generate: ParsableCommand {
         try open.check(draft.draft, draft.draftSource)
         var settings = try settings(open)
         settings.prediction = try prediction.map(open.tokens(ofPrediction:))
+        if prediction != nil && !settings.looksUp {
+            Console.note("the prediction is not used, since --draft or --draft-source leaves nothing to look up")
+        }
         if marks != nil { _ = try open.requiredTokenizer() }
         let context = try open.context(for: ids.count, and: length.maxTokens)
         try labelled.routing.record(open, domain: labelled.label) { recorder in

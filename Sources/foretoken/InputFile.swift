@@ -15,7 +15,9 @@ enum InputFile {
     ) throws -> [UInt8] {
         let descriptor = path == "-" ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else {
-            if errno == ENOENT || errno == ENOTDIR { throw UsageError("\(path) does not exist") }
+            if errno == ENOENT || errno == ENOTDIR {
+                throw UsageError("\(path.isEmpty ? "a file without a name" : path) does not exist")
+            }
             throw failure("open", path)
         }
         defer { if descriptor != STDIN_FILENO { close(descriptor) } }

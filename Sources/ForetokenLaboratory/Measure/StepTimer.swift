@@ -82,7 +82,7 @@ final class StepTimer {
             .min { verify[$0].count < verify[$1].count }
     }
 
-    private static func warmups(_ length: Int) -> Int { length == 0 ? 4 : 2 }
+    private static func warmups(_ length: Int) -> Int { length == 0 ? 12 : 2 }
 
     private static func rounds(_ length: Int) -> Int { warmups(length) + max(6, module(length) + 1) }
 

@@ -1,6 +1,7 @@
 import ForetokenPlacement
 import ForetokenText
 import ForetokenWeights
+import Glibc
 
 /// How rows of a made-up model may overlap in their experts.
 struct OverlapChoice {
@@ -31,7 +32,7 @@ struct OverlapChoice {
             switch argument {
             case ExpertOverlap.r1.name: ExpertOverlap.r1
             case uniform.name: uniform
-            default: try recorded(argument)
+            default: try recorded(argument, orNamed: uniform.name)
             }
         guard suits(chosen) else {
             throw UsageError(
@@ -45,7 +46,12 @@ struct OverlapChoice {
         overlap.expertCount == experts && overlap.expertsPerToken == perToken
     }
 
-    private func recorded(_ path: String) throws -> ExpertOverlap {
+    private func recorded(_ path: String, orNamed uniform: String) throws -> ExpertOverlap {
+        if !path.contains("/") && access(path, F_OK) != 0 {
+            throw UsageError(
+                "--overlap wants \(ExpertOverlap.r1.name), \(uniform) or the file of a routing trace, but '\(path)' is "
+                    + "neither")
+        }
         let trace = try TraceInput(path, expertCount: experts).trace
         return try InputFile.named(path) { try ExpertOverlap(trace, name: Self.name(path)) }
     }
