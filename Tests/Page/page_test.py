@@ -327,6 +327,13 @@ def test_keyboard_and_speech(browser):
         spoken = page.locator("#spoken p").all_inner_texts()
         assert 2 < len(spoken) < 9 and spoken[-1] == "End of the answer.", spoken
         assert all(re.search(r"[.]\s*$", text) for text in spoken), spoken
+        page.locator("#chats .open").focus()
+        page.keyboard.press("Enter")
+        expect(page.locator("#chats .open")).to_be_focused()
+        click(page, "Regenerate")
+        expect(page.get_by_role("button", name="Stop")).to_be_focused()
+        page.keyboard.press("Enter")
+        expect(page.locator(".note")).to_have_text("Stopped.")
         for _ in range(60):  # every control can be reached, is named and shows that it has the focus
             page.keyboard.press("Tab")
             tag, name, outline = page.evaluate("""() => { const it = document.activeElement;
