@@ -44,8 +44,8 @@ def traced(text, seed):
     while words:
         source = draw.choice(["mtp", "mtp", "mtp", "lookup", "prediction"])
         count = min(draw.choice([0, 1, 1, 2, 2, 3, 4]), len(words) - 1)
-        tokens = [{"text": word, "source": source, "draft": i} for i, word in enumerate(words[:count])]
-        own = {"text": words[count], "source": "own"}
+        tokens = [{"text": word, "source": source, "draft": i + 1} for i, word in enumerate(words[:count])]
+        own = {"text": words[count], "source": "own", "draft": 0}
         if draw.random() < 0.4:
             own["rejected"] = draw.choice([" perhaps", " and", " the", "\n"])
         yield tokens + [own]

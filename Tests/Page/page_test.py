@@ -38,10 +38,12 @@ class Browser:
         page.goto(url)
         try:
             yield page
-            assert not faults, faults
         except BaseException:
+            print(*faults, sep="\n")
             page.screenshot(path=self.pictures / "failed.png")
             raise
+        else:
+            assert not faults, faults
         finally:
             context.close()
 
