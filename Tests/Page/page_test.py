@@ -205,6 +205,22 @@ def test_edit(browser):
         expect(page.locator("article.user .said").last).to_have_text("echo three")
 
 
+def test_edit_while_answered(browser):
+    server = Server()
+    with browser.page(server.url) as page:
+        send(page, "slow " + "old " * 50)
+        expect(page.locator("article.answer .text").last).to_contain_text("old")
+        page.keyboard.press("ArrowUp")
+        page.keyboard.press("Control+A")
+        page.keyboard.type("slow new text, " + "a few words " * 3)
+        page.keyboard.press("Enter")
+        expect(page.locator("article.answer .text").last).to_contain_text("new text")
+        expect(page.get_by_role("button", name="Stop")).to_be_visible()
+        ended(page)
+        expect(page.locator("article")).to_have_count(2)
+        assert "old" not in page.locator("#log").inner_text() and server.stopped.is_set()
+
+
 def test_reload(browser):
     server = Server()
     with browser.page(server.url) as page:
