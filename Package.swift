@@ -18,7 +18,8 @@ let heap = Target.Dependency.product(name: "HeapModule", package: "swift-collect
 /// Rooms that other packages may depend on.
 let libraries = [
     "ForetokenText", "ForetokenLaboratory", "ForetokenSpeculation", "ForetokenModel", "ForetokenTokenizer",
-    "ForetokenTemplate", "ForetokenWeights", "ForetokenPlacement", "ForetokenHardware", "ForetokenJSON",
+    "ForetokenTemplate", "ForetokenGrammar", "ForetokenWeights", "ForetokenPlacement", "ForetokenHardware",
+    "ForetokenJSON",
 ]
 
 let package = Package(
@@ -40,6 +41,7 @@ let package = Package(
         .target(name: "CForetokenDemo", exclude: ["model", "suite.jsonl"], cSettings: c()),
 
         .target(name: "ForetokenJSON", swiftSettings: swift),
+        .target(name: "ForetokenGrammar", dependencies: ["ForetokenJSON"], swiftSettings: swift),
         .target(
             name: "ForetokenHardware", dependencies: ["ForetokenJSON", "CForetokenSystem"], swiftSettings: swift),
         .target(name: "ForetokenPlacement", dependencies: ["ForetokenJSON"], swiftSettings: swift),
@@ -118,6 +120,10 @@ let package = Package(
             swiftSettings: swift),
         .testTarget(name: "ForetokenTemplateTests", dependencies: ["ForetokenTemplate"], swiftSettings: swift),
         .testTarget(name: "ForetokenJSONTests", dependencies: ["ForetokenJSON"], swiftSettings: swift),
+        .testTarget(
+            name: "ForetokenGrammarTests",
+            dependencies: ["ForetokenGrammar", "ForetokenJSON", "ForetokenTestSupport", "CForetokenAllocationProbe"],
+            swiftSettings: swift),
         .testTarget(
             name: "ForetokenHardwareTests", dependencies: ["ForetokenHardware", "CForetokenSystem"],
             exclude: ["Fixtures"], swiftSettings: swift),

@@ -1,0 +1,15 @@
+/// Why a schema cannot become a grammar.
+public struct GrammarError: Error, Equatable, Sendable, CustomStringConvertible {
+    /// Where in the schema, as a JSON pointer behind `#`, such as `#/properties/age/minimum`.
+    public let path: String
+    /// What was expected and what was found there.
+    public let reason: String
+
+    init(_ path: String, _ reason: String) {
+        self.path = path
+        self.reason = reason
+    }
+
+    /// One line, without a final full stop.
+    public var description: String { "\(path): \(reason)" }
+}

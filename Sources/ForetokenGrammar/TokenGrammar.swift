@@ -1,0 +1,104 @@
+import Synchronization
+
+/// A grammar over the tokens of one vocabulary: where the work of its masks is kept. Requests with the same grammar should share
+/// one; it may be used from any thread, one at a time gets its mask.
+public final class TokenGrammar: Sendable {
+    let automaton: Automaton
+    let vocabulary: GrammarVocabulary
+    /// Tokens that end the text, ascending.
+    private let endTokens: [Int32]
+    private let masks: Mutex<MaskMaker>
+
+    /// - Parameters:
+    ///   - endTokens: tokens that end a text, special or not, each allowed exactly where the value is complete; ids beyond the
+    ///     vocabulary are passed over.
+    public init(_ grammar: Grammar, _ vocabulary: GrammarVocabulary, endTokens: [Int32]) {
+        automaton = grammar.automaton
+        self.vocabulary = vocabulary
+        self.endTokens = Set(endTokens).filter { 0..<vocabulary.count ~= Int($0) }.sorted()
+        masks = Mutex(MaskMaker(longestToken: vocabulary.longest))
+    }
+
+    /// How many words a mask has: a bit a token, the lowest of the first word for token 0.
+    public var wordCount: Int { (vocabulary.count + 63) / 64 }
+
+    /// How many masks are kept, for those who watch memory.
+    var keptMasks: Int { masks.withLock { $0.count } }
+
+    func isEnd(_ token: Int32) -> Bool { endTokens.contains(token) }
+
+    func fill(_ words: UnsafeMutablePointer<UInt64>, _ cursor: GrammarCursor) {
+        words.update(repeating: 0, count: wordCount)
+        guard !cursor.isEnded else { return }
+        let isComplete = cursor.isComplete
+        masks.withLock { $0.fill(words, cursor, automaton, vocabulary) }
+        for token in endTokens {
+            let bit = UInt64(1) << UInt64(token & 63)
+            if isComplete { words[Int(token >> 6)] |= bit } else { words[Int(token >> 6)] &= ~bit }
+        }
+    }
+}
+
+/// Where one text stands in a grammar: a value of its own, so that a row's place behind drafted tokens is a copy, and taking
+/// drafts back is taking an older copy. Copying allocates nothing.
+public struct GrammarCursor: Sendable {
+    private let grammar: TokenGrammar
+    private(set) var place: Automaton.Place
+    private(set) var stack = InlineArray<64, UInt16>(repeating: 0)
+    /// Whether an end token has been taken: nothing can follow.
+    public private(set) var isEnded = false
+
+    /// Before the first token.
+    public init(_ grammar: TokenGrammar) {
+        self.grammar = grammar
+        place = Automaton.Place(state: grammar.automaton.start)
+    }
+
+    /// How many words a mask has; see `TokenGrammar`.
+    public var wordCount: Int { grammar.wordCount }
+
+    /// Whether the text so far is a whole value, so that end tokens are allowed.
+    public var isComplete: Bool {
+        !isEnded && place.height == 0 && grammar.automaton.outcomes[Int(place.state)] != Automaton.none
+    }
+
+    /// Takes a token.
+    /// - Returns: whether it is allowed; the cursor is left as it was where it is not.
+    public mutating func advance(_ token: Int32) -> Bool {
+        if grammar.isEnd(token) {
+            guard isComplete else { return false }
+            isEnded = true
+            return true
+        }
+        let bytes = grammar.vocabulary.bytes(of: token)
+        guard !isEnded, !bytes.isEmpty else { return false }
+        var next = self
+        guard next.take(bytes) else { return false }
+        self = next
+        return true
+    }
+
+    /// Whether the token may come next.
+    public func allows(_ token: Int32) -> Bool {
+        var copy = self
+        return copy.advance(token)
+    }
+
+    /// Sets the bits of the allowed tokens and clears all others: the token's bit is number `token % 64` of word `token / 64`.
+    /// Allocates nothing where the mask of this state is kept from before.
+    public func mask(into words: UnsafeMutablePointer<UInt64>) { grammar.fill(words, self) }
+
+    /// Takes bytes; changed only in part where they are refused.
+    private mutating func take(_ bytes: ArraySlice<UInt8>) -> Bool {
+        var next = place
+        let grammar = grammar
+        var span = stack.mutableSpan
+        let isTaken = span.withUnsafeMutableBufferPointer { stack in
+            grammar.automaton.withTables { tables in
+                bytes.allSatisfy { tables.step($0, &next, stack.baseAddress!, deepest: Automaton.deepest) == .taken }
+            }
+        }
+        place = next
+        return isTaken
+    }
+}

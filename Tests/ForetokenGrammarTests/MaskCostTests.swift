@@ -1,0 +1,114 @@
+import CForetokenAllocationProbe
+import ForetokenGrammar
+import ForetokenJSON
+import ForetokenTestSupport
+import Testing
+
+/// A schema such as applications send.
+private let order = ##"""
+    {"type": "object", "$defs": {"address": {"type": "object", "properties": {"street": {"type": "string"}, "city": {"type": "string"},
+    "zip": {"type": "string", "pattern": "^[0-9]{5}$"}, "country": {"enum": ["DE", "FR", "US"]}},
+    "required": ["street", "city", "zip", "country"], "additionalProperties": false}},
+    "properties": {"id": {"type": "integer"}, "customer": {"type": "object", "properties": {"name": {"type": "string"},
+    "email": {"type": ["string", "null"]}, "home": {"$ref": "#/$defs/address"}, "work": {"anyOf": [{"$ref": "#/$defs/address"},
+    {"type": "null"}]}}, "required": ["name", "email", "home", "work"], "additionalProperties": false},
+    "items": {"type": "array", "items": {"type": "object", "properties": {"sku": {"type": "string", "maxLength": 32},
+    "quantity": {"type": "integer"}, "price": {"type": "number"}, "tags": {"type": "array", "items": {"type": "string"}, "maxItems": 5}},
+    "required": ["sku", "quantity", "price", "tags"], "additionalProperties": false}, "minItems": 1},
+    "status": {"enum": ["open", "paid", "shipped", "cancelled"]}, "placed": {"type": "string", "format": "date-time"},
+    "notes": {"type": ["string", "null"]}}, "required": ["id", "customer", "items", "status", "placed", "notes"],
+    "additionalProperties": false}
+    """##
+private let sample = ##"""
+    {"id": 1234, "customer": {"name": "Ada Lovelace", "email": null, "home": {"street": "12 St James's Square", "city": "London",
+      "zip": "12345", "country": "DE"}, "work": null}, "items": [{"sku": "AB-12", "quantity": 2, "price": 9.99, "tags": ["new", "café"]},
+      {"sku": "CD \"34\"", "quantity": 10, "price": 1e3, "tags": []}], "status": "paid", "placed": "2024-02-28T12:00:00Z",
+      "notes": "Ring the bell, please: it is the 2nd door.\nThanks!"}
+    """##
+
+/// As many tokens as DeepSeek-V3 has, made up: words with and without a blank, marks of JSON, numbers, parts of UTF-8.
+private func largeVocabulary() -> [[UInt8]] {
+    var random = SeededGenerator(seed: 7)
+    var tokens = Set((0..<256).map { [UInt8($0)] })
+    for number in 0..<1110 { tokens.insert(Array("\(number)".utf8)) }
+    let marks = [
+        "\"", "{", "}", "[", "]", ",", ":", "\\", "\n", " ", "  ", "    ", "'", ".", "(", ")", ";", "<", ">", "=", "/",
+    ]
+    while tokens.count < 3000 {
+        tokens.insert(Array((0..<2 + random.below(3)).map { _ in random.choice(marks) }.joined().utf8))
+    }
+    let syllables = (0..<400).map { _ in
+        String((0..<1 + random.below(3)).map { _ in Character(Unicode.Scalar(UInt8(97 + random.below(26)))) })
+    }
+    while tokens.count < 129_000 {
+        let word = (0..<1 + random.below(4)).map { _ in random.choice(syllables) }.joined()
+        let start = random.choice(["", " ", " ", "_", "\"", "é", "中", "П"])
+        tokens.insert(Array((start + (random.isHit(oneIn: 3) ? word.capitalized : word)).utf8))
+    }
+    return tokens.sorted { $0.lexicographicallyPrecedes($1) }.shuffled(using: &random)
+        + [[UInt8]](repeating: [], count: 280)
+}
+
+extension String {
+    fileprivate var capitalized: String { prefix(1).uppercased() + dropFirst() }
+}
+
+@Suite("What masks cost", .serialized)
+struct MaskCostTests {
+    @Test("Masks of 129,280 tokens along a text, whose times are printed")
+    func times() throws {
+        let clock = ContinuousClock()
+        let tokens = largeVocabulary()
+        var vocabulary: GrammarVocabulary?
+        print("sorting \(tokens.count) tokens: \(clock.measure { vocabulary = GrammarVocabulary(tokens) })")
+        let schema = try json(order)
+        var grammar: Grammar?
+        for _ in 0..<3 {
+            let time = try clock.measure { grammar = try Grammar(schema: schema, isStrict: true) }
+            print("compiling the schema: \(time), \(grammar?.stateCount ?? 0) states")
+        }
+        let bound = TokenGrammar(try #require(grammar), try #require(vocabulary), endTokens: [129_279])
+        let bytewise = Dictionary(
+            uniqueKeysWithValues: tokens.enumerated().filter { $1.count == 1 }.map { ($1[0], Int32($0)) })
+        var words = [UInt64](repeating: 0, count: bound.wordCount)
+        for pass in ["first", "second", "third"] {
+            var (times, cursor) = ([Duration](), GrammarCursor(bound))
+            var advances = Duration.zero
+            for byte in sample.utf8 {
+                times.append(
+                    clock.measure { words.withUnsafeMutableBufferPointer { cursor.mask(into: $0.baseAddress!) } })
+                let token = try #require(bytewise[byte])
+                #expect(words[Int(token / 64)] >> UInt64(token % 64) & 1 == 1)
+                var isTaken = false
+                advances += clock.measure { isTaken = cursor.advance(token) }
+                #expect(isTaken)
+            }
+            #expect(cursor.isComplete)
+            let sum = times.reduce(.zero, +)
+            print(
+                "\(pass) pass: \(sum / times.count) a mask, at most \(times.max() ?? .zero); \(advances / times.count) to advance"
+            )
+        }
+    }
+
+    @Test(
+        "Neither masks that are kept nor advancing allocates",
+        .enabled(if: foretoken_allocation_probe_is_active(), "sanitizers replace the allocator"))
+    func allocations() throws {
+        let bound = TokenGrammar(try grammar(order, isStrict: true), bytewise, endTokens: [end])
+        var words = [UInt64](repeating: 0, count: bound.wordCount)
+        var counts: [UInt64] = []
+        for _ in 0..<3 {
+            let before = foretoken_allocation_count()
+            var cursor = GrammarCursor(bound)
+            for byte in sample.utf8 {
+                words.withUnsafeMutableBufferPointer { cursor.mask(into: $0.baseAddress!) }
+                let copy = cursor
+                guard cursor.advance(Int32(byte)), copy.allows(Int32(byte)) else { break }
+            }
+            counts.append(foretoken_allocation_count() - before)
+            #expect(cursor.isComplete)
+        }
+        #expect(counts[0] > 0 && counts[2] == 0, "\(counts)")
+    }
+}
