@@ -103,7 +103,7 @@ let package = Package(
             name: "foretoken-fuzz",
             dependencies: [
                 "ForetokenWeights", "ForetokenTokenizer", "ForetokenTemplate", "ForetokenJSON", "ForetokenPlacement",
-                "ForetokenHardware", "ForetokenTestSupport",
+                "ForetokenGrammar", "ForetokenHardware", "ForetokenTestSupport",
             ],
             path: "Tests/Fuzz/Driver", swiftSettings: swift),
         .target(name: "CForetokenAllocationProbe", path: "Tests/CForetokenAllocationProbe", cSettings: c()),
@@ -122,7 +122,10 @@ let package = Package(
         .testTarget(name: "ForetokenJSONTests", dependencies: ["ForetokenJSON"], swiftSettings: swift),
         .testTarget(
             name: "ForetokenGrammarTests",
-            dependencies: ["ForetokenGrammar", "ForetokenJSON", "ForetokenTestSupport", "CForetokenAllocationProbe"],
+            dependencies: [
+                "ForetokenGrammar", "ForetokenTokenizer", "ForetokenJSON", "ForetokenTestSupport",
+                "CForetokenAllocationProbe",
+            ],
             swiftSettings: swift),
         .testTarget(
             name: "ForetokenHardwareTests", dependencies: ["ForetokenHardware", "CForetokenSystem"],

@@ -4,7 +4,7 @@ struct Determiniser {
     /// One more would be a hostile schema.
     static let mostStates = 1 << 15
     /// Bound on how many nodes are looked at, and so on time and memory.
-    static let mostWork = 1 << 24
+    static let mostWork = 1 << 23
 
     /// A node in a frame that may be one of several values: `tag` says which. Both in one number, to be sorted and compared.
     private typealias Item = UInt64

@@ -18,7 +18,7 @@ import ForetokenJSON
 /// | any | `true`, `false`, `type` (one or a list), `enum`, `const`, `anyOf`, `allOf` of one schema, `$ref` into the same document (recursive too); `oneOf` whose schemas obviously exclude each other: by type, by values, or by a required property whose values do |
 /// | objects | `properties`, `required`, `additionalProperties` (true unless given, but see `init(schema:isStrict:)`) |
 /// | lists | `items`, `prefixItems`, `minItems`, `maxItems` (up to 4,096), `uniqueItems: false` |
-/// | strings | `minLength`, `maxLength` (up to 4,096); or `pattern`; or `format`: date, time, date-time, uuid, ipv4 |
+/// | strings | `minLength`, `maxLength` (some 3,600 characters in all bounds together); or `pattern`; or `format`: date, time, date-time, uuid, ipv4 |
 /// | numbers | no bounds |
 /// | passed over | `title`, `description`, `default`, `examples`, `deprecated`, `readOnly`, `writeOnly`, `discriminator`, `$comment`, `$schema`, `$id` of the whole, `$defs` and `definitions` that nothing refers to |
 ///

@@ -10,6 +10,6 @@ public struct GrammarError: Error, Equatable, Sendable, CustomStringConvertible 
         self.reason = reason
     }
 
-    /// One line, without a final full stop.
-    public var description: String { "\(path): \(reason)" }
+    /// One line, without a final full stop; a long path is cut.
+    public var description: String { "\(SchemaPath.shown(path).dropFirst().dropLast()): \(reason)" }
 }

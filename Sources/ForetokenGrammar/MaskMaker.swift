@@ -3,6 +3,7 @@
 struct MaskMaker {
     /// So many states are kept; then all are forgotten. A mask of 129,280 tokens is 16 KB, if not few are allowed.
     static let mostKept = 1024
+    private static let mostWide = 8
 
     /// What a state allows.
     private struct Kept {
@@ -30,6 +31,8 @@ struct MaskMaker {
     private var ways: [Way]
     private var stack: [UInt16]
     private var rests: [Rest] = []
+    /// The last states whose masks took long to make: another one may be alike.
+    private var wide: [UInt16] = []
 
     init(longestToken: Int) {
         ways = Array(repeating: Way(place: Automaton.Place(state: 0)), count: longestToken + 1)
@@ -53,7 +56,7 @@ struct MaskMaker {
                 return go(walk, whole, from: place, keeping: false)
             }
             while true {
-                let key = UInt32(place.state) << 8 | UInt32(place.blanks)
+                let key = Self.key(place.state, blanks: place.blanks)
                 if kept[key] == nil { keep(key, place, walk, whole) }
                 if let index = kept.index(forKey: key) { add(index, to: walk, below: place, cursor) }
                 // A complete frame may also be left before the first byte.
@@ -89,7 +92,16 @@ struct MaskMaker {
 
     /// Finds what a state allows whatever lies below.
     private mutating func keep(_ key: UInt32, _ place: Automaton.Place, _ walk: Walk, _ whole: Range<Int32>) {
-        if kept.count >= Self.mostKept { kept.removeAll(keepingCapacity: true) }
+        if kept.count >= Self.mostKept {
+            kept.removeAll(keepingCapacity: true)
+            wide = []
+        }
+        let length = walk.vocabulary.longest
+        let alike = place.blanks > 0 ? nil : wide.first { walk.tables.areAlike($0, place.state, length: length) }
+        if let alike, let found = kept[Self.key(alike, blanks: 0)] {
+            kept[key] = found
+            return
+        }
         let wordCount = (walk.vocabulary.count + 63) / 64
         var words = [UInt64](repeating: 0, count: wordCount)
         rests = []
@@ -111,9 +123,12 @@ struct MaskMaker {
             }
         } else {
             found.words = words
+            if place.blanks == 0 { wide = [place.state] + wide.prefix(Self.mostWide - 1) }
         }
         kept[key] = found
     }
+
+    private static func key(_ state: UInt16, blanks: UInt8) -> UInt32 { UInt32(state) << 8 | UInt32(blanks) }
 
     /// What a walk reads and writes.
     private struct Walk {

@@ -2,7 +2,13 @@ import CForetokenAllocationProbe
 import ForetokenGrammar
 import ForetokenJSON
 import ForetokenTestSupport
+import ForetokenTokenizer
+import FoundationEssentials
 import Testing
+
+/// Where `Tests/fetch-tokenizer` puts the tokenizer of DeepSeek-V3.
+private let publishedTokenizer = "\(#filePath.split(separator: "/ForetokenGrammarTests/")[0])/.fetched/tokenizer.json"
+private let hasPublishedTokenizer = FileManager.default.fileExists(atPath: publishedTokenizer)
 
 /// A schema such as applications send.
 private let order = ##"""
@@ -43,41 +49,67 @@ private func largeVocabulary() -> [[UInt8]] {
     while tokens.count < 129_000 {
         let word = (0..<1 + random.below(4)).map { _ in random.choice(syllables) }.joined()
         let start = random.choice(["", " ", " ", "_", "\"", "é", "中", "П"])
-        tokens.insert(Array((start + (random.isHit(oneIn: 3) ? word.capitalized : word)).utf8))
+        tokens.insert(Array((start + (random.isHit(oneIn: 3) ? word.uppercased() : word)).utf8))
     }
     return tokens.sorted { $0.lexicographicallyPrecedes($1) }.shuffled(using: &random)
         + [[UInt8]](repeating: [], count: 280)
 }
-
-extension String {
-    fileprivate var capitalized: String { prefix(1).uppercased() + dropFirst() }
-}
-
 @Suite("What masks cost", .serialized)
 struct MaskCostTests {
-    @Test("Masks of 129,280 tokens along a text, whose times are printed")
+    @Test("Masks of 129,280 made-up tokens along a text, whose times are printed")
     func times() throws {
-        let clock = ContinuousClock()
         let tokens = largeVocabulary()
+        let clock = ContinuousClock()
         var vocabulary: GrammarVocabulary?
         print("sorting \(tokens.count) tokens: \(clock.measure { vocabulary = GrammarVocabulary(tokens) })")
+        try measure(try #require(vocabulary), tokens)
+    }
+
+    @Test(
+        "The same with the published tokens, as which the text is written",
+        .enabled(if: hasPublishedTokenizer, "Tests/fetch-tokenizer fetches it"))
+    func published() throws {
+        let tokenizer = try Tokenizer(tokenizerJSON: Array(try Data(contentsOf: URL(filePath: publishedTokenizer))))
+        let tokens = (0..<Int32(129_280)).map { tokenizer.isSpecial($0) ? [] : Array(tokenizer.bytes(of: $0) ?? []) }
+        let clock = ContinuousClock()
+        var vocabulary: GrammarVocabulary?
+        print("sorting \(tokens.count) tokens: \(clock.measure { vocabulary = GrammarVocabulary(tokens) })")
+        try measure(try #require(vocabulary), tokens, try tokenizer.encode(sample))
+
+        // Every token one by one, at some places.
+        let bound = TokenGrammar(try grammar(order, isStrict: true), try #require(vocabulary), endTokens: [1])
+        var cursor = GrammarCursor(bound)
+        for (number, token) in try tokenizer.encode(sample).enumerated() {
+            if number % 6 == 0 {
+                let singly = (0..<Int32(tokens.count)).filter { cursor.allows($0) }
+                #expect(cursor.allowed() == singly)
+            }
+            guard cursor.advance(token) else { break }
+        }
+        #expect(cursor.isComplete)
+    }
+
+    /// Goes along the sample three times, as these tokens or byte by byte, and prints what it took.
+    private func measure(_ vocabulary: GrammarVocabulary, _ tokens: [[UInt8]], _ text: [Int32]? = nil) throws {
+        let clock = ContinuousClock()
         let schema = try json(order)
         var grammar: Grammar?
         for _ in 0..<3 {
             let time = try clock.measure { grammar = try Grammar(schema: schema, isStrict: true) }
             print("compiling the schema: \(time), \(grammar?.stateCount ?? 0) states")
         }
-        let bound = TokenGrammar(try #require(grammar), try #require(vocabulary), endTokens: [129_279])
-        let bytewise = Dictionary(
-            uniqueKeysWithValues: tokens.enumerated().filter { $1.count == 1 }.map { ($1[0], Int32($0)) })
+        let bound = TokenGrammar(try #require(grammar), vocabulary, endTokens: [129_279])
+        let bytes = Dictionary(
+            tokens.enumerated().filter { $1.count == 1 }.map { ($1[0], Int32($0)) },
+            uniquingKeysWith: { first, _ in first })
+        let text = try text ?? sample.utf8.map { try #require(bytes[$0]) }
         var words = [UInt64](repeating: 0, count: bound.wordCount)
         for pass in ["first", "second", "third"] {
             var (times, cursor) = ([Duration](), GrammarCursor(bound))
             var advances = Duration.zero
-            for byte in sample.utf8 {
+            for token in text {
                 times.append(
                     clock.measure { words.withUnsafeMutableBufferPointer { cursor.mask(into: $0.baseAddress!) } })
-                let token = try #require(bytewise[byte])
                 #expect(words[Int(token / 64)] >> UInt64(token % 64) & 1 == 1)
                 var isTaken = false
                 advances += clock.measure { isTaken = cursor.advance(token) }
@@ -86,8 +118,8 @@ struct MaskCostTests {
             #expect(cursor.isComplete)
             let sum = times.reduce(.zero, +)
             print(
-                "\(pass) pass: \(sum / times.count) a mask, at most \(times.max() ?? .zero); \(advances / times.count) to advance"
-            )
+                "\(pass) pass of \(times.count): \(sum / times.count) a mask, at most \(times.max() ?? .zero), "
+                    + "\(times.count { $0 > .milliseconds(1) }) above 1 ms; \(advances / times.count) to advance")
         }
     }
 
@@ -110,5 +142,19 @@ struct MaskCostTests {
             #expect(cursor.isComplete)
         }
         #expect(counts[0] > 0 && counts[2] == 0, "\(counts)")
+    }
+
+    @Test("Far from the end of a long string its states share a mask, which is still exact near the end")
+    func longStrings() throws {
+        let tokens = (0..<256).map { [UInt8($0)] } + ["abc", "é\",", "中中", "\"]"].map { Array($0.utf8) }
+        let schema = #"{"items": {"type": "string", "minLength": 3, "maxLength": 400}, "maxItems": 2}"#
+        let bound = TokenGrammar(try grammar(schema), GrammarVocabulary(tokens), endTokens: [])
+        var cursor = GrammarCursor(bound)
+        for byte in (#"[""# + String(repeating: "xé", count: 200)).utf8 {
+            #expect(cursor.allowed() == (0..<Int32(tokens.count)).filter { cursor.allows($0) })
+            let isTaken = cursor.advance(Int32(byte))
+            #expect(isTaken)
+        }
+        #expect(cursor.allowed() == [0x22, 259])
     }
 }

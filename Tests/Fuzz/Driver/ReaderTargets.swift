@@ -1,3 +1,4 @@
+import ForetokenGrammar
 import ForetokenHardware
 import ForetokenJSON
 import ForetokenPlacement
@@ -12,6 +13,7 @@ enum ReaderTargets {
         ("config", config), ("safetensors", safetensors), ("folder", folder), ("index", index),
         ("generation-config", generationDefaults),
         ("tokenizer", tokenizer), ("tokenizer-config", tokenizerConfig), ("template", template), ("text", text),
+        ("schema", schema),
         ("plan", plan), ("topology", topology), ("trace", trace), ("trace-records", traceRecords),
         ("trace-text", traceText), ("shape", shape),
     ]
@@ -164,6 +166,24 @@ enum ReaderTargets {
             let ids = try bytes.withUnsafeBufferPointer { try tokenizer.encode($0) }
             guard tokenizer.decode(ids, skippingSpecial: false) == bytes else {
                 throw Unclean("text does not come back from its tokens")
+            }
+        }
+    }
+
+    /// A schema that is taken must let a text go on byte by byte.
+    private static func schema() -> Target {
+        let bytes = GrammarVocabulary((0..<256).map { [UInt8($0)] })
+        return Target(form: .json, corpus: SampleFiles.schemas.map { Array($0.utf8) }) { schema in
+            let grammar = try Grammar(schema: try JSONValue(schema), isStrict: schema.count % 2 == 0)
+            var cursor = GrammarCursor(TokenGrammar(grammar, bytes, endTokens: []))
+            var random = SeededGenerator(seed: UInt64(schema.count))
+            for _ in 0..<100 {
+                let allowed = (0..<Int32(256)).filter { cursor.allows($0) }
+                guard let next = allowed.randomElement(using: &random) else {
+                    guard cursor.isComplete else { throw Unclean("no byte may follow") }
+                    return
+                }
+                _ = cursor.advance(next)
             }
         }
     }

@@ -2,6 +2,20 @@ import ForetokenPlacement
 
 /// Sound files of the planner.
 enum SampleFiles {
+    /// JSON Schemas with every keyword that grammars take.
+    static let schemas = [
+        ##"""
+        {"$defs": {"node": {"type": "object", "properties": {"next": {"anyOf": [{"$ref": "#/$defs/node"}, {"type": "null"}]},
+        "tags": {"type": "array", "items": {"enum": ["a", "b", 1]}, "minItems": 1, "maxItems": 3}}, "required": ["next"],
+        "additionalProperties": false}}, "$ref": "#/$defs/node"}
+        """##,
+        #"""
+        {"properties": {"id": {"type": "string", "pattern": "^[A-Z]{2}(-\d+)*$"}, "at": {"format": "date-time"}, "name":
+        {"type": ["string", "null"], "maxLength": 9}, "pair": {"prefixItems": [{"type": "integer"}, {}], "items": false}, "kind":
+        {"oneOf": [{"const": "x"}, {"type": "number"}]}}, "required": ["id"], "additionalProperties": {"type": "boolean"}}
+        """#,
+    ]
+
     static let topologies = [
         """
         {"nodes": [{"id": 2, "cpus": [], "memory_bytes": 512000000000},
