@@ -41,6 +41,13 @@ struct Automaton: Sendable {
 
     var stateCount: Int { outcomes.count }
 
+    /// States in which more than half of the printable ASCII characters may follow, in the order in which they are reached.
+    var wideStates: [UInt16] {
+        (0..<stateCount).filter { state in
+            (0x20..<0x7F).count { moves[state * classCount + Int(classes[$0])] & 0xFFFF_0000 == Move.go } > 48
+        }.map(UInt16.init)
+    }
+
     /// The tables as pointers, for the inner loops.
     func withTables<Result>(_ body: (Tables) -> Result) -> Result {
         classes.withUnsafeBufferPointer { classes in

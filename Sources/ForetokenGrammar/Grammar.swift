@@ -5,7 +5,8 @@ import ForetokenJSON
 ///
 /// - Between two marks at most one blank may stand, or a line break and up to 80 blanks or tabs, also before the value; nothing
 ///   may follow it.
-/// - Objects and lists lie at most 64 levels inside each other.
+/// - Objects and lists lie at most 64 levels inside each other; what could not be ended within them is not begun, as far as no
+///   later text decides which alternative of several it is.
 /// - Members come in the order of `properties`; those that `required` alone names come next, others last. A key may have any
 ///   spelling only where the schema names none. Keys that it does not name may repeat.
 /// - Values of `const` and `enum`, members of objects among them, are written as the schema has them. Texts that a keyword

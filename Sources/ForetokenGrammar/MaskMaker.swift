@@ -47,17 +47,16 @@ struct MaskMaker {
         _ vocabulary: GrammarVocabulary
     ) {
         var place = cursor.place
-        let whole = 1..<Int32(vocabulary.nodes.count - 1)
         automaton.withTables { tables in
             let walk = Walk(tables: tables, vocabulary: vocabulary, words: words)
             // What is kept knows of no bound on levels.
             guard Int(place.height) + vocabulary.mostOpening + automaton.widestReach <= Automaton.deepest else {
                 load(cursor)
-                return go(walk, whole, from: place, keeping: false)
+                return go(walk, walk.whole, from: place, keeping: false)
             }
             while true {
                 let key = Self.key(place.state, blanks: place.blanks)
-                if kept[key] == nil { keep(key, place, walk, whole) }
+                if kept[key] == nil { keep(key, place, tables, vocabulary) }
                 if let index = kept.index(forKey: key) { add(index, to: walk, below: place, cursor) }
                 // A complete frame may also be left before the first byte.
                 let outcome = tables.outcomes[Int(place.state)]
@@ -67,6 +66,13 @@ struct MaskMaker {
                 place = Automaton.Place(state: next, height: height)
             }
         }
+    }
+
+    /// Keeps what a state allows.
+    mutating func prepare(_ state: UInt16, _ automaton: Automaton, _ vocabulary: GrammarVocabulary) {
+        let key = Self.key(state, blanks: 0)
+        guard kept[key] == nil else { return }
+        automaton.withTables { keep(key, Automaton.Place(state: state), $0, vocabulary) }
     }
 
     private mutating func load(_ cursor: GrammarCursor) {
@@ -91,25 +97,26 @@ struct MaskMaker {
     }
 
     /// Finds what a state allows whatever lies below.
-    private mutating func keep(_ key: UInt32, _ place: Automaton.Place, _ walk: Walk, _ whole: Range<Int32>) {
+    private mutating func keep(
+        _ key: UInt32, _ place: Automaton.Place, _ tables: Automaton.Tables, _ vocabulary: GrammarVocabulary
+    ) {
         if kept.count >= Self.mostKept {
             kept.removeAll(keepingCapacity: true)
             wide = []
         }
-        let length = walk.vocabulary.longest
-        let alike = place.blanks > 0 ? nil : wide.first { walk.tables.areAlike($0, place.state, length: length) }
+        let alike = place.blanks > 0 ? nil : wide.first { tables.areAlike($0, place.state, length: vocabulary.longest) }
         if let alike, let found = kept[Self.key(alike, blanks: 0)] {
             kept[key] = found
             return
         }
-        let wordCount = (walk.vocabulary.count + 63) / 64
+        let wordCount = (vocabulary.count + 63) / 64
         var words = [UInt64](repeating: 0, count: wordCount)
         rests = []
         let alone = Automaton.Place(state: place.state, blanks: place.blanks)
         words.withUnsafeMutableBufferPointer { words in
             guard let words = words.baseAddress else { return }
-            let inner = Walk(tables: walk.tables, vocabulary: walk.vocabulary, words: words)
-            go(inner, whole, from: alone, keeping: true)
+            let walk = Walk(tables: tables, vocabulary: vocabulary, words: words)
+            go(walk, walk.whole, from: alone, keeping: true)
         }
         var found = Kept(rests: rests)
         let allowed = words.reduce(0) { $0 + $1.nonzeroBitCount }
@@ -135,6 +142,9 @@ struct MaskMaker {
         let tables: Automaton.Tables
         let vocabulary: GrammarVocabulary
         let words: UnsafeMutablePointer<UInt64>
+
+        /// All nodes but the root.
+        var whole: Range<Int32> { 1..<Int32(vocabulary.nodes.count - 1) }
 
         @inline(__always) func mark(_ tokens: Range<Int32>) {
             for index in tokens {

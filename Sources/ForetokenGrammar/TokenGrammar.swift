@@ -1,7 +1,18 @@
 import Synchronization
 
-/// A grammar over the tokens of one vocabulary: where the work of its masks is kept. Requests with the same grammar should share
-/// one; it may be used from any thread, one at a time gets its mask.
+/// A grammar over the tokens of one vocabulary: where the work of its masks is kept, up to 1,024 of them, which is 16 MB at most
+/// for 129,280 tokens. Requests with the same grammar should share one; it may be used from any thread, one at a time gets its
+/// mask.
+///
+///     let vocabulary = GrammarVocabulary(count: 129_280) { isSpecial($0) ? nil : bytes($0) }   // once
+///     let grammar = TokenGrammar(try Grammar(schema: schema, isStrict: true), vocabulary, endTokens: [1])
+///     grammar.prepare()                           // on a thread that may take its time
+///     var cursor = GrammarCursor(grammar)         // one a text
+///     cursor.mask(into: words)                    // of the next row
+///     var drafted = cursor                        // of a row behind a draft
+///     guard drafted.advance(draft) else { … }     // not allowed: the verifier would not choose it either
+///     drafted.mask(into: words)
+///     _ = cursor.advance(token)                   // a token that is kept
 public final class TokenGrammar: Sendable {
     let automaton: Automaton
     let vocabulary: GrammarVocabulary
@@ -22,8 +33,14 @@ public final class TokenGrammar: Sendable {
     /// How many words a mask has: a bit a token, the lowest of the first word for token 0.
     public var wordCount: Int { (vocabulary.count + 63) / 64 }
 
-    /// How many masks are kept, for those who watch memory.
-    var keptMasks: Int { masks.withLock { $0.count } }
+    /// Makes masks that take long before they are needed: of up to 64 states in which many bytes may follow, those of strings
+    /// first of all. It takes some milliseconds for each kind of string; others can get their masks in between.
+    public func prepare() {
+        for state in automaton.wideStates.prefix(64) { masks.withLock { $0.prepare(state, automaton, vocabulary) } }
+    }
+
+    /// How many states have their masks kept.
+    package var keptMasks: Int { masks.withLock { $0.count } }
 
     func isEnd(_ token: Int32) -> Bool { endTokens.contains(token) }
 

@@ -104,7 +104,10 @@ struct MaskCostTests {
             uniquingKeysWith: { first, _ in first })
         let text = try text ?? sample.utf8.map { try #require(bytes[$0]) }
         var words = [UInt64](repeating: 0, count: bound.wordCount)
-        for pass in ["first", "second", "third"] {
+        let prepared = TokenGrammar(try #require(grammar), vocabulary, endTokens: [129_279])
+        let time = clock.measure { prepared.prepare() }
+        print("preparing \(prepared.keptMasks) masks: \(time)")
+        for (pass, bound) in [("first", bound), ("second", bound), ("third", bound), ("first prepared", prepared)] {
             var (times, cursor) = ([Duration](), GrammarCursor(bound))
             var advances = Duration.zero
             for token in text {
@@ -142,6 +145,24 @@ struct MaskCostTests {
             #expect(cursor.isComplete)
         }
         #expect(counts[0] > 0 && counts[2] == 0, "\(counts)")
+    }
+
+    @Test("Masks that were prepared are those that are made when needed")
+    func preparing() throws {
+        let tokens =
+            (0..<256).map { [UInt8($0)] } + ["\", \"", "\"}", " \"", "abc", "1,", "00Z\""].map { Array($0.utf8) }
+        let (grammar, vocabulary) = (try grammar(order, isStrict: true), GrammarVocabulary(tokens))
+        let (late, early) = (
+            TokenGrammar(grammar, vocabulary, endTokens: []), TokenGrammar(grammar, vocabulary, endTokens: [])
+        )
+        early.prepare()
+        #expect(late.keptMasks == 0 && early.keptMasks > 8)
+        var (left, right) = (GrammarCursor(late), GrammarCursor(early))
+        for byte in sample.utf8 {
+            #expect(left.allowed() == right.allowed())
+            let areTaken = (left.advance(Int32(byte)), right.advance(Int32(byte)))
+            #expect(areTaken == (true, true))
+        }
     }
 
     @Test("Far from the end of a long string its states share a mask, which is still exact near the end")
