@@ -22,7 +22,7 @@ struct MaskMaker {
     /// How to get back to where a node of the trie was reached.
     private struct Way {
         var place: Automaton.Place
-        /// What the next step, which puts at most one state on the stack, finds there at each height it could write to.
+        /// The only height of the stack that the step to this node may have written to, and what stood there before.
         var height: UInt16 = 0
         var old: UInt16 = 0
     }

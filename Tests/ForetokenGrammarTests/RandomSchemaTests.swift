@@ -108,6 +108,31 @@ struct RandomSchemaTests {
         }
         #expect(states > 500)
     }
+
+    @Test("Masks are exact where levels run out, too", arguments: 0..<4)
+    func masksOfDeepPlaces(seed: UInt64) throws {
+        var random = SeededGenerator(seed: 400 + seed)
+        let tokens = OddVocabulary(&random)
+        let schema =
+            ##"{"$defs": {"a": {"anyOf": [{"type": "array", "items": {"$ref": "#/$defs/a"}, "minItems": 1}, {"##
+            + ##""properties": {"a": {"$ref": "#/$defs/a"}}}, {"type": "number"}]}}, "$ref": "#/$defs/a"}"##
+        for text in ["{}", schema] {
+            let bound = TokenGrammar(
+                try grammar(text), GrammarVocabulary(tokens.bytes), endTokens: tokens.ends)
+            var cursor = GrammarCursor(bound)
+            let deeper = tokens.bytes.indices.filter {
+                ["[", "{\"a\":", "[["].map { Array($0.utf8) }.contains(tokens.bytes[$0])
+            }
+            var levels = 0
+            while let next = deeper.map(Int32.init).filter({ cursor.allows($0) }).randomElement(using: &random) {
+                let isTaken = cursor.advance(next)
+                try #require(isTaken)
+                levels += tokens.bytes[Int(next)].count { $0 == 0x5B || $0 == 0x7B }
+                #expect(cursor.allowed() == (0..<Int32(tokens.bytes.count)).filter { cursor.allows($0) })
+            }
+            #expect(levels == 64)
+        }
+    }
 }
 
 /// Single bytes, tokens that cross marks, parts of UTF-8, random pieces, repeated and empty tokens, and two end tokens, one of which
