@@ -33,8 +33,10 @@ class Browser:
         page = context.new_page()
         faults = []
         page.on("pageerror", lambda error: faults.append(str(error)))
-        page.on("console", lambda message: faults.append(message.text) if "Content Security Policy" in message.text else None)
-        page.on("request", lambda request: None if request.url.startswith((url, "blob:", "data:")) else faults.append(request.url))
+        forbidden = lambda message: "Content Security Policy" in message.text
+        foreign = lambda request: not request.url.startswith((url, "blob:", "data:"))
+        page.on("console", lambda message: forbidden(message) and faults.append(message.text))
+        page.on("request", lambda request: foreign(request) and faults.append(request.url))
         page.goto(url)
         try:
             yield page
@@ -87,11 +89,13 @@ def test_conversation(browser):
         expect(page.locator("#model")).to_have_text("mock-v3 · 4,096 tokens of context")
         answer = ask(page, "think " + SAMPLE)
         expect(answer.locator("summary")).to_have_text(re.compile("^Thought for "))
-        for tag, text in {"strong": "mixture of experts", "td >> nth=2": "5.1", "h4": "How much is saved", "li li >> nth=1": "down."}.items():
+        texts = {"strong": "mixture of experts", "td >> nth=2": "5.1", "h4": "How much is saved", "li li >> nth=1": "down."}
+        for tag, text in texts.items():
             expect(answer.locator(tag).first).to_have_text(text)
         expect(answer.locator("pre")).to_contain_text("    bandwidth / bytes // tokens")
         expect(answer.locator("a").first).to_have_attribute("rel", "noopener noreferrer")
-        expect(answer.locator(".figures")).to_have_text(re.compile(r"tokens.*23.4 tok/s.*first after.*16 cached.*tokens a round.*accepted.*by depth"))
+        expect(answer.locator(".figures")).to_have_text(
+            re.compile(r"tokens.*23.4 tok/s.*first after.*16 cached.*tokens a round.*accepted.*by depth"))
         expect(answer.locator(".badge")).to_have_text(f"same bits · seed {server.requests[0]['seed']}")
         expect(page.get_by_label("Message", exact=True)).to_be_focused()
         browser.picture(page, "light")
@@ -161,7 +165,8 @@ def test_settings(browser):
     server = Server()
     with browser.page(server.url) as page:
         click(page, "Settings")
-        for name, value in {"System prompt": "Be brief.", "Temperature": "0.25", "Most tokens of an answer": "1", "Seed": "9223372036854775807"}.items():
+        values = {"System prompt": "Be brief.", "Temperature": "0.25", "Most tokens of an answer": "1", "Seed": str(2**63 - 1)}
+        for name, value in values.items():
             page.get_by_label(name).fill(value)
         page.get_by_label("Thinking").select_option("off")
         browser.picture(page, "settings")
@@ -311,8 +316,12 @@ def test_export_and_import(browser):
             other.locator("#chats .open").click()
             assert shown(other) == before
             nonsense = [{"messages": [{"role": "assistant", "content": "x", **bad}]} for bad in (
-                {"fates": 1, "asked": [], "figures": "x"}, {"fates": {"content": [None, [1], ["a", {}, "b"], ["a", "mtp", 1, {}]]}},
-                {"figures": {"tokens": {}, "drafted": [{}, "x"], "drafts": 3}}, {"asked": {"seed": "1}evil"}}, {"thought": 3, "error": {}, "end": "failed"})]
+                {"fates": 1, "asked": [], "figures": "x"},
+                {"fates": {"content": [None, [1], ["a", {}, "b"], ["a", "mtp", 1, {}]]}},
+                {"figures": {"tokens": {}, "drafted": [{}, "x"], "drafts": 3}},
+                {"asked": {"seed": "1}evil"}},
+                {"thought": 3, "error": {}, "end": "failed"},
+            )]
             for value in ({"conversations": nonsense + [None, 3, {"messages": [1, {"role": "tool"}]}]}, [], None):
                 path.write_text(json.dumps(value))
                 other.locator("#file").set_input_files(path)
@@ -325,7 +334,8 @@ def test_export_and_import(browser):
 
 def test_full_storage(browser):
     with browser.page(Server().url) as page:
-        page.evaluate("for (let n = 2 ** 20; n > 64; n /= 2) try { for (;;) localStorage['x' + Math.random()] = 'y'.repeat(n) } catch {}")
+        page.evaluate("""for (let n = 2 ** 20; n > 64; n /= 2)
+            try { for (;;) localStorage['x' + Math.random()] = 'y'.repeat(n) } catch {}""")
         expect(ask(page, "echo " + SAMPLE).locator("strong")).to_have_count(1)
         expect(page.locator("#toast")).to_contain_text("keeps no more")
         with page.expect_download():
@@ -416,7 +426,8 @@ def test_markdown_in_pieces(browser):
         difference = page.evaluate("""texts => {
             let state = 1; // Lehmer's generator: the same pieces each time
             const below = n => (state = state * 48271 % 2147483647) % n;
-            const parts = texts.join("\\n\\n").split(/(?<=\\s)|(?=[*`|>\\[#])/), marks = ["\\n", "\\n\\n", "  ", "- ", "1. ", "> ", "```\\n", "**", "`", "|", "---\\n"];
+            const parts = texts.join("\\n\\n").split(/(?<=\\s)|(?=[*`|>\\[#])/), marks =
+                ["\\n", "\\n\\n", "  ", "- ", "1. ", "> ", "```\\n", "**", "`", "|", "---\\n"];
             for (let round = 0; round < 1500; round++) {
                 let text = "";
                 for (let i = 0; i < 25; i++) text += below(3) ? parts[below(parts.length)] : marks[below(marks.length)];
@@ -434,7 +445,10 @@ def test_markdown_is_fast(browser):
     with browser.page(Server().url) as page:
         for name, text in SLOW.items():
             for is_done in ("true", "false"):
-                ms = page.evaluate(f"text => {{ const t = performance.now(); new TextView().update(text, [], {is_done}); return performance.now() - t }}", text)
+                ms = page.evaluate(f"""text => {{
+                    const start = performance.now();
+                    new TextView().update(text, [], {is_done});
+                    return performance.now() - start }}""", text)
                 assert ms < 2000, f"{name} takes {ms:.0f} ms"
 
 
