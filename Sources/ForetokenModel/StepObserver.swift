@@ -123,11 +123,16 @@ public protocol StepObserver: AnyObject {
     func routed(layer: Int, chosen: UnsafePointer<Int32>, perRow: Int, rows: TextRows)
     /// What became of a text's rows in the last step, once whoever ran the step knows. Does nothing by default.
     func ended(_ outcome: StepOutcome, text: Int)
+    /// No row of that text will come any more. Told of every text that was to be served beside others; does nothing by
+    /// default.
+    func left(text: Int)
 }
 
 extension StepObserver {
     /// Does nothing.
     public func ended(_ outcome: StepOutcome, text: Int) {}
+    /// Does nothing.
+    public func left(text: Int) {}
 }
 
 /// The observer of a step in progress, and where the step stands.

@@ -57,6 +57,11 @@ public final class Engine {
     /// Most tokens of one text.
     public var context: Int { settings.context }
 
+    /// Pages of latents in all.
+    public var pageCount: Int { pool.pageCount }
+    /// Pages that nothing lies in.
+    public var freePageCount: Int { pool.freePageCount }
+
     private let model: Model
     private let settings: Settings
     private let drawable: Int
@@ -147,7 +152,7 @@ public final class Engine {
     public func withdrawWaiting() {
         let given = waiting
         waiting = []
-        for one in given { one.completion(.failure(CancellationError())) }
+        for one in given { refuse(one, CancellationError()) }
     }
 
     /// Positions that a text may come to.
@@ -161,7 +166,7 @@ public final class Engine {
     /// - Parameter number: what `submit` returned; nothing happens when that request has ended.
     public func cancel(_ number: Int) {
         if let place = waiting.firstIndex(where: { $0.number == number }) {
-            waiting.remove(at: place).completion(.failure(CancellationError()))
+            refuse(waiting.remove(at: place), CancellationError())
         }
         reading?.cancel(number)
         for one in running { one.session.cancel(number) }
@@ -176,6 +181,7 @@ public final class Engine {
             model.verifier.observer = nil
         }
         while true {
+            heedCancellations()
             if let next = admit() {
                 read(next)
             } else if !running.isEmpty {
@@ -198,7 +204,7 @@ public final class Engine {
             sequence = try model.makeSequence(context: capacity, in: pool)
         } catch {
             // Memory for its rows: others may give some back.
-            if running.isEmpty { waiting.removeFirst().completion(.failure(error)) }
+            if running.isEmpty { refuse(waiting.removeFirst(), error) }
             return nil
         }
         waiting.removeFirst()
@@ -220,12 +226,32 @@ public final class Engine {
         var next = next
         var reader = PromptReader(model, drafting: next.session.policy.keepsRows)
         let isShared = !running.isEmpty && settings.chunkShare < 1
+        let isDivided =
+            isShared || next.session.isCancellable || running.contains { $0.session.isCancellable }
         reading = next.session
         defer { reading = nil }
-        next.session.readPrompt(&reader, model.verifier, rest: isShared ? giveWindow : nil)
+        func rest() {
+            heedCancellations()
+            if isShared { giveWindow() }
+        }
+        next.session.readPrompt(&reader, model.verifier, rest: isDivided ? rest : nil)
         next.traffic = model.traffic
         if !finish(next) { running.append(next) }
         giveWindow()
+    }
+
+    /// Ends what has been given up from outside: requests that wait, and texts that are there.
+    private func heedCancellations() {
+        var place = 0
+        while place < waiting.count {
+            if waiting[place].request.cancellation?.isRequested == true {
+                refuse(waiting.remove(at: place), CancellationError())
+            } else {
+                place += 1
+            }
+        }
+        for one in running { one.session.heedCancellation() }
+        finishEnded()
     }
 
     /// Runs a window beside a prompt, if it is the other texts' turn.
@@ -240,7 +266,7 @@ public final class Engine {
     /// One round of the texts whose turn it is: of more texts than rows, those that have waited longest.
     private func runWindow() {
         let started = MonotonicClock.now
-        running.removeAll { finish($0) }
+        heedCancellations()
         let count = min(running.count, Step.windowRows)
         guard count > 0 else { return }
         sessions.removeAll(keepingCapacity: true)
@@ -272,10 +298,31 @@ public final class Engine {
         for i in 0..<range.count / 2 { running.swapAt(range.lowerBound + i, range.upperBound - 1 - i) }
     }
 
+    /// Tells that a request was never begun.
+    private func refuse(_ one: Waiting, _ error: any Error) {
+        observer?.left(text: one.number)
+        one.completion(.failure(error))
+    }
+
+    private func finishEnded() {
+        var place = 0
+        while place < running.count {
+            let one = running[place]
+            if one.session.reason == nil {
+                place += 1
+            } else {
+                running.remove(at: place)
+                finish(one)
+            }
+        }
+    }
+
     /// Tells what became of a request that has ended.
     /// - Returns: false while it goes on.
+    @discardableResult
     private func finish(_ one: Running) -> Bool {
         guard one.session.reason != nil else { return false }
+        observer?.left(text: one.session.sequence.number)
         if let failure = one.session.failure {
             one.completion(.failure(failure))
         } else {

@@ -20,6 +20,10 @@ public struct GenerationRequest: Sendable {
     public var stopTokens: [Int32] = []
     /// Wants the log-probability of every generated token and of so many (0...20) likeliest ones.
     public var logProbabilities: Int?
+    /// Whether each token's event has its log-probabilities, too, where they are wanted; the result has them anyway.
+    public var streamsLogProbabilities = false
+    /// Gives the request up when it is asked to; nil where only the observer can.
+    public var cancellation: Cancellation?
 
     /// Most likeliest tokens that log-probabilities can be asked for.
     public static let maximumLogProbabilities = 20
@@ -52,8 +56,8 @@ public enum Continuation: Sendable {
 public enum GenerationEvent: Sendable {
     /// So many of the request's prompt tokens have been run.
     case prompt(done: Int, of: Int)
-    /// A token has been accepted.
-    case token(Int32, TokenFate)
+    /// A token has been accepted. Its log-probabilities are there if the request streams them.
+    case token(Int32, TokenFate, logProbabilities: TokenLogProbabilities?)
 }
 
 /// Where a token of the output came from first. The verifier chose all of them.

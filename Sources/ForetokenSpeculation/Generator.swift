@@ -86,7 +86,10 @@ public final class Generator {
         reader = PromptReader(model, drafting: session.policy.keepsRows)
         session.readPrompt(&reader, model.verifier)
         let traffic = model.traffic
-        while session.reason == nil { round.run(sessions) }
+        while session.reason == nil {
+            round.run(sessions)
+            session.heedCancellation()
+        }
         if let failure = session.failure { throw failure }
         return session.result(traffic: zip(model.traffic, traffic).map { $0 - $1 })
     }

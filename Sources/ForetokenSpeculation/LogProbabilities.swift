@@ -87,13 +87,16 @@ struct LogProbabilityRecord {
     }
 
     /// Everything noted, in order.
-    var entries: [TokenLogProbabilities] {
-        var start = 0
-        return chosen.map { entry in
-            defer { start = entry.topEnd }
-            return TokenLogProbabilities(
-                token: entry.token.token, logProbability: entry.softmax(entry.token.logit),
-                top: top[start..<entry.topEnd].map { ($0.token, entry.softmax($0.logit)) })
-        }
+    var entries: [TokenLogProbabilities] { chosen.indices.map(entry) }
+
+    /// What was noted last.
+    var newest: TokenLogProbabilities? { chosen.indices.last.map(entry) }
+
+    private func entry(_ index: Int) -> TokenLogProbabilities {
+        let (token, softmax, end) = chosen[index]
+        let start = index > 0 ? chosen[index - 1].topEnd : 0
+        return TokenLogProbabilities(
+            token: token.token, logProbability: softmax(token.logit),
+            top: top[start..<end].map { ($0.token, softmax($0.logit)) })
     }
 }

@@ -32,7 +32,7 @@ public final class RoutingRecorder: StepObserver {
 
     private let sink: any RoutingSink
     private var encoder: RoutingTraceEncoder
-    /// By the number that texts have where steps are observed.
+    /// By the number that texts have where steps are observed: those that rows may come of.
     private var texts: [Int: Text] = [:]
     private var lastWrite = MonotonicClock.now
     /// By decoder layer: its index among the trace's layers.
@@ -111,6 +111,12 @@ public final class RoutingRecorder: StepObserver {
         if chunk.end(outcome, text: text) { record(&chunk) }
         if window.end(outcome, text: text) { record(&window) }
     }
+
+    /// Forgets the text's name, so that it may be recorded for as long as one likes.
+    public func left(text: Int) { texts[text] = nil }
+
+    /// Texts that rows may come of.
+    package var namedTextCount: Int { texts.count }
 
     private func record(_ step: inout RecordedStep) {
         defer { step.clear() }

@@ -12,9 +12,11 @@ package final class Session {
     /// What it found for the next draft's place.
     package private(set) var found: LookupMatch?
     private let stopTokens: [Int32]
+    private let cancellation: Cancellation?
     /// Token count at which the limit is reached.
     let end: Int
     private var record: LogProbabilityRecord?
+    private let streamsLogProbabilities: Bool
     package private(set) var telemetry = Telemetry()
     /// How its steps were shared.
     private(set) var company = CompanyCounts()
@@ -52,10 +54,12 @@ package final class Session {
         self.observe = observe
         self.sampler = sampler
         stopTokens = request.stopTokens
+        cancellation = request.cancellation
         // Every emitted token but the last needs a place in the cache.
         let room = min(request.maximumTokens, sequence.capacity + 1 - sequence.count)
         end = sequence.count + room
         record = request.logProbabilities.map { LogProbabilityRecord(topCount: $0, capacity: room) }
+        streamsLogProbabilities = request.streamsLogProbabilities
         started = MonotonicClock.now
         promptCount = sequence.count - sequence.position
         firstGenerated = sequence.count
@@ -64,13 +68,16 @@ package final class Session {
 
     /// Reads the prompt and draws the first token, unless cancelled.
     ///
-    /// - Parameter rest: called between slices of a chunk, which rests meanwhile; nil if it is not to be divided.
+    /// - Parameter rest: called between slices of a chunk, which rests meanwhile; nil if it need not be divided.
     func readPrompt(_ reader: inout PromptReader, _ verifier: Verifier, rest: (() -> Void)? = nil) {
         let total = sequence.count - sequence.position
         func proceeds() -> Bool {
-            reason == nil && observe(.prompt(done: total - (sequence.count - sequence.position), of: total)) == .proceed
+            heedCancellation()
+            return reason == nil
+                && observe(.prompt(done: total - (sequence.count - sequence.position), of: total)) == .proceed
         }
         var first: Int32?
+        let rest = rest ?? (cancellation == nil ? nil : {})
         let isRead = reader.read(
             sequence, to: sequence.count,
             rest: rest.map { rest in
@@ -101,6 +108,14 @@ package final class Session {
     func cancel(_ number: Int) {
         if sequence.number == number && reason == nil { reason = .cancelled }
     }
+
+    /// Ends it, if its request has been given up.
+    func heedCancellation() {
+        if reason == nil && cancellation?.isRequested == true { reason = .cancelled }
+    }
+
+    /// Whether its request may be given up from outside.
+    var isCancellable: Bool { cancellation != nil }
 
     // MARK: Rounds
 
@@ -195,7 +210,8 @@ package final class Session {
         sequence.tokens[sequence.count] = token
         sequence.count += 1
         sampler.history.push(token)
-        switch observe(.token(token, fate)) {
+        let logProbabilities = streamsLogProbabilities ? record?.newest : nil
+        switch observe(.token(token, fate, logProbabilities: logProbabilities)) {
         case .proceed: break
         case .stop: reason = .stop
         case .cancel: reason = .cancelled

@@ -30,9 +30,10 @@ public struct Answer: Sendable {
 public enum AnswerEvent: Sendable {
     /// So many of the prompt's tokens have been read.
     case prompt(done: Int, of: Int)
-    /// A token, how it came about, and the text that has become certain with it: often none, and never any of a stop string.
-    /// Text that was held back until now has the fates of the tokens that it is from.
-    case token(Int32, TokenFate, text: [TextPiece])
+    /// A token, how it came about, its log-probabilities if the settings stream them, and the text that has become certain
+    /// with it: often none, and never any of a stop string. Text that was held back until now has the fates of the tokens
+    /// that it is from.
+    case token(Int32, TokenFate, logProbabilities: TokenLogProbabilities?, text: [TextPiece])
     /// The answer has ended, with text that was held back until now.
     case end(text: [TextPiece])
 }
@@ -100,9 +101,9 @@ extension TextStream {
     fileprivate mutating func take(_ event: GenerationEvent) -> (event: AnswerEvent, isEnd: Bool) {
         switch event {
         case .prompt(let done, let total): return (.prompt(done: done, of: total), false)
-        case .token(let token, let fate):
+        case .token(let token, let fate, let logProbabilities):
             let (text, isEnd) = push(token, fate)
-            return (.token(token, fate, text: text), isEnd)
+            return (.token(token, fate, logProbabilities: logProbabilities, text: text), isEnd)
         }
     }
 }

@@ -19,6 +19,10 @@ public struct AnswerSettings: Sendable {
     public var stopStrings: [String] = []
     /// How many likeliest tokens (0...20) to report beside each; nil for no log-probabilities.
     public var logProbabilities: Int?
+    /// Whether each token's event has its log-probabilities, too, where they are wanted.
+    public var streamsLogProbabilities = false
+    /// Gives the answer up when it is asked to; nil where only who looks on can.
+    public var cancellation: Cancellation?
     /// Tokens that end the answer.
     public var endTokens: [Int32]
 
@@ -39,6 +43,8 @@ public struct AnswerSettings: Sendable {
         }
         request.stopTokens = endTokens
         request.logProbabilities = logProbabilities
+        request.streamsLogProbabilities = streamsLogProbabilities
+        request.cancellation = cancellation
         return request
     }
 

@@ -46,6 +46,30 @@ struct LogProbabilityTests {
         #expect(try run(nil, .off, temperature: temperature).tokens == reference.tokens, "asking changes nothing")
     }
 
+    /// Those of the events are those of the result, and are there only if the request streams them.
+    @Test(arguments: [DraftMode.off, .fixed(4), .auto]) func eventsHaveThem(draft: DraftMode) throws {
+        let generator = try Generator(model: model, capacity: 256)
+        var request = GenerationRequest(prompt: prompt)
+        request.draft = draft
+        request.maximumTokens = 40
+        request.logProbabilities = 3
+        for streams in [true, false] {
+            request.streamsLogProbabilities = streams
+            var (seen, tokens) = ([TokenLogProbabilities](), 0)
+            generator.clear()
+            let result = try generator.generate(request) { event in
+                guard case .token(let token, _, let logProbabilities) = event else { return .proceed }
+                tokens += 1
+                if let logProbabilities {
+                    #expect(logProbabilities.token == token)
+                    seen.append(logProbabilities)
+                }
+                return .proceed
+            }
+            #expect(tokens == 40 && same(seen, streams ? result.logProbabilities : []))
+        }
+    }
+
     @Test func greedyTokensAreTheLikeliest() throws {
         let result = try run(20, .fixed(2))
         for entry in result.logProbabilities {

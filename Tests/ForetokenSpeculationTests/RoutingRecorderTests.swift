@@ -199,6 +199,32 @@ struct RoutingRecorderTests {
         }
     }
 
+    /// However many texts come and go, only those that are there are remembered.
+    @Test func textsThatHaveEndedAreForgotten() throws {
+        var settings = Engine.Settings(context: 80)
+        settings.parallel = 2
+        let engine = try Engine(model, settings)
+        var (most, submitted) = (0, 0)
+        let trace = try trace { recorder in
+            engine.observer = recorder
+            func submit() throws {
+                submitted += 1
+                let number = try engine.submit(request(Array(Self.prompt.prefix(4)), .off, tokens: 3)) { _ in
+                    most = max(most, recorder.namedTextCount)
+                    if submitted < 40 { #expect(throws: Never.self) { try submit() } }
+                }
+                try recorder.begin(domain: "code", text: number)
+            }
+            for _ in 0..<3 { try submit() }
+            let given = try engine.submit(request(Self.prompt, .off)) { _ in }
+            try recorder.begin(domain: "text", text: given)
+            engine.cancel(given)
+            engine.run()
+            #expect(recorder.namedTextCount == 0)
+        }
+        #expect(most <= 3 && texts(trace).count == 40)
+    }
+
     @Test func stepsWithATextThatNobodyNamedAreNotRecorded() throws {
         let trace = try trace { recorder in
             var settings = Engine.Settings(context: 64)

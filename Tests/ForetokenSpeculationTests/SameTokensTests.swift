@@ -103,7 +103,7 @@ struct SameTokensTests {
                     request.bases = [LookupBase(bases)]
                     var fates: [TokenFate] = []
                     let result = try generator.generate(request) { event in
-                        if case .token(_, let fate) = event { fates.append(fate) }
+                        if case .token(_, let fate, _) = event { fates.append(fate) }
                         return .proceed
                     }
                     #expect(result.tokens == reference.tokens, "\(name), \(mode)")

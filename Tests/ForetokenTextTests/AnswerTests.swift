@@ -116,7 +116,7 @@ private struct Story {
     mutating func take(_ event: AnswerEvent) -> Bool {
         switch event {
         case .prompt(let done, _): promptCount = done
-        case .token(let token, let fate, let text):
+        case .token(let token, let fate, _, let text):
             tokens.append(token)
             fates.append(fate)
             pieces += text

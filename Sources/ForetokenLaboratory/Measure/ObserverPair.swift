@@ -27,4 +27,9 @@ final class ObserverPair: StepObserver {
         first.ended(outcome, text: text)
         second?.ended(outcome, text: text)
     }
+
+    func left(text: Int) {
+        first.left(text: text)
+        second?.left(text: text)
+    }
 }

@@ -68,7 +68,7 @@ final class CompanyRun: StepObserver {
             engine.withdrawWaiting()
         }
         guard !isGivenUp, failure == nil else { return .cancel }
-        guard case .token(let token, _) = event else { return .proceed }
+        guard case .token(let token, _, _) = event else { return .proceed }
         parts[index].tokens.append(token)
         guard let visitor = parts[index].visitor else {
             do { try submit(arrivingWith: parts[index].tokens.count) } catch { failure = error }

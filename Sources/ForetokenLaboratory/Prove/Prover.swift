@@ -232,7 +232,7 @@ public final class Prover {
         do {
             let result = try generator.generate(request) { event in
                 guard goesOn(outcome.trace.stepCount, planned) else { return .cancel }
-                guard case .token(let token, _) = event else { return .proceed }
+                guard case .token(let token, _, _) = event else { return .proceed }
                 tokens.append(token)
                 return tokens.count >= after ? .stop : .proceed
             }
