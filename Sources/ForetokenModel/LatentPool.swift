@@ -47,7 +47,7 @@ struct PageShape: Equatable, Sendable {
     }
 }
 
-/// The latents' memory: pages that texts take and give back. Every head reads every entry, so that no node is nearer to
+/// The latents' memory: pages that texts take, share and give back. Every head reads every entry, so that no node is nearer to
 /// them than another.
 public final class LatentPool {
     /// Positions of a page: one block of attention's context.
@@ -55,11 +55,17 @@ public final class LatentPool {
 
     /// Pages in all.
     public let pageCount: Int
-    /// Pages that no text has.
+    /// Pages that nobody has.
     public private(set) var freePageCount: Int
+    /// Pages that nobody has but the cache of prefixes.
+    private(set) var idlePageCount = 0
     let shape: PageShape
     private let arena: MemoryArena
     private let free: ScratchBuffer<UnsafeMutableRawPointer>
+    private let base: UnsafeMutableRawPointer
+    /// By page: how many have it, and whether the cache of prefixes is among them.
+    private let owners: ScratchBuffer<Int32>
+    private let isKept: ScratchBuffer<Bool>
 
     /// - Throws: `HardwareError` when the memory cannot be had.
     init(_ shape: PageShape, pages: Int, home: MemoryHome) throws {
@@ -69,7 +75,9 @@ public final class LatentPool {
         freePageCount = pages
         arena = try MemoryArena(byteCount: pages * shape.pageBytes, home: home)
         free = try ScratchBuffer(count: pages)
-        let base = arena.allocate(byteCount: pages * shape.pageBytes)
+        owners = try ScratchBuffer(count: pages)
+        isKept = try ScratchBuffer(count: pages)
+        base = arena.allocate(byteCount: pages * shape.pageBytes)
         // Taken from the end, so that the first text has the first pages.
         for page in 0..<pages {
             (free.pointer + pages - 1 - page).initialize(to: base + page * shape.pageBytes)
@@ -87,11 +95,49 @@ public final class LatentPool {
     func take() -> UnsafeMutableRawPointer {
         precondition(freePageCount > 0, "a text takes pages that are there")
         freePageCount -= 1
-        return free.pointer[freePageCount]
+        let page = free.pointer[freePageCount]
+        owners.pointer[index(page)] = 1
+        return page
+    }
+
+    private func index(_ page: UnsafeMutableRawPointer) -> Int { (page - base) / shape.pageBytes }
+
+    /// Lets another text have a page, too. Nobody writes to it any more.
+    func share(_ page: UnsafeMutableRawPointer) {
+        let index = index(page)
+        if isIdle(page) { idlePageCount -= 1 }
+        owners.pointer[index] += 1
     }
 
     func giveBack(_ page: UnsafeMutableRawPointer) {
+        let index = index(page)
+        owners.pointer[index] -= 1
+        if isIdle(page) { idlePageCount += 1 }
+        guard owners.pointer[index] == 0 else { return }
         free.pointer[freePageCount] = page
         freePageCount += 1
+    }
+
+    // MARK: The cache of prefixes
+
+    /// Pages that a text can have, if the cache gives up what nobody else has.
+    package var availablePageCount: Int { freePageCount + idlePageCount }
+
+    /// Whether nobody has a page but the cache.
+    func isIdle(_ page: UnsafeMutableRawPointer) -> Bool {
+        isKept.pointer[index(page)] && owners.pointer[index(page)] == 1
+    }
+
+    /// Lets the cache have a text's page, too.
+    func keep(_ page: UnsafeMutableRawPointer) {
+        owners.pointer[index(page)] += 1
+        isKept.pointer[index(page)] = true
+    }
+
+    /// Takes a page from the cache.
+    func drop(_ page: UnsafeMutableRawPointer) {
+        if isIdle(page) { idlePageCount -= 1 }
+        isKept.pointer[index(page)] = false
+        giveBack(page)
     }
 }

@@ -30,20 +30,25 @@ public final class TokenSequence {
     private let pageCount: Int
 
     /// Takes all pages that the text may need, so that no step ever lacks one.
+    /// - Parameter shared: its first pages, which others have as well and whose positions it never runs.
     /// - Throws: `HardwareError` when memory for its rows cannot be had.
-    convenience init(_ configuration: ModelConfiguration, pool: LatentPool, capacity: Int) throws {
+    convenience init(
+        _ configuration: ModelConfiguration, pool: LatentPool, capacity: Int,
+        shared: [UnsafeMutableRawPointer] = []
+    ) throws {
         try self.init(
-            capacity: capacity, pool, modules: pool.shape.layers - configuration.layerCount, configuration)
+            capacity: capacity, pool, modules: pool.shape.layers - configuration.layerCount, configuration, shared)
     }
 
     /// A text that no model runs: it has tokens and nothing else.
     /// - Throws: `HardwareError` without memory.
     package convenience init(capacity: Int) throws {
-        try self.init(capacity: capacity, nil, modules: 0, nil)
+        try self.init(capacity: capacity, nil, modules: 0, nil, [])
     }
 
     private init(
-        capacity: Int, _ pool: LatentPool?, modules count: Int, _ configuration: ModelConfiguration?
+        capacity: Int, _ pool: LatentPool?, modules count: Int, _ configuration: ModelConfiguration?,
+        _ shared: [UnsafeMutableRawPointer]
     ) throws {
         self.capacity = capacity
         self.pool = pool
@@ -54,7 +59,11 @@ public final class TokenSequence {
         draftList = try DraftList(count > 0 ? configuration : nil, &make)
         pageCount = pool == nil ? 0 : LatentPool.pages(forPositions: capacity)
         pages = .allocate(capacity: pageCount)
-        if let pool { for i in 0..<pageCount { pages[i] = pool.take() } }
+        for (i, page) in shared.enumerated() {
+            pool?.share(page)
+            pages[i] = page
+        }
+        if let pool { for i in shared.count..<pageCount { pages[i] = pool.take() } }
         tokens = .allocate(capacity: capacity + MTPHead.maximumDrafts + 1)
         tokens.initialize(repeating: 0, count: capacity + MTPHead.maximumDrafts + 1)
     }
@@ -110,6 +119,11 @@ public final class TokenSequence {
     package func jump(to position: Int) {
         precondition(position >= 0 && position <= capacity)
         self.position = position
+    }
+
+    /// Whether the modules have run all rows up to `end` without a gap, and none behind.
+    func modulesHaveRead(to end: Int) -> Bool {
+        modules.allSatisfy { $0.nextRow == end && $0.entryCount == end && $0.waitingCount == 0 }
     }
 
     /// Goes to any row of the modules; nothing waits there.

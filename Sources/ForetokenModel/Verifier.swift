@@ -104,6 +104,14 @@ public final class Verifier {
         computeLogits(first: first, count: count) { _ in lmHead.greedy }
     }
 
+    /// The same for `count` (1...16) final hidden states that `hidden(row:)` gave earlier. Nobody is shown these logits.
+    package func computeLogits(of hidden: UnsafePointer<Float>, stride: Int, count: Int) {
+        precondition(count > 0 && count <= Workspace.windowRows)
+        for row in 0..<count { lmHead.draws.pointer[row] = lmHead.greedy }
+        let input = foretoken_rows(base: UnsafeMutablePointer(mutating: hidden), stride: stride, index: nil)
+        lmHead.run(weights.lmHead, input: input, count: count)
+    }
+
     private func showLogits(_ observer: any StepObserver, first: Int, count: Int) {
         for span in spans {
             let rows = (span.firstRow..<span.firstRow + span.count).clamped(to: first..<first + count)

@@ -11,8 +11,11 @@ public final class Engine {
         public var parallel = Step.windowRows
         /// Most tokens of one text.
         public var context: Int
-        /// Pages of latents for all texts; nil for as many as the longest texts may need.
+        /// Pages of latents in all; nil for as many as the longest texts may need, and those of the cache.
         public var pages: Int?
+        /// Most pages that hold prompts' beginnings for later prompts that begin alike; 0 for no such cache. Texts that need
+        /// pages get those that nobody reads any more.
+        public var cachePages = 0
         /// Element type of the latents.
         public var cacheType = CacheType.f32
         /// Whether the MTP modules may be used; false saves their part of the pages.
@@ -37,6 +40,8 @@ public final class Engine {
     /// A request that is served.
     private struct Running {
         let session: Session
+        /// What is cached of its prompt; nil if nothing is to be.
+        var path: PrefixCache.Path?
         let completion: (Outcome) -> Void
         /// What windows had read when its prompt was read.
         var traffic: [NodeTraffic] = []
@@ -58,14 +63,19 @@ public final class Engine {
     public var context: Int { settings.context }
 
     /// Pages of latents in all.
-    public var pageCount: Int { pool.pageCount }
+    public var pages: Int { pool.pageCount }
     /// Pages that nothing lies in.
-    public var freePageCount: Int { pool.freePageCount }
+    public var freePages: Int { pool.freePageCount }
+    /// What is cached of prompts' beginnings.
+    public var cacheCounts: PrefixCacheCounts { cache?.counts ?? PrefixCacheCounts() }
 
     private let model: Model
     private let settings: Settings
     private let drawable: Int
     private let pool: LatentPool
+    private let cache: PrefixCache?
+    /// The request that there were not enough pages for, and how many there were.
+    private var refused = (number: -1, pages: 0)
     /// What drafting has learnt, from all texts.
     package let experience = DraftExperience()
     private let round: Round
@@ -85,8 +95,11 @@ public final class Engine {
         self.settings = settings
         drawable = min(settings.drawable ?? .max, model.configuration.vocabularySize)
         pool = try model.makePool(
-            pages: settings.pages ?? settings.parallel * LatentPool.pages(forPositions: settings.context),
+            pages: settings.pages
+                ?? settings.parallel * LatentPool.pages(forPositions: settings.context) + settings.cachePages,
             cacheType: settings.cacheType, drafting: settings.drafting)
+        let modules = settings.drafting ? model.draftHead?.moduleCount ?? 0 : 0
+        cache = settings.cachePages > 0 ? PrefixCache(pool, pages: settings.cachePages, modules: modules) : nil
         round = Round(
             ModelVerifier(model.verifier), experience, source: Round.source(model, drafting: settings.drafting))
         sessions.reserveCapacity(Step.windowRows)
@@ -198,18 +211,17 @@ public final class Engine {
     private func admit() -> Running? {
         guard let next = waiting.first, running.count < settings.parallel else { return nil }
         let capacity = capacity(of: next.request)
-        guard LatentPool.pages(forPositions: capacity) <= pool.freePageCount else { return nil }
-        let sequence: TokenSequence
+        let found: (sequence: TokenSequence, path: PrefixCache.Path?)?
         do {
-            sequence = try model.makeSequence(context: capacity, in: pool)
+            found = try makeSequence(next, capacity: capacity)
         } catch {
             // Memory for its rows: others may give some back.
             if running.isEmpty { refuse(waiting.removeFirst(), error) }
             return nil
         }
+        guard let (sequence, path) = found else { return nil }
         waiting.removeFirst()
         sequence.number = next.number
-        sequence.append(next.request.prompt)
         let policy = DraftPolicy(
             next.request, hasModules: settings.drafting && model.draftHead != nil, experience)
         return Running(
@@ -217,14 +229,42 @@ public final class Engine {
                 next.request, on: sequence,
                 Sampler(next.request.sampling, limit: drawable, instructionSet: model.instructionSet), policy,
                 lookup: policy.looksUp ? TextLookup(sequence.tokens, capacity: capacity + 1) : nil,
-                observe: next.observe),
-            completion: next.completion)
+                cached: path?.positions ?? 0, observe: next.observe),
+            path: path, completion: next.completion)
+    }
+
+    /// A request's text with its prompt, and what is cached of it; nil without pages for it.
+    /// - Throws: `HardwareError` when memory for its rows cannot be had.
+    private func makeSequence(
+        _ next: Waiting, capacity: Int
+    ) throws -> (sequence: TokenSequence, path: PrefixCache.Path?)? {
+        let needed = LatentPool.pages(forPositions: capacity)
+        guard let cache else {
+            guard needed <= pool.freePageCount else { return nil }
+            let sequence = try model.makeSequence(context: capacity, in: pool)
+            sequence.append(next.request.prompt)
+            return (sequence, nil)
+        }
+        // Looking again is worth it only where there are other pages than there were.
+        guard refused != (next.number, pool.availablePageCount) else { return nil }
+        // Whoever wants the prompt scored needs all of its rows.
+        let isScored = next.request.promptLogProbabilities != nil
+        let path = cache.find(isScored ? [] : next.request.prompt, salt: next.request.cacheSalt)
+        guard cache.makeRoom(pages: needed - path.pages, beside: path) else {
+            refused = (next.number, pool.availablePageCount)
+            return nil
+        }
+        let sequence = try cache.begin(model, next.request.prompt, capacity: capacity, path)
+        return (sequence, isScored ? nil : path)
     }
 
     /// Reads a prompt; the texts that are there already get windows between its phases.
     private func read(_ next: Running) {
         var next = next
-        var reader = PromptReader(model, drafting: next.session.policy.keepsRows)
+        // What is cached has the modules' rows, too, whoever read it first.
+        let isCached = next.path != nil
+        var reader = PromptReader(
+            model, drafting: next.session.policy.keepsRows || isCached && settings.drafting)
         let isShared = !running.isEmpty && settings.chunkShare < 1
         let isDivided =
             isShared || next.session.isCancellable || running.contains { $0.session.isCancellable }
@@ -234,7 +274,9 @@ public final class Engine {
             heedCancellations()
             if isShared { giveWindow() }
         }
-        next.session.readPrompt(&reader, model.verifier, rest: isDivided ? rest : nil)
+        next.session.readPrompt(
+            &reader, model.verifier, rest: isDivided ? rest : nil,
+            finished: { if isCached { cache?.keep(next.session.sequence, &next.path!) } })
         next.traffic = model.traffic
         if !finish(next) { running.append(next) }
         giveWindow()

@@ -4,7 +4,7 @@ import ForetokenModel
 public struct GenerationRequest: Sendable {
     /// Tokens to append to the generator's context, BOS included where the model wants one.
     public var prompt: [Int32]
-    /// Most tokens to generate, at least 1.
+    /// Most tokens to generate, at least 1; 0 is possible where the prompt is scored.
     public var maximumTokens = 256
     /// How tokens are drawn.
     public var sampling = SamplingOptions()
@@ -22,6 +22,10 @@ public struct GenerationRequest: Sendable {
     public var logProbabilities: Int?
     /// Whether each token's event has its log-probabilities, too, where they are wanted; the result has them anyway.
     public var streamsLogProbabilities = false
+    /// Wants the log-probability of every prompt token that another comes before, and of so many (0...20) likeliest ones.
+    public var promptLogProbabilities: Int?
+    /// Only requests with the same salt share what is cached of their prompts.
+    public var cacheSalt = ""
     /// Gives the request up when it is asked to; nil where only the observer can.
     public var cancellation: Cancellation?
 
@@ -56,6 +60,8 @@ public enum Continuation: Sendable {
 public enum GenerationEvent: Sendable {
     /// So many of the request's prompt tokens have been run.
     case prompt(done: Int, of: Int)
+    /// The prompt has been read and scored, as the result has it.
+    case promptScored([TokenLogProbabilities])
     /// A token has been accepted. Its log-probabilities are there if the request streams them.
     case token(Int32, TokenFate, logProbabilities: TokenLogProbabilities?)
 }
@@ -95,6 +101,10 @@ public struct GenerationResult: Sendable {
     public let tokens: [Int32]
     /// An entry for each token, where they were asked for; else empty.
     public let logProbabilities: [TokenLogProbabilities]
+    /// An entry for each token of the prompt that another comes before, where they were asked for; else empty.
+    public let promptLogProbabilities: [TokenLogProbabilities]
+    /// Tokens at the prompt's beginning that were not run, since they were cached.
+    public let cachedCount: Int
     /// Why it ended.
     public let reason: FinishReason
     /// What was drafted and accepted.

@@ -10,10 +10,11 @@ extension GenerationRequest {
     /// - Throws: `GenerationError` with what was found and what is possible.
     func check(_ configuration: ModelConfiguration, drawable: Int, before: Int, capacity: Int) throws {
         try check(sampling, configuration, drawable)
-        guard maximumTokens >= 1 else {
+        guard maximumTokens >= 1 || (maximumTokens == 0 && promptLogProbabilities != nil) else {
             throw GenerationError(description: "at least 1 token has to be generated, not \(maximumTokens)")
         }
-        if let count = logProbabilities, !(0...GenerationRequest.maximumLogProbabilities).contains(count) {
+        let counts = [logProbabilities, promptLogProbabilities].compactMap(\.self)
+        if let count = counts.first(where: { !(0...GenerationRequest.maximumLogProbabilities).contains($0) }) {
             throw GenerationError(
                 description: "log-probabilities of the \(count) likeliest tokens were asked for; "
                     + "0...\(GenerationRequest.maximumLogProbabilities) are possible")

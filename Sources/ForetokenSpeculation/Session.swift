@@ -16,6 +16,10 @@ package final class Session {
     /// Token count at which the limit is reached.
     let end: Int
     private var record: LogProbabilityRecord?
+    /// While the prompt is read, where its tokens are to be scored, and what that gave.
+    private var scorer: PromptScorer?
+    private let promptTop: (count: Int, tokens: Range<Int>)?
+    private var promptLogProbabilities: [TokenLogProbabilities] = []
     private let streamsLogProbabilities: Bool
     package private(set) var telemetry = Telemetry()
     /// How its steps were shared.
@@ -35,6 +39,7 @@ package final class Session {
 
     private let started: Int64
     private let promptCount: Int
+    private let cachedCount: Int
     private var firstGenerated = 0
     private var firstTokenTime: Int64 = 0
 
@@ -42,9 +47,10 @@ package final class Session {
     ///   - sequence: has the prompt behind what it had before.
     ///   - sampler: made for the request's options.
     ///   - lookup: of the sequence's tokens.
+    ///   - cached: tokens of the prompt that need not be run.
     package init(
         _ request: GenerationRequest, on sequence: TokenSequence, _ sampler: Sampler, _ policy: DraftPolicy,
-        lookup: TextLookup? = nil, observe: @escaping (GenerationEvent) -> Continuation
+        lookup: TextLookup? = nil, cached: Int = 0, observe: @escaping (GenerationEvent) -> Continuation
     ) {
         self.sequence = sequence
         self.policy = policy
@@ -60,34 +66,44 @@ package final class Session {
         end = sequence.count + room
         record = request.logProbabilities.map { LogProbabilityRecord(topCount: $0, capacity: room) }
         streamsLogProbabilities = request.streamsLogProbabilities
+        promptTop = request.promptLogProbabilities.map {
+            ($0, sequence.count - request.prompt.count..<sequence.count)
+        }
         started = MonotonicClock.now
         promptCount = sequence.count - sequence.position
+        cachedCount = cached
         firstGenerated = sequence.count
         sampler.history.begin(UnsafeBufferPointer(start: sequence.tokens, count: sequence.count))
     }
 
     /// Reads the prompt and draws the first token, unless cancelled.
     ///
-    /// - Parameter rest: called between slices of a chunk, which rests meanwhile; nil if it need not be divided.
-    func readPrompt(_ reader: inout PromptReader, _ verifier: Verifier, rest: (() -> Void)? = nil) {
+    /// - Parameters:
+    ///   - rest: called between slices of a chunk, which rests meanwhile; nil if it need not be divided.
+    ///   - finished: called when verifier and modules have finished a step.
+    func readPrompt(
+        _ reader: inout PromptReader, _ verifier: Verifier, rest: (() -> Void)? = nil, finished: () -> Void = {}
+    ) {
         let total = sequence.count - sequence.position
+        scorer = promptTop.map { PromptScorer(topCount: $0.count, tokens: $0.tokens, verifier) }
         func proceeds() -> Bool {
             heedCancellation()
             return reason == nil
                 && observe(.prompt(done: total - (sequence.count - sequence.position), of: total)) == .proceed
         }
         var first: Int32?
-        let rest = rest ?? (cancellation == nil ? nil : {})
+        var pause: (() -> Bool)?
+        if let rest = rest ?? (cancellation == nil ? nil : {}) {
+            pause = {
+                rest()
+                return proceeds()
+            }
+        }
         let isRead = reader.read(
-            sequence, to: sequence.count,
-            rest: rest.map { rest in
-                {
-                    rest()
-                    return proceeds()
-                }
-            },
-            seen: { _, count in
-                guard sequence.position == sequence.count else { return true }
+            sequence, to: sequence.count, rest: pause,
+            seen: { start, count in
+                scorer?.take(verifier, start: start, count: count)
+                guard sequence.position == sequence.count && end > sequence.count else { return true }
                 verifier.computeLogits(first: count - 1, count: 1) { _ in
                     self.sampler.draw(position: self.sequence.count)
                 }
@@ -95,13 +111,48 @@ package final class Session {
                 first = draw(verifier, row: 0)
                 return failure == nil
             },
-            proceed: proceeds)
-        guard isRead, let first else {
+            proceed: {
+                finished()
+                return score(verifier, rest: pause) && proceeds()
+            })
+        guard isRead else {
             reason = reason ?? .cancelled
             return
         }
+        if promptTop != nil { tellScores() }
+        guard let first else { return reason = reason ?? .length }
+        guard reason == nil else { return }
         firstTokenTime = MonotonicClock.now
         emit(first)
+    }
+
+    /// Scores the prompt's tokens as far as it has been read, resting between windows.
+    /// - Returns: false when it has ended.
+    private func score(_ verifier: Verifier, rest: (() -> Bool)?) -> Bool {
+        guard let scorer else { return true }
+        while scorer.hasRows {
+            if let position = scorer.score(verifier, sequence.tokens) {
+                (reason, failure) = (.cancelled, .overflow(position: position))
+                return false
+            }
+            if let rest, !rest() { return false }
+        }
+        return true
+    }
+
+    private func tellScores() {
+        promptLogProbabilities = scorer?.entries ?? []
+        scorer = nil
+        take(observe(.promptScored(promptLogProbabilities)))
+    }
+
+    /// Takes what the observer wants.
+    private func take(_ wish: Continuation) {
+        switch wish {
+        case .proceed: break
+        case .stop: reason = .stop
+        case .cancel: reason = .cancelled
+        }
     }
 
     /// Ends it, if it is the text of that number.
@@ -211,11 +262,7 @@ package final class Session {
         sequence.count += 1
         sampler.history.push(token)
         let logProbabilities = streamsLogProbabilities ? record?.newest : nil
-        switch observe(.token(token, fate, logProbabilities: logProbabilities)) {
-        case .proceed: break
-        case .stop: reason = .stop
-        case .cancel: reason = .cancelled
-        }
+        take(observe(.token(token, fate, logProbabilities: logProbabilities)))
         if reason == nil && stopTokens.contains(token) { reason = .stop }
         if reason == nil && sequence.count >= end { reason = .length }
     }
@@ -231,7 +278,7 @@ package final class Session {
         let generated = UnsafeBufferPointer(start: sequence.tokens + firstGenerated, count: timings.predictedCount)
         return GenerationResult(
             tokens: Array(generated), logProbabilities: Array((record?.entries ?? []).prefix(timings.predictedCount)),
-            reason: reason ?? .length,
+            promptLogProbabilities: promptLogProbabilities, cachedCount: cachedCount, reason: reason ?? .length,
             telemetry: telemetry, company: company, policy: policy.report, timings: timings, traffic: traffic)
     }
 }

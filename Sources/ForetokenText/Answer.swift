@@ -13,6 +13,8 @@ public struct Answer: Sendable {
     public let prediction: SourceCounts?
     /// For each token of the result; nil unless asked for.
     public let logProbabilities: [TokenLogProbabilities]?
+    /// For each token of the prompt that another comes before; nil unless asked for.
+    public let promptLogProbabilities: [TokenLogProbabilities]?
 
     init(promptTokens: [Int32], result: GenerationResult, text: String?, _ settings: AnswerSettings) {
         self.promptTokens = promptTokens
@@ -20,6 +22,7 @@ public struct Answer: Sendable {
         self.text = text
         prediction = settings.prediction == nil ? nil : result.telemetry.prediction
         logProbabilities = settings.logProbabilities == nil ? nil : result.logProbabilities
+        promptLogProbabilities = settings.promptLogProbabilities == nil ? nil : result.promptLogProbabilities
     }
 
     /// Whether whoever looked on gave it up.
@@ -30,6 +33,8 @@ public struct Answer: Sendable {
 public enum AnswerEvent: Sendable {
     /// So many of the prompt's tokens have been read.
     case prompt(done: Int, of: Int)
+    /// The prompt has been read and scored, as the answer has it.
+    case promptScored([TokenLogProbabilities])
     /// A token, how it came about, its log-probabilities if the settings stream them, and the text that has become certain
     /// with it: often none, and never any of a stop string. Text that was held back until now has the fates of the tokens
     /// that it is from.
@@ -101,6 +106,7 @@ extension TextStream {
     fileprivate mutating func take(_ event: GenerationEvent) -> (event: AnswerEvent, isEnd: Bool) {
         switch event {
         case .prompt(let done, let total): return (.prompt(done: done, of: total), false)
+        case .promptScored(let entries): return (.promptScored(entries), false)
         case .token(let token, let fate, let logProbabilities):
             let (text, isEnd) = push(token, fate)
             return (.token(token, fate, logProbabilities: logProbabilities, text: text), isEnd)

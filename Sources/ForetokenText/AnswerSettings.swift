@@ -3,7 +3,7 @@ import ForetokenWeights
 
 /// What is wanted of one answer.
 public struct AnswerSettings: Sendable {
-    /// Most tokens to generate, at least 1.
+    /// Most tokens to generate, at least 1; 0 is possible where the prompt is scored.
     public var maximumTokens = 256
     /// How tokens are drawn.
     public var sampling = SamplingOptions()
@@ -21,6 +21,10 @@ public struct AnswerSettings: Sendable {
     public var logProbabilities: Int?
     /// Whether each token's event has its log-probabilities, too, where they are wanted.
     public var streamsLogProbabilities = false
+    /// How many likeliest tokens (0...20) to report beside each token of the prompt; nil if it is not to be scored.
+    public var promptLogProbabilities: Int?
+    /// Only answers with the same salt share what is cached of their prompts.
+    public var cacheSalt = ""
     /// Gives the answer up when it is asked to; nil where only who looks on can.
     public var cancellation: Cancellation?
     /// Tokens that end the answer.
@@ -44,6 +48,8 @@ public struct AnswerSettings: Sendable {
         request.stopTokens = endTokens
         request.logProbabilities = logProbabilities
         request.streamsLogProbabilities = streamsLogProbabilities
+        request.promptLogProbabilities = promptLogProbabilities
+        request.cacheSalt = cacheSalt
         request.cancellation = cancellation
         return request
     }
@@ -66,10 +72,12 @@ extension OpenModel {
     /// Refuses settings that mean nothing or do not fit the model.
     /// - Throws: `SettingsError`, `InputError`.
     public func check(_ settings: AnswerSettings) throws {
-        guard settings.maximumTokens >= 1 else { throw InputError("max_tokens must be at least 1") }
+        guard settings.maximumTokens >= (settings.promptLogProbabilities == nil ? 1 : 0) else {
+            throw InputError("max_tokens must be at least 1")
+        }
         guard !settings.stopStrings.contains("") else { throw InputError("a stop string must not be empty") }
-        if let problem = AnswerSettings.problem(logProbabilities: settings.logProbabilities) {
-            throw InputError(problem)
+        for count in [settings.logProbabilities, settings.promptLogProbabilities] {
+            if let problem = AnswerSettings.problem(logProbabilities: count) { throw InputError(problem) }
         }
         try settings.sampling.check()
         try checkBias(settings.sampling)

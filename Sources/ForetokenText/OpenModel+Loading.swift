@@ -64,16 +64,18 @@ extension OpenModel {
     ///   - parallel: most texts at once; nil for as many as rows and half of the memory that is left allow.
     ///   - drafting: whether MTP modules may be used.
     ///   - chunkShare: `Engine.Settings.chunkShare`; 1 where nobody looks at the texts while they grow.
+    ///   - cachePages: `Engine.Settings.cachePages`, besides those that the texts need.
     /// - Throws: `HardwareError` when the pages' memory cannot be had.
     public func makeEngine(
-        _ model: Model, contexts: [Int], parallel: Int?, drafting: Bool, chunkShare: Double
+        _ model: Model, contexts: [Int], parallel: Int?, drafting: Bool, chunkShare: Double, cachePages: Int = 0
     ) throws -> Engine {
         let room = Engine.room(
             for: contexts, parallel: parallel ?? Step.windowRows, model, cacheType: settings.cacheType,
             drafting: drafting, available: parallel == nil ? Engine.spareBytes(model) : nil)
         var wanted = Engine.Settings(context: contexts.max() ?? 1)
         wanted.parallel = room.parallel
-        wanted.pages = room.pages
+        wanted.pages = room.pages + cachePages
+        wanted.cachePages = cachePages
         wanted.cacheType = settings.cacheType
         wanted.drafting = drafting
         wanted.drawable = tokenizer?.vocabularyCount

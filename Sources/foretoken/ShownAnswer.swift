@@ -14,6 +14,7 @@ private struct AnswerDisplay {
             bar.update(Double(done) / Double(total)) {
                 "\(done) of \(total) tokens  \(Format.short(Double(done) / $0)) tok/s"
             }
+        case .promptScored: break
         case .token(_, _, _, let text), .end(let text):
             bar.clear()
             if !text.isEmpty { try show(text) }

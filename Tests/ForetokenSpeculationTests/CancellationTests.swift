@@ -38,7 +38,7 @@ struct CancellationTests {
         #expect(events == event, "the slice after it is the last")
         let result = try #require(try outcome?.get())
         #expect(result.reason == .cancelled && result.tokens.isEmpty && result.timings.promptCount < 1024)
-        #expect(engine.freePageCount == engine.pageCount)
+        #expect(engine.freePages == engine.pages)
     }
 
     /// Where nobody can give it up, a chunk is not divided.
@@ -77,12 +77,12 @@ struct CancellationTests {
                 }
                 events += 1
                 if events == 3 {
-                    free = engine.freePageCount
+                    free = engine.freePages
                     beside.cancellation?.request()
                     waiting.cancellation?.request()
                 }
                 if events == 5 {
-                    #expect(outcomes.count == 2 && engine.freePageCount > free)
+                    #expect(outcomes.count == 2 && engine.freePages > free)
                     #expect(throws: CancellationError.self) { try outcomes[2]?.get() }
                 }
                 return .proceed
@@ -92,7 +92,7 @@ struct CancellationTests {
         #expect(events > 20 && outcomes.count == 3)
         #expect(try outcomes[0]?.get().reason == .cancelled)
         #expect(try tokens == Generator(model: model, capacity: 1100).generate(long).tokens)
-        #expect(engine.freePageCount == engine.pageCount)
+        #expect(engine.freePages == engine.pages)
     }
 
     /// One of several texts goes before the next window; the others' tokens are what they would have been.

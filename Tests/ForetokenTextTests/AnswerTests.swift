@@ -116,6 +116,7 @@ private struct Story {
     mutating func take(_ event: AnswerEvent) -> Bool {
         switch event {
         case .prompt(let done, _): promptCount = done
+        case .promptScored: break
         case .token(let token, let fate, _, let text):
             tokens.append(token)
             fates.append(fate)

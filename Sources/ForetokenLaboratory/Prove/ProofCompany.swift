@@ -11,20 +11,22 @@ struct ProofCompany: Hashable {
     let chunkShare: Double
     /// Pages besides those of the largest text, where that is too few for all; nil has enough for `parallel` texts.
     var sparePages: Int?
+    /// Whether what prompts begin with is kept for others that begin alike.
+    var isCached = false
 
     /// The companies of a proof; the last is the largest.
     static func all(isQuick: Bool) -> [ProofCompany] {
         isQuick
             ? [
                 ProofCompany(others: 5, parallel: 6, chunkShare: 0.5, sparePages: 2),
-                ProofCompany(others: 7, parallel: 8, chunkShare: 0.05),
+                ProofCompany(others: 7, parallel: 8, chunkShare: 0.05, isCached: true),
             ]
             : [
                 ProofCompany(others: 1, parallel: 2, chunkShare: 0.5),
                 ProofCompany(others: 3, parallel: 4, chunkShare: 0.05),
-                ProofCompany(others: 7, parallel: 3, chunkShare: 0.2),
+                ProofCompany(others: 7, parallel: 3, chunkShare: 0.2, isCached: true),
                 ProofCompany(others: 9, parallel: 10, chunkShare: 0.05, sparePages: 2),
-                ProofCompany(others: 15, parallel: 16, chunkShare: 0.7),
+                ProofCompany(others: 15, parallel: 16, chunkShare: 0.7, isCached: true),
                 ProofCompany(others: 20, parallel: 21, chunkShare: 0.05),
             ]
     }
@@ -32,7 +34,8 @@ struct ProofCompany: Hashable {
     var name: String {
         let queue = parallel <= others ? ", \(parallel) at a time" : ""
         let pages = sparePages == nil ? "" : ", pages for few"
-        return "beside \(others) other text\(others == 1 ? "" : "s")\(queue)\(pages)"
+        let cache = isCached ? ", beginnings cached" : ""
+        return "beside \(others) other text\(others == 1 ? "" : "s")\(queue)\(pages)\(cache)"
     }
 
     /// Whole prompts, the longest once, and short ones that take the narrow route; each with settings of its own.
@@ -84,7 +87,9 @@ struct ProofCompany: Hashable {
         let pages = sizes.map { LatentPool.pages(forPositions: $0) }.sorted(by: >)
         // Where not all can be there at once, pages are too few for it as well.
         let enough = pages.prefix(parallel).reduce(0, +)
-        result.pages = sparePages.map { min(enough, pages[0] + $0) } ?? enough
+        result.cachePages = isCached ? pages[0] : 0
+        // Of the cache's pages too few are there, so that some have to go.
+        result.pages = (sparePages.map { min(enough, pages[0] + $0) } ?? enough) + result.cachePages / 2
         return result
     }
 }

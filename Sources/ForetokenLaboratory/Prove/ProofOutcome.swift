@@ -23,9 +23,10 @@ struct ProofOutcome {
         return result
     }
 
-    /// Takes in all positions of a generated text. The newest token has not been run, unless its row is what failed.
-    mutating func takePositions() {
-        positions = 0..<min(context.count - (hasFailed ? 0 : 1), trace.rows.count)
+    /// Takes in all positions of a generated text but the first `cached`. The newest token has not been run, unless its row
+    /// is what failed.
+    mutating func takePositions(cached: Int = 0) {
+        positions = cached..<max(cached, min(context.count - (hasFailed ? 0 : 1), trace.rows.count))
     }
 }
 

@@ -294,12 +294,15 @@ public final class Prover {
             var outcome = ProofOutcome(
                 context: part.request.prompt + part.tokens, trace: part.trace, drafts: part.watch.trace)
             outcome.generated = part.tokens.count
+            var cached = 0
             switch served {
-            case .success(let result): outcome.telemetry.add(result.telemetry)
+            case .success(let result):
+                outcome.telemetry.add(result.telemetry)
+                cached = result.cachedCount
             case .failure(is GenerationError): outcome.hasFailed = true
             case .failure(let error): throw error
             }
-            outcome.takePositions()
+            outcome.takePositions(cached: cached)
             let answer = try reference(own).context[own.promptCount...]
             return ProofRun(
                 subject: own, text: index + 1, tokenCount: part.visitor?.tokenCount(answer), outcome: outcome)
