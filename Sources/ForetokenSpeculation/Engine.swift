@@ -227,7 +227,9 @@ public final class Engine {
         return Running(
             session: Session(
                 next.request, on: sequence,
-                Sampler(next.request.sampling, limit: drawable, instructionSet: model.instructionSet), policy,
+                Sampler(
+                    next.request.sampling, limit: drawable, instructionSet: model.instructionSet,
+                    mask: next.request.mask), policy,
                 lookup: policy.looksUp ? TextLookup(sequence.tokens, capacity: capacity + 1) : nil,
                 cached: path?.positions ?? 0, observe: next.observe),
             path: path, completion: next.completion)

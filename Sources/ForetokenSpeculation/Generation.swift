@@ -16,6 +16,8 @@ public struct GenerationRequest: Sendable {
     public var prediction: LookupBase?
     /// Other texts that drafts are looked up in.
     public var bases: [LookupBase] = []
+    /// Which tokens may come; nil where all may. Log-probabilities stay those of the model.
+    public var mask: (any TokenMask)?
     /// Tokens that end the generation; they are emitted.
     public var stopTokens: [Int32] = []
     /// Wants the log-probability of every generated token and of so many (0...20) likeliest ones.
@@ -141,6 +143,13 @@ public struct GenerationError: Error, CustomStringConvertible, Sendable {
 }
 
 extension GenerationError {
+    static func nothingAllowed(position: Int) -> GenerationError {
+        GenerationError(
+            description:
+                "no token may stand at position \(position): the request's mask, its bans and the model's vocabulary leave "
+                + "none there, though the text is not complete; allow more")
+    }
+
     package static func overflow(position: Int) -> GenerationError {
         GenerationError(
             description:

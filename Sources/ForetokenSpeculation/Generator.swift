@@ -66,7 +66,8 @@ public final class Generator {
         let policy = DraftPolicy(request, hasModules: drafting, experience)
         if policy.looksUp && lookup == nil { lookup = TextLookup(sequence.tokens, capacity: capacity + 1) }
         sequence.append(request.prompt)
-        let sampler = Sampler(request.sampling, limit: drawable, instructionSet: model.instructionSet)
+        let sampler = Sampler(
+            request.sampling, limit: drawable, instructionSet: model.instructionSet, mask: request.mask)
         return try withoutActuallyEscaping(observe) { observe in
             try run(
                 Session(

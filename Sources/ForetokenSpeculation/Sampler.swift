@@ -8,6 +8,10 @@ public final class Sampler {
     /// The tokens before the next one, for penalties; it counts nothing when the options have none. Whoever draws keeps
     /// it up to date.
     public let history: TokenHistory
+    /// Which tokens may come next; nil where all may. Whoever draws keeps it up to date, too.
+    let mask: MaskedText?
+    /// Logits under the mask.
+    private let masked: UnsafeMutablePointer<Float>
     private let options: SamplingOptions
     private let adjustment: LogitAdjustment?
     private let kernels: UnsafePointer<foretoken_kernels>
@@ -20,7 +24,12 @@ public final class Sampler {
     /// - Parameters:
     ///   - limit: ids from here on are never drawn (head rows without a token).
     ///   - instructionSet: name of the kernels to use.
-    public init(_ options: SamplingOptions, limit: Int, instructionSet: String) {
+    ///   - mask: which tokens may come next; nil where all may.
+    public init(
+        _ options: SamplingOptions, limit: Int, instructionSet: String, mask: (any TokenMask)? = nil
+    ) {
+        self.mask = mask.map { MaskedText($0, limit: limit) }
+        masked = .allocate(capacity: mask == nil ? 0 : limit)
         self.options = options
         self.limit = limit
         history = TokenHistory(limit: options.isPenalised ? limit : 0)
@@ -32,12 +41,13 @@ public final class Sampler {
     }
 
     deinit {
+        masked.deallocate()
         weights.deallocate()
         heap.deallocate()
         kept.deallocate()
     }
 
-    /// The token for absolute output position `position`.
+    /// The token for absolute output position `position`; -1 where its mask allows none.
     ///
     /// - Parameter logits: raw logits, `limit` or more; changed during the call and restored.
     public func pick(_ logits: UnsafeMutableBufferPointer<Float>, position: Int) -> Int32 {
@@ -51,8 +61,10 @@ public final class Sampler {
 
     /// The same token, with the scores that decided.
     package func choose(_ logits: UnsafeMutableBufferPointer<Float>, position: Int) -> Choice {
-        let (values, count) = adjust(logits)
-        defer { adjustment?.undo(on: values) }
+        defer { adjustment?.undo(on: logits.baseAddress!) }
+        guard let (values, count) = adjust(logits) else {
+            return Choice(token: -1, score: -.infinity, runnerUp: -.infinity)
+        }
         guard !isGreedy else { return Choice(kernels.pointee.argmax(values, Int32(count))) }
         let key = foretoken_noise_key(options.seed, UInt64(position))
         let inverse = 1 / options.temperature
@@ -72,7 +84,8 @@ public final class Sampler {
     }
 
     /// The distribution that tokens are drawn from, after penalties, bias, temperature and filters: probabilities that
-    /// sum to 1, with 0 for tokens that cannot be drawn; all on one token when drawing is greedy.
+    /// sum to 1, with 0 for tokens that cannot be drawn; all on one token when drawing is greedy. All are 0 where the mask
+    /// allows no token.
     ///
     /// - Parameters:
     ///   - logits: raw logits, `limit` or more; changed during the call and restored.
@@ -81,9 +94,9 @@ public final class Sampler {
         _ logits: UnsafeMutableBufferPointer<Float>, into probabilities: UnsafeMutableBufferPointer<Double>
     ) {
         precondition(probabilities.count >= limit)
-        let (values, count) = adjust(logits)
-        defer { adjustment?.undo(on: values) }
+        defer { adjustment?.undo(on: logits.baseAddress!) }
         probabilities.update(repeating: 0)
+        guard let (values, count) = adjust(logits) else { return }
         let survivors = isGreedy ? 0 : filter(values, count, 1 / options.temperature)
         var total = 0.0
         for i in 0..<survivors { total += Double(weights[Int(kept[i])]) }
@@ -94,16 +107,19 @@ public final class Sampler {
         for i in 0..<survivors { probabilities[Int(kept[i])] = Double(weights[Int(kept[i])]) / total }
     }
 
-    /// Applies penalties and bias in place, for the caller to undo; returns the logits that may be drawn from.
-    private func adjust(_ logits: UnsafeMutableBufferPointer<Float>) -> (UnsafeMutablePointer<Float>, count: Int) {
+    /// Applies penalties and bias in place, for the caller to undo; returns the logits that may be drawn from, those of
+    /// forbidden tokens -infinity; nil where all are. What is -infinity stays so under penalties, so that the mask may come
+    /// last.
+    private func adjust(_ logits: UnsafeMutableBufferPointer<Float>) -> (UnsafeMutablePointer<Float>, count: Int)? {
         precondition(logits.count >= limit, "logits for all tokens that may be drawn")
         let values = logits.baseAddress!
         adjustment?.apply(to: values)
-        return (values, limit)
+        guard let mask else { return (values, limit) }
+        return mask.apply(to: values, into: masked) ? (masked, limit) : nil
     }
 
-    /// The rule that draws the same tokens in parallel, without looking at rows as a whole; penalties, bias and filters
-    /// need the whole row.
+    /// The rule that draws the same tokens in parallel, without looking at rows as a whole; masks, penalties, bias and
+    /// filters need the whole row.
     package var rule: DrawRule {
         DrawRule(
             inverseTemperature: isGreedy ? 0 : 1 / options.temperature, limit: limit,
@@ -111,7 +127,7 @@ public final class Sampler {
     }
 
     /// Whether `rule` says everything; otherwise only `pick` gives the token.
-    package var isUnfiltered: Bool { adjustment == nil && (isGreedy || !options.isFiltered) }
+    package var isUnfiltered: Bool { mask == nil && adjustment == nil && (isGreedy || !options.isFiltered) }
 
     /// How to draw while logits are computed. Where `pick` has to look at them anyway, the likeliest token will do.
     package func draw(position: Int) -> Draw {

@@ -184,6 +184,7 @@ package final class Session {
     /// Looks for the place of the next draft, behind `made` others.
     private func look(_ finder: DraftFinder, made: Int) {
         found = finder.match(end: sequence.count + made)
+        if let token = found?.token, sampler.mask?.allows(token) == false { found = nil }
         guard !policy.isGreedy, let token = found?.token else { return }
         policy.noise = sampler.noise(token, position: sequence.count + made)
     }
@@ -191,9 +192,12 @@ package final class Session {
     /// Writes draft `made` behind those before it and decides what becomes of it.
     /// - Parameter rows: rows of the step so far, all texts'.
     func judge(_ draft: Draft, made: Int, rows: Int) -> DraftVerdict {
+        // A source that does not know the mask, or found none of the tokens that it allows.
+        guard draft.token >= 0, sampler.mask?.allows(draft.token) != false else { return .drop }
         sequence.tokens[sequence.count + made] = draft.token
         policy.take(draft, found: found)
         if draft.origin == .lookup && found?.isPredicted == true { predicted |= 1 << UInt16(made) }
+        sampler.mask?.push(draft.token)
         if let finder, made + 1 < draftLimit { look(finder, made: made + 1) }
         let verdict = policy.judge(next: found, limit: draftLimit, rows: rows)
         if verdict != .drop { drafted += 1 }
@@ -206,6 +210,7 @@ package final class Session {
 
     /// Drafts are no history until they are accepted.
     func endDrafts() {
+        sampler.mask?.popAll()
         while pushed > 0 {
             pushed -= 1
             sampler.history.pop(sequence.tokens[sequence.count + pushed])
@@ -251,6 +256,10 @@ package final class Session {
     func draw(_ verifier: Verifier, row: Int) -> Int32? {
         let logits = verifier.logits(row: row)
         let token = sampler.isUnfiltered ? verifier.drawn(row: row) : sampler.pick(logits, position: sequence.count)
+        guard token >= 0 else {
+            (reason, failure) = (.cancelled, .nothingAllowed(position: sequence.count))
+            return nil
+        }
         if logits[Int(token)].isFinite && record?.append(token, logits) != false { return token }
         reason = .cancelled
         failure = .overflow(position: sequence.count)
@@ -261,9 +270,10 @@ package final class Session {
         sequence.tokens[sequence.count] = token
         sequence.count += 1
         sampler.history.push(token)
+        sampler.mask?.take(token)
         let logProbabilities = streamsLogProbabilities ? record?.newest : nil
         take(observe(.token(token, fate, logProbabilities: logProbabilities)))
-        if reason == nil && stopTokens.contains(token) { reason = .stop }
+        if reason == nil && (stopTokens.contains(token) || sampler.mask?.isOver == true) { reason = .stop }
         if reason == nil && sequence.count >= end { reason = .length }
     }
 

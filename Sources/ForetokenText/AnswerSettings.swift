@@ -15,6 +15,8 @@ public struct AnswerSettings: Sendable {
     public var prediction: [Int32]?
     /// Other texts that drafts are looked up in.
     public var bases: [LookupBase] = []
+    /// Which tokens may come; nil where all may.
+    public var mask: (any TokenMask)?
     /// Texts that end the answer and are no part of it.
     public var stopStrings: [String] = []
     /// How many likeliest tokens (0...20) to report beside each; nil for no log-probabilities.
@@ -46,6 +48,7 @@ public struct AnswerSettings: Sendable {
             request.bases = bases
         }
         request.stopTokens = endTokens
+        request.mask = mask
         request.logProbabilities = logProbabilities
         request.streamsLogProbabilities = streamsLogProbabilities
         request.promptLogProbabilities = promptLogProbabilities

@@ -20,7 +20,7 @@ struct AllocationTests {
 
     /// What a request may ask for beside its temperature.
     enum Wish: CaseIterable {
-        case greedy, filtered, penalised, logProbabilities
+        case greedy, filtered, penalised, logProbabilities, masked
     }
 
     @Test(arguments: [DraftMode.off, .fixed(1), .fixed(4), .fixed(8), .auto], Wish.allCases)
@@ -38,6 +38,7 @@ struct AllocationTests {
             request.sampling.logitBias = [15: -1, 274: -100]
         }
         if wish == .logProbabilities { request.logProbabilities = 20 }
+        if wish == .masked { request.mask = MadeUpMask() }
         var seen = 0
         var first: UInt64 = 0
         var last: UInt64 = 0
