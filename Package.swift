@@ -29,6 +29,12 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
         .package(url: "https://github.com/apple/swift-collections", exact: "1.6.0"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", exact: "2.28.1", traits: []),
+        .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-extras", exact: "1.35.2"),
+        .package(url: "https://github.com/apple/swift-http-types", exact: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", exact: "2.13.0"),
     ],
     targets: [
         .systemLibrary(name: "CNUMA", pkgConfig: "numa", providers: [.apt(["libnuma-dev"])]),
@@ -39,6 +45,7 @@ let package = Package(
         .target(name: "CForetokenKernels", dependencies: ["COpenBLAS"], cSettings: c([.headerSearchPath("bodies")])),
         .target(name: "CForetokenSystem", dependencies: ["CNUMA"], cSettings: c()),
         .target(name: "CForetokenDemo", exclude: ["model", "suite.jsonl"], cSettings: c()),
+        .target(name: "CForetokenPage", cSettings: c()),
 
         .target(name: "ForetokenJSON", swiftSettings: swift),
         .target(name: "ForetokenGrammar", dependencies: ["ForetokenJSON"], swiftSettings: swift),
@@ -80,12 +87,33 @@ let package = Package(
                 "ForetokenPlacement", "ForetokenHardware", "ForetokenJSON",
             ],
             swiftSettings: swift),
+        .target(
+            name: "ForetokenAPI",
+            dependencies: [
+                "ForetokenText", "ForetokenSpeculation", "ForetokenWeights", "ForetokenTokenizer", "ForetokenJSON",
+            ],
+            swiftSettings: swift),
+        .target(
+            name: "ForetokenServer",
+            dependencies: [
+                "ForetokenAPI", "ForetokenText", "ForetokenSpeculation", "ForetokenHardware", "CForetokenPage",
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "HummingbirdCore", package: "hummingbird"),
+                .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+            ],
+            exclude: ["page"], swiftSettings: swift),
         .executableTarget(
             name: "foretoken",
             dependencies: [
-                "ForetokenText", "ForetokenLaboratory", "ForetokenSpeculation", "ForetokenModel", "ForetokenWeights",
-                "ForetokenTokenizer", "ForetokenPlacement", "ForetokenHardware", "ForetokenReport", "ForetokenJSON",
-                argumentParser,
+                "ForetokenServer", "ForetokenAPI", "ForetokenText", "ForetokenLaboratory", "ForetokenSpeculation",
+                "ForetokenModel", "ForetokenWeights", "ForetokenTokenizer", "ForetokenPlacement", "ForetokenHardware",
+                "ForetokenReport", "ForetokenJSON", argumentParser,
             ], swiftSettings: swift),
 
         .target(

@@ -24,7 +24,7 @@ public struct HardwareError: Error, Equatable, CustomStringConvertible {
         self.description = description
     }
 
-    static func system(_ what: String, errno code: Int32) -> HardwareError {
+    package static func system(_ what: String, errno code: Int32) -> HardwareError {
         HardwareError(.system, "\(what): \(String(cString: strerror(code))) (errno \(code))")
     }
 

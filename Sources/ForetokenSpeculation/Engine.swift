@@ -53,6 +53,10 @@ public final class Engine {
     /// Looks on at every step of the verifier. Texts have the numbers of their requests there.
     public var observer: (any StepObserver)?
 
+    /// Called between windows, and between the phases of a prompt: the place to take requests and to give others up. Costs
+    /// nothing to speak of where there is nothing to do.
+    package var interlude: (() -> Void)?
+
     /// Where drafts come from.
     package var source: (any DraftSource)? {
         get { round.source }
@@ -61,7 +65,8 @@ public final class Engine {
 
     /// Most tokens of one text.
     public var context: Int { settings.context }
-
+    /// Most texts at once.
+    public var parallel: Int { settings.parallel }
     /// Pages of latents in all.
     public var pages: Int { pool.pageCount }
     /// Pages that nothing lies in.
@@ -194,6 +199,7 @@ public final class Engine {
             model.verifier.observer = nil
         }
         while true {
+            interlude?()
             heedCancellations()
             if let next = admit() {
                 read(next)
@@ -269,10 +275,11 @@ public final class Engine {
             model, drafting: next.session.policy.keepsRows || isCached && settings.drafting)
         let isShared = !running.isEmpty && settings.chunkShare < 1
         let isDivided =
-            isShared || next.session.isCancellable || running.contains { $0.session.isCancellable }
+            isShared || interlude != nil || next.session.isCancellable || running.contains { $0.session.isCancellable }
         reading = next.session
         defer { reading = nil }
         func rest() {
+            interlude?()
             heedCancellations()
             if isShared { giveWindow() }
         }

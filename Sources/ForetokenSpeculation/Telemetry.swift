@@ -75,6 +75,12 @@ public struct SourceCounts: Sendable, Equatable {
     /// Those that held.
     public private(set) var accepted = 0
 
+    /// No drafts.
+    public init() {}
+
+    /// Adds another generation's counts.
+    public mutating func add(_ other: SourceCounts) { add(drafted: other.drafted, accepted: other.accepted) }
+
     mutating func add(drafted: Int, accepted: Int) {
         self.drafted += drafted
         self.accepted += accepted

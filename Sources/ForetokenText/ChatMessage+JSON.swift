@@ -38,7 +38,7 @@ extension ChatMessage {
     private static let contentForms = "a string, null or a list of text parts"
 
     /// A string, null for none, or a list of parts of text.
-    static func text(_ field: JSONField) throws -> String? {
+    package static func text(_ field: JSONField) throws -> String? {
         switch field.value {
         case nil, .null: return nil
         case .array: break

@@ -82,4 +82,24 @@ extension OpenModel {
         wanted.chunkShare = chunkShare
         return try Engine(model, wanted)
     }
+
+    /// An engine for requests that are not known yet: for `parallel` texts at once, and as many pages as they may need, or as
+    /// half of the memory that is left has room for, but at least those of one text.
+    ///
+    /// - Throws: `HardwareError` when the pages' memory cannot be had.
+    public func makeServingEngine(
+        _ model: Model, context: Int, parallel: Int, drafting: Bool, chunkShare: Double
+    ) throws -> Engine {
+        let room = Engine.room(
+            for: .init(repeating: context, count: parallel), parallel: parallel, model, cacheType: settings.cacheType,
+            drafting: drafting, available: Engine.spareBytes(model))
+        var wanted = Engine.Settings(context: context)
+        wanted.parallel = parallel
+        wanted.pages = room.pages
+        wanted.cacheType = settings.cacheType
+        wanted.drafting = drafting
+        wanted.drawable = tokenizer?.vocabularyCount
+        wanted.chunkShare = chunkShare
+        return try Engine(model, wanted)
+    }
 }

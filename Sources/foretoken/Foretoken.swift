@@ -19,8 +19,8 @@ struct Foretoken: ParsableCommand {
             """,
         version: "0.1.0",
         subcommands: [
-            Generate.self, Chat.self, Score.self, Measure.self, Prove.self, Bench.self, Place.self, Tune.self,
-            Inspect.self, Convert.self, Doctor.self,
+            Generate.self, Chat.self, Serve.self, Score.self, Measure.self, Prove.self, Bench.self, Place.self,
+            Tune.self, Inspect.self, Convert.self, Doctor.self,
         ])
 
     /// `help` shows a command that there is; of any other the argument parser would show everything, as if it were right.

@@ -24,6 +24,8 @@ enum InputPurpose {
     case measurement
     /// A chat template.
     case chatTemplate
+    /// API keys, one a line.
+    case keys
 
     /// Bytes that such a file may have.
     var byteLimit: Int {
@@ -36,7 +38,7 @@ enum InputPurpose {
         case .topology: 16 << 20
         case .shape: 4 << 20
         case .measurement: 16 << 20
-        case .chatTemplate: 1 << 20
+        case .chatTemplate, .keys: 1 << 20
         }
     }
 
@@ -44,7 +46,7 @@ enum InputPurpose {
     var lineLimit: Int? {
         switch self {
         case .lines: Self.prompt.byteLimit
-        case .prompt, .prediction, .text, .trace, .plan, .topology, .shape, .measurement, .chatTemplate: nil
+        case .prompt, .prediction, .text, .trace, .plan, .topology, .shape, .measurement, .chatTemplate, .keys: nil
         }
     }
 
@@ -61,6 +63,7 @@ enum InputPurpose {
         case .shape: "a config.json"
         case .measurement: "a measurement"
         case .chatTemplate: "a chat template"
+        case .keys: "a file of API keys"
         }
     }
 

@@ -1,0 +1,198 @@
+import ForetokenSpeculation
+import ForetokenText
+
+/// What has come of one choice since the last chunk.
+package struct ChoiceNews: Sendable {
+    package var tokens: [Int32] = []
+    package var fates: [TokenFate] = []
+    /// Text that has become certain.
+    package var pieces: [TextPiece] = []
+    /// Of the tokens, where the engine tells them as it goes.
+    package var logProbabilities: [TokenLogProbabilities] = []
+
+    /// Nothing yet.
+    package init() {}
+
+    package var isEmpty: Bool { tokens.isEmpty && pieces.isEmpty }
+
+    package mutating func append(_ other: ChoiceNews) {
+        tokens += other.tokens
+        fates += other.fates
+        pieces += other.pieces
+        logProbabilities += other.logProbabilities
+    }
+}
+
+/// Writes an answer as server-sent events.
+package struct StreamWriter: Sendable {
+    private let reply: Reply
+    private var choices: [Choice]
+
+    private struct Choice: Sendable {
+        var isBegun = false
+        var tokenCount = 0
+        /// What waits for its log-probabilities.
+        var held = ChoiceNews()
+        var offsets: TextOffsets
+    }
+
+    package init(_ reply: Reply) {
+        self.reply = reply
+        choices = .init(
+            repeating: Choice(offsets: TextOffsets(reply.served.open.tokenizer)), count: reply.order.choiceCount)
+    }
+
+    /// A line that keeps the connection open and means nothing.
+    package static let ping = Array(": ping\n\n".utf8)
+
+    /// The end of every stream.
+    package static let done = Array("data: [DONE]\n\n".utf8)
+
+    private static func event(_ json: [UInt8]) -> [UInt8] { Array("data: ".utf8) + json + Array("\n\n".utf8) }
+
+    /// An error behind the head, and the end.
+    package static func failure(_ error: APIError) -> [UInt8] { event(error.json) + done }
+
+    /// What one choice has to tell.
+    package mutating func events(_ index: Int, _ news: ChoiceNews) -> [UInt8] {
+        var news = news
+        choices[index].tokenCount += news.tokens.count
+        if reply.order.settings.logProbabilities != nil && news.logProbabilities.count < news.tokens.count {
+            choices[index].held.append(news)
+            news = ChoiceNews()
+        }
+        var events: [UInt8] = []
+        if !choices[index].isBegun {
+            choices[index].isBegun = true
+            if reply.order.kind == .chat { events += chunk(index) { Self.writeRole(into: &$0) } }
+        }
+        if !news.pieces.isEmpty || !news.logProbabilities.isEmpty || (reply.order.isTraced && !news.tokens.isEmpty) {
+            events += chunk(index, news)
+        }
+        return events
+    }
+
+    /// The end of one choice. A caller that has text left over has given it to `events` before.
+    package mutating func end(_ index: Int, _ result: ChoiceResult) -> [UInt8] {
+        var events: [UInt8] = events(index, ChoiceNews())
+        var held = choices[index].held
+        if !held.isEmpty {
+            choices[index].held = ChoiceNews()
+            held.logProbabilities = result.answer.logProbabilities ?? []
+            events += chunk(index, held)
+        }
+        return events + chunk(index, finish: result)
+    }
+
+    /// The end of the answer.
+    package func close(_ results: [ChoiceResult]) -> [UInt8] {
+        guard reply.order.includesUsage else { return Self.done }
+        var writer = JSONWriter()
+        writer.object { chunk in
+            reply.writeHead(objectName, into: &chunk)
+            chunk.list("choices") { _ in }
+            chunk.key("usage")
+            reply.write(Reply.Usage(reply.order, results), into: &chunk)
+        }
+        return Self.event(writer.bytes) + Self.done
+    }
+
+    // MARK: Chunks
+
+    private var objectName: String { reply.order.kind == .chat ? "chat.completion.chunk" : "text_completion" }
+
+    private static func writeRole(into choice: inout JSONWriter) {
+        choice.object("delta") { delta in
+            delta.member("role", "assistant")
+            delta.member("content", "")
+        }
+        choice.nullMember("logprobs")
+        choice.nullMember("finish_reason")
+    }
+
+    private mutating func chunk(_ index: Int, _ news: ChoiceNews) -> [UInt8] {
+        var offsets = choices[index].offsets
+        defer { choices[index].offsets = offsets }
+        let (kind, names) = (reply.order.kind, reply.names)
+        let text = String(decoding: news.pieces.bytes, as: UTF8.self)
+        let trace = reply.order.isTraced ? news : nil
+        return chunk(index, trace: trace) { choice in
+            switch kind {
+            case .chat: choice.object("delta") { $0.member("content", text) }
+            case .completion: choice.member("text", text)
+            }
+            choice.key("logprobs")
+            if news.logProbabilities.isEmpty {
+                choice.null()
+            } else if kind == .chat {
+                names.writeChat(news.logProbabilities, into: &choice)
+            } else {
+                names.writeCompletion(news.logProbabilities, &offsets, into: &choice)
+            }
+            choice.nullMember("finish_reason")
+            if reply.order.showsIDs { choice.member("token_ids", news.tokens) }
+        }
+    }
+
+    private func chunk(_ index: Int, finish result: ChoiceResult) -> [UInt8] {
+        chunk(index, result: result) { choice in
+            switch reply.order.kind {
+            case .chat: choice.object("delta") { _ in }
+            case .completion: choice.member("text", "")
+            }
+            choice.nullMember("logprobs")
+            choice.member("finish_reason", result.finishReason)
+        }
+    }
+
+    /// One event with one choice.
+    private func chunk(
+        _ index: Int, trace: ChoiceNews? = nil, result: ChoiceResult? = nil, _ body: (inout JSONWriter) -> Void
+    ) -> [UInt8] {
+        var writer = JSONWriter()
+        writer.object { chunk in
+            reply.writeHead(objectName, into: &chunk)
+            chunk.list("choices") { list in
+                list.object { choice in
+                    choice.member("index", index)
+                    body(&choice)
+                }
+            }
+            if reply.order.countsInChunks {
+                chunk.key("usage")
+                let prompt = reply.order.prompt(choice: index).count
+                reply.write(Reply.Usage(prompt: prompt, completion: choices[index].tokenCount), into: &chunk)
+            } else if reply.order.includesUsage {
+                chunk.nullMember("usage")
+            }
+            if let trace { chunk.object("foretoken") { Self.write(trace, into: &$0) } }
+            if let result {
+                chunk.object("timings") { reply.writeTimings(result, into: &$0) }
+                chunk.object("foretoken") { reply.writeOwn(result, choice: index, into: &$0) }
+            }
+        }
+        return Self.event(writer.bytes)
+    }
+
+    /// What became of drafts: tokens as [id, source, draft], and the text cut where sources change.
+    private static func write(_ news: ChoiceNews, into writer: inout JSONWriter) {
+        writer.list("tokens") { list in
+            for (token, fate) in zip(news.tokens, news.fates) {
+                list.list { entry in
+                    entry.value(token)
+                    entry.value(fate.source.rawValue)
+                    entry.value(fate.draft)
+                }
+            }
+        }
+        writer.list("pieces") { list in
+            for piece in news.pieces {
+                list.object { entry in
+                    entry.member("text", String(decoding: piece.bytes, as: UTF8.self))
+                    entry.member("source", piece.fate.source.rawValue)
+                    entry.member("draft", piece.fate.draft)
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,138 @@
+import ForetokenAPI
+import ForetokenHardware
+import ForetokenText
+import Synchronization
+
+/// What the engine's thread has to tell to whoever writes one request's answer. The engine never waits for it.
+final class AnswerFeed: Sendable {
+    /// What became of a choice.
+    typealias Ending = Result<ChoiceResult, APIError>
+
+    /// What has come since the last time.
+    struct News {
+        var choices: [(index: Int, news: ChoiceNews)] = []
+        var endings: [(index: Int, ending: Ending)] = []
+        var isPingDue = false
+    }
+
+    private struct State {
+        var news: [ChoiceNews]
+        var endings: [(Int, Ending)] = []
+        var endedCount = 0
+        var unread = 0
+        var isPingDue = false
+        /// When the writer was last given something.
+        var lastTaken = MonotonicClock.now
+        /// Numbers that the engine gave to choices; nil before and after.
+        var numbers: [Int?]
+        /// When the client went, or the server gave the request up.
+        var cancelled: Int64?
+        var isTooSlow = false
+    }
+
+    let order: Order
+    /// When the request came.
+    let submitted = MonotonicClock.now
+    /// Rings when there is something to take.
+    let bell: AsyncStream<Void>
+
+    private let ring: AsyncStream<Void>.Continuation
+    private let state: Mutex<State>
+    private let mostUnread: Int
+
+    init(_ order: Order, mostUnread: Int) {
+        self.order = order
+        self.mostUnread = mostUnread
+        (bell, ring) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+        state = Mutex(
+            State(
+                news: .init(repeating: ChoiceNews(), count: order.choiceCount),
+                numbers: .init(repeating: nil, count: order.choiceCount)))
+    }
+
+    // MARK: The engine's thread
+
+    /// Takes a token or text.
+    /// - Returns: whether the choice goes on.
+    func take(_ news: ChoiceNews, choice: Int) -> Bool {
+        state.withLock { state in
+            guard order.isStreamed else { return state.cancelled == nil }
+            state.news[choice].append(news)
+            state.unread += news.tokens.count
+            if state.unread > mostUnread && state.cancelled == nil {
+                state.isTooSlow = true
+                state.cancelled = MonotonicClock.now
+            }
+            return state.cancelled == nil
+        }
+    }
+
+    /// Takes what became of a choice.
+    /// - Returns: nanoseconds since the request was cancelled, if it was; nil otherwise.
+    @discardableResult
+    func end(_ choice: Int, _ ending: Ending) -> Int64? {
+        let cancelled = state.withLock { state in
+            state.endings.append((choice, ending))
+            state.endedCount += 1
+            state.numbers[choice] = nil
+            return state.cancelled
+        }
+        ring.yield()
+        return cancelled.map { MonotonicClock.now - $0 }
+    }
+
+    /// Lets the writer know that there is something to take.
+    func wake() { ring.yield() }
+
+    func begin(_ choice: Int, number: Int) { state.withLock { $0.numbers[choice] = number } }
+
+    /// The engine's numbers of the choices that it has.
+    var numbers: [Int] { state.withLock { $0.numbers.compactMap(\.self) } }
+
+    // MARK: All threads
+
+    /// Whether all choices have ended.
+    var hasEnded: Bool { state.withLock { $0.endedCount == order.choiceCount } }
+
+    var isCancelled: Bool { state.withLock { $0.cancelled != nil } }
+
+    /// Whether it was given up since nobody read it.
+    var isTooSlow: Bool { state.withLock { $0.isTooSlow } }
+
+    /// Lets all choices end at their next token.
+    /// - Returns: whether that is news.
+    func cancel() -> Bool {
+        state.withLock { state in
+            guard state.cancelled == nil else { return false }
+            state.cancelled = MonotonicClock.now
+            return true
+        }
+    }
+
+    /// Lets the writer write a comment, if it had nothing else for so long.
+    func ping(after nanoseconds: Int64) {
+        let isDue = state.withLock { state in
+            state.isPingDue = MonotonicClock.now - state.lastTaken >= nanoseconds
+            return state.isPingDue
+        }
+        if isDue { ring.yield() }
+    }
+
+    /// What has come since the last time.
+    func takeNews() -> News {
+        state.withLock { state in
+            var taken = News()
+            for index in state.news.indices where !state.news[index].isEmpty {
+                taken.choices.append((index, state.news[index]))
+                state.news[index] = ChoiceNews()
+            }
+            taken.endings = state.endings
+            taken.isPingDue = state.isPingDue
+            state.endings = []
+            state.unread = 0
+            state.isPingDue = false
+            state.lastTaken = MonotonicClock.now
+            return taken
+        }
+    }
+}

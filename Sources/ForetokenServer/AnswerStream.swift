@@ -1,0 +1,75 @@
+import ForetokenAPI
+import ForetokenText
+
+extension Desk {
+    /// Waits for all choices of a request.
+    /// - Throws: why one of them has no answer.
+    func results(of feed: AnswerFeed) async throws(APIError) -> [ChoiceResult] {
+        var results = [ChoiceResult?](repeating: nil, count: feed.order.choiceCount)
+        for await _ in feed.bell {
+            for (index, ending) in feed.takeNews().endings {
+                do {
+                    results[index] = try ending.get()
+                } catch {
+                    cancel(feed, .shutdown)
+                    throw error
+                }
+            }
+            if results.allSatisfy({ $0 != nil }) { return results.compactMap(\.self) }
+        }
+        // The task was cancelled.
+        cancel(feed, .shutdown)
+        throw .draining
+    }
+}
+
+/// Writes one request's answer as it comes.
+struct AnswerStream: Sendable {
+    let desk: Desk
+    let feed: AnswerFeed
+    private let writer: StreamWriter
+
+    init(_ desk: Desk, _ feed: AnswerFeed, _ writer: StreamWriter) {
+        (self.desk, self.feed, self.writer) = (desk, feed, writer)
+    }
+
+    /// - Parameter send: takes bytes as soon as the client has room for them.
+    /// - Throws: what `send` throws.
+    func write(_ send: ([UInt8]) async throws -> Void) async throws {
+        var writer = writer
+        var results = [ChoiceResult?](repeating: nil, count: feed.order.choiceCount)
+        for await _ in feed.bell {
+            let taken = feed.takeNews()
+            var events: [UInt8] = []
+            for (index, news) in taken.choices { events += writer.events(index, news) }
+            for (index, ending) in taken.endings {
+                switch ending {
+                case .success(let result):
+                    results[index] = result
+                    events += writer.end(index, result)
+                case .failure(let error):
+                    desk.cancel(feed, .shutdown)
+                    return try await send(events + StreamWriter.failure(error))
+                }
+            }
+            let all = results.compactMap(\.self)
+            if all.count == results.count {
+                if all.contains(where: \.answer.wasInterrupted) {
+                    return try await send(events + StreamWriter.failure(feed.isTooSlow ? .tooSlow : .draining))
+                }
+                return try await send(events + writer.close(all))
+            }
+            if events.isEmpty && taken.isPingDue { events = StreamWriter.ping }
+            if !events.isEmpty { try await send(events) }
+        }
+        // The task was cancelled.
+        desk.cancel(feed, .shutdown)
+        try await send(StreamWriter.failure(.draining))
+    }
+}
+
+extension APIError {
+    static let tooSlow = APIError(
+        503, type: "server_error", code: "client_too_slow",
+        "the answer was not read as fast as it came, so it was given up")
+}

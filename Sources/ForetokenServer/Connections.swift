@@ -1,0 +1,181 @@
+import HTTPTypes
+import NIOCore
+import NIOHTTP1
+import NIOHTTPTypes
+import Synchronization
+
+/// The open connections, and what is to happen when their clients go.
+final class Connections: Sendable {
+    /// One connection, as those who answer on it see it.
+    final class Watch: Sendable {
+        private struct State {
+            var isGone = false
+            var action: (@Sendable () -> Void)?
+        }
+
+        fileprivate let channel: any Channel
+        private let state = Mutex(State())
+
+        fileprivate init(_ channel: any Channel) { self.channel = channel }
+
+        /// Does something once when the client has gone, at once if it has already; in place of what was to be done before.
+        func whenGone(_ action: @escaping @Sendable () -> Void) {
+            let isGone = state.withLock { state in
+                state.action = action
+                return state.isGone
+            }
+            if isGone { action() }
+        }
+
+        /// Does nothing any more.
+        func forget() { state.withLock { $0.action = nil } }
+
+        fileprivate func gone() {
+            let action = state.withLock { state in
+                state.isGone = true
+                defer { state.action = nil }
+                return state.action
+            }
+            action?()
+        }
+    }
+
+    private let watches = Mutex<[ObjectIdentifier: Watch]>([:])
+
+    var count: Int { watches.withLock { $0.count } }
+
+    func watch(_ channel: any Channel) -> Watch? { watches.withLock { $0[ObjectIdentifier(channel)] } }
+
+    fileprivate func open(_ channel: any Channel) -> Watch {
+        let watch = Watch(channel)
+        watches.withLock { $0[ObjectIdentifier(channel)] = watch }
+        return watch
+    }
+
+    fileprivate func close(_ channel: any Channel) { watches.withLock { $0[ObjectIdentifier(channel)] = nil } }
+
+    /// Closes all at once.
+    func closeAll() {
+        for watch in watches.withLock({ Array($0.values) }) { watch.channel.close(mode: .all, promise: nil) }
+    }
+}
+
+/// Sees one connection's requests and responses go by: closes it when a request takes too long to arrive, answers what is no
+/// HTTP, and notices when the client goes.
+final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
+    typealias InboundIn = HTTPRequestPart
+    typealias InboundOut = HTTPRequestPart
+    typealias OutboundIn = HTTPResponsePart
+    typealias OutboundOut = HTTPResponsePart
+
+    private let connections: Connections
+    private let limits: ServerSettings.Limits
+    private var watch: Connections.Watch?
+    private var timer: Scheduled<Void>?
+    /// Requests whose response is not written yet.
+    private var open = 0
+    /// Whether a request's body is still to come.
+    private var isReading = false
+    private var isAnswering = false
+
+    init(_ connections: Connections, _ limits: ServerSettings.Limits) {
+        self.connections = connections
+        self.limits = limits
+    }
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        watch = connections.open(context.channel)
+        // A peer that vanished without a word is found by the system.
+        context.channel.setOption(.socketOption(.so_keepalive), value: 1).whenFailure { _ in }
+        start(limits.headSeconds, context)
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) { end(context) }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        end(context)
+        context.fireChannelInactive()
+    }
+
+    private func end(_ context: ChannelHandlerContext) {
+        timer?.cancel()
+        connections.close(context.channel)
+        watch?.gone()
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if case .some(.inputClosed) = event as? ChannelEvent { watch?.gone() }
+        context.fireUserInboundEventTriggered(event)
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        switch unwrapInboundIn(data) {
+        case .head(let head):
+            open += 1
+            isReading = true
+            start(limits.bodySeconds, context)
+            let length = head.headerFields[.contentLength].flatMap { Int($0) } ?? 0
+            if head.headerFields[.expect]?.lowercased() == "100-continue" && length <= limits.bodyBytes {
+                context.writeAndFlush(wrapOutboundOut(.head(HTTPResponse(status: .continue))), promise: nil)
+            }
+        case .body: break
+        case .end:
+            isReading = false
+            timer?.cancel()
+        }
+        context.fireChannelRead(data)
+    }
+
+    func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+        switch unwrapOutboundIn(data) {
+        case .head: isAnswering = true
+        case .body: break
+        case .end:
+            isAnswering = false
+            open -= 1
+            if isReading {
+                // The rest of a body that nobody wants is not waited for.
+                context.writeAndFlush(data, promise: promise)
+                return context.close(promise: nil)
+            }
+            if open == 0 { start(limits.idleSeconds, context) }
+        }
+        context.write(data, promise: promise)
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        guard let error = error as? HTTPParserError else { return context.fireErrorCaught(error) }
+        if open > (isReading ? 1 : 0) || isAnswering { return context.close(promise: nil) }
+        let isTooLarge = error == .headerOverflow
+        refuse(
+            isTooLarge ? .requestHeaderFieldsTooLarge : .badRequest,
+            isTooLarge ? "the request's head has more than \(limits.headBytes) bytes" : "this is not HTTP/1.1", context)
+    }
+
+    private func start(_ seconds: Double, _ context: ChannelHandlerContext) {
+        timer?.cancel()
+        let isBody = isReading
+        let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+        timer = context.eventLoop.scheduleTask(in: .nanoseconds(Int64(seconds * 1e9))) {
+            let (handler, context) = bound.value
+            if isBody && !handler.isAnswering {
+                handler.refuse(.requestTimeout, "the request's body took more than \(seconds) seconds", context)
+            } else {
+                context.close(promise: nil)
+            }
+        }
+    }
+
+    /// Answers in place of those who would, and closes.
+    private func refuse(_ status: HTTPResponse.Status, _ message: String, _ context: ChannelHandlerContext) {
+        let body = Responses.error(status: status.code, message)
+        var head = HTTPResponse(status: status)
+        head.headerFields[.contentType] = "application/json"
+        head.headerFields[.contentLength] = "\(body.count)"
+        head.headerFields[.connection] = "close"
+        context.write(wrapOutboundOut(.head(head)), promise: nil)
+        context.write(wrapOutboundOut(.body(ByteBuffer(bytes: body))), promise: nil)
+        context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
+        context.close(promise: nil)
+    }
+}

@@ -1,0 +1,287 @@
+import ForetokenAPI
+import ForetokenSpeculation
+import ForetokenText
+import FoundationEssentials
+import HTTPTypes
+import Hummingbird
+import Logging
+import NIOCore
+
+/// What a request's connection is.
+struct ConnectionContext: InitializableFromSource, Sendable {
+    let channel: any Channel
+
+    init(source: ApplicationRequestContextSource) { channel = source.channel }
+}
+
+/// Finds out what a request asks for and answers it.
+struct Responder: HTTPResponder {
+    let desk: Desk
+    let connections: Connections
+    let access: Access
+    let page: Page
+    let version: String
+
+    /// Something that can be asked for.
+    enum Endpoint {
+        case page, health, metrics, version, status, models, model(String), tokenizerInfo
+        case chat, completions, tokenize, detokenize
+
+        var method: HTTPRequest.Method {
+            switch self {
+            case .chat, .completions, .tokenize, .detokenize: .post
+            default: .get
+            }
+        }
+
+        /// Whether it needs no key.
+        var isOpen: Bool {
+            switch self {
+            case .page, .health: true
+            default: false
+            }
+        }
+
+        /// What a path means, with /v1 or without.
+        init?(path: String) {
+            let path = path.hasPrefix("/v1/") ? String(path.dropFirst(3)) : path
+            switch path {
+            case "/": self = .page
+            case "/health": self = .health
+            case "/metrics": self = .metrics
+            case "/version": self = .version
+            case "/foretoken/status": self = .status
+            case "/models": self = .models
+            case "/tokenizer_info": self = .tokenizerInfo
+            case "/chat/completions": self = .chat
+            case "/completions": self = .completions
+            case "/tokenize": self = .tokenize
+            case "/detokenize": self = .detokenize
+            default:
+                guard path.hasPrefix("/models/"), let name = Self.decoded(path.dropFirst(8)), !name.isEmpty
+                else { return nil }
+                self = .model(name)
+            }
+        }
+
+        /// A part of a path without its percent signs; nil where they mean nothing.
+        private static func decoded(_ part: Substring) -> String? {
+            var bytes: [UInt8] = []
+            var rest = part.utf8[...]
+            while let byte = rest.popFirst() {
+                guard byte == UInt8(ascii: "%") else {
+                    bytes.append(byte)
+                    continue
+                }
+                guard let code = UInt8(String(rest.prefix(2)) ?? "", radix: 16), rest.count >= 2 else { return nil }
+                bytes.append(code)
+                rest = rest.dropFirst(2)
+            }
+            return String(validating: bytes, as: UTF8.self)
+        }
+    }
+
+    func respond(to request: Request, context: ConnectionContext) async throws -> Response {
+        let id = Self.identifier()
+        var origin: String?
+        var response: Response
+        do throws(APIError) {
+            try access.checkHost(request.head)
+            origin = try access.allowedOrigin(request.head)
+            response = try await answer(request, context, id: id, origin: origin)
+        } catch {
+            response = Responses.error(error)
+        }
+        response.headers[Responses.requestID] = id
+        if let origin {
+            response.headers[.accessControlAllowOrigin] = origin
+            response.headers[.vary] = "Origin"
+        }
+        return request.method == .head ? response.createHeadResponse() : response
+    }
+
+    private static func identifier() -> String {
+        String((0..<24).map { _ in "0123456789abcdef".randomElement()! })
+    }
+
+    private func answer(
+        _ request: Request, _ context: ConnectionContext, id: String, origin: String?
+    ) async throws(APIError) -> Response {
+        let endpoint = Endpoint(path: request.uri.path)
+        if request.method == .options && origin != nil { return Self.preflight(endpoint) }
+        if endpoint?.isOpen != true { try access.checkKey(request.head) }
+        guard let endpoint else {
+            throw APIError(404, code: "not_found", "there is nothing at \(request.uri.path.prefix(200))")
+        }
+        guard request.method == endpoint.method || request.method == .head && endpoint.method == .get else {
+            var response = Responses.error(
+                APIError(
+                    405, code: "method_not_allowed",
+                    "\(request.uri.path.prefix(200)) takes \(endpoint.method.rawValue), "
+                        + "not \(request.method.rawValue.prefix(20))"))
+            response.headers[.allow] = endpoint.method == .get ? "GET, HEAD" : "POST"
+            return response
+        }
+        switch endpoint {
+        case .page: return page.response(request.head)
+        case .health: return health
+        case .metrics:
+            let text = desk.metrics.text(desk.figures, connections: connections.count, version: version)
+            return Responses.text(text, type: "text/plain; version=0.0.4; charset=utf-8")
+        case .version: return Responses.json(Self.object { $0.member("version", version) })
+        case .status: return status
+        case .models: return Responses.json(try desk.kitchen().served.list)
+        case .model(let name): return Responses.json(try desk.kitchen().served.entry(name))
+        case .tokenizerInfo: return Responses.json(try desk.kitchen().served.tokenizerInfo())
+        case .tokenize: return Responses.json(try await desk.kitchen().served.tokenize(body(of: request)))
+        case .detokenize: return Responses.json(try await desk.kitchen().served.detokenize(body(of: request)))
+        case .chat: return try await generate(.chat, request, context, id: id)
+        case .completions: return try await generate(.completion, request, context, id: id)
+        }
+    }
+
+    private static func preflight(_ endpoint: Endpoint?) -> Response {
+        Response(
+            status: .noContent,
+            headers: [
+                .accessControlAllowMethods: endpoint?.method.rawValue ?? "GET, POST",
+                .accessControlAllowHeaders: "Authorization, Content-Type, X-Api-Key", .accessControlMaxAge: "600",
+            ])
+    }
+
+    /// The whole body.
+    private func body(of request: Request) async throws(APIError) -> [UInt8] {
+        let most = desk.settings.limits.bodyBytes
+        let length = request.headers[.contentLength].flatMap { Int($0) }
+        if let length, length > most { throw .tooLarge(most) }
+        var body: [UInt8] = []
+        body.reserveCapacity(length ?? 0)
+        do {
+            for try await part in request.body {
+                if body.count + part.readableBytes > most { throw APIError.tooLarge(most) }
+                body.append(contentsOf: part.readableBytesView)
+            }
+        } catch let error as APIError {
+            throw error
+        } catch {
+            throw APIError(400, code: "incomplete_body", "the request's body ended before its end")
+        }
+        if let length, body.count != length {
+            throw APIError(400, code: "incomplete_body", "the body has \(body.count) bytes, not \(length)")
+        }
+        return body
+    }
+
+    // MARK: The server's state
+
+    private static func object(_ write: (inout JSONWriter) -> Void) -> [UInt8] {
+        var writer = JSONWriter()
+        writer.object(write)
+        return writer.bytes
+    }
+
+    /// 200 while requests are answered, 503 while they are not.
+    private var health: Response {
+        let figures = desk.figures
+        if let fraction = figures.fraction {
+            var response = Responses.error(.loading(fraction))
+            response.body = ResponseBody(
+                byteBuffer: ByteBuffer(
+                    bytes: Self.object { health in
+                        health.member("status", "loading")
+                        health.member("progress", fraction)
+                        health.object("error") { error in
+                            error.member("message", "the model is being loaded")
+                            error.member("type", "unavailable_error")
+                            error.nullMember("param")
+                            error.member("code", "loading")
+                        }
+                    }))
+            return response
+        }
+        if figures.isDraining { return Responses.error(.draining) }
+        if figures.isStuck {
+            return Responses.error(
+                APIError(
+                    503, type: "server_error", code: "stuck", "the engine has not finished its step for a long time"))
+        }
+        return Responses.json(Self.object { $0.member("status", "ok") })
+    }
+
+    private var status: Response {
+        let figures = desk.figures
+        return Responses.json(
+            Self.object { status in
+                let state = figures.fraction != nil ? "loading" : figures.isDraining ? "draining" : "ready"
+                status.member("state", figures.isStuck ? "stuck" : state)
+                status.member("version", version)
+                status.member("running", figures.running)
+                status.member("waiting", figures.waiting)
+                status.member("connections", connections.count)
+                status.member("max_queue", desk.settings.mostWaiting)
+                guard let kitchen = figures.kitchen else {
+                    status.member("progress", figures.fraction ?? 0)
+                    return
+                }
+                status.member("model", kitchen.served.name)
+                status.member("context", kitchen.served.context)
+                status.member("parallel", kitchen.parallel)
+                status.member("system_fingerprint", kitchen.served.fingerprint)
+                status.member("temperature", Double(kitchen.served.base.sampling.temperature))
+                status.member("bits", "exact")
+            })
+    }
+
+    // MARK: Answers
+
+    private func generate(
+        _ kind: Order.Kind, _ request: Request, _ context: ConnectionContext, id: String
+    ) async throws(APIError) -> Response {
+        // Before anybody sends 16 MiB for nothing.
+        let kitchen = try desk.kitchen()
+        let body = try await body(of: request)
+        let order = try Order(kind, body, kitchen.served, seed: .random(in: .min ... .max))
+        let feed = try desk.submit(order, kitchen)
+        let desk = desk
+        let watch = connections.watch(context.channel)
+        watch?.whenGone { desk.cancel(feed, .disconnected) }
+        let reply = Reply(order, kitchen.served, id: id, created: Int(Date().timeIntervalSince1970))
+        desk.beginResponse()
+        if order.isStreamed {
+            return Self.stream(AnswerStream(desk, feed, StreamWriter(reply)), watch)
+        }
+        defer {
+            desk.endResponse()
+            watch?.forget()
+        }
+        return Responses.json(reply.whole(try await desk.results(of: feed)))
+    }
+
+    private static func stream(_ stream: AnswerStream, _ watch: Connections.Watch?) -> Response {
+        Response(
+            status: .ok,
+            headers: [
+                .contentType: "text/event-stream; charset=utf-8", .cacheControl: "no-cache",
+                HTTPField.Name("x-accel-buffering")!: "no", .xContentTypeOptions: "nosniff",
+            ],
+            body: ResponseBody { writer in
+                defer {
+                    stream.desk.endResponse()
+                    watch?.forget()
+                }
+                do {
+                    try await stream.write { try await writer.write(ByteBuffer(bytes: $0)) }
+                    try await writer.finish(nil)
+                } catch {
+                    stream.desk.cancel(stream.feed, .disconnected)
+                    throw error
+                }
+            })
+    }
+}
+
+extension APIError {
+    static func tooLarge(_ most: Int) -> APIError {
+        APIError(413, code: "request_too_large", "the request's body has more than \(most) bytes")
+    }
+}

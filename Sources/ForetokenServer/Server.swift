@@ -1,0 +1,167 @@
+import Dispatch
+import ForetokenAPI
+import ForetokenSpeculation
+import Hummingbird
+import HummingbirdCore
+import Logging
+import NIOCore
+import NIOPosix
+import ServiceLifecycle
+import Synchronization
+import UnixSignals
+
+/// A server's life: it listens, loads the model meanwhile, answers, and ends in order.
+package final class Server: Sendable {
+    /// What happens in it.
+    private enum Event: Sendable {
+        case listening(port: Int)
+        case stopAsked
+        case drained
+        case engineEnded((any Error)?)
+        case closed((any Error)?)
+    }
+
+    package let desk: Desk
+    private let settings: ServerSettings
+    private let version: String
+    private let connections = Connections()
+    private let events: AsyncStream<Event>
+    private let bell: AsyncStream<Event>.Continuation
+
+    /// - Parameter version: this program's.
+    package init(_ settings: ServerSettings, version: String) {
+        self.settings = settings
+        self.version = version
+        desk = Desk(settings)
+        (events, bell) = AsyncStream.makeStream()
+    }
+
+    /// Lets requests under way end, then everything.
+    package func stop() { bell.yield(.stopAsked) }
+
+    /// Runs the server on the calling thread until a signal or a failure ends it.
+    ///
+    /// - Parameters:
+    ///   - listening: told the port.
+    ///   - cook: runs on the engine's thread, told the port: loads the model and calls `Desk.serve`.
+    ///   - exitAtOnce: called at a second signal.
+    /// - Throws: why it could not listen, or what `cook` throws.
+    package func run(
+        listening: @escaping @Sendable (Int) -> Void, exitAtOnce: @escaping @Sendable () -> Void,
+        cook: @escaping @Sendable (EngineThread, Int) throws -> Void
+    ) throws {
+        let outcome = Mutex<Result<Void, any Error>>(.success(()))
+        let done = DispatchSemaphore(value: 0)
+        Task {
+            let signals = Task {
+                for await _ in await UnixSignalsSequence(trapping: .sigterm, .sigint) { self.stop() }
+            }
+            do {
+                try await self.serve(listening: listening, exitAtOnce: exitAtOnce, cook: cook)
+            } catch {
+                outcome.withLock { $0 = .failure(error) }
+            }
+            signals.cancel()
+            done.signal()
+        }
+        done.wait()
+        try outcome.withLock { $0 }.get()
+    }
+
+    /// The same as a task.
+    package func serve(
+        listening: @escaping @Sendable (Int) -> Void, exitAtOnce: @escaping @Sendable () -> Void = {},
+        cook: @escaping @Sendable (EngineThread, Int) throws -> Void
+    ) async throws {
+        // One thread: all others are the engine's.
+        let loops = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let logger = Logger(label: "foretoken") { _ in SwiftLogNoOpLogHandler() }
+        let services = ServiceGroup(
+            configuration: .init(services: [application(loops, logger)], logger: logger))
+        let listener = Task {
+            do {
+                try await services.run()
+                bell.yield(.closed(nil))
+            } catch {
+                bell.yield(.closed(error))
+            }
+        }
+        let ticks = Task {
+            while (try? await Task.sleep(for: .seconds(1))) != nil { desk.tick() }
+        }
+        var thread: EngineThread?
+        var failure: (any Error)?
+        var isStopping = false
+        loop: for await event in events {
+            switch event {
+            case .listening(let port):
+                listening(port)
+                do {
+                    thread = try EngineThread { [bell] thread in
+                        do {
+                            try cook(thread, port)
+                            bell.yield(.engineEnded(nil))
+                        } catch {
+                            bell.yield(.engineEnded(error))
+                            throw error
+                        }
+                    }
+                } catch {
+                    bell.yield(.engineEnded(error))
+                }
+            case .stopAsked:
+                if isStopping { exitAtOnce() }
+                isStopping = true
+                Task { await drain() }
+            case .engineEnded(let error):
+                failure = failure ?? error
+                bell.yield(.drained)
+            case .drained:
+                await services.triggerGracefulShutdown()
+                // Whoever keeps a connection open has had time to see the last answer.
+                Task {
+                    try? await Task.sleep(for: .seconds(1))
+                    connections.closeAll()
+                }
+            case .closed(let error):
+                failure = failure ?? error
+                break loop
+            }
+        }
+        listener.cancel()
+        ticks.cancel()
+        thread?.finish()
+        if let thread { _ = thread.wait(nanoseconds: 10_000_000_000) }
+        try await loops.shutdownGracefully()
+        if let failure { throw failure }
+    }
+
+    private func application(_ loops: any EventLoopGroup, _ logger: Logger) -> some ApplicationProtocol {
+        let (limits, connections, bell) = (settings.limits, connections, bell)
+        var http = HTTP1Channel.Configuration(additionalChannelHandlers: [ConnectionGuard(connections, limits)])
+        http.httpDecoder.maxHeaderFieldSize = limits.headBytes
+        http.httpDecoder.maxHeaderListSize = limits.headBytes
+        return Application(
+            responder: Responder(
+                desk: desk, connections: connections, access: Access(settings), page: Page(), version: version),
+            server: .http1(configuration: http),
+            configuration: ApplicationConfiguration(
+                address: .hostname(settings.host, port: settings.port), serverName: "foretoken",
+                availableConnectionsDelegate: MaximumAvailableConnections(limits.connections, logger: logger)),
+            onServerRunning: { channel in bell.yield(.listening(port: channel.localAddress?.port ?? 0)) },
+            eventLoopGroupProvider: .shared(loops), logger: logger)
+    }
+
+    /// Takes no more requests and waits until those that there are have ended, or for as long as they may.
+    private func drain() async {
+        desk.drain()
+        func waitUntilIdle(_ seconds: Double) async {
+            let deadline = ContinuousClock.now + .seconds(seconds)
+            while !desk.isIdle && ContinuousClock.now < deadline { try? await Task.sleep(for: .milliseconds(10)) }
+        }
+        await waitUntilIdle(settings.drainSeconds)
+        desk.cancelAll()
+        await waitUntilIdle(5)
+        bell.yield(.drained)
+    }
+}

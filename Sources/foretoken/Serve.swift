@@ -1,0 +1,121 @@
+import ArgumentParser
+import ForetokenAPI
+import ForetokenHardware
+import ForetokenModel
+import ForetokenReport
+import ForetokenServer
+import ForetokenSpeculation
+import ForetokenText
+import ForetokenWeights
+import Glibc
+
+/// Answers OpenAI's clients.
+struct Serve: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Answers OpenAI's clients: chat and completions over HTTP, many at once.",
+        discussion: """
+            The server listens at once and answers when the model is loaded. One line on standard output tells the address \
+            then. SIGTERM or Ctrl-C lets requests under way end (--drain); a second ends the program at once. Keys may also \
+            be given in $FORETOKEN_API_KEY. Requests that say nothing else are sampled at temperature 1.
+            """)
+
+    @OptionGroup(title: "Network") var network: NetworkFlags
+
+    @Option(help: ArgumentHelp("Name of the model in answers (default: that of its folder).", valueName: "name"))
+    var servedModelName: String?
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Most texts at once; each gets the tokens it would get alone.", valueName: "n"))
+    var parallel = Step.windowRows
+
+    @Option(parsing: .unconditional, help: ArgumentHelp("Most texts that wait for room.", valueName: "n"))
+    var maxQueue = 64
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "Share of time (above 0, up to 1) in which a prompt is read while other texts wait for their next token.",
+            valueName: "s"))
+    var chunkShare = 0.5
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Seconds that requests under way may go on when the server is to end.", valueName: "s"))
+    var drain = 30.0
+
+    @OptionGroup(title: "Speculation") var draft: DraftFlags
+    @OptionGroup(title: "Speculation") var fresh: FreshOddsFlag
+    @OptionGroup(title: "Model") var model: ModelOptions
+
+    /// Context when the user names none: caches for a large model's whole context would take tens of gigabytes.
+    private static let defaultContext = 8192
+
+    func validate() throws {
+        if parallel < 1 { throw ValidationError("--parallel must be at least 1, not \(parallel)") }
+        if maxQueue < 0 { throw ValidationError("--max-queue must be 0 or more, not \(maxQueue)") }
+        if !(chunkShare > 0 && chunkShare <= 1) {
+            throw ValidationError("--chunk-share must be above 0 and at most 1, not \(chunkShare)")
+        }
+        if !(0...86400).contains(drain) { throw ValidationError("--drain must be 0...86400, not \(drain)") }
+        if servedModelName == "" { throw ValidationError("--served-model-name must not be empty") }
+    }
+
+    func run() throws {
+        var settings = try network.settings()
+        settings.mostWaiting = maxQueue
+        settings.drainSeconds = drain
+        let open = try OpenModel(model)
+        try open.check(draft.draft, draft.draftSource)
+        let context = min(try open.context(for: Self.defaultContext), open.configuration.maximumPositions)
+        if !settings.isLocal && settings.keys.isEmpty {
+            Console.warning("others than this machine may reach \(settings.host), and no API key is set")
+        }
+        let server = Server(settings, version: Foretoken.configuration.version)
+        try server.run(
+            listening: { Console.note("listening on \(address($0)); loading the model") },
+            exitAtOnce: { _exit(Status.interrupted) },
+            cook: { thread, port in
+                try cook(server.desk, thread, open, context: context) { try? announce(port) }
+            })
+    }
+
+    private func address(_ port: Int) -> String {
+        let host = network.host.contains(":") ? "[\(network.host)]" : network.host
+        return "http://\(host):\(port)"
+    }
+
+    private func announce(_ port: Int) throws {
+        try StandardOutput.write("foretoken serves on \(address(port))\n")
+    }
+
+    /// Loads the model and answers; runs on the engine's thread.
+    private func cook(
+        _ desk: Desk, _ thread: EngineThread, _ open: OpenModel, context: Int, ready: () -> Void
+    ) throws {
+        let crew = try Crew.make(threads: open.settings.threads)
+        let model = try open.load(contexts: [context], on: crew) { desk.setLoaded($0) }
+        let engine = try open.makeServingEngine(
+            model, context: context, parallel: parallel, drafting: draft.usesModules, chunkShare: chunkShare)
+        let memory = try DraftMemory.standard(open, model, engine.experience, draft, fresh)
+        let served = ServedModel(
+            open, names: names(open), context: context, base: base(open), created: time(nil),
+            fingerprint: "foretoken-\(Foretoken.configuration.version)-\(model.instructionSet)-\(open.settings.weights)"
+        )
+        memory.during { desk.serve(served, on: engine, thread, ready: ready) }
+    }
+
+    /// What answers call the model, and what requests may call it.
+    private func names(_ open: OpenModel) -> [String] {
+        let label = open.checkpoint.label
+        return [servedModelName ?? label.split(separator: "/").last.map(String.init) ?? label]
+    }
+
+    private func base(_ open: OpenModel) -> AnswerSettings {
+        var base = AnswerSettings(endTokens: open.endTokens)
+        base.sampling.temperature = 1
+        base.draft = draft.draft
+        base.sources = draft.draftSource
+        return base
+    }
+}
