@@ -194,6 +194,19 @@ let package = Package(
             ],
             swiftSettings: swift),
         .testTarget(
+            name: "ForetokenAPITests",
+            dependencies: [
+                "ForetokenAPI", "ForetokenText", "ForetokenSpeculation", "ForetokenTokenizer", "ForetokenJSON",
+            ],
+            swiftSettings: swift),
+        .testTarget(
+            name: "ForetokenServerTests",
+            dependencies: [
+                "ForetokenServer", "ForetokenAPI", "ForetokenText", "ForetokenSpeculation", "ForetokenModel",
+                "ForetokenTokenizer", "ForetokenWeights", "ForetokenJSON",
+            ],
+            swiftSettings: swift),
+        .testTarget(
             name: "CommandTests",
             dependencies: [
                 "foretoken", "foretoken-fuzz", "ForetokenPlacement", "ForetokenReport", "ForetokenSpeculation",

@@ -27,7 +27,6 @@ final class AnswerFeed: Sendable {
         var numbers: [Int?]
         /// When the client went, or the server gave the request up.
         var cancelled: Int64?
-        var isTooSlow = false
     }
 
     let order: Order
@@ -39,9 +38,12 @@ final class AnswerFeed: Sendable {
     private let ring: AsyncStream<Void>.Continuation
     private let state: Mutex<State>
     private let mostUnread: Int
+    /// Closes the connection.
+    let hangUp: @Sendable () -> Void
 
-    init(_ order: Order, mostUnread: Int) {
+    init(_ order: Order, mostUnread: Int, hangUp: @escaping @Sendable () -> Void) {
         self.order = order
+        self.hangUp = hangUp
         self.mostUnread = mostUnread
         (bell, ring) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
         state = Mutex(
@@ -53,17 +55,13 @@ final class AnswerFeed: Sendable {
     // MARK: The engine's thread
 
     /// Takes a token or text.
-    /// - Returns: whether the choice goes on.
+    /// - Returns: false when too many wait for the client to read them.
     func take(_ news: ChoiceNews, choice: Int) -> Bool {
-        state.withLock { state in
-            guard order.isStreamed else { return state.cancelled == nil }
+        guard order.isStreamed else { return true }
+        return state.withLock { state in
             state.news[choice].append(news)
             state.unread += news.tokens.count
-            if state.unread > mostUnread && state.cancelled == nil {
-                state.isTooSlow = true
-                state.cancelled = MonotonicClock.now
-            }
-            return state.cancelled == nil
+            return state.unread <= mostUnread
         }
     }
 
@@ -95,9 +93,6 @@ final class AnswerFeed: Sendable {
     var hasEnded: Bool { state.withLock { $0.endedCount == order.choiceCount } }
 
     var isCancelled: Bool { state.withLock { $0.cancelled != nil } }
-
-    /// Whether it was given up since nobody read it.
-    var isTooSlow: Bool { state.withLock { $0.isTooSlow } }
 
     /// Lets all choices end at their next token.
     /// - Returns: whether that is news.

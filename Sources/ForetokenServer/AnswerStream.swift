@@ -55,7 +55,7 @@ struct AnswerStream: Sendable {
             let all = results.compactMap(\.self)
             if all.count == results.count {
                 if all.contains(where: \.answer.wasInterrupted) {
-                    return try await send(events + StreamWriter.failure(feed.isTooSlow ? .tooSlow : .draining))
+                    return try await send(events + StreamWriter.failure(.draining))
                 }
                 return try await send(events + writer.close(all))
             }
@@ -66,10 +66,4 @@ struct AnswerStream: Sendable {
         desk.cancel(feed, .shutdown)
         try await send(StreamWriter.failure(.draining))
     }
-}
-
-extension APIError {
-    static let tooSlow = APIError(
-        503, type: "server_error", code: "client_too_slow",
-        "the answer was not read as fast as it came, so it was given up")
 }

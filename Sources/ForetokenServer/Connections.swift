@@ -27,6 +27,9 @@ final class Connections: Sendable {
             if isGone { action() }
         }
 
+        /// Closes the connection at once.
+        func close() { channel.close(mode: .all, promise: nil) }
+
         /// Does nothing any more.
         func forget() { state.withLock { $0.action = nil } }
 
@@ -56,7 +59,7 @@ final class Connections: Sendable {
 
     /// Closes all at once.
     func closeAll() {
-        for watch in watches.withLock({ Array($0.values) }) { watch.channel.close(mode: .all, promise: nil) }
+        for watch in watches.withLock({ Array($0.values) }) { watch.close() }
     }
 }
 

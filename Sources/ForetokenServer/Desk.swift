@@ -106,9 +106,12 @@ package final class Desk: Sendable {
     }
 
     /// Hands a request to the engine.
+    /// - Parameter hangUp: closes the connection.
     /// - Throws: an error where there are too many.
-    func submit(_ order: Order, _ kitchen: Kitchen) throws(APIError) -> AnswerFeed {
-        let feed = AnswerFeed(order, mostUnread: settings.limits.unreadTokens)
+    func submit(
+        _ order: Order, _ kitchen: Kitchen, hangUp: @escaping @Sendable () -> Void
+    ) throws(APIError) -> AnswerFeed {
+        let feed = AnswerFeed(order, mostUnread: settings.limits.unreadTokens, hangUp: hangUp)
         let number = state.withLock { state -> Result<Int, APIError> in
             if let refusal = refusal(state, order) { return .failure(refusal) }
             state.numbered += 1
@@ -217,9 +220,13 @@ package final class Desk: Sendable {
                 news.pieces = text
             case .end(let text): news.pieces = text
             }
-            let goesOn = feed.take(news, choice: choice)
+            if !feed.take(news, choice: choice) {
+                desk.cancel(feed, .slow)
+                // Whoever writes waits for the client, perhaps for ever.
+                feed.hangUp()
+            }
             if feed.order.isStreamed { desk.wakes.add(feed) }
-            return goesOn
+            return !feed.isCancelled
         }
 
         /// The first sign of it means that it has room.

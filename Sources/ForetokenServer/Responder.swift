@@ -241,9 +241,9 @@ struct Responder: HTTPResponder {
         let kitchen = try desk.kitchen()
         let body = try await body(of: request)
         let order = try Order(kind, body, kitchen.served, seed: .random(in: .min ... .max))
-        let feed = try desk.submit(order, kitchen)
-        let desk = desk
         let watch = connections.watch(context.channel)
+        let feed = try desk.submit(order, kitchen) { watch?.close() }
+        let desk = desk
         watch?.whenGone { desk.cancel(feed, .disconnected) }
         let reply = Reply(order, kitchen.served, id: id, created: Int(Date().timeIntervalSince1970))
         desk.beginResponse()

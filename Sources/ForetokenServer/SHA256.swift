@@ -1,9 +1,9 @@
 /// SHA-256 (FIPS 180-4), for keys and for the page's policy: small inputs.
-enum SHA256 {
+package enum SHA256 {
     private static let constants: [UInt32] = fractions(primes(64), cubeRoot: true)
     private static let start: [UInt32] = fractions(primes(8), cubeRoot: false)
 
-    static func digest(_ message: [UInt8]) -> [UInt8] {
+    package static func digest(_ message: [UInt8]) -> [UInt8] {
         var padded = message + [0x80]
         while padded.count % 64 != 56 { padded.append(0) }
         let bitCount = UInt64(message.count) * 8

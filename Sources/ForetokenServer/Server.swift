@@ -1,6 +1,7 @@
 import Dispatch
 import ForetokenAPI
 import ForetokenSpeculation
+import Glibc
 import Hummingbird
 import HummingbirdCore
 import Logging
@@ -45,19 +46,21 @@ package final class Server: Sendable {
     ///   - listening: told the port.
     ///   - cook: runs on the engine's thread, told the port: loads the model and calls `Desk.serve`.
     ///   - exitAtOnce: called at a second signal.
-    /// - Throws: why it could not listen, or what `cook` throws.
+    /// - Returns: whether the engine's thread has ended, too.
+    /// - Throws: `ListenError`, or what `cook` throws.
     package func run(
         listening: @escaping @Sendable (Int) -> Void, exitAtOnce: @escaping @Sendable () -> Void,
         cook: @escaping @Sendable (EngineThread, Int) throws -> Void
-    ) throws {
-        let outcome = Mutex<Result<Void, any Error>>(.success(()))
+    ) throws -> Bool {
+        let outcome = Mutex<Result<Bool, any Error>>(.success(true))
         let done = DispatchSemaphore(value: 0)
         Task {
             let signals = Task {
                 for await _ in await UnixSignalsSequence(trapping: .sigterm, .sigint) { self.stop() }
             }
             do {
-                try await self.serve(listening: listening, exitAtOnce: exitAtOnce, cook: cook)
+                let hasEnded = try await self.serve(listening: listening, exitAtOnce: exitAtOnce, cook: cook)
+                outcome.withLock { $0 = .success(hasEnded) }
             } catch {
                 outcome.withLock { $0 = .failure(error) }
             }
@@ -65,14 +68,15 @@ package final class Server: Sendable {
             done.signal()
         }
         done.wait()
-        try outcome.withLock { $0 }.get()
+        return try outcome.withLock { $0 }.get()
     }
 
     /// The same as a task.
+    @discardableResult
     package func serve(
         listening: @escaping @Sendable (Int) -> Void, exitAtOnce: @escaping @Sendable () -> Void = {},
         cook: @escaping @Sendable (EngineThread, Int) throws -> Void
-    ) async throws {
+    ) async throws -> Bool {
         // One thread: all others are the engine's.
         let loops = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let logger = Logger(label: "foretoken") { _ in SwiftLogNoOpLogHandler() }
@@ -124,16 +128,18 @@ package final class Server: Sendable {
                     connections.closeAll()
                 }
             case .closed(let error):
-                failure = failure ?? error
+                failure = failure ?? error.map { ListenError(settings, $0) }
                 break loop
             }
         }
         listener.cancel()
         ticks.cancel()
         thread?.finish()
-        if let thread { _ = thread.wait(nanoseconds: 10_000_000_000) }
+        // A model that is still being loaded cannot be waited for.
+        let hasEnded = thread?.wait(nanoseconds: desk.figures.kitchen == nil ? 0 : 10_000_000_000) ?? true
         try await loops.shutdownGracefully()
         if let failure { throw failure }
+        return hasEnded
     }
 
     private func application(_ loops: any EventLoopGroup, _ logger: Logger) -> some ApplicationProtocol {
@@ -163,5 +169,15 @@ package final class Server: Sendable {
         desk.cancelAll()
         await waitUntilIdle(5)
         bell.yield(.drained)
+    }
+}
+
+/// The server cannot listen.
+package struct ListenError: Error, CustomStringConvertible {
+    package let description: String
+
+    fileprivate init(_ settings: ServerSettings, _ error: any Error) {
+        let reason = (error as? IOError).map { String(cString: strerror($0.errnoCode)) } ?? "\(error)"
+        description = "cannot listen at \(settings.host), port \(settings.port): \(reason)"
     }
 }

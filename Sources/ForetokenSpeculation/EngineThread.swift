@@ -46,9 +46,14 @@ public final class EngineThread: @unchecked Sendable {
                     self.end(error)
                 }
             })
+        var attributes = pthread_attr_t()
+        pthread_attr_init(&attributes)
+        defer { pthread_attr_destroy(&attributes) }
+        // As much as a main thread mostly has, whatever `ulimit -s` says.
+        pthread_attr_setstacksize(&attributes, 8 << 20)
         var thread = pthread_t()
         let error = pthread_create(
-            &thread, nil,
+            &thread, &attributes,
             { argument in
                 Unmanaged<Start>.fromOpaque(argument!).takeRetainedValue().run()
                 return nil

@@ -1,5 +1,6 @@
 import ArgumentParser
 import ForetokenReport
+import ForetokenServer
 import ForetokenText
 import Glibc
 
@@ -52,7 +53,7 @@ struct Failure {
         case is BrokenPipe: self.init(code: Status.done)
         case is UsageError: self.init(code: Status.usage, message: "\(error)")
         case is LineError: self.init(code: Status.unusable, message: "\(error)")
-        case is OutputError, is LimitError: self.init(code: Status.other, message: "\(error)")
+        case is OutputError, is LimitError, is ListenError: self.init(code: Status.other, message: "\(error)")
         default:
             if let fault = Fault(error) {
                 self.init(code: Self.code(fault), message: "\(error)")

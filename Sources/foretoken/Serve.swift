@@ -62,6 +62,8 @@ struct Serve: ParsableCommand {
     }
 
     func run() throws {
+        // Requests' templates are rendered on other threads than the main one.
+        try ThreadStacks.set(bytes: 2 * ProcessLimits.stackBytes)
         var settings = try network.settings()
         settings.mostWaiting = maxQueue
         settings.drainSeconds = drain
@@ -72,12 +74,14 @@ struct Serve: ParsableCommand {
             Console.warning("others than this machine may reach \(settings.host), and no API key is set")
         }
         let server = Server(settings, version: Foretoken.configuration.version)
-        try server.run(
+        let hasEnded = try server.run(
             listening: { Console.note("listening on \(address($0)); loading the model") },
             exitAtOnce: { _exit(Status.interrupted) },
             cook: { thread, port in
                 try cook(server.desk, thread, open, context: context) { try? announce(port) }
             })
+        // Its thread is loading; nothing it has needs to be saved.
+        if !hasEnded { _exit(Status.done) }
     }
 
     private func address(_ port: Int) -> String {

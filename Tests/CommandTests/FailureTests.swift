@@ -25,6 +25,8 @@ extension EngineTests {
             ["convert", "a", "b"], ["convert", "--grow", "hidden=3", "b"], ["convert", "--grow", "1gb"],
             ["convert", "--grow", "1gb", "--to", "bf16", "a", "b"], ["convert", "--grow", "1gb", "a", "b", "c"],
             ["prove", "--prompt-tokens", "inf"], ["prove", "--prompt-tokens", "nan"],
+            ["serve", "--port", "65536"], ["serve", "--parallel", "0"], ["serve", "--chunk-share", "0"],
+            ["serve", "--max-queue", "-1"], ["serve", "--drain", "-1"], ["serve", "--api-key-file", "/no/such/file"],
         ])
         func theCommandLineAloneIsWrong(arguments: [String]) throws {
             try expect(2, Command(arguments).finish())
@@ -36,7 +38,7 @@ extension EngineTests {
             ["generate", "a long prompt indeed", "--context", "2"], ["generate", "a", "--context", "4097"],
             ["score", ""], ["score", "--tokens", "4096"], ["chat", "--input-file", "/dev/null"],
             ["chat", "--thinking"], ["generate", "a", "--logit-bias", "4096=1"],
-            ["generate", "a", "--logit-bias", "-1=1"],
+            ["generate", "a", "--logit-bias", "-1=1"], ["serve", "--api-key-file", "/dev/null"],
         ])
         func whatWasGivenCannotBeUsed(arguments: [String]) throws {
             try expect(65, Command(arguments).finish())

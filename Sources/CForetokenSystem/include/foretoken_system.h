@@ -97,6 +97,11 @@ int foretoken_wait_readable(int descriptor);
 /// process.
 int foretoken_ignore_write_signals(void);
 
+// Stacks --------------------------------------------------------------------------------------------------------------
+
+/// Stacks of threads that are made from now on without a size of their own, whatever `ulimit -s` says. EINVAL, ENOMEM.
+int foretoken_set_new_stacks(size_t bytes);
+
 // Files ---------------------------------------------------------------------------------------------------------------
 
 /// Opens /dev/null on each of the descriptors 0, 1 and 2 that is closed, so that no file opened later is taken for
