@@ -48,7 +48,8 @@ package struct APIError: Error, Sendable {
         return writer.bytes
     }
 
-    private func write(into writer: inout JSONWriter) {
+    /// Its members, into an object.
+    package func write(into writer: inout JSONWriter) {
         writer.member("message", message)
         writer.member("type", type)
         writer.member("param", param)

@@ -183,29 +183,26 @@ struct Responder: HTTPResponder {
     /// 200 while requests are answered, 503 while they are not.
     private var health: Response {
         let figures = desk.figures
-        if let fraction = figures.fraction {
-            var response = Responses.error(.loading(fraction))
-            response.body = ResponseBody(
-                byteBuffer: ByteBuffer(
-                    bytes: Self.object { health in
-                        health.member("status", "loading")
-                        health.member("progress", fraction)
-                        health.object("error") { error in
-                            error.member("message", "the model is being loaded")
-                            error.member("type", "unavailable_error")
-                            error.nullMember("param")
-                            error.member("code", "loading")
-                        }
-                    }))
-            return response
-        }
-        if figures.isDraining { return Responses.error(.draining) }
+        if let fraction = figures.fraction { return Self.unhealthy("loading", .loading(fraction), progress: fraction) }
+        if figures.isDraining { return Self.unhealthy("draining", .draining) }
         if figures.isStuck {
-            return Responses.error(
+            return Self.unhealthy(
+                "stuck",
                 APIError(
                     503, type: "server_error", code: "stuck", "the engine has not finished its step for a long time"))
         }
         return Responses.json(Self.object { $0.member("status", "ok") })
+    }
+
+    private static func unhealthy(_ state: String, _ error: APIError, progress: Double? = nil) -> Response {
+        var response = Responses.error(error)
+        let body = object { health in
+            health.member("status", state)
+            if let progress { health.member("progress", progress) }
+            health.object("error") { error.write(into: &$0) }
+        }
+        response.body = ResponseBody(byteBuffer: ByteBuffer(bytes: body))
+        return response
     }
 
     private var status: Response {

@@ -64,7 +64,7 @@ extension ServerTests {
 
         @Test("A stream begins with the role, ends with the reason and counts tokens when asked")
         func stream() async throws {
-            try await TestServer.run { server in
+            try await TestServer.run({ $0.draft = .fixed(2) }) { server in
                 let members = "\"max_tokens\":30,\"seed\":3,\"temperature\":0"
                 let whole = try await server.chat(members)
                 let stream = try await server.chat(
@@ -88,6 +88,8 @@ extension ServerTests {
                 let pieces = chunks.flatMap { $0["foretoken"]?["pieces"]?.list ?? [] }
                 #expect(pieces.compactMap { $0["text"]?.string }.joined() == text)
                 #expect(pieces.contains { $0["source"]?.string != "own" })
+                let tokens = chunks.flatMap { $0["foretoken"]?["tokens"]?.list ?? [] }
+                #expect(tokens.count == 30 && tokens.allSatisfy { $0.list.count == 3 })
             }
         }
 

@@ -155,7 +155,8 @@ extension ServerTests {
                     health = try await ask(server.port, "GET", "/health")
                 }
                 #expect(health.status == 503 && health.headers["retry-after"] != nil)
-                #expect(try health.json["error"]?["message"]?.string == "the model is being loaded")
+                #expect(try health.json["error"]?["message"]?.string == "the model is being loaded: 25 % done")
+                #expect(try health.json["status"]?.string == "loading")
                 #expect(try await server.chat("\"max_tokens\":1").status == 503)
                 gate.open()
                 for _ in 0..<1000 where health.status != 200 {

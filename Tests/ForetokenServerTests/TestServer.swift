@@ -14,6 +14,7 @@ struct TestServer: Sendable {
         var settings = ServerSettings()
         var parallel = 16
         var context = 1024
+        var draft = DraftMode.auto
         /// Called on the engine's thread before the model is loaded.
         var beforeLoading: (@Sendable (Desk) -> Void)?
         /// Whether to wait for the model.
@@ -79,6 +80,7 @@ struct TestServer: Sendable {
             model, context: options.context, parallel: options.parallel, drafting: true, chunkShare: 0.5)
         var base = AnswerSettings(endTokens: open.endTokens)
         base.sampling.temperature = 1
+        base.draft = options.draft
         let served = ServedModel(
             open, names: ["demo", "gpt-x"], context: options.context, base: base, created: 5, fingerprint: "print")
         desk.serve(served, on: engine, thread, ready: ready)
