@@ -148,6 +148,7 @@ extension AnswerSettings {
         endTokens = (ignoresEnd ? [] : endTokens) + own
         stopStrings = try fields.read("stop", Self.stops) ?? []
         logProbabilities = try Self.logProbabilities(fields, kind)
+        streamsLogProbabilities = try fields.flag("stream") ?? false
         prediction = try fields.read("prediction") { try Self.prediction($0, served) }
         if let count = prediction?.count, count > served.context {
             throw .value(

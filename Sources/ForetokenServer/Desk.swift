@@ -207,7 +207,8 @@ package final class Desk: Sendable {
             var news = ChoiceNews()
             switch event {
             case .prompt: return !feed.isCancelled
-            case .token(let token, let fate, let text):
+            case .promptScored: return !feed.isCancelled
+            case .token(let token, let fate, let logProbabilities, let text):
                 let now = MonotonicClock.now
                 if lastToken == 0 {
                     desk.metrics.firstToken(now - feed.submitted)
@@ -218,6 +219,7 @@ package final class Desk: Sendable {
                 news.tokens = [token]
                 news.fates = [fate]
                 news.pieces = text
+                if let logProbabilities { news.logProbabilities = [logProbabilities] }
             case .end(let text): news.pieces = text
             }
             if !feed.take(news, choice: choice) {

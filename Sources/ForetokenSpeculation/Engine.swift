@@ -275,7 +275,8 @@ public final class Engine {
             model, drafting: next.session.policy.keepsRows || isCached && settings.drafting)
         let isShared = !running.isEmpty && settings.chunkShare < 1
         let isDivided =
-            isShared || interlude != nil || next.session.isCancellable || running.contains { $0.session.isCancellable }
+            isShared || interlude != nil || next.session.isCancellable
+            || running.contains { $0.session.isCancellable }
         reading = next.session
         defer { reading = nil }
         func rest() {
