@@ -193,7 +193,7 @@ package final class Session {
     /// - Parameter rows: rows of the step so far, all texts'.
     func judge(_ draft: Draft, made: Int, rows: Int) -> DraftVerdict {
         // A source that does not know the mask, or found none of the tokens that it allows.
-        guard draft.token >= 0, sampler.mask?.allows(draft.token) != false else { return .drop }
+        guard sampler.mask?.allows(draft.token) != false else { return .drop }
         sequence.tokens[sequence.count + made] = draft.token
         policy.take(draft, found: found)
         if draft.origin == .lookup && found?.isPredicted == true { predicted |= 1 << UInt16(made) }
