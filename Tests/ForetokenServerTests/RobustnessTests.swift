@@ -243,7 +243,8 @@ extension ServerTests {
                 $0.context = 4096
                 $0.settings.limits.pingSeconds = 0.5
             }) { server in
-                let first = try await begin(server, Self.long)
+                let first = try await begin(server, "\"ignore_eos\":true,\"max_tokens\":100000,\"n\":16")
+                try await wait(server, running: 1)
                 let second = try await begin(server, "\"max_tokens\":3,\"stream\":true")
                 let text = try await blocking { try second.read(until: ": ping") }
                 #expect(text.contains("200 OK") && !text.contains("data:"))
