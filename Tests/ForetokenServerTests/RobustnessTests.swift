@@ -244,7 +244,7 @@ extension ServerTests {
                 $0.settings.limits.pingSeconds = 0.5
             }) { server in
                 let first = try await begin(server, "\"ignore_eos\":true,\"max_tokens\":100000,\"n\":16")
-                try await wait(server, running: 1)
+                try await wait(server, running: 1, waiting: 15)
                 let second = try await begin(server, "\"max_tokens\":3,\"stream\":true")
                 let text = try await blocking { try second.read(until: ": ping") }
                 #expect(text.contains("200 OK") && !text.contains("data:"))
