@@ -52,7 +52,11 @@ extension ServerTests {
                     }
                     try await wait(server, running: connection === first ? 0 : 1)
                 }
-                let metrics = try await ask(server.port, "GET", "/metrics").text
+                var metrics = ""
+                // The engine tells of pages when it has done with the text.
+                for _ in 0..<100 where !metrics.contains("foretoken_pages{state=\"used\"} 0") {
+                    metrics = try await ask(server.port, "GET", "/metrics").text
+                }
                 #expect(metrics.contains("foretoken_cancelled_total{reason=\"disconnected\"} 2"))
                 #expect(metrics.contains("foretoken_pages{state=\"used\"} 0"))
                 #expect(try await server.chat("\"max_tokens\":2").status == 200)
