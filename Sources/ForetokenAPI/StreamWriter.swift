@@ -66,7 +66,9 @@ package struct StreamWriter: Sendable {
             choices[index].isBegun = true
             if reply.order.kind == .chat { events += chunk(index) { Self.writeRole(into: &$0) } }
         }
-        if !news.pieces.isEmpty || !news.logProbabilities.isEmpty || (reply.order.isTraced && !news.tokens.isEmpty) {
+        // A token that ends within a character has no text yet, but an id.
+        let showsTokens = reply.order.isTraced || reply.order.showsIDs
+        if !news.pieces.isEmpty || !news.logProbabilities.isEmpty || (showsTokens && !news.tokens.isEmpty) {
             events += chunk(index, news)
         }
         return events

@@ -146,6 +146,23 @@ extension ServerTests {
             }
         }
 
+        @Test("A stream shows the ids of all tokens, those within a character as well")
+        func idsOfAStream() async throws {
+            try await TestServer.run { server in
+                for seed in 1...6 {
+                    let members =
+                        "\"prompt\":\"let text = \\\"日本語 🎉\",\"max_tokens\":40,\"temperature\":1.5,\"seed\":\(seed),"
+                        + "\"ignore_eos\":true,\"return_token_ids\":true"
+                    let whole = try await server.complete(members).json["choices"]?[0]
+                    let stream = try await server.complete(members + ",\"stream\":true")
+                    let chunks = try stream.events.dropLast().map { try JSONValue(Array($0.utf8)) }
+                    let choices = chunks.compactMap { $0["choices"]?[0] }
+                    #expect(choices.flatMap { $0["token_ids"]?.integers ?? [] } == whole?["token_ids"]?.integers)
+                    #expect(choices.compactMap { $0["text"]?.string }.joined() == whole?["text"]?.string)
+                }
+            }
+        }
+
         @Test func stopStringsAndEndTokensEndAnAnswer() async throws {
             let whole = try await Alone.chat { settings in
                 settings.maximumTokens = 60
