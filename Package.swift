@@ -53,6 +53,13 @@ let package = Package(
             name: "ForetokenHardware", dependencies: ["ForetokenJSON", "CForetokenSystem"], swiftSettings: swift),
         .target(name: "ForetokenPlacement", dependencies: ["ForetokenJSON"], swiftSettings: swift),
         .target(name: "ForetokenReport", swiftSettings: swift),
+        .target(
+            name: "ForetokenLoad",
+            dependencies: [
+                "ForetokenJSON", .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"), .product(name: "NIOHTTP1", package: "swift-nio"),
+            ],
+            swiftSettings: swift),
         .target(name: "ForetokenTemplate", swiftSettings: swift),
         .target(
             name: "ForetokenWeights",
@@ -113,7 +120,7 @@ let package = Package(
             dependencies: [
                 "ForetokenServer", "ForetokenAPI", "ForetokenText", "ForetokenLaboratory", "ForetokenSpeculation",
                 "ForetokenModel", "ForetokenWeights", "ForetokenTokenizer", "ForetokenPlacement", "ForetokenHardware",
-                "ForetokenReport", "ForetokenJSON", argumentParser,
+                "ForetokenLoad", "ForetokenReport", "ForetokenJSON", argumentParser,
             ], swiftSettings: swift),
 
         .target(
@@ -177,6 +184,13 @@ let package = Package(
             name: "ForetokenSpeculationTests",
             dependencies: [
                 "ForetokenSpeculation", "ForetokenPlacement", "ForetokenTestSupport", "CForetokenAllocationProbe",
+            ],
+            swiftSettings: swift),
+        .testTarget(
+            name: "ForetokenLoadTests",
+            dependencies: [
+                "ForetokenLoad", .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"), .product(name: "NIOHTTP1", package: "swift-nio"),
             ],
             swiftSettings: swift),
         .testTarget(
