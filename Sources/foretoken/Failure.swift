@@ -1,4 +1,5 @@
 import ArgumentParser
+import ForetokenLoad
 import ForetokenReport
 import ForetokenServer
 import ForetokenText
@@ -53,7 +54,8 @@ struct Failure {
         case is BrokenPipe: self.init(code: Status.done)
         case is UsageError: self.init(code: Status.usage, message: "\(error)")
         case is LineError: self.init(code: Status.unusable, message: "\(error)")
-        case is OutputError, is LimitError, is ListenError: self.init(code: Status.other, message: "\(error)")
+        case is OutputError, is LimitError, is ListenError, is LoadError:
+            self.init(code: Status.other, message: "\(error)")
         default:
             if let fault = Fault(error) {
                 self.init(code: Self.code(fault), message: "\(error)")

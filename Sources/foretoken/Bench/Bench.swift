@@ -29,6 +29,13 @@ struct Bench: ParsableCommand {
             (memory-only nodes and their readers), "remarks", "measured_at" (seconds since 1970), "cached" and "disturbed". \
             Readings during which other programs used the machine are made again; a figure that cannot be repeated is null \
             ("not known"), and nothing is kept then.
+
+            With --serve a server is asked as its clients ask it: speed and latency at several numbers of requests at once, \
+            whether each answer is that of the same request alone, the first token of a prompt whose beginning is cached, \
+            others' long prompts beside a stream, clients that go, more requests than it takes. Tokens are counted by the \
+            server. A key is taken from $FORETOKEN_API_KEY. --json then prints "address", "server", "levels" \
+            (by "concurrency"), "prefix", "stall", "cancel", "overload", "soak", "left_out" (trials that could not be made, \
+            and why); times are in milliseconds.
             """)
 
     @Option(
@@ -54,8 +61,9 @@ struct Bench: ParsableCommand {
 
     @Option(
         parsing: .unconditional,
-        help: ArgumentHelp("Seconds to measure for; everything is measured once at least.", valueName: "s"))
-    var seconds = 20.0
+        help: ArgumentHelp(
+            "Seconds to measure for (default: 20); everything is measured once at least.", valueName: "s"))
+    var seconds: Double?
 
     @Flag(help: "Also loads the model in every resident format (--weights) and scores the suite's text with it.")
     var perplexity = false
@@ -69,12 +77,23 @@ struct Bench: ParsableCommand {
     @Option(help: ArgumentHelp("With --numa: writes a description of this machine for --topology.", valueName: "file"))
     var topologyOut: String?
 
+    @OptionGroup(title: "Server") var load: LoadFlags
+
     @OptionGroup(title: "Model") var model: ModelOptions
 
     @Flag(help: "Prints one JSON object.")
     var json = false
 
+    private static let usualSeconds = 20.0
+
     func validate() throws {
+        if load.serve != nil {
+            guard shape == nil, layers == nil, overlap == nil, !withoutMTP, !perplexity, !model.isChosen, !numa,
+                seconds == nil
+            else {
+                throw ValidationError("--serve measures a server: it takes no model, --shape, --numa or --seconds")
+            }
+        }
         if numa {
             guard shape == nil, layers == nil, overlap == nil, !withoutMTP, !perplexity, !model.isChosen else {
                 throw ValidationError("--numa measures the machine: it takes no model, --shape or --perplexity")
@@ -82,7 +101,7 @@ struct Bench: ParsableCommand {
         } else if fresh || topologyOut != nil {
             throw ValidationError("--fresh and --topology-out need --numa")
         }
-        guard seconds.isFinite, seconds > 0 else {
+        if let seconds, !(seconds.isFinite && seconds > 0) {
             throw ValidationError("--seconds must be more than 0, not \(seconds)")
         }
         if shape != nil && model.model != nil { throw ValidationError("give --shape or --model, not both") }
@@ -96,6 +115,8 @@ struct Bench: ParsableCommand {
     }
 
     func run() throws {
+        if let url = load.serve { return try ServerBench(url: url, flags: load, json: json).run() }
+        let seconds = seconds ?? Self.usualSeconds
         guard !numa else {
             return try NumaBench(seconds: seconds, isFresh: fresh, topologyOut: topologyOut, json: json).run()
         }
