@@ -1,8 +1,9 @@
 """Writes a DeepSeek-V3 checkpoint as a GGUF file for llama.cpp: matrices in Q8_0, norms and router in F32.
 
 Only the main model is written. llama.cpp stores kv_b_proj as two tensors (attn_k_b transposed per head, attn_v_b), so that
-attention runs on the latent cache as it does in Foretoken; rotary pairs stay interleaved. Prompts are token ids, so the file
-has no vocabulary."""
+attention runs on the latent cache as it does in Foretoken; rotary pairs stay interleaved. Where prompts are token ids the file
+needs no vocabulary; a server does, since its answers are texts."""
+import json
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from gguf import GGMLQuantizationType, GGUFWriter, quants
+from gguf import GGMLQuantizationType, GGUFWriter, TokenType, quants
 from gguf.constants import ExpertGatingFuncType, RopeScalingType
 
 from checkpoint import Checkpoint, CheckpointError
@@ -62,7 +63,6 @@ def _metadata(writer: GGUFWriter, c: dict[str, Any]) -> None:
     writer.add_feed_forward_length(c["intermediate_size"])
     writer.add_leading_dense_block_count(c["first_k_dense_replace"])
     writer.add_vocab_size(c["vocab_size"])
-    writer.add_tokenizer_model("no_vocab")
     # On the latent cache all heads share one key of latent + rope elements, whose first `latent` are the value.
     writer.add_head_count(c["num_attention_heads"])
     writer.add_head_count_kv(1)
@@ -101,6 +101,33 @@ def _rope_metadata(writer: GGUFWriter, c: dict[str, Any]) -> None:
     writer.add_rope_scaling_yarn_beta_slow(float(scaling.get("beta_slow", 1)))
     # llama.cpp multiplies what a deepseek2 file says by ten.
     writer.add_rope_scaling_yarn_log_mul(0.1 * scaling["mscale_all_dim"])
+
+
+def _vocabulary(writer: GGUFWriter, folder: Path, size: int) -> None:
+    """The vocabulary of tokenizer.json, cut as DeepSeek-V3's is."""
+    try:
+        tokenizer = json.loads((folder / "tokenizer.json").read_text())
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{folder}: tokenizer.json cannot be read ({error})") from error
+    # Ids without a token are never chosen; each needs a name of its own.
+    names, kinds = [f"[unused {token}]" for token in range(size)], [TokenType.UNUSED] * size
+    for name, token in tokenizer["model"]["vocab"].items():
+        names[token], kinds[token] = name, TokenType.NORMAL
+    ids = {}
+    for added in tokenizer["added_tokens"]:
+        names[added["id"]], ids[added["content"]] = added["content"], added["id"]
+        kinds[added["id"]] = TokenType.CONTROL if added["special"] else TokenType.USER_DEFINED
+    merges = tokenizer["model"]["merges"]
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("deepseek-v3")
+    writer.add_token_list(names)
+    writer.add_token_types(kinds)
+    writer.add_token_merges([merge if isinstance(merge, str) else " ".join(merge) for merge in merges])
+    begin, end = ids.get("<｜begin▁of▁sentence｜>"), ids.get("<｜end▁of▁sentence｜>")
+    _refuse(begin is None or end is None, "tokenizer.json lacks the tokens that begin and end a sentence")
+    writer.add_bos_token_id(begin)
+    writer.add_eos_token_id(end)
+    writer.add_add_bos_token(True)
 
 
 class Plan:
@@ -187,7 +214,7 @@ def _stored(tensor: Tensor) -> np.ndarray:
     return np.concatenate([quants.quantize(np.ascontiguousarray(part), Q8_0).ravel() for part in tensor.parts()])
 
 
-def write(source: Checkpoint, file: Path) -> Plan:
+def write(source: Checkpoint, file: Path, vocabulary: bool = False) -> Plan:
     """Writes `file`, unless it is there, and says what is in it. An interrupted run leaves no half file behind."""
     check(source.config)
     plan = Plan(source)
@@ -197,6 +224,10 @@ def write(source: Checkpoint, file: Path) -> Plan:
     writer = GGUFWriter(unfinished, "deepseek2")
     try:
         _metadata(writer, source.config)
+        if vocabulary:
+            _vocabulary(writer, source.folder, source.config["vocab_size"])
+        else:
+            writer.add_tokenizer_model("no_vocab")
         for tensor in plan.tensors:
             writer.add_tensor_info(tensor.name, tensor.shape, np.dtype(np.float32), tensor.bytes, tensor.kind)
         writer.write_header_to_file()
