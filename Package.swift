@@ -203,8 +203,8 @@ let package = Package(
         .testTarget(
             name: "ForetokenTextTests",
             dependencies: [
-                "ForetokenText", "ForetokenSpeculation", "ForetokenTokenizer", "ForetokenPlacement",
-                "ForetokenHardware", "ForetokenTestSupport",
+                "ForetokenText", "ForetokenSpeculation", "ForetokenTokenizer", "ForetokenWeights",
+                "ForetokenPlacement", "ForetokenHardware", "ForetokenTestSupport",
             ],
             swiftSettings: swift),
         .testTarget(

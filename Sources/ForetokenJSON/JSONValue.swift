@@ -93,8 +93,19 @@ public struct JSONObject: Sendable {
     /// `key` must be new.
     mutating func append(_ key: String, _ value: JSONValue) { members.append(Member(key: key, value: value)) }
 
-    /// The value of a key; nil where there is none, which is not the same as null. Looks at one member after the other.
-    public subscript(key: String) -> JSONValue? { members.first { isSame($0.key, key) }?.value }
+    /// The value of a key; nil where there is none, which is not the same as null. Looks at one member after the other. A key
+    /// that gets its first value comes last, and one that gets nil goes.
+    public subscript(key: String) -> JSONValue? {
+        get { members.first { isSame($0.key, key) }?.value }
+        set {
+            let member = newValue.map { Member(key: key, value: $0) }
+            guard let place = members.firstIndex(where: { isSame($0.key, key) }) else {
+                if let member { members.append(member) }
+                return
+            }
+            members.replaceSubrange(place...place, with: [member].compactMap(\.self))
+        }
+    }
 }
 
 extension JSONObject: Equatable {

@@ -15,6 +15,11 @@ public struct TemplateText: Sendable, Hashable {
         units = text.unicodeScalars.map { $0.value | mark }
     }
 
+    /// Text in runs of one origin each.
+    public init(_ pieces: [TemplatePiece]) {
+        units = pieces.flatMap { TemplateText($0.text, isInput: $0.isInput).units }
+    }
+
     /// The template's own text.
     init(own text: String) { self.init(text, isInput: false) }
 

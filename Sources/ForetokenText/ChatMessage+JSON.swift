@@ -29,6 +29,8 @@ extension ChatMessage {
         guard toolCalls.isEmpty || role == .assistant else {
             throw InputError("`\(field.path).tool_calls` belong to an assistant's message, not to one of \(name)")
         }
+        // Some templates write no calls beside a text, even an empty one.
+        if !toolCalls.isEmpty && content == "" { content = nil }
         // Only the model may say nothing at all, when it calls tools.
         guard content == nil && toolCalls.isEmpty else { return }
         if fields["content"].value == nil { throw fields["content"].mismatch(Self.contentForms) }

@@ -12,6 +12,8 @@ public struct ChatFormat: Sendable {
     }
 
     private let form: Form
+    /// How the model calls tools; nil where the format writes no calls, or none with markers that are known.
+    public let calls: CallFormat?
 
     /// What a remark says of a format that no template gave; nil for a template's.
     public var remark: String? {
@@ -30,12 +32,15 @@ public struct ChatFormat: Sendable {
             self = try ChatFormat(.v3, tokenizer)
             return
         }
-        form = .template(try RenderedChat(templates, tokenizer.specialTokens))
+        let chat = try RenderedChat(templates, tokenizer)
+        form = .template(chat)
+        calls = chat.calls
     }
 
     /// A format of DeepSeek's. Throws `TokenizerError.chat` when the tokenizer lacks one of its tokens.
     public init(_ generation: DeepSeekChat.Generation, _ tokenizer: Tokenizer) throws(TokenizerError) {
         form = .deepSeek(try DeepSeekChat(generation, tokenizer))
+        calls = nil
     }
 
     /// The prompt's text in pieces that know whether they are the format's own or came from the messages.

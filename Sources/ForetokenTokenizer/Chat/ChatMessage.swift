@@ -1,4 +1,5 @@
 import ForetokenJSON
+import ForetokenTemplate
 
 /// One message of a conversation.
 public struct ChatMessage: Sendable, Equatable {
@@ -44,6 +45,8 @@ public struct ChatPrompt: Sendable, Equatable {
     public var tools: [JSONValue] = []
     /// Whether the model is to think before it answers; nil leaves it to the checkpoint's chat format.
     public var thinking: Bool?
+    /// What the format itself adds to the system message.
+    var declaration: [TemplatePiece] = []
 
     /// A conversation.
     public init(_ messages: [ChatMessage], tools: [JSONValue] = [], thinking: Bool? = nil) {

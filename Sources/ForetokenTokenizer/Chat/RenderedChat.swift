@@ -7,12 +7,38 @@ struct RenderedChat: Sendable {
     private let specialTokens: [(name: String, text: String)]
     /// The time that templates are told: one for all renderings of a prompt, which are compared with each other.
     private var now = 0
+    /// How the template writes calls of tools; nil where it writes none with markers that are known.
+    private(set) var calls: CallFormat?
 
-    /// - Parameter specialTokens: names such as "bos_token", and what they stand for.
-    init(_ templates: ChatTemplates, _ specialTokens: [(name: String, text: String)]) throws(TokenizerError) {
+    init(_ templates: ChatTemplates, _ tokenizer: Tokenizer) throws(TokenizerError) {
         self.templates = templates
-        self.specialTokens = specialTokens
+        specialTokens = tokenizer.specialTokens
         _ = try templates.template(withTools: false)
+        calls = callStyle.flatMap { CallFormat($0, tokenizer) }
+    }
+
+    /// How the template writes a call, seen by letting it write one.
+    private var callStyle: CallFormat.Style? {
+        let name = "probed_tool"
+        var call = JSONObject()
+        call["id"] = .string("call_0")
+        call["type"] = .string("function")
+        var function = JSONObject()
+        function["name"] = .string(name)
+        function["arguments"] = .string("{}")
+        call["function"] = .object(function)
+        var calling = ChatMessage(.assistant, nil)
+        calling.toolCalls = [.object(call)]
+        var result = ChatMessage(.tool, "done")
+        result.toolCallID = "call_0"
+        result.name = name
+        let messages = [ChatMessage(.user, "?"), calling, result]
+        // Some write calls only where there are tools.
+        for tools in [[], [JSONValue.object(call)]] {
+            guard let pieces = try? render(ChatPrompt(messages, tools: tools)) else { continue }
+            if let style = CallFormat.style(of: pieces, name: name) { return style }
+        }
+        return nil
     }
 
     /// The prompt's text. Throws `TokenizerError.chat` for what the template refuses, and for what it would leave out without a
@@ -24,7 +50,7 @@ struct RenderedChat: Sendable {
     }
 
     private func checkedPieces(of prompt: ChatPrompt) throws(TokenizerError) -> [TemplatePiece] {
-        let prompt = try withKnownRoles(prompt)
+        let prompt = declared(try withKnownRoles(prompt))
         if prompt.continuesAnswer { return try unfinished(prompt) }
         let pieces = try render(prompt)
         try checkThinking(prompt, pieces)
@@ -46,6 +72,16 @@ struct RenderedChat: Sendable {
         return without.messages.isEmpty || written == (try? render(without)) ? asSystem : prompt
     }
 
+    /// The same with tools in the system message, where the template writes calls of tools but not what tools there are.
+    private func declared(_ prompt: ChatPrompt) -> ChatPrompt {
+        guard !prompt.tools.isEmpty, let calls else { return prompt }
+        var declared = prompt
+        declared.tools = []
+        guard let written = try? render(prompt), written == (try? render(declared)) else { return prompt }
+        declared.declaration = calls.declaration(of: prompt.tools)
+        return declared
+    }
+
     private func checkThinking(_ prompt: ChatPrompt, _ pieces: [TemplatePiece]) throws(TokenizerError) {
         guard let thinking = prompt.thinking else { return }
         var undecided = prompt
@@ -63,6 +99,16 @@ struct RenderedChat: Sendable {
             without.tools = []
             if pieces == (try? render(without)) {
                 throw .chat(reason: "This checkpoint's chat template does not write tools. Ask without them.")
+            }
+        }
+        if prompt.messages.contains(where: { !$0.toolCalls.isEmpty }) {
+            var without = prompt
+            for index in without.messages.indices { without.messages[index].toolCalls = [] }
+            if pieces == (try? render(without)) {
+                throw .chat(
+                    reason: "This checkpoint's chat template does not write the model's calls of tools"
+                        + (prompt.messages.contains { !$0.toolCalls.isEmpty && $0.content != nil }
+                            ? " beside text. Leave the text out." : "."))
             }
         }
         let results = prompt.messages.indices.filter { prompt.messages[$0].role == .tool }
@@ -122,6 +168,7 @@ struct RenderedChat: Sendable {
     private func variables(_ prompt: ChatPrompt, _ opensAnswer: Bool, argumentsAsObjects: Bool) -> TemplateDictionary {
         var variables = TemplateDictionary()
         var messages = prompt.messages.map { $0.variables(argumentsAsObjects: argumentsAsObjects) }
+        if !prompt.declaration.isEmpty { Self.declare(prompt.declaration, in: &messages) }
         // DeepSeek's name for an answer to go on with.
         if !opensAnswer, let last = messages.indices.last { messages[last]["prefix"] = .bool(true) }
         variables["messages"] = .list(messages.map { .dictionary($0) })
@@ -135,6 +182,21 @@ struct RenderedChat: Sendable {
             variables["enable_thinking"] = .bool(thinking)
         }
         return variables
+    }
+
+    /// Adds to the first system message, which comes first where there is none.
+    private static func declare(_ declaration: [TemplatePiece], in messages: inout [TemplateDictionary]) {
+        let system = TemplateValue.own(ChatMessage.Role.system.rawValue)
+        guard let index = messages.firstIndex(where: { $0["role"] == system }),
+            case .string(let text) = messages[index]["content"]
+        else {
+            var message = TemplateDictionary()
+            message["role"] = system
+            message["content"] = .string(TemplateText(declaration))
+            return messages.insert(message, at: 0)
+        }
+        let gap = TemplatePiece(text.string.isEmpty ? "" : "\n\n", isInput: false)
+        messages[index]["content"] = .string(TemplateText(text.pieces + [gap] + declaration))
     }
 }
 

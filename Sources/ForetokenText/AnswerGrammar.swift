@@ -1,0 +1,111 @@
+import ForetokenSpeculation
+import ForetokenTokenizer
+
+/// Which tokens of an answer are markers, and where the answer begins.
+package struct AnswerGrammar: Sendable, Equatable {
+    /// What a marker means.
+    enum Marker: Sendable { case thoughtBegin, thoughtEnd, callsBegin, callsEnd, callBegin, callEnd, separator }
+
+    /// Markers around thoughts; nil where the tokenizer has none.
+    let thoughtBegin: Int32?
+    let thoughtEnd: Int32?
+    /// How tools are called; nil where none can be.
+    package let calls: CallFormat?
+    /// Whether the prompt has opened a thought for the answer to go on with.
+    package let beginsInThought: Bool
+
+    /// - Parameters:
+    ///   - prompt: what is answered. Only its format's own text makes markers, so what users write opens no thought.
+    ///   - calls: nil where no tools are offered: markers of calls are text then.
+    package init(_ tokenizer: Tokenizer, prompt: some BidirectionalCollection<Int32>, calls: CallFormat?) {
+        thoughtBegin = tokenizer.id(of: "<think>")
+        thoughtEnd = tokenizer.id(of: "</think>")
+        self.calls = calls
+        let (begin, end) = (thoughtBegin, thoughtEnd)
+        let last = prompt.last { $0 == begin || $0 == end }
+        beginsInThought = begin != nil && end != nil && last != nil && last == begin
+    }
+
+    /// Whether an answer can have anything but content.
+    package var isPlain: Bool { thoughtEnd == nil && calls == nil }
+
+    func marker(_ token: Int32) -> Marker? {
+        switch Optional(token) {
+        case thoughtBegin: .thoughtBegin
+        case thoughtEnd: .thoughtEnd
+        case calls?.callsBegin: .callsBegin
+        case calls?.callsEnd: .callsEnd
+        case calls?.callBegin: .callBegin
+        case calls?.callEnd: .callEnd
+        case calls?.separator: .separator
+        default: nil
+        }
+    }
+}
+
+extension OpenModel {
+    /// How the model calls tools; nil where it cannot, or nobody knows how.
+    /// - Throws: as `chatFormat()` does.
+    package func callFormat() throws -> CallFormat? { try chatFormat().calls }
+}
+
+/// Some of an answer.
+package enum AnswerPart: Sendable, Equatable {
+    /// More of what the model thinks before it answers.
+    case reasoning(String)
+    /// More of what it says.
+    case content(String)
+    /// A call of a tool begins.
+    case call(name: String)
+    /// More of the JSON text of its arguments, as the model writes it.
+    case arguments(String)
+    /// The call is whole.
+    case callEnd
+}
+
+/// A call of a tool.
+package struct ToolCall: Sendable, Equatable {
+    package let name: String
+    /// JSON text, as the model wrote it.
+    package var arguments: String
+    /// Whether the answer did not end within it.
+    package var isWhole: Bool
+
+    package init(name: String, arguments: String = "", isWhole: Bool = false) {
+        (self.name, self.arguments, self.isWhole) = (name, arguments, isWhole)
+    }
+}
+
+/// The parts of an answer, put together.
+package struct ParsedAnswer: Sendable, Equatable {
+    package var reasoning = ""
+    package var content = ""
+    package var calls: [ToolCall] = []
+    /// Tokens of thoughts, their markers included.
+    package var reasoningTokens = 0
+
+    /// Nothing yet.
+    package init() {}
+
+    package mutating func append(_ part: AnswerPart) {
+        switch part {
+        case .reasoning(let text): reasoning += text
+        case .content(let text): content += text
+        case .call(let name): calls.append(ToolCall(name: name))
+        case .arguments(let text): calls[calls.count - 1].arguments += text
+        case .callEnd: calls[calls.count - 1].isWhole = true
+        }
+    }
+}
+
+extension Answer {
+    /// What the answer consists of.
+    package func parsed(_ grammar: AnswerGrammar, _ tokenizer: Tokenizer) -> ParsedAnswer {
+        var parser = AnswerParser(grammar, tokenizer)
+        var parsed = ParsedAnswer()
+        let text = Array((text ?? "").utf8)
+        for part in parser.push(result.tokens, text: text) + parser.finish() { parsed.append(part) }
+        parsed.reasoningTokens = parser.reasoningTokens
+        return parsed
+    }
+}
