@@ -31,6 +31,8 @@ package struct Order: Sendable {
     package let namesByID: Bool
     /// Whether chunks tell what became of the drafts.
     package let isTraced: Bool
+    /// How answers are told apart into thoughts, calls of tools and content; nil where all is content.
+    package let grammar: AnswerGrammar?
 
     /// Answers of the whole request.
     package var choiceCount: Int { prompts.count * choicesPerPrompt }
@@ -59,7 +61,10 @@ package struct Order: Sendable {
     ///   - body: the request.
     ///   - seed: for a request that brings none.
     package init(_ kind: Kind, _ body: [UInt8], _ served: ServedModel, seed: UInt64) throws(APIError) {
-        let fields = try RequestFields(body)
+        try self.init(kind, RequestFields(body), served, seed: seed)
+    }
+
+    init(_ kind: Kind, _ fields: RequestFields, _ served: ServedModel, seed: UInt64) throws(APIError) {
         self.kind = kind
         let name = try fields.string("model")
         try served.check(name: name)
@@ -80,12 +85,19 @@ package struct Order: Sendable {
         try fields.refuse("best_of", unless: { $0.integer == n }, "it must be n where it is given")
         var settings = served.base
         try settings.read(fields, kind, served, seed: seed)
+        switch kind {
+        case .chat:
+            let chat = try ChatFields(fields)
+            let prompt = try chat.tokens(served)
+            prompts = [prompt]
+            grammar = try chat.grammar(served, prompt)
+            // The end of the first call is the answer's where there may be no second.
+            if !chat.tools.isParallel, let calls = grammar?.calls { settings.endTokens.append(calls.callEnd) }
+        case .completion:
+            prompts = try CompletionFields.prompts(fields, served)
+            grammar = nil
+        }
         self.settings = settings
-        prompts =
-            switch kind {
-            case .chat: [try ChatFields(fields).tokens(served)]
-            case .completion: try CompletionFields.prompts(fields, served)
-            }
         if choiceCount > Self.mostChoices {
             throw .value(
                 "n",
@@ -115,20 +127,12 @@ package struct Order: Sendable {
             "only {\"type\": \"text\"} is possible")
         switch kind {
         case .chat:
-            let isUncalled = try fields.read("tool_choice") { $0.value?.string } == "none"
-            for key in ["tools", "functions"] {
-                try fields.refuse(
-                    key, unless: { isEmpty($0) || isUncalled },
-                    "the model cannot call tools here yet; \"tool_choice\": "
-                        + "\"none\" leaves them unused")
-            }
             try fields.refuse(
                 "modalities", unless: { $0 == .array([.string("text")]) || isEmpty($0) }, "only [\"text\"] is possible")
             try fields.refuse("audio", "only text is answered")
             try fields.refuse("web_search_options", "the server searches nothing")
         case .completion:
             try fields.refuse("echo", unless: isFalse, "a prompt has no log-probabilities yet, and is not repeated")
-            try fields.refuse("suffix", unless: { $0.string == "" }, "text can only be gone on with at its end")
         }
     }
 }

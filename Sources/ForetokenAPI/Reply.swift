@@ -13,7 +13,10 @@ package struct ChoiceResult: Sendable {
     }
 
     /// OpenAI's word for why it ended. What the server had to cut short is as long as it got.
-    var finishReason: String { answer.result.reason == .stop ? "stop" : "length" }
+    func finishReason(callsTools: Bool) -> String {
+        guard answer.result.reason == .stop else { return "length" }
+        return callsTools ? "tool_calls" : "stop"
+    }
 }
 
 /// What all parts of one request's answer share.
@@ -31,21 +34,42 @@ package struct Reply: Sendable {
         self.created = created
     }
 
+    /// What reads a choice of the answer as it grows; nil where all is content.
+    var parser: AnswerParser? {
+        guard let grammar = order.grammar, let tokenizer = served.open.tokenizer else { return nil }
+        return AnswerParser(grammar, tokenizer)
+    }
+
+    func parsed(_ result: ChoiceResult) -> ParsedAnswer {
+        if let grammar = order.grammar, let tokenizer = served.open.tokenizer {
+            return result.answer.parsed(grammar, tokenizer)
+        }
+        var parsed = ParsedAnswer()
+        parsed.content = result.answer.text ?? ""
+        return parsed
+    }
+
+    /// The id of a call of a tool: no other call of the server has it.
+    func callID(choice: Int, call: Int) -> String {
+        "call_\(id.drop { $0 != "-" }.dropFirst())_\(choice)_\(call)"
+    }
+
     var names: TokenNames { TokenNames(served.open.tokenizer, byID: order.namesByID) }
 
     // MARK: The whole answer
 
     /// The body of an answer that is not streamed.
     package func whole(_ results: [ChoiceResult]) -> [UInt8] {
+        let parsed = results.map(parsed)
         var writer = JSONWriter()
         writer.object { reply in
             writeHead(order.kind == .chat ? "chat.completion" : "text_completion", into: &reply)
             reply.list("choices") { list in
-                for (index, result) in results.enumerated() { write(result, index, into: &list) }
+                for (index, result) in results.enumerated() { write(result, parsed[index], index, into: &list) }
             }
             if order.kind == .chat && order.showsIDs { reply.member("prompt_token_ids", order.prompts[0]) }
             reply.key("usage")
-            write(Usage(order, results), into: &reply)
+            write(Usage(order, results, reasoning: parsed.reduce(0) { $0 + $1.reasoningTokens }), into: &reply)
             if results.count == 1 {
                 reply.object("timings") { writeTimings(results[0], into: &$0) }
                 reply.object("foretoken") { writeOwn(results[0], choice: 0, into: &$0) }
@@ -65,22 +89,21 @@ package struct Reply: Sendable {
         return writer.bytes
     }
 
-    private func write(_ result: ChoiceResult, _ index: Int, into list: inout JSONWriter) {
+    private func write(
+        _ result: ChoiceResult, _ parsed: ParsedAnswer, _ index: Int, into list: inout JSONWriter
+    ) {
         list.object { choice in
             choice.member("index", index)
-            let text = result.answer.text ?? ""
             let entries = result.answer.logProbabilities
             switch order.kind {
             case .chat:
                 choice.object("message") { message in
-                    message.member("role", "assistant")
-                    message.member("content", text)
-                    message.nullMember("refusal")
+                    parsed.write(into: &message) { callID(choice: index, call: $0) }
                 }
                 choice.key("logprobs")
                 if let entries { names.writeChat(entries, into: &choice) } else { choice.null() }
             case .completion:
-                choice.member("text", text)
+                choice.member("text", parsed.content)
                 choice.key("logprobs")
                 if let entries {
                     var offsets = TextOffsets(served.open.tokenizer)
@@ -89,7 +112,7 @@ package struct Reply: Sendable {
                     choice.null()
                 }
             }
-            choice.member("finish_reason", result.finishReason)
+            choice.member("finish_reason", result.finishReason(callsTools: !parsed.calls.isEmpty))
             guard order.showsIDs else { return }
             if order.kind == .completion { choice.member("prompt_token_ids", result.answer.promptTokens) }
             choice.member("token_ids", result.answer.result.tokens)
@@ -111,15 +134,19 @@ package struct Reply: Sendable {
         var prompt = 0
         var cached = 0
         var completion = 0
+        /// Those of the completion that are thoughts.
+        var reasoning = 0
         var prediction = SourceCounts()
 
         /// Those of a text under way.
-        init(prompt: Int, completion: Int) {
+        init(prompt: Int, completion: Int, reasoning: Int) {
             self.prompt = prompt
             self.completion = completion
+            self.reasoning = reasoning
         }
 
-        init(_ order: Order, _ results: [ChoiceResult]) {
+        init(_ order: Order, _ results: [ChoiceResult], reasoning: Int) {
+            self.reasoning = reasoning
             prompt = order.prompts.reduce(0) { $0 + $1.count }
             for (index, result) in results.enumerated() {
                 let answer = result.answer
@@ -140,7 +167,7 @@ package struct Reply: Sendable {
             counts.member("total_tokens", usage.prompt + usage.completion)
             counts.object("prompt_tokens_details") { $0.member("cached_tokens", usage.cached) }
             counts.object("completion_tokens_details") { details in
-                details.member("reasoning_tokens", 0)
+                details.member("reasoning_tokens", usage.reasoning)
                 details.member("accepted_prediction_tokens", usage.prediction.accepted)
                 details.member("rejected_prediction_tokens", usage.prediction.drafted - usage.prediction.accepted)
             }

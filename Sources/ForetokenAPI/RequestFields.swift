@@ -21,7 +21,7 @@ package struct RequestFields {
         }
     }
 
-    private init(_ fields: JSONFields) { self.fields = fields }
+    init(_ fields: JSONFields) { self.fields = fields }
 
     /// Whether a key has a value other than null.
     func has(_ key: String) -> Bool { fields[key].given != nil }

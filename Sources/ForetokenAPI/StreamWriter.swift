@@ -34,12 +34,24 @@ package struct StreamWriter: Sendable {
         /// What waits for its log-probabilities.
         var held = ChoiceNews()
         var offsets: TextOffsets
+        /// nil where all is content.
+        var parser: AnswerParser?
+        /// Calls of tools that have begun.
+        var calls = 0
+
+        /// The parts of the answer that have come.
+        mutating func parts(_ news: ChoiceNews) -> [AnswerPart] {
+            let text = news.pieces.bytes
+            if let parts = parser?.push(news.tokens, text: text) { return parts }
+            return text.isEmpty ? [] : [.content(String(decoding: text, as: UTF8.self))]
+        }
     }
 
     package init(_ reply: Reply) {
         self.reply = reply
         choices = .init(
-            repeating: Choice(offsets: TextOffsets(reply.served.open.tokenizer)), count: reply.order.choiceCount)
+            repeating: Choice(offsets: TextOffsets(reply.served.open.tokenizer), parser: reply.parser),
+            count: reply.order.choiceCount)
     }
 
     /// A line that keeps the connection open and means nothing.
@@ -66,10 +78,11 @@ package struct StreamWriter: Sendable {
             choices[index].isBegun = true
             if reply.order.kind == .chat { events += chunk(index) { Self.writeRole(into: &$0) } }
         }
+        let parts = choices[index].parts(news)
         // A token that ends within a character has no text yet, but an id.
         let showsTokens = reply.order.isTraced || reply.order.showsIDs
-        if !news.pieces.isEmpty || !news.logProbabilities.isEmpty || (showsTokens && !news.tokens.isEmpty) {
-            events += chunk(index, news)
+        if !parts.isEmpty || !news.logProbabilities.isEmpty || (showsTokens && !news.tokens.isEmpty) {
+            events += chunk(index, news, parts)
         }
         return events
     }
@@ -81,8 +94,9 @@ package struct StreamWriter: Sendable {
         if !held.isEmpty {
             choices[index].held = ChoiceNews()
             held.logProbabilities = result.answer.logProbabilities ?? []
-            events += chunk(index, held)
+            events += chunk(index, held, choices[index].parts(held))
         }
+        if let rest = choices[index].parser?.finish(), !rest.isEmpty { events += chunk(index, ChoiceNews(), rest) }
         return events + chunk(index, finish: result)
     }
 
@@ -94,7 +108,8 @@ package struct StreamWriter: Sendable {
             reply.writeHead(objectName, into: &chunk)
             chunk.list("choices") { _ in }
             chunk.key("usage")
-            reply.write(Reply.Usage(reply.order, results), into: &chunk)
+            let reasoning = choices.reduce(0) { $0 + ($1.parser?.reasoningTokens ?? 0) }
+            reply.write(Reply.Usage(reply.order, results, reasoning: reasoning), into: &chunk)
         }
         return Self.event(writer.bytes) + Self.done
     }
@@ -112,16 +127,19 @@ package struct StreamWriter: Sendable {
         choice.nullMember("finish_reason")
     }
 
-    private mutating func chunk(_ index: Int, _ news: ChoiceNews) -> [UInt8] {
+    private mutating func chunk(_ index: Int, _ news: ChoiceNews, _ parts: [AnswerPart]) -> [UInt8] {
         var offsets = choices[index].offsets
         defer { choices[index].offsets = offsets }
-        let (kind, names) = (reply.order.kind, reply.names)
-        let text = String(decoding: news.pieces.bytes, as: UTF8.self)
+        let (reply, kind, names) = (reply, reply.order.kind, reply.names)
+        let delta = AnswerDelta(parts, calls: &choices[index].calls)
         let trace = reply.order.isTraced ? news : nil
         return chunk(index, trace: trace) { choice in
             switch kind {
-            case .chat: choice.object("delta") { $0.member("content", text) }
-            case .completion: choice.member("text", text)
+            case .chat:
+                choice.object("delta") { object in
+                    delta.write(into: &object) { reply.callID(choice: index, call: $0) }
+                }
+            case .completion: choice.member("text", String(decoding: news.pieces.bytes, as: UTF8.self))
             }
             choice.key("logprobs")
             if news.logProbabilities.isEmpty {
@@ -143,7 +161,7 @@ package struct StreamWriter: Sendable {
             case .completion: choice.member("text", "")
             }
             choice.nullMember("logprobs")
-            choice.member("finish_reason", result.finishReason)
+            choice.member("finish_reason", result.finishReason(callsTools: choices[index].calls > 0))
         }
     }
 
@@ -163,7 +181,10 @@ package struct StreamWriter: Sendable {
             if reply.order.countsInChunks {
                 chunk.key("usage")
                 let prompt = reply.order.prompt(choice: index).count
-                reply.write(Reply.Usage(prompt: prompt, completion: choices[index].tokenCount), into: &chunk)
+                let reasoning = choices[index].parser?.reasoningTokens ?? 0
+                reply.write(
+                    Reply.Usage(prompt: prompt, completion: choices[index].tokenCount, reasoning: reasoning),
+                    into: &chunk)
             } else if reply.order.includesUsage {
                 chunk.nullMember("usage")
             }

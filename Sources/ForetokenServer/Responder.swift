@@ -42,9 +42,10 @@ struct Responder: HTTPResponder {
             }
         }
 
-        /// What a path means, with /v1 or without.
+        /// What a path means, with /v1 or without, or with /beta as DeepSeek's clients write it.
         init?(path: String) {
-            let path = path.hasPrefix("/v1/") ? String(path.dropFirst(3)) : path
+            let base = ["/v1", "/beta"].first { path.hasPrefix($0 + "/") } ?? ""
+            let path = String(path.dropFirst(base.count))
             switch path {
             case "/": self = .page
             case "/health": self = .health

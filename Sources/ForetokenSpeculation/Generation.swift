@@ -121,6 +121,15 @@ public struct GenerationResult: Sendable {
     public let traffic: [NodeTraffic]
 }
 
+extension GenerationResult {
+    /// What a script came to, for tests of what is made of results.
+    package init(script tokens: [Int32], reason: FinishReason) {
+        self.init(
+            tokens: tokens, logProbabilities: [], promptLogProbabilities: [], cachedCount: 0, reason: reason,
+            telemetry: Telemetry(), company: CompanyCounts(), policy: nil, timings: Timings(), traffic: [])
+    }
+}
+
 /// A request that the generator cannot serve.
 public struct GenerationError: Error, CustomStringConvertible, Sendable {
     /// Whose fault it is.

@@ -16,7 +16,7 @@ public struct Answer: Sendable {
     /// For each token of the prompt that another comes before; nil unless asked for.
     public let promptLogProbabilities: [TokenLogProbabilities]?
 
-    init(promptTokens: [Int32], result: GenerationResult, text: String?, _ settings: AnswerSettings) {
+    package init(promptTokens: [Int32], result: GenerationResult, text: String?, _ settings: AnswerSettings) {
         self.promptTokens = promptTokens
         self.result = result
         self.text = text

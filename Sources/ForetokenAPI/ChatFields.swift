@@ -1,0 +1,111 @@
+import ForetokenJSON
+import ForetokenText
+import ForetokenTokenizer
+
+/// What a chat request says of the conversation.
+struct ChatFields {
+    private let prompt: ChatPrompt
+    let tools: ToolFields
+    /// Whether the wish to think or not is only a hint, for models that can do either.
+    private let isThinkingHint: Bool
+
+    private static let mostMessages = 4096
+
+    init(_ fields: RequestFields) throws(APIError) {
+        guard var messages = try fields.read("messages", { try ChatMessage.list($0) }) else {
+            throw APIError(400, code: "missing_required_parameter", param: "messages", "`messages` is missing")
+        }
+        guard (1...Self.mostMessages).contains(messages.count) else {
+            throw .value(
+                "messages", "`messages` must have 1...\(Self.mostMessages) messages, not \(messages.count)")
+        }
+        for index in messages.indices where messages[index].role == .system {
+            messages[index].content = messages[index].content.map(Self.withoutBilling)
+        }
+        let (thinking, isHint) = try Self.thinking(fields)
+        isThinkingHint = isHint
+        tools = try ToolFields(fields)
+        prompt = ChatPrompt(messages, tools: tools.tools, thinking: thinking)
+        try Self.checkPrefix(fields, prompt)
+    }
+
+    /// Claude Code begins its instructions with a line that differs in every request: no prompt would begin as an earlier one.
+    private static func withoutBilling(_ text: String) -> String {
+        guard text.utf8.starts(with: "x-anthropic-billing-header:".utf8) else { return text }
+        guard let end = text.utf8.firstIndex(of: UInt8(ascii: "\n")) else { return "" }
+        return String(text[end...].dropFirst())
+    }
+
+    /// Three ways of saying that the last message is to be gone on with, which it is whenever it is the assistant's.
+    private static func checkPrefix(_ fields: RequestFields, _ prompt: ChatPrompt) throws(APIError) {
+        let prefixes = try fields.read("messages") { messages in
+            try messages.list().map { try $0.fields()["prefix"].given?.flag() ?? false }
+        }
+        if let place = prefixes?.firstIndex(of: true), place + 1 < prompt.messages.count || !prompt.continuesAnswer {
+            throw .value("messages", "`messages[\(place)].prefix` is for the last message, where it is the assistant's")
+        }
+        if try fields.flag("continue_final_message") == true && !prompt.continuesAnswer {
+            throw .value("continue_final_message", "the last message must be the assistant's to be gone on with")
+        }
+        if try fields.flag("add_generation_prompt") == false && !prompt.continuesAnswer {
+            throw .unsupported(
+                "add_generation_prompt", "false is only possible where the last message is the assistant's")
+        }
+    }
+
+    func tokens(_ served: ServedModel) throws(APIError) -> [Int32] {
+        let calls = try calls(served)
+        if calls == nil && !prompt.tools.isEmpty {
+            throw .unsupported(
+                "tools", "the chat template of \(served.name) writes no calls of tools that this server can read")
+        }
+        return try served.encode(.chat(prompt(for: served)), param: "messages")
+    }
+
+    /// The same, however long.
+    func allTokens(_ served: ServedModel) throws -> [Int32] {
+        try served.open.tokens(of: .chat(prompt(for: served)))
+    }
+
+    private func prompt(for served: ServedModel) -> ChatPrompt {
+        guard isThinkingHint, let format = try? served.open.chatFormat() else { return prompt }
+        let probe = ChatPrompt([ChatMessage(.user, "?")], thinking: prompt.thinking)
+        if (try? format.pieces(of: probe)) != nil { return prompt }
+        var free = prompt
+        free.thinking = nil
+        return free
+    }
+
+    /// How the model calls the tools that it is told of.
+    private func calls(_ served: ServedModel) throws(APIError) -> CallFormat? {
+        try APIError.reading("tools") { try prompt.tools.isEmpty ? nil : served.open.callFormat() }
+    }
+
+    /// How the answer to the prompt with these tokens is told apart; nil where all of it is content.
+    func grammar(_ served: ServedModel, _ tokens: [Int32]) throws(APIError) -> AnswerGrammar? {
+        guard let tokenizer = served.open.tokenizer else { return nil }
+        let grammar = AnswerGrammar(tokenizer, prompt: tokens, calls: try calls(served))
+        return grammar.isPlain ? nil : grammar
+    }
+
+    /// Whether the model is to think, by whichever of the names in use, and whether that is but a hint.
+    private static func thinking(_ fields: RequestFields) throws(APIError) -> (Bool?, isHint: Bool) {
+        if let type = try fields.fields("thinking")?.string("type") {
+            switch type {
+            case "enabled": return (true, false)
+            case "disabled": return (false, false)
+            default: throw .value("thinking", "`thinking.type` must be \"enabled\" or \"disabled\"")
+            }
+        }
+        if let variables = try fields.fields("chat_template_kwargs") {
+            if let flag = try variables.flag("thinking") { return (flag, false) }
+            if let flag = try variables.flag("enable_thinking") { return (flag, false) }
+        }
+        switch try fields.string("reasoning_effort") {
+        case nil: return (nil, false)
+        case "none", "minimal": return (false, true)
+        case "low", "medium", "high", "xhigh", "max": return (true, true)
+        case let other?: throw .value("reasoning_effort", "`reasoning_effort` cannot be \"\(other.prefix(60))\"")
+        }
+    }
+}
