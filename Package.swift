@@ -103,7 +103,8 @@ let package = Package(
         .target(
             name: "ForetokenServer",
             dependencies: [
-                "ForetokenAPI", "ForetokenText", "ForetokenSpeculation", "ForetokenHardware", "CForetokenPage",
+                "ForetokenAPI", "ForetokenText", "ForetokenSpeculation", "ForetokenModel", "ForetokenHardware",
+                "CForetokenPage",
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),

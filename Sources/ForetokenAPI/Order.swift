@@ -29,6 +29,8 @@ package struct Order: Sendable {
     package let showsIDs: Bool
     /// Whether log-probabilities name tokens by id.
     package let namesByID: Bool
+    /// Whether a completion begins with its prompt.
+    package let echoesPrompt: Bool
     /// Whether chunks tell what became of the drafts.
     package let isTraced: Bool
     /// How answers are told apart into thoughts, calls of tools and content; nil where all is content.
@@ -60,11 +62,16 @@ package struct Order: Sendable {
     /// - Parameters:
     ///   - body: the request.
     ///   - seed: for a request that brings none.
-    package init(_ kind: Kind, _ body: [UInt8], _ served: ServedModel, seed: UInt64) throws(APIError) {
-        try self.init(kind, RequestFields(body), served, seed: seed)
+    ///   - salt: only requests with the same one share what is cached of their prompts; the request may add its own.
+    package init(
+        _ kind: Kind, _ body: [UInt8], _ served: ServedModel, seed: UInt64, salt: String = ""
+    ) throws(APIError) {
+        try self.init(kind, RequestFields(body), served, seed: seed, salt: salt)
     }
 
-    init(_ kind: Kind, _ fields: RequestFields, _ served: ServedModel, seed: UInt64) throws(APIError) {
+    init(
+        _ kind: Kind, _ fields: RequestFields, _ served: ServedModel, seed: UInt64, salt: String
+    ) throws(APIError) {
         self.kind = kind
         let name = try fields.string("model")
         try served.check(name: name)
@@ -83,8 +90,11 @@ package struct Order: Sendable {
         let n = try fields.integer("n", in: 1...Self.mostChoices) ?? 1
         choicesPerPrompt = n
         try fields.refuse("best_of", unless: { $0.integer == n }, "it must be n where it is given")
+        let echo = try fields.flag("echo")
+        echoesPrompt = kind == .completion && echo == true
         var settings = served.base
-        try settings.read(fields, kind, served, seed: seed)
+        try settings.read(fields, kind, served, seed: seed, echoesPrompt: echoesPrompt)
+        settings.cacheSalt = try salt + "\n" + (fields.string("cache_salt") ?? "")
         switch kind {
         case .chat:
             let chat = try ChatFields(fields)
@@ -132,7 +142,10 @@ package struct Order: Sendable {
             try fields.refuse("audio", "only text is answered")
             try fields.refuse("web_search_options", "the server searches nothing")
         case .completion:
-            try fields.refuse("echo", unless: isFalse, "a prompt has no log-probabilities yet, and is not repeated")
+            let (echo, suffix) = (try fields.flag("echo"), try fields.string("suffix"))
+            if echo == true, let suffix, !suffix.isEmpty {
+                throw .value("echo", "a prompt with a gap cannot be repeated; leave `echo` or `suffix` out")
+            }
         }
     }
 }
@@ -140,11 +153,12 @@ package struct Order: Sendable {
 extension AnswerSettings {
     /// Takes what the request says of tokens.
     fileprivate mutating func read(
-        _ fields: RequestFields, _ kind: Order.Kind, _ served: ServedModel, seed: UInt64
+        _ fields: RequestFields, _ kind: Order.Kind, _ served: ServedModel, seed: UInt64, echoesPrompt: Bool
     ) throws(APIError) {
-        // The newer name counts.
-        let newer = try fields.integer("max_completion_tokens", in: 1 ... .max)
-        let older = try fields.integer("max_tokens", in: 1 ... .max)
+        // The newer name counts. An answer that begins with its prompt may have nothing else.
+        let least = echoesPrompt ? 0 : 1
+        let newer = try fields.integer("max_completion_tokens", in: least ... .max)
+        let older = try fields.integer("max_tokens", in: least ... .max)
         maximumTokens = newer ?? older ?? (kind == .chat ? served.context : 16)
         try readSampling(fields, served, seed: seed)
         let ignoresEnd = try fields.flag("ignore_eos") ?? false
@@ -153,6 +167,7 @@ extension AnswerSettings {
         stopStrings = try fields.read("stop", Self.stops) ?? []
         logProbabilities = try Self.logProbabilities(fields, kind)
         streamsLogProbabilities = try fields.flag("stream") ?? false
+        if echoesPrompt { promptLogProbabilities = logProbabilities ?? (maximumTokens == 0 ? 0 : nil) }
         prediction = try fields.read("prediction") { try Self.prediction($0, served) }
         if let count = prediction?.count, count > served.context {
             throw .value(

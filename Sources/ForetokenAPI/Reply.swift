@@ -1,5 +1,6 @@
 import ForetokenSpeculation
 import ForetokenText
+import ForetokenTokenizer
 
 /// What has come of one choice, and when.
 package struct ChoiceResult: Sendable {
@@ -54,6 +55,14 @@ package struct Reply: Sendable {
         "call_\(id.drop { $0 != "-" }.dropFirst())_\(choice)_\(call)"
     }
 
+    /// The text of a choice's prompt.
+    func promptText(choice: Int) -> String {
+        guard var text = served.open.tokenizer.map({ StreamingDetokenizer($0) }) else { return "" }
+        var bytes: [UInt8] = []
+        for token in order.prompt(choice: choice) { text.push(token, into: &bytes) }
+        return String(decoding: bytes + text.finish(), as: UTF8.self)
+    }
+
     var names: TokenNames { TokenNames(served.open.tokenizer, byID: order.namesByID) }
 
     // MARK: The whole answer
@@ -103,11 +112,14 @@ package struct Reply: Sendable {
                 choice.key("logprobs")
                 if let entries { names.writeChat(entries, into: &choice) } else { choice.null() }
             case .completion:
-                choice.member("text", parsed.content)
+                choice.member("text", (order.echoesPrompt ? promptText(choice: index) : "") + parsed.content)
                 choice.key("logprobs")
                 if let entries {
                     var offsets = TextOffsets(served.open.tokenizer)
-                    names.writeCompletion(entries, &offsets, into: &choice)
+                    let before = order.echoesPrompt ? result.answer.promptLogProbabilities ?? [] : []
+                    names.writeCompletion(
+                        opening: order.echoesPrompt ? result.answer.promptTokens.first : nil, before + entries,
+                        &offsets, into: &choice)
                 } else {
                     choice.null()
                 }

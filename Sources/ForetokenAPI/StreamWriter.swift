@@ -9,17 +9,20 @@ package struct ChoiceNews: Sendable {
     package var pieces: [TextPiece] = []
     /// Of the tokens, where the engine tells them as it goes.
     package var logProbabilities: [TokenLogProbabilities] = []
+    /// Of the prompt's tokens but the first, where they were asked for.
+    package var promptLogProbabilities: [TokenLogProbabilities] = []
 
     /// Nothing yet.
     package init() {}
 
-    package var isEmpty: Bool { tokens.isEmpty && pieces.isEmpty }
+    package var isEmpty: Bool { tokens.isEmpty && pieces.isEmpty && promptLogProbabilities.isEmpty }
 
     package mutating func append(_ other: ChoiceNews) {
         tokens += other.tokens
         fates += other.fates
         pieces += other.pieces
         logProbabilities += other.logProbabilities
+        promptLogProbabilities += other.promptLogProbabilities
     }
 }
 
@@ -77,6 +80,7 @@ package struct StreamWriter: Sendable {
         if !choices[index].isBegun {
             choices[index].isBegun = true
             if reply.order.kind == .chat { events += chunk(index) { Self.writeRole(into: &$0) } }
+            if reply.order.echoesPrompt { events += echo(index, news.promptLogProbabilities) }
         }
         let parts = choices[index].parts(news)
         // A token that ends within a character has no text yet, but an id.
@@ -125,6 +129,24 @@ package struct StreamWriter: Sendable {
         }
         choice.nullMember("logprobs")
         choice.nullMember("finish_reason")
+    }
+
+    /// The prompt, which is read before anything else comes.
+    private mutating func echo(_ index: Int, _ entries: [TokenLogProbabilities]) -> [UInt8] {
+        var offsets = choices[index].offsets
+        defer { choices[index].offsets = offsets }
+        let reply = reply
+        return chunk(index) { choice in
+            choice.member("text", reply.promptText(choice: index))
+            choice.key("logprobs")
+            if reply.order.settings.logProbabilities == nil {
+                choice.null()
+            } else {
+                reply.names.writeCompletion(
+                    opening: reply.order.prompt(choice: index).first, entries, &offsets, into: &choice)
+            }
+            choice.nullMember("finish_reason")
+        }
     }
 
     private mutating func chunk(_ index: Int, _ news: ChoiceNews, _ parts: [AnswerPart]) -> [UInt8] {

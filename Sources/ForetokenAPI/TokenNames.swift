@@ -57,14 +57,23 @@ struct TokenNames {
     // MARK: Completions
 
     /// Four lists of one length.
+    /// - Parameter opening: a token before the entries that nothing comes before, so that it has no log-probability.
     func writeCompletion(
-        _ entries: some Sequence<TokenLogProbabilities>, _ offsets: inout TextOffsets, into writer: inout JSONWriter
+        opening: Int32? = nil, _ entries: some Sequence<TokenLogProbabilities>, _ offsets: inout TextOffsets,
+        into writer: inout JSONWriter
     ) {
+        let tokens = (opening.map { [$0] } ?? []) + entries.map(\.token)
         writer.object { object in
-            object.list("tokens") { for entry in entries { $0.value(name(entry.token)) } }
-            object.list("token_logprobs") { for entry in entries { $0.value(Self.finite(entry.logProbability)) } }
-            object.list("top_logprobs") { list in for entry in entries { writeTop(entry, into: &list) } }
-            object.member("text_offset", entries.map { offsets.next($0.token) })
+            object.list("tokens") { for token in tokens { $0.value(name(token)) } }
+            object.list("token_logprobs") { list in
+                if opening != nil { list.null() }
+                for entry in entries { list.value(Self.finite(entry.logProbability)) }
+            }
+            object.list("top_logprobs") { list in
+                if opening != nil { list.null() }
+                for entry in entries { writeTop(entry, into: &list) }
+            }
+            object.member("text_offset", tokens.map { offsets.next($0) })
         }
     }
 

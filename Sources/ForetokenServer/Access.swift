@@ -38,19 +38,21 @@ struct Access: Sendable {
     }
 
     /// Refuses requests without one of the keys.
-    func checkKey(_ head: HTTPRequest) throws(APIError) {
-        guard !digests.isEmpty else { return }
+    /// - Returns: what tells this key's requests from those of others; the same for all where there are no keys.
+    @discardableResult
+    func checkKey(_ head: HTTPRequest) throws(APIError) -> String {
+        guard !digests.isEmpty else { return "" }
         let bearer = head.headerFields[.authorization].flatMap { value -> Substring? in
             let parts = value.split(separator: " ", maxSplits: 1)
             return parts.count == 2 && parts[0].lowercased() == "bearer" ? parts[1] : nil
         }
         let given = [bearer.map(String.init), head.headerFields[Self.apiKey]].compactMap(\.self)
-        var isKnown = false
+        var place: Int?
         for key in given {
             let digest = SHA256.digest(Array(key.utf8))
-            for known in digests where Self.isSame(digest, known) { isKnown = true }
+            for (index, known) in digests.enumerated() where Self.isSame(digest, known) { place = index }
         }
-        guard !isKnown else { return }
+        if let place { return "key \(place)" }
         throw APIError(
             401, type: "authentication_error", code: "invalid_api_key",
             given.isEmpty ? "this server wants an API key: Authorization: Bearer KEY" : "this API key is wrong")

@@ -1,5 +1,6 @@
 import ForetokenAPI
 import ForetokenHardware
+import ForetokenModel
 import ForetokenSpeculation
 import ForetokenText
 import Synchronization
@@ -53,7 +54,7 @@ package final class Desk: Sendable {
         ready()
         thread.serve(engine) {
             self.wakes.wakeAll()
-            self.metrics.setPages(free: engine.freePages, of: engine.pages)
+            self.metrics.setPages(free: engine.freePages, of: engine.pages, engine.cacheCounts)
         }
     }
 
@@ -207,7 +208,7 @@ package final class Desk: Sendable {
             var news = ChoiceNews()
             switch event {
             case .prompt: return !feed.isCancelled
-            case .promptScored: return !feed.isCancelled
+            case .promptScored(let entries): news.promptLogProbabilities = entries
             case .token(let token, let fate, let logProbabilities, let text):
                 let now = MonotonicClock.now
                 if lastToken == 0 {

@@ -1,4 +1,5 @@
 import ForetokenAPI
+import ForetokenModel
 import ForetokenSpeculation
 import ForetokenText
 import Synchronization
@@ -34,6 +35,7 @@ final class Metrics: Sendable {
         /// Longest time between two tokens of a text, in seconds.
         var longestSilence = 0.0
         var freePages = 0
+        var cache = PrefixCacheCounts()
         var pages = 0
     }
 
@@ -89,8 +91,8 @@ final class Metrics: Sendable {
 
     func cancelTook(_ nanoseconds: Int64) { values.withLock { $0.cancelTime.add(Self.seconds(nanoseconds)) } }
 
-    func setPages(free: Int, of count: Int) {
-        values.withLock { values in (values.freePages, values.pages) = (free, count) }
+    func setPages(free: Int, of count: Int, _ cache: PrefixCacheCounts) {
+        values.withLock { values in (values.freePages, values.pages, values.cache) = (free, count, cache) }
     }
 
     /// Longest time between two tokens of a text, in seconds.
@@ -112,6 +114,9 @@ final class Metrics: Sendable {
         page.gauge("kv_cache_usage_perc", "Share of the cache's pages in use, 0 to 1.", used)
         page.counter("prompt_tokens", "Prompt tokens.", [("", values.promptTokens)])
         page.counter("prompt_tokens_cached", "Prompt tokens that were not computed again.", [("", values.cachedTokens)])
+        page.counter(
+            "prefix_cache_queries", "Prompt tokens looked for in the cache.", [("", values.cache.soughtTokens)])
+        page.counter("prefix_cache_hits", "Those of them that were found.", [("", values.cache.foundTokens)])
         page.counter("generation_tokens", "Generated tokens.", [("", values.generatedTokens)])
         page.counter("request_success", "Texts by why they ended.", Self.labelled(values.ended, "finished_reason"))
         page.counter("spec_decode_num_drafts", "Rounds that drafted.", [("", values.draftingRounds)])
@@ -137,7 +142,10 @@ final class Metrics: Sendable {
         page.ownCounter("cancelled", "Requests given up, by why.", Self.labelled(values.cancelled, "reason"))
         page.ownGauge(
             "pages", "Pages of the cache.",
-            [("state=\"free\"", values.freePages), ("state=\"used\"", values.pages - values.freePages)])
+            [
+                ("state=\"free\"", values.freePages), ("state=\"used\"", values.pages - values.freePages),
+                ("state=\"cached\"", values.cache.pages),
+            ])
         page.ownGauge("connections", "Open connections.", [("", connections)])
         page.ownGauge("build_info", "Always 1.", [("version=\"\(version)\"", 1)])
         return page.text

@@ -110,7 +110,7 @@ struct Responder: HTTPResponder {
     ) async throws(APIError) -> Response {
         let endpoint = Endpoint(path: request.uri.path)
         if request.method == .options && origin != nil { return Self.preflight(endpoint) }
-        if endpoint?.isOpen != true { try access.checkKey(request.head) }
+        let salt = endpoint?.isOpen == true ? "" : try access.checkKey(request.head)
         guard let endpoint else {
             throw APIError(404, code: "not_found", "there is nothing at \(request.uri.path.prefix(200))")
         }
@@ -136,8 +136,8 @@ struct Responder: HTTPResponder {
         case .tokenizerInfo: return Responses.json(try desk.kitchen().served.tokenizerInfo())
         case .tokenize: return Responses.json(try await desk.kitchen().served.tokenize(body(of: request)))
         case .detokenize: return Responses.json(try await desk.kitchen().served.detokenize(body(of: request)))
-        case .chat: return try await generate(.chat, request, context, id: id)
-        case .completions: return try await generate(.completion, request, context, id: id)
+        case .chat: return try await generate(.chat, request, context, id: id, salt: salt)
+        case .completions: return try await generate(.completion, request, context, id: id, salt: salt)
         }
     }
 
@@ -233,12 +233,12 @@ struct Responder: HTTPResponder {
     // MARK: Answers
 
     private func generate(
-        _ kind: Order.Kind, _ request: Request, _ context: ConnectionContext, id: String
+        _ kind: Order.Kind, _ request: Request, _ context: ConnectionContext, id: String, salt: String
     ) async throws(APIError) -> Response {
         // Before anybody sends 16 MiB for nothing.
         let kitchen = try desk.kitchen()
         let body = try await body(of: request)
-        let order = try Order(kind, body, kitchen.served, seed: .random(in: .min ... .max))
+        let order = try Order(kind, body, kitchen.served, seed: .random(in: .min ... .max), salt: salt)
         let watch = connections.watch(context.channel)
         let feed = try desk.submit(order, kitchen) { watch?.close() }
         let desk = desk

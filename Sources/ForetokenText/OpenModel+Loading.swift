@@ -86,16 +86,21 @@ extension OpenModel {
     /// An engine for requests that are not known yet: for `parallel` texts at once, and as many pages as they may need, or as
     /// half of the memory that is left has room for, but at least those of one text.
     ///
+    /// - Parameter cacheBytes: memory for beginnings of prompts beside that, of which there is a quarter of what is left at
+    ///   most; 0 for none.
     /// - Throws: `HardwareError` when the pages' memory cannot be had.
     public func makeServingEngine(
-        _ model: Model, context: Int, parallel: Int, drafting: Bool, chunkShare: Double
+        _ model: Model, context: Int, parallel: Int, drafting: Bool, chunkShare: Double, cacheBytes: Int = 0
     ) throws -> Engine {
+        let most = Engine.spareBytes(model).map { $0 / 2 } ?? .max
+        let cachePages = min(cacheBytes, most) / model.pageBytes(cacheType: settings.cacheType, drafting: drafting)
         let room = Engine.room(
             for: .init(repeating: context, count: parallel), parallel: parallel, model, cacheType: settings.cacheType,
             drafting: drafting, available: Engine.spareBytes(model))
         var wanted = Engine.Settings(context: context)
         wanted.parallel = parallel
-        wanted.pages = room.pages
+        wanted.pages = room.pages + cachePages
+        wanted.cachePages = cachePages
         wanted.cacheType = settings.cacheType
         wanted.drafting = drafting
         wanted.drawable = tokenizer?.vocabularyCount

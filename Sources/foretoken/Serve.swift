@@ -35,6 +35,13 @@ struct Serve: ParsableCommand {
     @Option(
         parsing: .unconditional,
         help: ArgumentHelp(
+            "Memory for beginnings of prompts, 512 tokens each, which later prompts of the same key need not read again; as "
+                + "500M or 4G, 0 for none. A quarter of what is left at most.", valueName: "size"))
+    var cacheMemory = ByteCount(1 << 30)
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
             "Share of time (above 0, up to 1) in which a prompt is read while other texts wait for their next token.",
             valueName: "s"))
     var chunkShare = 0.5
@@ -100,7 +107,8 @@ struct Serve: ParsableCommand {
         let crew = try Crew.make(threads: open.settings.threads)
         let model = try open.load(contexts: [context], on: crew) { desk.setLoaded($0) }
         let engine = try open.makeServingEngine(
-            model, context: context, parallel: parallel, drafting: draft.usesModules, chunkShare: chunkShare)
+            model, context: context, parallel: parallel, drafting: draft.usesModules, chunkShare: chunkShare,
+            cacheBytes: cacheMemory.bytes)
         let memory = try DraftMemory.standard(open, model, engine.experience, draft, fresh)
         let served = ServedModel(
             open, names: names(open), context: context, base: base(open), created: time(nil),

@@ -186,6 +186,63 @@ extension ServerTests {
             }
         }
 
+        /// As lm-evaluation-harness asks: ids in, their log-probabilities out, those that `score` finds.
+        @Test func aPromptIsScored() async throws {
+            let ids = (0..<40).map { 300 + $0 * 7 }
+            let alone = try await Alone.answers([
+                Alone.Wanted(prompt: .tokens(ids)) { settings in
+                    settings.maximumTokens = 1
+                    settings.logProbabilities = 1
+                    settings.promptLogProbabilities = 1
+                    settings.sampling.temperature = 0
+                }
+            ])[0]
+            let scores = try #require(alone.promptLogProbabilities).map(\.logProbability)
+            let members = "{\"prompt\":[\(ids)],\"temperature\":0,\"logprobs\":1,\"echo\":true,\"max_tokens\":"
+            try await TestServer.run { server in
+                let whole = try await ask(server.port, "POST", "/v1/completions", [:], members + "1}").json
+                let choice = try #require(whole["choices"]?[0])
+                let found = try #require(choice["logprobs"]?["token_logprobs"]?.list)
+                #expect(found.count == ids.count + 1 && found[0] == .null)
+                #expect(found[1..<ids.count].map(\.double) == scores)
+                #expect(choice["logprobs"]?["top_logprobs"]?[0] == .null)
+                let text = try #require(choice["text"]?.string)
+                let offsets = try #require(choice["logprobs"]?["text_offset"]?.integers)
+                #expect(offsets == offsets.sorted() && offsets.last! < text.unicodeScalars.count + 1)
+
+                let stream = try await ask(server.port, "POST", "/v1/completions", [:], members + "1,\"stream\":true}")
+                let chunks = try stream.events.dropLast().map { try JSONValue(Array($0.utf8)) }
+                let choices = chunks.compactMap { $0["choices"]?[0] }
+                #expect(choices.compactMap { $0["text"]?.string }.joined() == text)
+                #expect(choices.flatMap { $0["logprobs"]?["token_logprobs"]?.list ?? [] } == found)
+
+                let bare = try await ask(server.port, "POST", "/v1/completions", [:], members + "0}").json
+                #expect(bare["choices"]?[0]?["logprobs"]?["token_logprobs"]?.list == Array(found.dropLast()))
+                #expect(bare["choices"]?[0]?["finish_reason"]?.string == "length")
+                #expect(bare["usage"]?["completion_tokens"]?.integer == 0)
+            }
+        }
+
+        @Test func aCachedBeginningChangesNothing() async throws {
+            let ids = (0..<700).map { 300 + $0 * 13 % 3000 }
+            let members =
+                "{\"prompt\":\(ids),\"max_tokens\":20,\"seed\":5,\"return_token_ids\":true,\"logprobs\":2"
+            try await TestServer.run { server in
+                let cold = try await ask(server.port, "POST", "/v1/completions", [:], members + "}").json
+                let warm = try await ask(server.port, "POST", "/v1/completions", [:], members + "}").json
+                let other = try await ask(
+                    server.port, "POST", "/v1/completions", [:], members + ",\"cache_salt\":\"mine\"}"
+                ).json
+                func cached(_ reply: JSONValue) -> Int? {
+                    reply["usage"]?["prompt_tokens_details"]?["cached_tokens"]?.integer
+                }
+                #expect(cached(cold) == 0 && cached(warm) == 512 && cached(other) == 0)
+                #expect(warm["choices"] == cold["choices"] && other["choices"] == cold["choices"])
+                let metrics = try await ask(server.port, "GET", "/metrics")
+                #expect(metrics.text.contains("foretoken_prefix_cache_hits_total 512\n"))
+            }
+        }
+
         @Test func aPredictionIsCountedAndChangesNoToken() async throws {
             try await TestServer.run({ $0.draft = .fixed(4) }) { server in
                 let members = "\"max_tokens\":80,\"temperature\":0"

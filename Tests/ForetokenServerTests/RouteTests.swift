@@ -41,7 +41,8 @@ extension ServerTests {
                     "response_format", "unsupported_parameter"
                 ),
                 ("chat/completions", "{\(message),\"min_tokens\":2}", 400, "min_tokens", "unsupported_parameter"),
-                ("completions", "{\"prompt\":\"a\",\"echo\":true}", 400, "echo", "unsupported_parameter"),
+                ("completions", "{\"prompt\":\"a\",\"echo\":1}", 400, "echo", "invalid_value"),
+                ("completions", "{\"prompt\":\"a\",\"max_tokens\":0}", 400, "max_tokens", "invalid_value"),
                 ("completions", "{\"prompt\":[5],\"suffix\":\"b\"}", 400, "suffix", "unsupported_parameter"),
                 ("completions", "{\"prompt\":\"a\",\"best_of\":3}", 400, "best_of", "unsupported_parameter"),
                 ("completions", "{\"prompt\":\"\"}", 400, "prompt", "invalid_value"),

@@ -77,7 +77,8 @@ struct TestServer: Sendable {
         let crew = try Crew.make(threads: 1) { _ in }
         let model = try open.load(contexts: [options.context], on: crew)
         let engine = try open.makeServingEngine(
-            model, context: options.context, parallel: options.parallel, drafting: true, chunkShare: 0.5)
+            model, context: options.context, parallel: options.parallel, drafting: true, chunkShare: 0.5,
+            cacheBytes: 64 << 20)
         var base = AnswerSettings(endTokens: open.endTokens)
         base.sampling.temperature = 1
         base.draft = options.draft
