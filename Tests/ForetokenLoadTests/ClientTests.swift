@@ -122,7 +122,7 @@ private func ask(
     }
 
     @Test func aClientThatGoesIsGone() async throws {
-        let server = try await ScriptedServer { _ in stream(1000, pause: 5) }
+        let server = try await ScriptedServer { _ in stream(1000, pause: 100) }
         let client = LoadClient(try ServerAddress(server.url), key: nil)
         let request = LoadRequest(prompt: .text("a"), maximumTokens: 1000)
         let answer = await client.ask(request, model: "m") { $0 < 3 }

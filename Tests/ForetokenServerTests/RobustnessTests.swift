@@ -76,12 +76,13 @@ extension ServerTests {
                     try connection.send(requestText("POST", "/v1/completions", [:], body))
                     return connection
                 }
-                try await wait(server, running: 16)
-                for _ in 0..<6000 where try await status(server)["running"]?.integer != 0 {
+                var metrics = ""
+                for _ in 0..<6000 where !metrics.contains("foretoken_cancelled_total{reason=\"slow\"} 1") {
                     try await Task.sleep(for: .milliseconds(10))
+                    metrics = try await ask(port, "GET", "/metrics").text
                 }
-                let metrics = try await ask(port, "GET", "/metrics").text
                 #expect(metrics.contains("foretoken_cancelled_total{reason=\"slow\"} 1"))
+                try await wait(server, running: 0)
                 #expect(
                     try await blocking { try !String(decoding: connection.readAll(), as: UTF8.self).contains("[DONE]") }
                 )
