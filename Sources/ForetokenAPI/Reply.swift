@@ -165,7 +165,7 @@ package struct Reply: Sendable {
                 completion += answer.result.tokens.count
                 // A prompt counts once, however many answers it gets.
                 if index % order.choicesPerPrompt == 0 {
-                    cached += max(0, answer.promptTokens.count - answer.result.timings.promptCount)
+                    cached += answer.result.cachedCount
                 }
                 if let counts = answer.prediction { prediction.add(counts) }
             }
@@ -193,7 +193,7 @@ package struct Reply: Sendable {
         let (timings, telemetry) = (result.answer.result.timings, result.answer.result.telemetry)
         let promptTime = Double(timings.promptNanoseconds) / 1e6
         let time = Double(timings.predictedNanoseconds) / 1e6
-        writer.member("cache_n", max(0, result.answer.promptTokens.count - timings.promptCount))
+        writer.member("cache_n", result.answer.result.cachedCount)
         writer.member("prompt_n", timings.promptCount)
         writer.member("prompt_ms", promptTime)
         writer.member("prompt_per_token_ms", promptTime / Double(max(1, timings.promptCount)))

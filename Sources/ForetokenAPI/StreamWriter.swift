@@ -34,8 +34,6 @@ package struct StreamWriter: Sendable {
     private struct Choice: Sendable {
         var isBegun = false
         var tokenCount = 0
-        /// What waits for its log-probabilities.
-        var held = ChoiceNews()
         var offsets: TextOffsets
         /// nil where all is content.
         var parser: AnswerParser?
@@ -70,12 +68,7 @@ package struct StreamWriter: Sendable {
 
     /// What one choice has to tell.
     package mutating func events(_ index: Int, _ news: ChoiceNews) -> [UInt8] {
-        var news = news
         choices[index].tokenCount += news.tokens.count
-        if reply.order.settings.logProbabilities != nil && news.logProbabilities.count < news.tokens.count {
-            choices[index].held.append(news)
-            news = ChoiceNews()
-        }
         var events: [UInt8] = []
         if !choices[index].isBegun {
             choices[index].isBegun = true
@@ -94,12 +87,6 @@ package struct StreamWriter: Sendable {
     /// The end of one choice. A caller that has text left over has given it to `events` before.
     package mutating func end(_ index: Int, _ result: ChoiceResult) -> [UInt8] {
         var events: [UInt8] = events(index, ChoiceNews())
-        var held = choices[index].held
-        if !held.isEmpty {
-            choices[index].held = ChoiceNews()
-            held.logProbabilities = result.answer.logProbabilities ?? []
-            events += chunk(index, held, choices[index].parts(held))
-        }
         if let rest = choices[index].parser?.finish(), !rest.isEmpty { events += chunk(index, ChoiceNews(), rest) }
         return events + chunk(index, finish: result)
     }

@@ -1,5 +1,6 @@
 import ForetokenAPI
 import ForetokenHardware
+import ForetokenSpeculation
 import ForetokenText
 import Synchronization
 
@@ -23,13 +24,13 @@ final class AnswerFeed: Sendable {
         var isPingDue = false
         /// When the writer was last given something.
         var lastTaken = MonotonicClock.now
-        /// Numbers that the engine gave to choices; nil before and after.
-        var numbers: [Int?]
         /// When the client went, or the server gave the request up.
         var cancelled: Int64?
     }
 
     let order: Order
+    /// Lets all choices end before the engine's next step.
+    let cancellation = Cancellation()
     /// When the request came.
     let submitted = MonotonicClock.now
     /// Rings when there is something to take.
@@ -46,10 +47,7 @@ final class AnswerFeed: Sendable {
         self.hangUp = hangUp
         self.mostUnread = mostUnread
         (bell, ring) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
-        state = Mutex(
-            State(
-                news: .init(repeating: ChoiceNews(), count: order.choiceCount),
-                numbers: .init(repeating: nil, count: order.choiceCount)))
+        state = Mutex(State(news: .init(repeating: ChoiceNews(), count: order.choiceCount)))
     }
 
     // MARK: The engine's thread
@@ -72,7 +70,6 @@ final class AnswerFeed: Sendable {
         let cancelled = state.withLock { state in
             state.endings.append((choice, ending))
             state.endedCount += 1
-            state.numbers[choice] = nil
             return state.cancelled
         }
         ring.yield()
@@ -82,26 +79,23 @@ final class AnswerFeed: Sendable {
     /// Lets the writer know that there is something to take.
     func wake() { ring.yield() }
 
-    func begin(_ choice: Int, number: Int) { state.withLock { $0.numbers[choice] = number } }
-
-    /// The engine's numbers of the choices that it has.
-    var numbers: [Int] { state.withLock { $0.numbers.compactMap(\.self) } }
-
     // MARK: All threads
 
     /// Whether all choices have ended.
     var hasEnded: Bool { state.withLock { $0.endedCount == order.choiceCount } }
 
-    var isCancelled: Bool { state.withLock { $0.cancelled != nil } }
+    var isCancelled: Bool { cancellation.isRequested }
 
-    /// Lets all choices end at their next token.
+    /// Gives the request up.
     /// - Returns: whether that is news.
     func cancel() -> Bool {
-        state.withLock { state in
+        let isNews = state.withLock { state in
             guard state.cancelled == nil else { return false }
             state.cancelled = MonotonicClock.now
             return true
         }
+        cancellation.request()
+        return isNews
     }
 
     /// Lets the writer write a comment, if it had nothing else for so long.

@@ -137,11 +137,7 @@ package final class Desk: Sendable {
 
     /// Gives a request up; the engine does so before its next step.
     func cancel(_ feed: AnswerFeed, _ reason: CancelReason) {
-        guard feed.cancel() else { return }
-        metrics.cancelled(reason)
-        let phase = state.withLock { $0.phase }
-        guard case .ready(let kitchen) = phase else { return }
-        kitchen.thread.post { engine in for number in feed.numbers { engine.cancel(number) } }
+        if feed.cancel() { metrics.cancelled(reason) }
     }
 
     enum CancelReason: String, CaseIterable { case disconnected, shutdown, slow }
@@ -194,10 +190,11 @@ package final class Desk: Sendable {
             // Gone before its turn came.
             if feed.isCancelled { return end(.failure(APIError(CancellationError()))) }
             do {
-                let number = try engine.submit(
-                    feed.order.prompt(choice: choice), feed.order.settings(choice: choice),
-                    tokenizer: served.open.tokenizer, observe: take, completion: finish)
-                feed.begin(choice, number: number)
+                var settings = feed.order.settings(choice: choice)
+                settings.cancellation = feed.cancellation
+                try engine.submit(
+                    feed.order.prompt(choice: choice), settings, tokenizer: served.open.tokenizer, observe: take,
+                    completion: finish)
             } catch {
                 end(.failure(APIError(error)))
             }

@@ -86,8 +86,6 @@ public final class Engine {
     private let round: Round
     private var waiting: [Waiting] = []
     private var running: [Running] = []
-    /// The text whose prompt is being read.
-    private var reading: Session?
     private var sessions: [Session] = []
     private var submitted = 0
     /// When the last window ended, and what it took.
@@ -179,17 +177,6 @@ public final class Engine {
         return isBeyondAll ? settings.context : min(sum, settings.context)
     }
 
-    /// Gives up one request. One that waits is told at once, a text that is there before its next step.
-    ///
-    /// - Parameter number: what `submit` returned; nothing happens when that request has ended.
-    public func cancel(_ number: Int) {
-        if let place = waiting.firstIndex(where: { $0.number == number }) {
-            refuse(waiting.remove(at: place), CancellationError())
-        }
-        reading?.cancel(number)
-        for one in running { one.session.cancel(number) }
-    }
-
     /// Works until no request is left. Not to be called from inside a closure that the engine was given.
     public func run() {
         model.verifier.observer = observer
@@ -277,8 +264,6 @@ public final class Engine {
         let isDivided =
             isShared || interlude != nil || next.session.isCancellable
             || running.contains { $0.session.isCancellable }
-        reading = next.session
-        defer { reading = nil }
         func rest() {
             interlude?()
             heedCancellations()

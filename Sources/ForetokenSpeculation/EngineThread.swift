@@ -75,7 +75,7 @@ public final class EngineThread: @unchecked Sendable {
     /// Lets the engine's thread do something as soon as the window or the phase of a prompt in progress is over.
     ///
     /// - Parameters:
-    ///   - work: may submit and cancel requests; must not block.
+    ///   - work: may submit requests; must not block.
     ///   - refuse: called in its place, by whichever thread, when there is no engine any more.
     public func post(
         _ work: @escaping @Sendable (Engine) -> Void, orElse refuse: @escaping @Sendable (any Error) -> Void = { _ in }

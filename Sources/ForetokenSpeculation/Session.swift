@@ -155,11 +155,6 @@ package final class Session {
         }
     }
 
-    /// Ends it, if it is the text of that number.
-    func cancel(_ number: Int) {
-        if sequence.number == number && reason == nil { reason = .cancelled }
-    }
-
     /// Ends it, if its request has been given up.
     func heedCancellation() {
         if reason == nil && cancellation?.isRequested == true { reason = .cancelled }

@@ -64,22 +64,16 @@ extension OpenModel {
     ///   - parallel: most texts at once; nil for as many as rows and half of the memory that is left allow.
     ///   - drafting: whether MTP modules may be used.
     ///   - chunkShare: `Engine.Settings.chunkShare`; 1 where nobody looks at the texts while they grow.
-    ///   - cachePages: `Engine.Settings.cachePages`, besides those that the texts need.
     /// - Throws: `HardwareError` when the pages' memory cannot be had.
     public func makeEngine(
-        _ model: Model, contexts: [Int], parallel: Int?, drafting: Bool, chunkShare: Double, cachePages: Int = 0
+        _ model: Model, contexts: [Int], parallel: Int?, drafting: Bool, chunkShare: Double
     ) throws -> Engine {
         let room = Engine.room(
             for: contexts, parallel: parallel ?? Step.windowRows, model, cacheType: settings.cacheType,
             drafting: drafting, available: parallel == nil ? Engine.spareBytes(model) : nil)
-        var wanted = Engine.Settings(context: contexts.max() ?? 1)
+        var wanted = engineSettings(context: contexts.max() ?? 1, drafting: drafting, chunkShare: chunkShare)
         wanted.parallel = room.parallel
-        wanted.pages = room.pages + cachePages
-        wanted.cachePages = cachePages
-        wanted.cacheType = settings.cacheType
-        wanted.drafting = drafting
-        wanted.drawable = tokenizer?.vocabularyCount
-        wanted.chunkShare = chunkShare
+        wanted.pages = room.pages
         return try Engine(model, wanted)
     }
 
@@ -97,14 +91,19 @@ extension OpenModel {
         let room = Engine.room(
             for: .init(repeating: context, count: parallel), parallel: parallel, model, cacheType: settings.cacheType,
             drafting: drafting, available: Engine.spareBytes(model))
-        var wanted = Engine.Settings(context: context)
+        var wanted = engineSettings(context: context, drafting: drafting, chunkShare: chunkShare)
         wanted.parallel = parallel
         wanted.pages = room.pages + cachePages
         wanted.cachePages = cachePages
+        return try Engine(model, wanted)
+    }
+
+    private func engineSettings(context: Int, drafting: Bool, chunkShare: Double) -> Engine.Settings {
+        var wanted = Engine.Settings(context: context)
         wanted.cacheType = settings.cacheType
         wanted.drafting = drafting
         wanted.drawable = tokenizer?.vocabularyCount
         wanted.chunkShare = chunkShare
-        return try Engine(model, wanted)
+        return wanted
     }
 }

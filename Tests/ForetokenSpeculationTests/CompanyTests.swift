@@ -204,10 +204,7 @@ struct CompanyTests {
         #expect((drafted.first ?? 0) > fair / 2, "\(drafted) of 60, \(fair) would be fair")
     }
 
-    /// How a request is given up while its prompt is read beside another text.
-    enum Withdrawal: CaseIterable { case byObserver, byNumber }
-
-    @Test(arguments: Withdrawal.allCases) func aPromptThatIsGivenUpLeavesNoTrace(way: Withdrawal) throws {
+    @Test func aPromptThatIsGivenUpLeavesNoTrace() throws {
         let long = (0..<600).map { Self.text[$0 * 5 % Self.text.count] }
         var settings = Engine.Settings(context: 700)
         settings.chunkShare = 0.05
@@ -218,50 +215,19 @@ struct CompanyTests {
         short.maximumTokens = 200
         var request = GenerationRequest(prompt: long)
         request.maximumTokens = 20
-        var (asked, found, given) = (0, [Int: GenerationResult](), 0)
+        var (asked, found) = (0, [Int: GenerationResult]())
         try engine.submit(short) { found[0] = try? $0.get() }
-        given = try engine.submit(
+        try engine.submit(
             request,
             observe: { _ in
                 asked += 1
-                guard asked == 9 else { return .proceed }
-                if way == .byObserver { return .cancel }
-                engine.cancel(given)
-                return .proceed
+                return asked == 9 ? .cancel : .proceed
             }, completion: { found[1] = try? $0.get() })
         try engine.submit(request) { found[2] = try? $0.get() }
         engine.run()
         #expect(asked == 9 && found[1]?.reason == .cancelled && found[1]?.tokens.isEmpty == true)
         #expect(found[0]?.tokens == (try Generator(model: model, capacity: 700).generate(short).tokens))
         #expect(found[2]?.tokens == (try Generator(model: model, capacity: 700).generate(request).tokens))
-    }
-
-    @Test func aRequestIsCancelledByItsNumber() throws {
-        var settings = Engine.Settings(context: 80)
-        settings.parallel = 2
-        let engine = try Engine(model, settings)
-        var (outcomes, seen, numbers) = ([Int: Engine.Outcome](), 0, [Int]())
-        for i in 0..<3 {
-            var request = GenerationRequest(prompt: Self.text)
-            request.maximumTokens = 30
-            let number = try engine.submit(
-                request,
-                observe: { event in
-                    guard i == 0, case .token = event else { return .proceed }
-                    seen += 1
-                    if seen == 10 { for other in numbers.dropFirst() { engine.cancel(other) } }
-                    return .proceed
-                }, completion: { outcomes[i] = $0 })
-            numbers.append(number)
-        }
-        engine.run()
-        #expect(try outcomes[0]?.get().tokens.count == 30)
-        let cancelled = try #require(try outcomes[1]?.get())
-        #expect(cancelled.reason == .cancelled && 5...20 ~= cancelled.tokens.count)
-        #expect(throws: CancellationError.self) { try outcomes[2]?.get() }
-        engine.cancel(numbers[0])
-        engine.cancel(99)
-        engine.run()
     }
 
     @Test func whatCanNeverBeServedIsRefused() throws {

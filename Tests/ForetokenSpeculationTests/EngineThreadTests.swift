@@ -67,22 +67,23 @@ import Testing
 
     @Test func aRequestIsCancelledWhileOthersGoOn() throws {
         let thread = try Self.start()
-        let numbers = Mutex<[Int]>([])
+        let cancellation = Cancellation()
         let seen = Atomic(0)
         let outcomes = Mutex<[Int: FinishReason]>([:])
         for index in 0..<2 {
             thread.post { engine in
-                let number = try? engine.submit(
-                    Self.request(index == 0 ? 1900 : 200),
+                var request = Self.request(index == 0 ? 1900 : 200)
+                if index == 0 { request.cancellation = cancellation }
+                _ = try? engine.submit(
+                    request,
                     observe: { event in
                         if index == 0, case .token = event { seen.add(1, ordering: .relaxed) }
                         return .proceed
                     }, completion: { outcome in outcomes.withLock { $0[index] = try? outcome.get().reason } })
-                numbers.withLock { $0.append(number ?? -1) }
             }
         }
         #expect(Self.wait { seen.load(ordering: .relaxed) > 10 })
-        thread.post { engine in engine.cancel(numbers.withLock { $0[0] }) }
+        cancellation.request()
         #expect(Self.wait { outcomes.withLock { $0.count } == 2 })
         #expect(outcomes.withLock { $0 } == [0: .cancelled, 1: .length])
         #expect(seen.load(ordering: .relaxed) < 1900)

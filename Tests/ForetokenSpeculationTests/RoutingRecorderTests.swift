@@ -216,9 +216,11 @@ struct RoutingRecorderTests {
                 try recorder.begin(domain: "code", text: number)
             }
             for _ in 0..<3 { try submit() }
-            let given = try engine.submit(request(Self.prompt, .off)) { _ in }
-            try recorder.begin(domain: "text", text: given)
-            engine.cancel(given)
+            var withdrawn = request(Self.prompt, .off)
+            let cancellation = Cancellation()
+            withdrawn.cancellation = cancellation
+            try recorder.begin(domain: "text", text: engine.submit(withdrawn) { _ in })
+            cancellation.request()
             engine.run()
             #expect(recorder.namedTextCount == 0)
         }
