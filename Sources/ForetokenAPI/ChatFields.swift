@@ -6,8 +6,8 @@ import ForetokenTokenizer
 struct ChatFields {
     private let prompt: ChatPrompt
     let tools: ToolFields
-    /// Whether the wish to think or not is only a hint, for models that can do either.
-    private let isThinkingHint: Bool
+    /// The field that wants thoughts or none; nil for no wish.
+    private let thinkingField: String?
 
     private static let mostMessages = 4096
 
@@ -22,10 +22,10 @@ struct ChatFields {
         for index in messages.indices where messages[index].role == .system {
             messages[index].content = messages[index].content.map(Self.withoutBilling)
         }
-        let (thinking, isHint) = try Self.thinking(fields)
-        isThinkingHint = isHint
+        let wish = try Self.thinking(fields)
+        thinkingField = wish?.field
         tools = try ToolFields(fields)
-        prompt = ChatPrompt(messages, tools: tools.tools, thinking: thinking)
+        prompt = ChatPrompt(messages, tools: tools.tools, thinking: wish?.thinks)
         try Self.checkPrefix(fields, prompt)
     }
 
@@ -59,18 +59,25 @@ struct ChatFields {
             throw .unsupported(
                 "tools", "the chat template of \(served.name) writes no calls of tools that this server can read")
         }
-        return try served.encode(.chat(prompt(for: served)), param: "messages")
+        return try served.encode(.chat(try prompt(for: served)), param: "messages")
     }
 
     /// The same, however long.
     func allTokens(_ served: ServedModel) throws -> [Int32] {
-        try served.open.tokens(of: .chat(prompt(for: served)))
+        try served.open.tokens(of: .chat(try prompt(for: served)))
     }
 
-    private func prompt(for served: ServedModel) -> ChatPrompt {
-        guard isThinkingHint, let format = try? served.open.chatFormat() else { return prompt }
+    private func prompt(for served: ServedModel) throws(APIError) -> ChatPrompt {
+        guard let thinkingField, let format = try? served.open.chatFormat() else { return prompt }
         let probe = ChatPrompt([ChatMessage(.user, "?")], thinking: prompt.thinking)
         if (try? format.pieces(of: probe)) != nil { return prompt }
+        // An effort is only a hint, for models that can do either.
+        guard thinkingField == "reasoning_effort" else {
+            throw .unsupported(
+                thinkingField,
+                "`\(thinkingField)` cannot be followed: the chat format of \(served.name) "
+                    + (prompt.thinking == true ? "has no thoughts" : "always begins with thoughts") + "; leave it out")
+        }
         var free = prompt
         free.thinking = nil
         return free
@@ -88,23 +95,24 @@ struct ChatFields {
         return grammar.isPlain ? nil : grammar
     }
 
-    /// Whether the model is to think, by whichever of the names in use, and whether that is but a hint.
-    private static func thinking(_ fields: RequestFields) throws(APIError) -> (Bool?, isHint: Bool) {
+    /// Whether the model is to think, by whichever of the names in use; nil where none is there.
+    private static func thinking(_ fields: RequestFields) throws(APIError) -> (thinks: Bool, field: String)? {
         if let type = try fields.fields("thinking")?.string("type") {
             switch type {
-            case "enabled": return (true, false)
-            case "disabled": return (false, false)
+            case "enabled": return (true, "thinking")
+            case "disabled": return (false, "thinking")
             default: throw .value("thinking", "`thinking.type` must be \"enabled\" or \"disabled\"")
             }
         }
         if let variables = try fields.fields("chat_template_kwargs") {
-            if let flag = try variables.flag("thinking") { return (flag, false) }
-            if let flag = try variables.flag("enable_thinking") { return (flag, false) }
+            for name in ["thinking", "enable_thinking"] {
+                if let flag = try variables.flag(name) { return (flag, "chat_template_kwargs") }
+            }
         }
         switch try fields.string("reasoning_effort") {
-        case nil: return (nil, false)
-        case "none", "minimal": return (false, true)
-        case "low", "medium", "high", "xhigh", "max": return (true, true)
+        case nil: return nil
+        case "none", "minimal": return (false, "reasoning_effort")
+        case "low", "medium", "high", "xhigh", "max": return (true, "reasoning_effort")
         case let other?: throw .value("reasoning_effort", "`reasoning_effort` cannot be \"\(other.prefix(60))\"")
         }
     }

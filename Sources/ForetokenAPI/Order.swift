@@ -116,7 +116,16 @@ package struct Order: Sendable {
         }
     }
 
-    /// What would change the answer and is not done here is refused, never ignored.
+    /// Ways of drawing tokens that other servers know, with what leaves the answer as it is.
+    private static let neutralOfOtherServers: [(String, Int)] = [
+        ("mirostat", 0), ("mirostat_mode", 0), ("typical_p", 1), ("tfs_z", 1), ("tfs", 1), ("top_a", 0),
+        ("epsilon_cutoff", 0), ("eta_cutoff", 0), ("top_n_sigma", -1), ("xtc_probability", 0), ("dry_multiplier", 0),
+        ("dynatemp_range", 0), ("length_penalty", 1), ("repeat_penalty", 1), ("no_repeat_ngram_size", 0),
+        ("smoothing_factor", 0),
+    ]
+
+    /// What would change the answer and is not done here is refused, never ignored. Fields that nobody knows pass, as
+    /// clients of OpenAI's API expect.
     private static func refuseUnsupported(_ fields: RequestFields, _ kind: Kind) throws(APIError) {
         func isFalse(_ value: JSONValue) -> Bool { value == .bool(false) }
         func isTrue(_ value: JSONValue) -> Bool { value == .bool(true) }
@@ -127,6 +136,9 @@ package struct Order: Sendable {
             "json_schema",
         ] {
             try fields.refuse(key, unless: isEmpty, "leave it out")
+        }
+        for (key, neutral) in neutralOfOtherServers {
+            try fields.refuse(key, unless: { $0.integer == neutral }, "only \(neutral) is possible")
         }
         try fields.refuse("min_tokens", unless: { $0.integer == 0 }, "only 0 is possible")
         try fields.refuse("use_beam_search", unless: isFalse, "tokens are drawn one after the other")

@@ -1,4 +1,5 @@
 import ForetokenJSON
+import Glibc
 import NIOCore
 import NIOHTTP1
 import NIOPosix
@@ -136,12 +137,21 @@ package final class LoadClient: Sendable {
         return String(String(decoding: body, as: UTF8.self).prefix(200))
     }
 
+    private static func reason(_ error: NIOConnectionError) -> String {
+        guard let first = error.connectionErrors.first?.error else {
+            return "the name \(error.host) is not known"
+        }
+        return first is ChannelError ? "nobody answers at port \(error.port)" : reason(first)
+    }
+
     static func reason(_ error: any Error) -> String {
         switch error {
         case let error as LoadError: error.description
         case let error as JSONError: "JSON that is none, or not a chunk's: \(error)"
         case HTTPParserError.invalidEOFState: "the server broke the connection off"
-        case is NIOConnectionError, is ChannelError: "there is no connection (\(error))"
+        case let error as NIOConnectionError: "there is no connection: \(reason(error))"
+        case is ChannelError: "there is no connection (\(error))"
+        case let error as IOError: String(cString: strerror(error.errnoCode))
         default: "\(error)"
         }
     }

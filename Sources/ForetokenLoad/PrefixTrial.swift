@@ -4,6 +4,8 @@ struct PrefixTrial {
     let bench: LoadBench
 
     private static let tail = 64
+    /// Tokens shared beyond those that count: engines may look at the ones behind what they keep.
+    private static let beyond = 16
     private static let others = 16
 
     func run() async throws -> PrefixFigures {
@@ -15,17 +17,22 @@ struct PrefixTrial {
             bench.progress("a cached beginning", Double(turn) / Double(plan.repeats))
             let first = prompts.fresh(turn, tokens: length)
             cold.append(try Self.time(try await bench.whole(asking(first))))
-            let branch = prompts.branch(first, keeping: plan.prefixTokens, 2 * turn, tokens: Self.tail)
+            let branch = other(than: first, 2 * turn)
             let again = try await bench.whole(asking(branch))
             cached.append(try Self.time(again))
             figures.hit = again.cachedTokens
-            let other = prompts.branch(first, keeping: plan.prefixTokens, 2 * turn + 1, tokens: Self.tail)
-            crowded.append(try Self.time(try await withOthers(behind: asking(other))))
+            let next = other(than: first, 2 * turn + 1)
+            crowded.append(try Self.time(try await withOthers(behind: asking(next))))
         }
         figures.cold = Self.median(cold)
         figures.cached = Self.median(cached)
         figures.crowded = Self.median(crowded)
         return figures
+    }
+
+    private func other(than first: LoadPrompt, _ number: Int) -> LoadPrompt {
+        bench.prompts.branch(
+            first, keeping: bench.plan.prefixTokens + Self.beyond, number, tokens: Self.tail - Self.beyond)
     }
 
     private func asking(_ prompt: LoadPrompt) -> LoadRequest {

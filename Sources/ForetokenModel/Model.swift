@@ -99,6 +99,9 @@ public final class Model {
     /// By node: what windows of generated tokens have read from it so far.
     public var traffic: [NodeTraffic] { machinery.traffic.reading(pool) }
 
+    /// The windows of generated tokens so far, those of prompts' ends among them.
+    public var windows: WindowCounts { machinery.traffic.windows }
+
     /// Bytes of pages and scratch, weights not counted.
     ///
     /// - Parameters:

@@ -24,6 +24,22 @@ public struct NodeTraffic: Sendable, Equatable {
     }
 }
 
+/// How many verify steps there were, and how wide.
+public struct WindowCounts: Sendable {
+    /// Steps by their rows, 1 to 16.
+    public internal(set) var byRows = InlineArray<17, Int>(repeating: 0)
+    /// Distinct experts that they read, summed over steps and layers.
+    public internal(set) var experts = 0
+
+    /// None yet.
+    public init() {}
+
+    /// Steps of whatever width.
+    public var steps: Int { byRows.indices.reduce(0) { $0 + byRows[$1] } }
+    /// Rows of all steps.
+    public var rows: Int { byRows.indices.reduce(0) { $0 + $1 * byRows[$1] } }
+}
+
 /// Counts the weights that verify steps read from each node. Chunks of prompts are not counted: they are bound by
 /// arithmetic.
 final class TrafficMeter {
@@ -32,7 +48,7 @@ final class TrafficMeter {
     private let read, remote: ScratchBuffer<Int>
     /// By node: bytes of dense weights that one step reads.
     private let densePerStep: [Int]
-    private var steps = 0
+    private(set) var windows = WindowCounts()
     /// Whether a verify step is running: drafts read experts as well, but are no steps.
     private var isCounting = false
 
@@ -44,8 +60,8 @@ final class TrafficMeter {
     }
 
     /// Counts a verify step's dense weights, and its experts until it ends.
-    func beginStep() {
-        steps += 1
+    func beginStep(rows: Int) {
+        windows.byRows[rows] += 1
         isCounting = true
     }
 
@@ -53,7 +69,9 @@ final class TrafficMeter {
 
     /// Counts what the copies chosen for one layer of a step are going to read.
     func count(_ assignment: ExpertAssignment) {
-        guard isCounting, nodes.isCut else { return }
+        guard isCounting else { return }
+        windows.experts += assignment.activeCount
+        guard nodes.isCut else { return }
         for i in 0..<assignment.activeCount {
             let copy = assignment.copies.pointer[i]
             count(copy.gate)
@@ -73,7 +91,7 @@ final class TrafficMeter {
 
     /// All figures so far.
     func reading(_ pool: WorkerPool) -> [NodeTraffic] {
-        let waits = pool.teamWaits
+        let (waits, steps) = (pool.teamWaits, windows.steps)
         return nodes.nodes.enumerated().map { index, node in
             var traffic = NodeTraffic(node: node.id, workers: node.workers)
             traffic.readBytes = read.pointer[index] + steps * densePerStep[index]

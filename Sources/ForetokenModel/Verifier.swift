@@ -52,7 +52,7 @@ public final class Verifier {
         }
         decoder.rest = step.kind == .chunk ? rest : nil
         defer { decoder.rest = nil }
-        guard runLayers(decoder) else { return false }
+        guard runLayers(decoder, rows: step.rowCount) else { return false }
         for span in step.spans { span.sequence.position += span.count }
         rowCount = step.rowCount
         if observer != nil {
@@ -68,8 +68,8 @@ public final class Verifier {
     }
 
     /// - Returns: false when the step was ended.
-    private func runLayers(_ decoder: Decoder) -> Bool {
-        if decoder.kind == .window { decoder.traffic.beginStep() }
+    private func runLayers(_ decoder: Decoder, rows: Int) -> Bool {
+        if decoder.kind == .window { decoder.traffic.beginStep(rows: rows) }
         defer {
             decoder.traffic.endStep()
             decoder.observation = nil

@@ -19,7 +19,7 @@ extension Desk {
         }
         // The task was cancelled.
         cancel(feed, .shutdown)
-        throw .draining
+        throw .givenUp
     }
 }
 
@@ -55,7 +55,7 @@ struct AnswerStream: Sendable {
             let all = results.compactMap(\.self)
             if all.count == results.count {
                 if all.contains(where: \.answer.wasInterrupted) {
-                    return try await send(events + StreamWriter.failure(.draining))
+                    return try await send(events + StreamWriter.failure(.givenUp))
                 }
                 return try await send(events + writer.close(all))
             }
@@ -64,6 +64,6 @@ struct AnswerStream: Sendable {
         }
         // The task was cancelled.
         desk.cancel(feed, .shutdown)
-        try await send(StreamWriter.failure(.draining))
+        try await send(StreamWriter.failure(.givenUp))
     }
 }

@@ -54,7 +54,7 @@ package final class Desk: Sendable {
         ready()
         thread.serve(engine) {
             self.wakes.wakeAll()
-            self.metrics.setPages(free: engine.freePages, of: engine.pages, engine.cacheCounts)
+            self.metrics.set(engine)
         }
     }
 
@@ -65,6 +65,9 @@ package final class Desk: Sendable {
     func cancelAll() {
         for feed in state.withLock({ Array($0.feeds.values) }) { cancel(feed, .shutdown) }
     }
+
+    /// Texts that are not answered yet.
+    var textCount: Int { state.withLock { $0.waiting + $0.running } }
 
     /// Whether no request is left and everything is written.
     var isIdle: Bool { state.withLock { $0.feeds.isEmpty && $0.responses == 0 } }
@@ -91,9 +94,11 @@ package final class Desk: Sendable {
         }
         guard let order else { return nil }
         let tokens = order.prompts.reduce(0) { $0 + $1.count } * order.choicesPerPrompt
-        let isCrowded = state.waiting + state.running + order.choiceCount > kitchen.parallel + settings.mostWaiting
+        let (texts, most) = (state.waiting + state.running, kitchen.parallel + settings.mostWaiting)
+        if order.choiceCount > most { return .tooManyChoices(order.choiceCount, most: most) }
         let isLong = state.waitingTokens + tokens > settings.mostWaitingTokens && state.waiting > 0
-        return isCrowded || isLong ? .crowded(waiting: state.waiting, retryAfter: metrics.typicalSeconds) : nil
+        guard texts + order.choiceCount > most || isLong else { return nil }
+        return .crowded(texts: texts, kitchen.parallel, settings.mostWaiting, retryAfter: metrics.typicalSeconds)
     }
 
     /// The model, when there is one and requests are taken.
@@ -297,9 +302,23 @@ extension APIError {
         503, type: "unavailable_error", code: "draining", retryAfter: 5,
         "the server is about to end and takes no more requests")
 
-    static func crowded(waiting: Int, retryAfter: Int) -> APIError {
+    /// For a request that was taken and then given up.
+    static let givenUp = APIError(
+        503, type: "server_error", code: "shutting_down", retryAfter: 5,
+        "the server is ending and gave this request up before its answer was complete")
+
+    static func crowded(texts: Int, _ parallel: Int, _ mostWaiting: Int, retryAfter: Int) -> APIError {
         APIError(
             429, type: "rate_limit_error", code: "rate_limit_exceeded", retryAfter: retryAfter,
-            "\(waiting) texts wait for their turn already; try again later")
+            "this server has \(texts) texts to answer and takes \(parallel) at once and \(mostWaiting) that wait; try "
+                + "again later")
+    }
+
+    /// No waiting would help.
+    static func tooManyChoices(_ count: Int, most: Int) -> APIError {
+        APIError(
+            400, code: "invalid_value", param: "n",
+            "the request asks for \(count) answers, but this server never has more than \(most) texts, those that wait "
+                + "included")
     }
 }

@@ -1,3 +1,5 @@
+import ForetokenModel
+
 /// Counts of values by size, as Prometheus keeps them.
 struct Histogram: Sendable {
     /// Upper ends of all but the last size, ascending.
@@ -10,6 +12,13 @@ struct Histogram: Sendable {
     init(_ bounds: [Double]) {
         self.bounds = bounds
         counts = .init(repeating: 0, count: bounds.count + 1)
+    }
+
+    /// Steps by their rows.
+    init(_ windows: WindowCounts) {
+        bounds = (1...16).map(Double.init)
+        counts = (1...16).map { windows.byRows[$0] } + [0]
+        (sum, count) = (Double(windows.rows), windows.steps)
     }
 
     mutating func add(_ value: Double) {

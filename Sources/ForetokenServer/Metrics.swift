@@ -34,9 +34,17 @@ final class Metrics: Sendable {
         var cancelTime = Histogram.cancel
         /// Longest time between two tokens of a text, in seconds.
         var longestSilence = 0.0
-        var freePages = 0
-        var cache = PrefixCacheCounts()
+        var engine = EngineFigures()
+    }
+
+    /// What the engine tells between its steps.
+    struct EngineFigures {
         var pages = 0
+        var freePages = 0
+        /// Most pages that beginnings of prompts are kept in.
+        var mostCachePages = 0
+        var cache = PrefixCacheCounts()
+        var windows = WindowCounts()
     }
 
     private let values = Mutex(Values())
@@ -56,7 +64,7 @@ final class Metrics: Sendable {
         let (timings, telemetry) = (answer.result.timings, answer.result.telemetry)
         values.withLock { values in
             values.promptTokens += answer.promptTokens.count
-            values.cachedTokens += max(0, answer.promptTokens.count - timings.promptCount)
+            values.cachedTokens += answer.result.cachedCount
             values.generatedTokens += timings.predictedCount
             values.ended[answer.wasInterrupted ? "abort" : answer.result.reason.rawValue, default: 0] += 1
             values.draftingRounds += telemetry.drafted.first ?? 0
@@ -91,9 +99,16 @@ final class Metrics: Sendable {
 
     func cancelTook(_ nanoseconds: Int64) { values.withLock { $0.cancelTime.add(Self.seconds(nanoseconds)) } }
 
-    func setPages(free: Int, of count: Int, _ cache: PrefixCacheCounts) {
-        values.withLock { values in (values.freePages, values.pages, values.cache) = (free, count, cache) }
+    /// Takes what the engine has done so far; to be called on its thread.
+    func set(_ engine: Engine) {
+        let figures = EngineFigures(
+            pages: engine.pages, freePages: engine.freePages, mostCachePages: engine.cachePages,
+            cache: engine.cacheCounts, windows: engine.windows)
+        values.withLock { $0.engine = figures }
     }
+
+    /// What the engine told last.
+    var engine: EngineFigures { values.withLock { $0.engine } }
 
     /// Longest time between two tokens of a text, in seconds.
     var longestSilence: Double { values.withLock { $0.longestSilence } }
@@ -110,13 +125,14 @@ final class Metrics: Sendable {
         var page = MetricsPage(model: figures.kitchen?.served.name ?? "")
         page.gauge("num_requests_running", "Texts that are generated or whose prompt is read.", Double(figures.running))
         page.gauge("num_requests_waiting", "Texts that wait for room.", Double(figures.waiting))
-        let used = values.pages == 0 ? 0 : 1 - Double(values.freePages) / Double(values.pages)
+        let (engine, cache) = (values.engine, values.engine.cache)
+        let used = engine.pages == 0 ? 0 : 1 - Double(engine.freePages) / Double(engine.pages)
         page.gauge("kv_cache_usage_perc", "Share of the cache's pages in use, 0 to 1.", used)
         page.counter("prompt_tokens", "Prompt tokens.", [("", values.promptTokens)])
         page.counter("prompt_tokens_cached", "Prompt tokens that were not computed again.", [("", values.cachedTokens)])
         page.counter(
-            "prefix_cache_queries", "Prompt tokens looked for in the cache.", [("", values.cache.soughtTokens)])
-        page.counter("prefix_cache_hits", "Those of them that were found.", [("", values.cache.foundTokens)])
+            "prefix_cache_queries", "Prompt tokens looked for in the cache.", [("", cache.soughtTokens)])
+        page.counter("prefix_cache_hits", "Those of them that were found.", [("", cache.foundTokens)])
         page.counter("generation_tokens", "Generated tokens.", [("", values.generatedTokens)])
         page.counter("request_success", "Texts by why they ended.", Self.labelled(values.ended, "finished_reason"))
         page.counter("spec_decode_num_drafts", "Rounds that drafted.", [("", values.draftingRounds)])
@@ -143,9 +159,12 @@ final class Metrics: Sendable {
         page.ownGauge(
             "pages", "Pages of the cache.",
             [
-                ("state=\"free\"", values.freePages), ("state=\"used\"", values.pages - values.freePages),
-                ("state=\"cached\"", values.cache.pages),
+                ("state=\"free\"", engine.freePages), ("state=\"used\"", engine.pages - engine.freePages),
+                ("state=\"cached\"", cache.pages),
             ])
+        page.ownHistogram("step_rows", "Rows of a step that generates.", Histogram(engine.windows))
+        page.ownCounter(
+            "step_experts", "Distinct experts that such steps read, over all layers.", [("", engine.windows.experts)])
         page.ownGauge("connections", "Open connections.", [("", connections)])
         page.ownGauge("build_info", "Always 1.", [("version=\"\(version)\"", 1)])
         return page.text

@@ -1,4 +1,5 @@
 import ForetokenAPI
+import ForetokenModel
 import ForetokenSpeculation
 import ForetokenText
 import FoundationEssentials
@@ -227,6 +228,18 @@ struct Responder: HTTPResponder {
                 status.member("system_fingerprint", kitchen.served.fingerprint)
                 status.member("temperature", Double(kitchen.served.base.sampling.temperature))
                 status.member("bits", "exact")
+                let engine = desk.metrics.engine
+                status.object("pages") { pages in
+                    pages.member("positions", LatentPool.pagePositions)
+                    pages.member("count", engine.pages)
+                    pages.member("free", engine.freePages)
+                    pages.member("cached", engine.cache.pages)
+                    pages.member("most_cached", engine.mostCachePages)
+                }
+                status.object("cached_tokens") { tokens in
+                    tokens.member("sought", engine.cache.soughtTokens)
+                    tokens.member("found", engine.cache.foundTokens)
+                }
             })
     }
 

@@ -44,13 +44,14 @@ package final class Server: Sendable {
     ///
     /// - Parameters:
     ///   - listening: told the port.
-    ///   - cook: runs on the engine's thread, told the port: loads the model and calls `Desk.serve`.
+    ///   - ending: told how many texts are still to be answered when the server begins to end.
     ///   - exitAtOnce: called at a second signal.
+    ///   - cook: runs on the engine's thread, told the port: loads the model and calls `Desk.serve`.
     /// - Returns: whether the engine's thread has ended, too.
     /// - Throws: `ListenError`, or what `cook` throws.
     package func run(
-        listening: @escaping @Sendable (Int) -> Void, exitAtOnce: @escaping @Sendable () -> Void,
-        cook: @escaping @Sendable (EngineThread, Int) throws -> Void
+        listening: @escaping @Sendable (Int) -> Void, ending: @escaping @Sendable (Int) -> Void,
+        exitAtOnce: @escaping @Sendable () -> Void, cook: @escaping @Sendable (EngineThread, Int) throws -> Void
     ) throws -> Bool {
         let outcome = Mutex<Result<Bool, any Error>>(.success(true))
         let done = DispatchSemaphore(value: 0)
@@ -59,7 +60,8 @@ package final class Server: Sendable {
                 for await _ in await UnixSignalsSequence(trapping: .sigterm, .sigint) { self.stop() }
             }
             do {
-                let hasEnded = try await self.serve(listening: listening, exitAtOnce: exitAtOnce, cook: cook)
+                let hasEnded = try await self.serve(
+                    listening: listening, ending: ending, exitAtOnce: exitAtOnce, cook: cook)
                 outcome.withLock { $0 = .success(hasEnded) }
             } catch {
                 outcome.withLock { $0 = .failure(error) }
@@ -74,7 +76,8 @@ package final class Server: Sendable {
     /// The same as a task.
     @discardableResult
     package func serve(
-        listening: @escaping @Sendable (Int) -> Void, exitAtOnce: @escaping @Sendable () -> Void = {},
+        listening: @escaping @Sendable (Int) -> Void, ending: @escaping @Sendable (Int) -> Void = { _ in },
+        exitAtOnce: @escaping @Sendable () -> Void = {},
         cook: @escaping @Sendable (EngineThread, Int) throws -> Void
     ) async throws -> Bool {
         // One thread: all others are the engine's.
@@ -116,6 +119,7 @@ package final class Server: Sendable {
             case .stopAsked:
                 if isStopping { exitAtOnce() }
                 isStopping = true
+                ending(desk.textCount)
                 Task { await drain() }
             case .engineEnded(let error):
                 failure = failure ?? error
@@ -177,7 +181,14 @@ package struct ListenError: Error, CustomStringConvertible {
     package let description: String
 
     fileprivate init(_ settings: ServerSettings, _ error: any Error) {
-        let reason = (error as? IOError).map { String(cString: strerror($0.errnoCode)) } ?? "\(error)"
+        let reason =
+            switch error {
+            case let error as IOError where error.errnoCode == EADDRINUSE:
+                "another program listens there; --port takes another"
+            case let error as IOError: String(cString: strerror(error.errnoCode))
+            case SocketAddressError.unknown: "there is no such name or address"
+            default: "\(error)"
+            }
         description = "cannot listen at \(settings.host), port \(settings.port): \(reason)"
     }
 }

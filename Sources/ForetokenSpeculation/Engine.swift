@@ -69,6 +69,10 @@ public final class Engine {
     public var parallel: Int { settings.parallel }
     /// Pages of latents in all.
     public var pages: Int { pool.pageCount }
+    /// Most pages that beginnings of prompts are kept in.
+    public var cachePages: Int { settings.cachePages }
+    /// The steps that generated tokens so far.
+    public var windows: WindowCounts { model.windows }
     /// Pages that nothing lies in.
     public var freePages: Int { pool.freePageCount }
     /// What is cached of prompts' beginnings.

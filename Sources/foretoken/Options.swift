@@ -33,7 +33,8 @@ struct ModelOptions: ParsableArguments {
     @Option(
         parsing: .unconditional,
         help: ArgumentHelp(
-            "Context size in tokens (default: what the task needs); score slides over longer texts.", valueName: "n"))
+            "Most tokens of one text, its answer included (default: what the task needs; 8192 for serve). Longer texts are "
+                + "refused, but for score, which slides over them.", valueName: "n"))
     var context: Int?
 
     @Option(

@@ -35,8 +35,9 @@ struct Serve: ParsableCommand {
     @Option(
         parsing: .unconditional,
         help: ArgumentHelp(
-            "Memory for beginnings of prompts, 512 tokens each, which later prompts of the same key need not read again; as "
-                + "500M or 4G, 0 for none. A quarter of what is left at most.", valueName: "size"))
+            "Memory for beginnings of prompts, in chunks of 512 tokens, which later prompts of the same key need not read "
+                + "again if they have all of a chunk and the token behind it; as 500M or 4G, 0 for none. A quarter of what "
+                + "is left at most.", valueName: "size"))
     var cacheMemory = ByteCount(1 << 30)
 
     @Option(
@@ -49,7 +50,7 @@ struct Serve: ParsableCommand {
     @Option(
         parsing: .unconditional,
         help: ArgumentHelp("Seconds that requests under way may go on when the server is to end.", valueName: "s"))
-    var drain = 30.0
+    var drain = 30
 
     @OptionGroup(title: "Speculation") var draft: DraftFlags
     @OptionGroup(title: "Speculation") var fresh: FreshOddsFlag
@@ -73,16 +74,25 @@ struct Serve: ParsableCommand {
         try ThreadStacks.set(bytes: 2 * ProcessLimits.stackBytes)
         var settings = try network.settings()
         settings.mostWaiting = maxQueue
-        settings.drainSeconds = drain
+        settings.drainSeconds = Double(drain)
         let open = try OpenModel(model)
         try open.check(draft.draft, draft.draftSource)
         let context = min(try open.context(for: Self.defaultContext), open.configuration.maximumPositions)
-        if !settings.isLocal && settings.keys.isEmpty {
-            Console.warning("others than this machine may reach \(settings.host), and no API key is set")
-        }
+        let isOpen = !settings.isLocal && settings.keys.isEmpty
         let server = Server(settings, version: Foretoken.configuration.version)
         let hasEnded = try server.run(
-            listening: { Console.note("listening on \(address($0)); loading the model") },
+            listening: { port in
+                if isOpen {
+                    Console.warning("others than this machine may reach \(network.host), and no API key is set")
+                }
+                Console.note("listening on \(address(port)); loading the model")
+            },
+            ending: { count in
+                if count > 0 {
+                    Console.note(
+                        "ending when the \(count) texts under way are answered, in \(drain) s at most; again: at once")
+                }
+            },
             exitAtOnce: { _exit(Status.interrupted) },
             cook: { thread, port in
                 try cook(server.desk, thread, open, context: context) { try? announce(port) }
@@ -109,12 +119,25 @@ struct Serve: ParsableCommand {
         let engine = try open.makeServingEngine(
             model, context: context, parallel: parallel, drafting: draft.usesModules, chunkShare: chunkShare,
             cacheBytes: cacheMemory.bytes)
+        describe(engine, model, drafting: draft.usesModules)
         let memory = try DraftMemory.standard(open, model, engine.experience, draft, fresh)
         let served = ServedModel(
             open, names: names(open), context: context, base: base(open), created: time(nil),
             fingerprint: "foretoken-\(Foretoken.configuration.version)-\(model.instructionSet)-\(open.settings.weights)"
         )
         memory.during { desk.serve(served, on: engine, thread, ready: ready) }
+    }
+
+    /// Says how much is kept of prompts where that is not what was asked for.
+    private func describe(_ engine: Engine, _ model: Model, drafting: Bool) {
+        let kept = engine.cachePages * model.pageBytes(cacheType: self.model.cacheType, drafting: drafting)
+        let tokens = engine.cachePages * LatentPool.pagePositions / Step.chunkRows * Step.chunkRows
+        guard tokens == 0 || kept < cacheMemory.bytes / 2, cacheMemory.bytes > 0 else { return }
+        Console.warning(
+            "--cache-memory \(cacheMemory.defaultValueDescription) "
+                + (tokens == 0
+                    ? "has no room for the 512 tokens of one beginning: none is kept"
+                    : "is more than a quarter of what is left: \(kept >> 20) MiB, \(tokens) tokens, are kept"))
     }
 
     /// What answers call the model, and what requests may call it.

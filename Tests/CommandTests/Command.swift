@@ -28,6 +28,7 @@ final class Command {
 
     private let folder: TemporaryFolder
     private var process: pid_t = 0
+    private var hasEnded = false
 
     /// Starts the program. Variables of this project's do not leak in from outside, nor what other runs learnt.
     init(
@@ -41,6 +42,8 @@ final class Command {
         posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, folder.path + "/input", O_RDONLY, 0)
         posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, folder.path + "/output", O_WRONLY | O_CREAT, 0o600)
         posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, folder.path + "/errors", O_WRONLY | O_CREAT, 0o600)
+        // Sockets of other tests would stay open in it.
+        posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1)
         // Shells start background jobs with SIGINT ignored, and the threads tests run on block it; both are inherited.
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
@@ -92,10 +95,19 @@ final class Command {
         return outcome
     }
 
+    /// A test that fails leaves nothing running.
+    deinit {
+        guard process > 0, !hasEnded else { return }
+        kill(process, SIGKILL)
+        var status: Int32 = 0
+        while waitpid(process, &status, 0) < 0 && errno == EINTR {}
+    }
+
     /// Waits for the end.
     func finish() throws -> Outcome {
         var status: Int32 = 0
         while waitpid(process, &status, 0) < 0 && errno == EINTR {}
+        hasEnded = true
         // Ended by a signal: reported as shells do.
         let code = status & 0x7F == 0 ? (status >> 8) & 0xFF : 128 + status & 0x7F
         return Outcome(status: code, output: try text("output"), errors: try text("errors"))

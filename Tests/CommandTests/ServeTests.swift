@@ -14,7 +14,7 @@ extension EngineTests {
         }
 
         private func connect(_ port: Int) throws -> Int32 {
-            let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+            let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
             var address = sockaddr_in()
             address.sin_family = sa_family_t(AF_INET)
             address.sin_port = in_port_t(UInt16(port).bigEndian)
@@ -66,7 +66,7 @@ extension EngineTests {
         @Test("The first signal lets a request end, the second ends the program")
         func signals() throws {
             for signals in [1, 2] {
-                let (server, port) = try start(signals == 1 ? ["--drain", "0.2"] : [])
+                let (server, port) = try start(signals == 1 ? ["--drain", "0"] : [])
                 let descriptor = try connect(port)
                 send(
                     descriptor, "/v1/completions",

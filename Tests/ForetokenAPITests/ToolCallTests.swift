@@ -142,7 +142,8 @@ import Testing
         let model = try ScriptedModel(ScriptedModel.v3)
         // An effort is a hint, and a switch is not.
         #expect(try order(model, #""reasoning_effort":"high""#).prompts == order(model).prompts)
-        expectRefused(model, #""thinking":{"type":"enabled"}"#, param: "messages")
+        expectRefused(model, #""thinking":{"type":"enabled"}"#, param: "thinking")
+        expectRefused(model, #""chat_template_kwargs":{"thinking":true}"#, param: "chat_template_kwargs")
     }
 
     @Test func oneCallWhereNotSeveral() throws {

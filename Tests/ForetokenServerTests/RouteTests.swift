@@ -45,6 +45,8 @@ extension ServerTests {
                 ("completions", "{\"prompt\":\"a\",\"max_tokens\":0}", 400, "max_tokens", "invalid_value"),
                 ("completions", "{\"prompt\":[5],\"suffix\":\"b\"}", 400, "suffix", "unsupported_parameter"),
                 ("completions", "{\"prompt\":\"a\",\"best_of\":3}", 400, "best_of", "unsupported_parameter"),
+                ("completions", "{\"prompt\":\"a\",\"mirostat\":2}", 400, "mirostat", "unsupported_parameter"),
+                ("completions", "{\"prompt\":\"a\",\"typical_p\":0.9}", 400, "typical_p", "unsupported_parameter"),
                 ("completions", "{\"prompt\":\"\"}", 400, "prompt", "invalid_value"),
                 ("completions", "{\"prompt\":[]}", 400, "prompt", "invalid_value"),
                 ("completions", "{\"prompt\":[5,-1]}", 400, "prompt", "invalid_value"),
@@ -70,7 +72,7 @@ extension ServerTests {
                 // What asks for nothing is taken.
                 let harmless = try await server.chat(
                     "\"max_tokens\":1,\"tools\":[],\"user\":\"me\",\"store\":false,\"top_k\":-1,\"seed\":-5,\"logit_bias\":null,"
-                        + "\"response_format\":{\"type\":\"text\"},\"nonsense\":{\"a\":1},\"model\":\"gpt-x\"")
+                        + "\"response_format\":{\"type\":\"text\"},\"nonsense\":{\"a\":1},\"typical_p\":1.0,\"model\":\"gpt-x\"")
                 #expect(harmless.status == 200, "\(harmless.text)")
                 #expect(try harmless.json["model"]?.string == "gpt-x")
                 #expect(harmless.text.contains("\"seed\":\(UInt64(bitPattern: -5))"))
@@ -182,6 +184,16 @@ extension ServerTests {
                 #expect(text.contains("foretoken_inter_token_latency_seconds_count 19\n"))
                 let accepted = answer["timings"]?["draft_n_accepted"]?.integer ?? -1
                 #expect(text.contains("foretoken_spec_decode_num_accepted_tokens_total \(accepted)\n"))
+                // The prompt's end may be a step of its own.
+                let rounds = answer["foretoken"]?["rounds"]?.integer ?? -1
+                let drafts = answer["timings"]?["draft_n"]?.integer ?? -1
+                let ends = [0, 1].filter { text.contains("foretoken_step_rows_count \(rounds + $0)\n") }
+                #expect(ends.count == 1)
+                #expect((0...16).contains { text.contains("foretoken_step_rows_sum \(Double(rounds + drafts + $0))\n") })
+                #expect(!text.contains("foretoken_step_experts_total 0\n"))
+                let status = try await ask(server.port, "GET", "/foretoken/status").json
+                #expect(status["pages"]?["free"] == status["pages"]?["count"])
+                #expect(status["cached_tokens"]?["sought"]?.integer == prompt)
                 for line in text.split(separator: "\n") where !line.hasPrefix("#") {
                     let parts = line.split(separator: " ")
                     #expect(parts.count == 2 && Double(parts[1]) != nil, "\(line)")
