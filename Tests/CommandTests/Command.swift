@@ -42,8 +42,6 @@ final class Command {
         posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, folder.path + "/input", O_RDONLY, 0)
         posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, folder.path + "/output", O_WRONLY | O_CREAT, 0o600)
         posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, folder.path + "/errors", O_WRONLY | O_CREAT, 0o600)
-        // Sockets of other tests would stay open in it.
-        posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1)
         // Shells start background jobs with SIGINT ignored, and the threads tests run on block it; both are inherited.
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
