@@ -257,18 +257,20 @@ struct Responder: HTTPResponder {
         let desk = desk
         watch?.whenGone { desk.cancel(feed, .disconnected) }
         let reply = Reply(order, kitchen.served, id: id, created: Int(Date().timeIntervalSince1970))
-        desk.beginResponse()
+        let mark = ResponseMark(desk)
         if order.isStreamed {
-            return Self.stream(AnswerStream(desk, feed, StreamWriter(reply)), watch)
+            return Self.stream(AnswerStream(desk, feed, StreamWriter(reply)), watch, mark)
         }
         defer {
-            desk.endResponse()
+            withExtendedLifetime(mark) {}
             watch?.forget()
         }
         return Responses.json(reply.whole(try await desk.results(of: feed)))
     }
 
-    private static func stream(_ stream: AnswerStream, _ watch: Connections.Watch?) -> Response {
+    private static func stream(
+        _ stream: AnswerStream, _ watch: Connections.Watch?, _ mark: ResponseMark
+    ) -> Response {
         Response(
             status: .ok,
             headers: [
@@ -277,7 +279,7 @@ struct Responder: HTTPResponder {
             ],
             body: ResponseBody { writer in
                 defer {
-                    stream.desk.endResponse()
+                    withExtendedLifetime(mark) {}
                     watch?.forget()
                 }
                 do {
