@@ -80,6 +80,10 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     /// Whether a request's body is still to come.
     private var isReading = false
     private var isAnswering = false
+    /// Whether no further request is answered: the client has been told in a response's head.
+    private var isLast = false
+    /// Whether everything is written, and the client's end is waited for.
+    private var isLingering = false
 
     init(_ connections: Connections, _ limits: ServerSettings.Limits) {
         self.connections = connections
@@ -107,11 +111,16 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        if case .some(.inputClosed) = event as? ChannelEvent { watch?.gone() }
+        if case .some(.inputClosed) = event as? ChannelEvent {
+            watch?.gone()
+            if isLingering { context.close(promise: nil) }
+        }
         context.fireUserInboundEventTriggered(event)
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        // Another request behind the last.
+        if isLingering && !isReading { return }
         switch unwrapInboundIn(data) {
         case .head(let head):
             open += 1
@@ -125,21 +134,28 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
         case .end:
             isReading = false
             timer?.cancel()
+            if isLingering { return context.close(promise: nil) }
         }
         context.fireChannelRead(data)
     }
 
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
         switch unwrapOutboundIn(data) {
-        case .head: isAnswering = true
+        case .head(var head):
+            isAnswering = true
+            if isReading {
+                // Nobody wants the rest of the body.
+                isLast = true
+                head.headerFields[.connection] = "close"
+                return context.write(wrapOutboundOut(.head(head)), promise: promise)
+            }
         case .body: break
         case .end:
             isAnswering = false
             open -= 1
-            if isReading {
-                // The rest of a body that nobody wants is not waited for.
+            if isLast {
                 context.writeAndFlush(data, promise: promise)
-                return context.close(promise: nil)
+                return linger(context)
             }
             if open == 0 { start(limits.idleSeconds, context) }
         }
@@ -157,7 +173,7 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
 
     private func start(_ seconds: Double, _ context: ChannelHandlerContext) {
         timer?.cancel()
-        let isBody = isReading
+        let isBody = isReading && !isLingering
         let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
         timer = context.eventLoop.scheduleTask(in: .nanoseconds(Int64(seconds * 1e9))) {
             let (handler, context) = bound.value
@@ -167,6 +183,14 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
                 context.close(promise: nil)
             }
         }
+    }
+
+    /// Says that nothing more comes and reads what the client still sends, for a while: a connection that is closed before may
+    /// take the answer along.
+    private func linger(_ context: ChannelHandlerContext) {
+        isLingering = true
+        context.close(mode: .output, promise: nil)
+        start(limits.lingerSeconds, context)
     }
 
     /// Answers in place of those who would, and closes.

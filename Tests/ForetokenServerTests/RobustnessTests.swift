@@ -226,6 +226,32 @@ extension ServerTests {
             }
         }
 
+        @Test("Who is refused before everything is sent gets the answer all the same")
+        func refusedEarly() async throws {
+            try await TestServer.run { server in
+                let port = server.port
+                let response = try await blocking {
+                    let connection = try Connection(port: port)
+                    let part = String(repeating: "a", count: 100_000)
+                    try connection.send(requestText("POST", "/nothing", ["Content-Length": "1000000"], part))
+                    for _ in 0..<9 {
+                        usleep(10_000)
+                        try connection.send(part)
+                    }
+                    return try connection.readAll()
+                }
+                let refused = try Response(response)
+                #expect(refused.status == 404 && refused.headers["connection"] == "close")
+                #expect(try refused.json["error"]?["code"]?.string == "not_found")
+                let declared = try await blocking {
+                    let connection = try Connection(port: port)
+                    try connection.send(requestText("POST", "/tokenize", ["Content-Length": "99999999"], "{"))
+                    return try connection.readAll()
+                }
+                #expect(try Response(declared).status == 413, "and is not waited for")
+            }
+        }
+
         @Test("Several requests go over one connection")
         func keepAlive() async throws {
             try await TestServer.run { server in
