@@ -97,23 +97,25 @@ struct ChatFields {
 
     /// Whether the model is to think, by whichever of the names in use; nil where none is there.
     private static func thinking(_ fields: RequestFields) throws(APIError) -> (thinks: Bool, field: String)? {
-        if let type = try fields.fields("thinking")?.string("type") {
-            switch type {
-            case "enabled": return (true, "thinking")
-            case "disabled": return (false, "thinking")
-            default: throw .value("thinking", "`thinking.type` must be \"enabled\" or \"disabled\"")
+        // All are read before one of them counts: what is wrong is refused.
+        let type = try fields.fields("thinking")?.string("type")
+        let variables = try fields.fields("chat_template_kwargs")
+        let switches = [try variables?.flag("thinking"), try variables?.flag("enable_thinking")]
+        let hint: Bool? =
+            switch try fields.string("reasoning_effort") {
+            case nil: nil
+            case "none", "minimal": false
+            case "low", "medium", "high", "xhigh", "max": true
+            case let other?:
+                throw .value("reasoning_effort", "`reasoning_effort` cannot be \"\(other.prefix(60))\"")
             }
+        switch type {
+        case nil: break
+        case "enabled": return (true, "thinking")
+        case "disabled": return (false, "thinking")
+        default: throw .value("thinking", "`thinking.type` must be \"enabled\" or \"disabled\"")
         }
-        if let variables = try fields.fields("chat_template_kwargs") {
-            for name in ["thinking", "enable_thinking"] {
-                if let flag = try variables.flag(name) { return (flag, "chat_template_kwargs") }
-            }
-        }
-        switch try fields.string("reasoning_effort") {
-        case nil: return nil
-        case "none", "minimal": return (false, "reasoning_effort")
-        case "low", "medium", "high", "xhigh", "max": return (true, "reasoning_effort")
-        case let other?: throw .value("reasoning_effort", "`reasoning_effort` cannot be \"\(other.prefix(60))\"")
-        }
+        if let flag = switches.compactMap(\.self).first { return (flag, "chat_template_kwargs") }
+        return hint.map { ($0, "reasoning_effort") }
     }
 }

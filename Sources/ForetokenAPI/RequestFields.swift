@@ -29,7 +29,7 @@ package struct RequestFields {
     /// What `read` makes of a key's value; nil where the key is absent or null.
     func read<Result>(_ key: String, _ read: (JSONField) throws -> Result?) throws(APIError) -> Result? {
         guard let field = fields[key].given else { return nil }
-        return try APIError.reading(key) { try read(field) }
+        return try APIError.reading(field.path) { try read(field) }
     }
 
     func string(_ key: String) throws(APIError) -> String? { try read(key) { try $0.string() } }

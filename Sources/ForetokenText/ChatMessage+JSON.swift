@@ -18,7 +18,7 @@ extension ChatMessage {
         }
         self.init(role, try Self.text(fields["content"]))
         // Two names are in use for the same.
-        reasoning = try (fields["reasoning_content"].given ?? fields["reasoning"].given)?.string()
+        reasoning = try ["reasoning_content", "reasoning"].compactMap { try fields[$0].given?.string() }.first
         toolCalls =
             try fields["tool_calls"].given?.list().map { call in
                 _ = try call.fields()["function"].fields()["name"].string()

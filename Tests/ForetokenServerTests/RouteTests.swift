@@ -41,6 +41,20 @@ extension ServerTests {
                     "response_format", "unsupported_parameter"
                 ),
                 ("chat/completions", "{\(message),\"min_tokens\":2}", 400, "min_tokens", "unsupported_parameter"),
+                (
+                    "chat/completions",
+                    "{\(message),\"thinking\":{\"type\":\"enabled\"},\"reasoning_effort\":\"most\"}", 400,
+                    "reasoning_effort", "invalid_value"
+                ),
+                (
+                    "chat/completions",
+                    "{\(message),\"chat_template_kwargs\":{\"thinking\":true,\"enable_thinking\":1}}", 400,
+                    "chat_template_kwargs.enable_thinking", "invalid_value"
+                ),
+                (
+                    "chat/completions", "{\(message),\"stream\":true,\"stream_options\":{\"include_usage\":1}}", 400,
+                    "stream_options.include_usage", "invalid_value"
+                ),
                 ("completions", "{\"prompt\":\"a\",\"echo\":1}", 400, "echo", "invalid_value"),
                 ("completions", "{\"prompt\":\"a\",\"max_tokens\":0}", 400, "max_tokens", "invalid_value"),
                 ("completions", "{\"prompt\":[5],\"suffix\":\"b\"}", 400, "suffix", "unsupported_parameter"),
