@@ -115,7 +115,7 @@ let package = Package(
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
-            exclude: ["page"], swiftSettings: swift),
+            exclude: ["page", "openapi.json"], swiftSettings: swift),
         .executableTarget(
             name: "foretoken",
             dependencies: [

@@ -25,7 +25,7 @@ struct Responder: HTTPResponder {
 
     /// Something that can be asked for.
     enum Endpoint {
-        case page, health, metrics, version, status, models, model(String), tokenizerInfo
+        case page, description, health, metrics, version, status, models, model(String), tokenizerInfo
         case chat, completions, tokenize, detokenize
 
         var method: HTTPRequest.Method {
@@ -38,7 +38,7 @@ struct Responder: HTTPResponder {
         /// Whether it needs no key.
         var isOpen: Bool {
             switch self {
-            case .page, .health: true
+            case .page, .description, .health: true
             default: false
             }
         }
@@ -49,6 +49,7 @@ struct Responder: HTTPResponder {
             let path = String(path.dropFirst(base.count))
             switch path {
             case "/": self = .page
+            case "/openapi.json": self = .description
             case "/health": self = .health
             case "/metrics": self = .metrics
             case "/version": self = .version
@@ -126,6 +127,7 @@ struct Responder: HTTPResponder {
         }
         switch endpoint {
         case .page: return page.response(request.head)
+        case .description: return Responses.json(APIDescription.json)
         case .health: return health
         case .metrics:
             let text = desk.metrics.text(desk.figures, connections: connections.count, version: version)

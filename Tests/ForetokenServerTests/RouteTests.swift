@@ -112,6 +112,7 @@ extension ServerTests {
                     #expect(try await get(prefix + "/health").status == 200)
                 }
                 #expect(try await get("/version").text == "{\"version\":\"test\"}")
+                #expect(try await get("/openapi.json").json["openapi"]?.string == "3.1.0")
                 #expect(try await get("/nothing").status == 404)
                 let wrong = try await get("/v1/completions")
                 #expect(wrong.status == 405 && wrong.headers["allow"] == "POST")
@@ -163,6 +164,7 @@ extension ServerTests {
                 #expect(try await status("/v1/models", ["X-Api-Key": "two"]) == 200)
                 #expect(try await status("/health") == 200)
                 #expect(try await status("/") == 200)
+                #expect(try await status("/openapi.json") == 200)
                 for (host, wanted) in [
                     "localhost:1": 200, "127.0.0.1": 200, "[::1]:8": 200, "192.168.1.5:80": 200, "mine.example": 200,
                     "evil.example": 403,

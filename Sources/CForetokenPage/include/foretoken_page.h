@@ -13,6 +13,9 @@ extern "C" {
 /// not be NULL.
 const uint8_t *foretoken_page(size_t *byte_count);
 
+/// The same for the description of the API in OpenAPI's format, JSON in UTF-8.
+const uint8_t *foretoken_openapi(size_t *byte_count);
+
 #ifdef __cplusplus
 }
 #endif
