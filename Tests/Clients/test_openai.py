@@ -1,0 +1,499 @@
+"""OpenAI's package as its users have it."""
+
+import asyncio
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import openai
+import pytest
+from openai.types import Completion, Model
+from openai.types.chat import ChatCompletion, ChatCompletionChunk
+
+from conftest import URL, ask
+from server import PATIENCE, wait_for
+
+QUESTION = [{"role": "system", "content": "You write Swift."}, {"role": "user", "content": "Sum a list of numbers."}]
+
+
+@pytest.fixture(scope="module")
+def client():
+    return openai.OpenAI(base_url=URL + "/v1", api_key="none", timeout=PATIENCE, max_retries=0)
+
+
+def connect(server, **options):
+    return openai.OpenAI(base_url=server.url + "/v1", **{"api_key": "none", "timeout": PATIENCE} | options)
+
+
+def chat(client, **fields):
+    return client.chat.completions.create(**{"model": None, "messages": QUESTION, "max_tokens": 24, "seed": 5} | fields)
+
+
+def complete(client, prompt="let values = [", **fields):
+    return client.completions.create(**{"model": None, "prompt": prompt, "max_tokens": 16, "seed": 5} | fields)
+
+
+def texts(answer):
+    return [choice.message.content if hasattr(choice, "message") else choice.text for choice in answer.choices]
+
+
+def joined(stream, count=1):
+    """Choices of a stream: role, text, why it ended."""
+    roles, parts, ends = [[] for _ in range(count)], [""] * count, [None] * count
+    for chunk in stream:
+        for choice in chunk.choices:
+            piece = choice.delta if hasattr(choice, "delta") else choice
+            roles[choice.index].append(getattr(piece, "role", None))
+            parts[choice.index] += (piece.content if hasattr(piece, "content") else piece.text) or ""
+            assert ends[choice.index] is None, "nothing comes behind the end"
+            ends[choice.index] = choice.finish_reason
+    return roles, parts, ends
+
+
+# Models
+
+
+def test_models(client):
+    models = client.models.list().data
+    assert len(models) == 1
+    assert client.models.retrieve(models[0].id) == models[0]
+    assert models[0].created > 0 and models[0].max_model_len >= 2048
+    with pytest.raises(openai.NotFoundError) as caught:
+        client.models.retrieve("gpt/6 ü")
+    assert caught.value.code == "model_not_found" and 'there is no model "gpt/6 ü"' in caught.value.message
+
+
+# Chat
+
+
+def test_chat_whole(client):
+    raw = client.chat.completions.with_raw_response.create(model=None, messages=QUESTION, max_tokens=24, seed=5)
+    assert raw.headers["content-type"] == "application/json"
+    answer = ChatCompletion.model_validate_json(raw.content, strict=True)
+    assert answer.id == "chatcmpl-" + raw.headers["x-request-id"]
+    assert answer.model == client.models.list().data[0].id
+    assert abs(answer.created - time.time()) < PATIENCE
+    choice, usage = answer.choices[0], answer.usage
+    assert choice.message.role == "assistant" and choice.message.content and choice.message.tool_calls is None
+    assert choice.finish_reason in ("stop", "length")
+    assert usage.completion_tokens == 24 or choice.finish_reason == "stop"
+    assert usage.total_tokens == usage.prompt_tokens + usage.completion_tokens
+    assert usage.prompt_tokens == ask("/tokenize", {"messages": QUESTION})["count"]
+
+
+def test_seeds(client):
+    first = texts(chat(client))
+    assert texts(chat(client)) == first
+    assert texts(chat(client, seed=6)) != first
+    assert texts(chat(client, temperature=0, seed=1)) == texts(chat(client, temperature=0, seed=2))
+    drawn = chat(client, seed=None)
+    assert texts(chat(client, seed=drawn.foretoken["seed"])) == texts(drawn), "a seed that was drawn is told"
+
+
+def test_chat_streamed(client):
+    whole = chat(client)
+    roles, parts, ends = joined(chat(client, stream=True))
+    assert (parts, ends) == (texts(whole), [whole.choices[0].finish_reason])
+    assert roles[0][0] == "assistant" and not any(roles[0][1:])
+
+
+def test_stream_helper(client):
+    """The package's own reader of streams, which checks their order."""
+    whole = chat(client)
+    with client.chat.completions.stream(model=whole.model, messages=QUESTION, max_tokens=24, seed=5) as stream:
+        events = list(stream)
+    kinds = [event.type for event in events]
+    assert "content.delta" in kinds and kinds[-1] == "content.done"
+    assert [events[-1].content] == texts(whole) == texts(stream.current_completion_snapshot)
+
+
+def test_usage_of_streams(client):
+    whole = chat(client, n=2)
+    with client.chat.completions.with_streaming_response.create(
+            model=None, messages=QUESTION, max_tokens=24, seed=5, n=2, stream=True,
+            stream_options={"include_usage": True}) as response:
+        assert response.headers["content-type"].startswith("text/event-stream")
+        assert response.headers["cache-control"] == "no-cache"
+        lines = [line for line in response.iter_lines() if line.startswith("data: ")]
+    assert lines.pop() == "data: [DONE]"
+    chunks = [ChatCompletionChunk.model_validate_json(line[6:], strict=True) for line in lines]
+    assert all(len(chunk.choices) == 1 and chunk.usage is None for chunk in chunks[:-1])
+    assert all('"usage":null' in line for line in lines[:-1])
+    assert chunks[-1].choices == [] and chunks[-1].usage.completion_tokens == whole.usage.completion_tokens
+    assert chunks[-1].usage.prompt_tokens == whole.usage.prompt_tokens
+    assert len({(chunk.id, chunk.created, chunk.model) for chunk in chunks}) == 1
+    assert all(chunk.usage is None for chunk in chat(client, stream=True))
+
+
+def test_several_answers(client):
+    alone = chat(client)
+    many = chat(client, n=4)
+    assert [choice.index for choice in many.choices] == [0, 1, 2, 3]
+    assert texts(many)[0] == texts(alone)[0] and len(set(texts(many))) > 1
+    assert many.usage.prompt_tokens == alone.usage.prompt_tokens
+    roles, parts, ends = joined(chat(client, n=4, stream=True), 4)
+    assert parts == texts(many) and ends == [choice.finish_reason for choice in many.choices]
+    assert all(role[0] == "assistant" for role in roles)
+    for index, figures in enumerate(many.foretoken["choices"]):
+        assert texts(chat(client, seed=figures["seed"]))[0] == texts(many)[index], "each answer can be repeated"
+
+
+def test_stops(client):
+    whole = texts(complete(client, max_tokens=64, temperature=0))[0]
+    middle = whole[len(whole) // 2:][:3]
+    for stop in (middle, [middle, "never there"], [None, middle]):
+        answer = complete(client, max_tokens=64, temperature=0, stop=stop)
+        assert texts(answer)[0] == whole[:whole.index(middle)]
+        assert answer.choices[0].finish_reason == "stop"
+        _, parts, ends = joined(complete(client, max_tokens=64, temperature=0, stop=stop, stream=True))
+        assert (parts, ends) == (texts(answer), ["stop"])
+    assert texts(complete(client, max_tokens=64, temperature=0, stop=["never there"])) == [whole]
+
+
+def test_chat_logprobs(client):
+    answer = chat(client, logprobs=True, top_logprobs=3)
+    entries = answer.choices[0].logprobs.content
+    assert len(entries) == answer.usage.completion_tokens
+    said = b"".join(bytes(entry.bytes) for entry in entries).decode()
+    assert said.startswith(answer.choices[0].message.content)
+    for entry in entries:
+        ranked = [other.logprob for other in entry.top_logprobs]
+        assert ranked == sorted(ranked, reverse=True) and len(ranked) == 3 and entry.logprob <= ranked[0] <= 0
+        same = [other for other in entry.top_logprobs if other.bytes == entry.bytes]
+        assert all(other.logprob == entry.logprob for other in same)
+    streamed = [
+        entry for chunk in chat(client, logprobs=True, top_logprobs=3, stream=True) for choice in chunk.choices
+        if choice.logprobs for entry in choice.logprobs.content]
+    assert streamed == entries
+    plain = chat(client, logprobs=True).choices[0].logprobs.content
+    assert [entry.logprob for entry in plain] == [entry.logprob for entry in entries]
+    assert all(entry.top_logprobs == [] for entry in plain)
+
+
+def test_fields_that_change_nothing(client):
+    """What clients send by habit."""
+    extra = {"foretoken": {"trace": True}, "chat_template_kwargs": {"thinking": None}, "unknown": [1], "top_k": -1,
+             "cache_salt": "mine", "repetition_penalty": 1.0, "continue_final_message": False}
+    answer = chat(
+        client, user="me", metadata={"a": "b"}, store=False, tools=[], tool_choice="none", parallel_tool_calls=True,
+        response_format={"type": "text"}, logit_bias={}, presence_penalty=0, frequency_penalty=0, top_p=1,
+        service_tier="auto", extra_body=extra, extra_headers={"OpenAI-Organization": "us"},
+        extra_query={"api-version": "7"})
+    assert texts(answer) == texts(chat(client))
+    parts = [{"role": m["role"], "content": [{"type": "text", "text": m["content"]}]} for m in QUESTION]
+    assert texts(chat(client, messages=parts)) == texts(answer)
+    predicted = chat(client, prediction={"type": "content", "content": texts(answer)[0]})
+    assert texts(predicted) == texts(answer)
+    assert predicted.usage.completion_tokens_details.accepted_prediction_tokens > 0
+
+
+def test_sampling_fields(client):
+    first = ask("/tokenize", {"content": texts(complete(client, temperature=0, max_tokens=1))[0]})["tokens"][0]
+    banned = complete(client, temperature=0, max_tokens=1, logit_bias={str(first): -100})
+    assert texts(banned) != texts(complete(client, temperature=0, max_tokens=1))
+    forced = complete(client, max_tokens=4, logit_bias={str(first): 100}, extra_body={"return_token_ids": True})
+    assert forced.choices[0].token_ids == [first] * 4
+    assert texts(complete(client, max_tokens=32, top_p=1e-9)) == texts(complete(client, max_tokens=32, temperature=0))
+    assert texts(complete(client, max_tokens=32, temperature=0, frequency_penalty=2)) != texts(
+        complete(client, max_tokens=32, temperature=0))
+
+
+def test_answer_that_is_gone_on_with(client):
+    whole = texts(chat(client, temperature=0))[0]
+    begun = QUESTION + [{"role": "assistant", "content": whole[:10], "prefix": True}]
+    assert texts(chat(client, messages=begun, temperature=0))[0], "DeepSeek's clients go on with an answer"
+
+
+def test_tools(client):
+    tool = {"type": "function", "function": {"name": "sum", "parameters": {"type": "object", "properties": {}}}}
+    assert texts(chat(client, tools=[tool], tool_choice="none")) == texts(chat(client))
+    wrong = [
+        ({"tools": [tool]}, "tools"),  # the embedded model's template knows of none
+        ({"tools": [{"type": "function"}]}, "tools"),
+        ({"tools": [{"type": "web_search"}]}, "tools"),
+        ({"tools": [tool | {"function": {"name": ""}}]}, "tools"),
+        ({"tools": [tool | {"function": {"name": "a", "parameters": []}}]}, "tools"),
+        ({"tools": tool}, "tools"),
+        ({"tools": [tool], "tool_choice": "perhaps"}, "tool_choice"),
+        ({"tools": [tool], "tool_choice": {"type": "function", "function": {"name": "other"}}}, "tool_choice"),
+        ({"tool_choice": "required"}, "tool_choice"),
+    ]
+    for fields, param in wrong:
+        with pytest.raises(openai.BadRequestError) as caught:
+            chat(client, **fields)
+        assert caught.value.param == param and caught.value.type == "invalid_request_error", fields
+
+
+# Completions
+
+
+def test_completion_whole_and_streamed(client):
+    raw = client.completions.with_raw_response.create(model=None, prompt="let values = [", max_tokens=16, seed=5)
+    answer = Completion.model_validate_json(raw.content, strict=True)
+    _, parts, ends = joined(complete(client, stream=True))
+    assert (parts, ends) == (texts(answer), [answer.choices[0].finish_reason])
+    assert complete(client, max_tokens=None).usage.completion_tokens <= 16, "OpenAI's default"
+
+
+def test_kinds_of_prompts(client):
+    words = ["let values = [", "func sum(", "/// Ü — 漢字 🙂"]
+    ids = [ask("/tokenize", {"prompt": text})["tokens"] for text in words]
+    alone = [texts(complete(client, text))[0] for text in words]
+    assert [texts(complete(client, one))[0] for one in ids] == alone, "ids are taken as they are"
+    for prompts in (words, ids):
+        many = complete(client, prompts, n=2)
+        assert [choice.index for choice in many.choices] == list(range(6))
+        assert texts(many)[::2] == alone
+        assert many.usage.prompt_tokens == sum(map(len, ids))
+        assert joined(complete(client, prompts, n=2, stream=True), 6)[1] == texts(many)
+    assert ask("/detokenize", {"tokens": ids[2]})["prompt"].endswith(words[2])
+
+
+@pytest.mark.parametrize("prompt", ["/// Ü — 漢字 🙂\nlet", "\n\n  \t", "a"])
+def test_echo(client, prompt):
+    fields = {"echo": True, "logprobs": 4, "temperature": 0, "max_tokens": 8}
+    answer = complete(client, prompt, **fields)
+    text, logprobs = answer.choices[0].text, answer.choices[0].logprobs
+    count = answer.usage.total_tokens
+    assert text.startswith(prompt)
+    assert [len(one) for one in vars(logprobs).values() if isinstance(one, list)] == [count] * 4
+    assert logprobs.token_logprobs[0] is None and logprobs.top_logprobs[0] is None
+    for token, value, top in list(zip(logprobs.tokens, logprobs.token_logprobs, logprobs.top_logprobs))[1:]:
+        assert top[token] == value <= 0 and 4 <= len(top) <= 5
+        if not token.startswith("bytes:"):
+            assert max(top.values()) >= value
+    for token, offset, end in zip(logprobs.tokens, logprobs.text_offset, logprobs.text_offset[1:] + [len(text)]):
+        # A part of a character has a name of its own, and the tokenizer's first token no text.
+        assert token.startswith(("bytes:", "<｜")) or text[offset:end] == token
+    prompt_only = complete(client, prompt, **fields | {"max_tokens": 0})
+    length = answer.usage.prompt_tokens
+    assert prompt_only.usage.completion_tokens == 0
+    assert prompt_only.choices[0].logprobs.token_logprobs == logprobs.token_logprobs[:length]
+    assert text.startswith(prompt_only.choices[0].text)
+    pieces = [chunk.choices[0] for chunk in complete(client, prompt, **fields, stream=True)]
+    assert "".join(piece.text for piece in pieces) == text
+    for name in ("tokens", "token_logprobs", "top_logprobs", "text_offset"):
+        assert [one for piece in pieces if piece.logprobs for one in getattr(piece.logprobs, name)] == getattr(
+            logprobs, name), name
+
+
+def test_parts_of_characters(client):
+    """Tokens that end within a character: the answer is text all the same, streamed as whole."""
+    part = next(token for token in range(4096) if ask("/detokenize", {"tokens": [token]})["prompt"] == "\ufffd")
+    fields = {"logit_bias": {str(part): 100}, "max_tokens": 5, "logprobs": 2, "extra_body": {"return_token_ids": True}}
+    whole = complete(client, **fields)
+    assert whole.choices[0].token_ids == [part] * 5
+    assert set(texts(whole)[0]) == {"\ufffd"} and whole.choices[0].logprobs.tokens[0].startswith("bytes:\\x")
+    assert joined(complete(client, **fields, stream=True))[1] == texts(whole)
+
+
+def test_gap(client):
+    answer = complete(client, "func twice(_ x: Int) -> Int {", suffix="}", max_tokens=8, temperature=0)
+    assert answer.choices[0].finish_reason in ("stop", "length")
+
+
+# Errors
+
+
+@pytest.mark.parametrize("fields, error, code, param", [
+    ({"messages": []}, openai.BadRequestError, "invalid_value", "messages"),
+    ({"messages": [{"role": "king", "content": "x"}]}, openai.BadRequestError, "invalid_value", "messages"),
+    ({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}]},
+     openai.BadRequestError, "invalid_value", "messages"),
+    ({"messages": [{"role": "user", "content": "word " * 9000}]}, openai.BadRequestError, "context_length_exceeded",
+     "messages"),
+    ({"model": "gpt-6"}, openai.NotFoundError, "model_not_found", "model"),
+    ({"temperature": -1}, openai.BadRequestError, "invalid_value", "temperature"),
+    ({"temperature": "hot"}, openai.BadRequestError, "invalid_value", "temperature"),
+    ({"max_tokens": 0}, openai.BadRequestError, "invalid_value", "max_tokens"),
+    ({"max_tokens": 1.5}, openai.BadRequestError, "invalid_value", "max_tokens"),
+    ({"n": 65}, openai.BadRequestError, "invalid_value", "n"),
+    ({"seed": 2 ** 64}, openai.BadRequestError, "invalid_value", "seed"),
+    ({"seed": 0.5}, openai.BadRequestError, "invalid_value", "seed"),
+    ({"stop": [""]}, openai.BadRequestError, "invalid_value", "stop"),
+    ({"logit_bias": {"x": 1}}, openai.BadRequestError, "invalid_value", "logit_bias"),
+    ({"top_logprobs": 5}, openai.BadRequestError, "invalid_value", "top_logprobs"),
+    ({"stream_options": {"include_usage": True}}, openai.BadRequestError, "invalid_value", "stream_options"),
+    ({"modalities": ["audio"], "audio": {"voice": "alloy", "format": "wav"}}, openai.BadRequestError,
+     "unsupported_parameter", "modalities"),
+    ({"web_search_options": {}}, openai.BadRequestError, "unsupported_parameter", "web_search_options"),
+    ({"extra_body": {"guided_regex": "a*"}}, openai.BadRequestError, "unsupported_parameter", "guided_regex"),
+    ({"extra_body": {"min_tokens": 5}}, openai.BadRequestError, "unsupported_parameter", "min_tokens"),
+], ids=lambda value: ",".join(value) if isinstance(value, dict) else None)
+def test_refusals(client, fields, error, code, param):
+    for stream in (False, True):
+        if stream and "stream_options" in fields:
+            continue
+        with pytest.raises(error) as caught:
+            chat(client, **{"stream": stream} | fields)
+        fault = caught.value
+        assert (fault.code, fault.param, fault.type) == (code, param, "invalid_request_error")
+        assert len(fault.body["message"]) > 10 and fault.request_id and "\n" not in fault.body["message"]
+
+
+def test_too_much(client):
+    with pytest.raises(openai.APIStatusError) as caught:
+        chat(client, messages=[{"role": "user", "content": "word " * 4_000_000}])
+    assert caught.value.status_code == 413 and caught.value.code == "request_too_large"
+
+
+def test_what_is_not_there(client):
+    for ask_for in (lambda: client.embeddings.create(model="x", input="a"), client.files.list,
+                    lambda: client.images.generate(prompt="a cat")):
+        with pytest.raises(openai.NotFoundError) as caught:
+            ask_for()
+        assert caught.value.code == "not_found"
+
+
+def test_keys(server):
+    kept = server(FORETOKEN_API_KEY="secret")
+    with pytest.raises(openai.AuthenticationError) as caught:
+        chat(connect(kept, api_key="wrong", max_retries=3))
+    assert caught.value.code == "invalid_api_key" and caught.value.type == "authentication_error"
+    # What is refused before all of it was sent is refused, and no broken connection.
+    long = [{"role": "user", "content": "word " * 600_000}]
+    with pytest.raises(openai.AuthenticationError):
+        chat(connect(kept, api_key="wrong", max_retries=0), messages=long)
+    assert texts(chat(connect(kept, api_key="secret"))) == texts(chat(openai.OpenAI(
+        base_url=URL + "/v1", api_key="none"))), "a key changes nothing of the answer"
+
+
+def test_crowd(server):
+    """Who finds no room is told so, tries again as often as asked, and gets in when there is room."""
+    small = server("--parallel", "1", "--max-queue", "0")
+    client = connect(small, max_retries=0)
+    long = {"max_tokens": None, "stream": True, "extra_body": {"ignore_eos": True}}
+    first = chat(client, **long)
+    next(iter(first))
+    with pytest.raises(openai.RateLimitError) as caught:
+        chat(client)
+    assert caught.value.code == "rate_limit_exceeded" and int(caught.value.response.headers["retry-after"]) >= 1
+    refused = lambda: small.metric('foretoken_rejected_total{reason="rate_limit_exceeded"}')
+    before = refused()
+    assert before == 1
+    with pytest.raises(openai.RateLimitError):
+        # What is too many at once will never fit, however long one waits.
+        chat(connect(small, max_retries=1), n=2)
+    assert refused() == before + 2, "tried again once, no more"
+    timer = threading.Timer(0.3, first.close)
+    timer.start()
+    assert texts(chat(connect(small, max_retries=20))), "gets in at last"
+    timer.join()
+    small.wait_until_idle()
+
+
+def test_queue_is_in_order(server):
+    """Nobody is overtaken."""
+    small = server("--parallel", "1", "--max-queue", "8")
+    client, line = connect(small, max_retries=0), []
+    for place in range(7):
+        line.append(chat(client, max_tokens=None, stream=True, extra_body={"ignore_eos": True}))
+        wait_for(lambda: small.get("/foretoken/status")["waiting"] == place, "a request does not wait")
+    for place, stream in enumerate(line):
+        next(iter(stream))
+        # Nobody else has had a turn before.
+        assert small.get("/foretoken/status")["waiting"] == len(line) - 1 - place
+        stream.close()
+    small.wait_until_idle()
+
+
+# Cached beginnings
+
+
+def test_cached_beginnings(client):
+    """A chat's beginning outlives requests that clients make beside it, and is nobody's without the same salt."""
+    story = "".join(f"let value{number} = values[{number}]\n" for number in range(90))
+    turns = [{"role": "user", "content": story}]
+    fields = {"max_tokens": 8, "temperature": 0, "extra_body": {"cache_salt": str(time.time())}}
+    first = chat(client, messages=turns, **fields)
+    assert first.usage.prompt_tokens > 600 and first.usage.prompt_tokens_details.cached_tokens == 0
+    for task in ("Write a title of this chat.", "Write three tags.", "Suggest a question."):
+        chat(client, messages=[{"role": "user", "content": task}], **fields)
+    turns += [{"role": "assistant", "content": texts(first)[0]}, {"role": "user", "content": "Go on."}]
+    second = chat(client, messages=turns, **fields)
+    assert second.usage.prompt_tokens_details.cached_tokens >= 512
+    assert second.usage.prompt_cache_hit_tokens == second.usage.prompt_tokens_details.cached_tokens
+    elsewhere = chat(client, messages=turns, **fields | {"extra_body": {"cache_salt": f"other {time.time()}"}})
+    assert elsewhere.usage.prompt_tokens_details.cached_tokens == 0
+    assert texts(elsewhere) == texts(second), "found or read, the same bits"
+
+
+def test_line_that_changes_with_every_request():
+    """Claude Code's first line is not part of the prompt, or no beginning would be found again."""
+    lines = [f"x-anthropic-billing-header: cc_version=2.1; cch={number};\nYou help." for number in (1, 2)]
+    counts = [ask("/tokenize", {"messages": [{"role": "system", "content": line}, QUESTION[1]]}) for line in lines]
+    assert counts[0] == counts[1]
+
+
+# Clients that go
+
+
+def idle_after(what):
+    def idle():
+        status = ask("/foretoken/status")
+        return status["running"] == status["waiting"] == 0
+    wait_for(idle, what)
+
+
+@pytest.mark.parametrize("count", [1, 8, 40])
+def test_leaving_a_stream(client, count):
+    streams = [chat(client, stream=True, max_tokens=None, extra_body={"ignore_eos": True}) for _ in range(count)]
+    for stream in streams[:16]:
+        next(iter(stream))
+    for stream in streams:
+        stream.close()
+    idle_after(f"{count} streams were left")
+
+
+def test_leaving_a_whole_answer(client):
+    impatient = client.with_options(timeout=0.4)
+    with pytest.raises(openai.APITimeoutError):
+        chat(impatient, max_tokens=None, n=16, extra_body={"ignore_eos": True})
+    idle_after("an answer was not waited for")
+
+
+def test_cancelled_tasks():
+    async def main():
+        async with openai.AsyncOpenAI(base_url=URL + "/v1", api_key="none", max_retries=0) as client:
+            async def one(place):
+                stream = await client.chat.completions.create(
+                    model=None, messages=QUESTION, max_tokens=3000, seed=place, stream=True,
+                    extra_body={"ignore_eos": True})
+                async for _ in stream:
+                    pass
+            tasks = [asyncio.create_task(one(place)) for place in range(6)]
+            await asyncio.sleep(0.5)
+            for task in tasks:
+                task.cancel()
+            return await asyncio.gather(*tasks, return_exceptions=True)
+    assert all(isinstance(outcome, asyncio.CancelledError) for outcome in asyncio.run(main()))
+    idle_after("tasks were cancelled")
+
+
+# Company
+
+
+def test_company_changes_nothing(client):
+    """Eight clients at once, all kinds of requests: each gets what it gets alone."""
+    orders = [
+        lambda: texts(chat(client, max_tokens=60)),
+        lambda: joined(chat(client, max_tokens=50, seed=9, n=3, stream=True), 3)[1],
+        lambda: texts(complete(client, "struct Point {", max_tokens=40, temperature=0)),
+        lambda: complete(client, "import ", max_tokens=20, logprobs=5, echo=True).choices[0].logprobs.token_logprobs,
+        lambda: joined(complete(client, "for index in ", max_tokens=80, temperature=0.5, stream=True))[1],
+        lambda: [e.logprob for e in chat(client, logprobs=True, seed=3).choices[0].logprobs.content],
+        lambda: texts(complete(client, ["/// A", "/// B", "/// C"], n=2, max_tokens=30, temperature=1.2)),
+        lambda: texts(complete(client, "let text = \"" + "word " * 700, max_tokens=10)),
+    ]
+    alone = [order() for order in orders]
+    for _ in range(3):
+        with ThreadPoolExecutor(len(orders)) as pool:
+            assert [future.result() for future in [pool.submit(order) for order in orders]] == alone
+
+
+def test_everybody_is_served(client):
+    """More requests than there is room for, in order, with none left behind."""
+    with ThreadPoolExecutor(40) as pool:
+        answers = list(pool.map(lambda place: texts(complete(client, max_tokens=30, seed=place))[0], range(40)))
+    assert answers[5] == texts(complete(client, max_tokens=30, seed=5))[0] and len(set(answers)) > 10
+    idle_after("all were answered")
