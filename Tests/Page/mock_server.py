@@ -21,15 +21,21 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-PAGE = Path(__file__).parents[2] / "Sources/ForetokenServer/page/index.html"
+SOURCE = Path(__file__).parents[2] / "Sources/CForetokenPage/CForetokenPage.c"
 
 
-def policy(page: str) -> str:
+def page() -> str:
+    """The page as the server has it: its parts, one after the other."""
+    parts = re.findall('^#embed "(.+)"$', SOURCE.read_text(), re.MULTILINE)
+    return "".join((SOURCE.parent / part).read_text() for part in parts)
+
+
+def policy(text: str) -> str:
     """The Content-Security-Policy that the server sends: only the page's own script and style, by their hashes."""
 
     def hashed(tag):
-        text = re.search(f"<{tag}>(.*?)</{tag}>", page, re.DOTALL)[1]
-        return "'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() + "'"
+        element = re.search(f"<{tag}>(.*?)</{tag}>", text, re.DOTALL)[1]
+        return "'sha256-" + base64.b64encode(hashlib.sha256(element.encode()).digest()).decode() + "'"
 
     return (
         f"default-src 'none'; script-src {hashed('script')}; style-src {hashed('style')}; connect-src 'self'; "
@@ -87,8 +93,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self):
         if self.path == "/":
-            page = PAGE.read_text()
-            self.reply(200, page, "text/html; charset=utf-8", Content_Security_Policy=policy(page), Cache_Control="no-cache")
+            text = page()
+            self.reply(200, text, "text/html; charset=utf-8", Content_Security_Policy=policy(text), Cache_Control="no-cache")
         elif self.path == "/health":
             left = self.server.ready_at - time.time()
             if left > 0:

@@ -7,80 +7,18 @@ import sys
 import tempfile
 import time
 import traceback
-from contextlib import contextmanager
 from pathlib import Path
 
 from playwright.sync_api import expect, sync_playwright
 
+from browser import Browser, ask, click, ended, send, shown
 from hostile import ATTACKS, SLOW
 from mock_server import Server
 
-expect.set_options(timeout=10_000)
 SAMPLE = (Path(__file__).parent / "sample.md").read_text()
 # What a rendered text may consist of.
 TAGS = "a blockquote br button code div em h3 h4 h5 h6 hr li ol p pre s span strong table tbody td th thead tr ul".split()
 ATTRIBUTES = "aria-label class dir href rel role start tabindex target title type".split()
-
-
-class Browser:
-    def __init__(self, chromium, pictures):
-        self.chromium, self.pictures = chromium, pictures
-
-    @contextmanager
-    def page(self, url, width=1200, height=860, **options):
-        """The page in a browser without a past. Whatever the page does wrong, or the policy forbids, fails the test."""
-        context = self.chromium.new_context(viewport={"width": width, "height": height}, **options)
-        page = context.new_page()
-        faults = []
-        page.on("pageerror", lambda error: faults.append(str(error)))
-        forbidden = lambda message: "Content Security Policy" in message.text
-        foreign = lambda request: not request.url.startswith((url, "blob:", "data:"))
-        page.on("console", lambda message: forbidden(message) and faults.append(message.text))
-        page.on("request", lambda request: foreign(request) and faults.append(request.url))
-        page.goto(url)
-        try:
-            yield page
-        except BaseException:
-            print(*faults, sep="\n")
-            page.screenshot(path=self.pictures / "failed.png")
-            raise
-        else:
-            assert not faults, faults
-        finally:
-            context.close()
-
-    def picture(self, page, name):
-        page.wait_for_timeout(300)
-        page.screenshot(path=self.pictures / f"{name}.png")
-
-
-def send(page, text):
-    page.get_by_label("Message", exact=True).fill(text)
-    page.keyboard.press("Enter")
-
-
-def ended(page):
-    expect(page.get_by_role("button", name="Send", exact=True)).to_be_visible()
-
-
-def ask(page, text):
-    send(page, text)
-    expect(page.locator("article.answer").last).to_be_visible()
-    ended(page)
-    return page.locator("article.answer").last
-
-
-def shown(page):
-    """What is shown of the last answer."""
-    page.locator("article.answer").last.wait_for()
-    return [page.locator("article.answer").last.locator(part).last.inner_html() for part in (".thought .text", ".text", ".strip", ".after")]
-
-
-def click(page, name):
-    page.get_by_role("button", name=name, exact=True).last.click()
-
-
-# MARK: Tests
 
 
 def test_conversation(browser):
