@@ -75,6 +75,8 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     private let limits: ServerSettings.Limits
     private var watch: Connections.Watch?
     private var timer: Scheduled<Void>?
+    /// Runs while the client has no room for what is to be written.
+    private var stall: Scheduled<Void>?
     /// Requests whose response is not written yet.
     private var open = 0
     /// Whether a request's body is still to come.
@@ -104,8 +106,21 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
         context.fireChannelInactive()
     }
 
+    /// A client that reads nothing is not waited for.
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        stall?.cancel()
+        if !context.channel.isWritable {
+            let channel = context.channel
+            stall = context.eventLoop.scheduleTask(in: .nanoseconds(Int64(limits.stallSeconds * 1e9))) {
+                channel.close(promise: nil)
+            }
+        }
+        context.fireChannelWritabilityChanged()
+    }
+
     private func end(_ context: ChannelHandlerContext) {
         timer?.cancel()
+        stall?.cancel()
         connections.close(context.channel)
         watch?.gone()
     }

@@ -27,6 +27,8 @@ package struct ServerSettings: Sendable {
         package var idleSeconds = 60.0
         /// Seconds that a client may go on sending a request that is answered already.
         package var lingerSeconds = 5.0
+        /// Seconds that a client with no room for its answer may read nothing.
+        package var stallSeconds = 60.0
         package var connections = 256
         /// Seconds after which a stream without news gets a comment.
         package var pingSeconds = 8.0

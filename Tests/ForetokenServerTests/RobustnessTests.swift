@@ -14,7 +14,7 @@ extension ServerTests {
 
         /// Waits until the server has so many texts.
         private func wait(_ server: TestServer, running: Int, waiting: Int = 0) async throws {
-            for _ in 0..<500 {
+            for _ in 0..<6000 {
                 let found = try await status(server)
                 if found["running"]?.integer == running && found["waiting"]?.integer == waiting { return }
                 try await Task.sleep(for: .milliseconds(10))
@@ -86,6 +86,32 @@ extension ServerTests {
                 #expect(
                     try await blocking { try !String(decoding: connection.readAll(), as: UTF8.self).contains("[DONE]") }
                 )
+            }
+        }
+
+        @Test("Nor when all of its answer is there")
+        func slowAtTheEnd() async throws {
+            try await TestServer.run({
+                $0.context = 4096
+                $0.settings.limits.stallSeconds = 0.5
+            }) { server in
+                let port = server.port
+                let connection = try await blocking {
+                    let connection = try Connection(port: port, receiveBuffer: 4096)
+                    let body =
+                        "{\"prompt\":\"a\",\"n\":4,\"ignore_eos\":true,\"max_tokens\":1500,\"logprobs\":20}"
+                    try connection.send(requestText("POST", "/v1/completions", [:], body))
+                    return connection
+                }
+                try await wait(server, running: 4)
+                try await wait(server, running: 0)
+                var connections = -1
+                for _ in 0..<6000 where connections != 1 {
+                    try await Task.sleep(for: .milliseconds(10))
+                    connections = try await ask(port, "GET", "/foretoken/status").json["connections"]?.integer ?? -1
+                }
+                #expect(connections == 1, "the one that asks")
+                connection.close()
             }
         }
 
