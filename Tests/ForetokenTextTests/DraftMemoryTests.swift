@@ -66,7 +66,7 @@ import Testing
             (Data(good.replacing("\"runs\":1", with: "\"runs\":-1").utf8), "impossible"),
             (Data(good.replacing("\"version\":2", with: "\"version\":9").utf8), "version 9"),
             (Data("{\"knowledge\":{\"version\":1,\"more\":[]}}".utf8), "version 1"),
-            (Data(String(repeating: "[", count: 60_000).utf8), "damaged"),
+            (Data(String(repeating: "[", count: 3_000).utf8), "damaged"),
             (Data(count: 1 << 17), "longer than"), (foreign, "another model"),
         ]
         for (bytes, reason) in bad {

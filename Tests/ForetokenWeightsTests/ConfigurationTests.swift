@@ -145,7 +145,7 @@ private func configuration(_ changes: [String: String?] = [:]) throws -> ModelCo
     @Test(arguments: [
         "", "[]", "{", "{\"a\": 1,}", "{\"a\": 1, \"a\": 2}", "{\"a\": 01}", "{\"a\": NaN}", "{} x",
         "{\"a\": \"\u{1}\"}",
-        "{\"a\": \"\\ud800\"}", String(repeating: "[", count: 100_000),
+        "{\"a\": \"\\ud800\"}", String(repeating: "[", count: 3_000),
         "{\"a\": " + String(repeating: "{\"a\":", count: 50),
     ])
     func refusesBadJSON(_ text: String) throws {

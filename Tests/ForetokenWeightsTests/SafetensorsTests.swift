@@ -86,7 +86,7 @@ private func file(_ entries: String..., data: Int = 4) -> [UInt8] {
             ("whole number", file(entry("a", "U8", "[9223372036854775808]"))),
             ("at most 64", file(entry("a", "U8", "[" + String(repeating: "1,", count: 64) + "4]"))),
             ("unknown field", file("\"a\":" + String(repeating: "{\"a\":", count: 100_000))),
-            ("whole number", file("\"a\":{\"shape\":" + String(repeating: "[", count: 100_000))),
+            ("whole number", file("\"a\":{\"shape\":" + String(repeating: "[", count: 3_000))),
             ("UTF-8", [7, 0, 0, 0, 0, 0, 0, 0] + Array("{\"".utf8) + [0xFF] + Array("\":1}".utf8)),
         ]
         for (mention, bytes) in bad {
