@@ -7,6 +7,8 @@ package struct ChoiceNews: Sendable {
     package var fates: [TokenFate] = []
     /// Text that has become certain.
     package var pieces: [TextPiece] = []
+    /// Drafts that did not hold, each with how many of the pieces come before it; only where they were asked for.
+    package var rejected: [(place: Int, draft: RejectedDraft)] = []
     /// Of the tokens, where the engine tells them as it goes.
     package var logProbabilities: [TokenLogProbabilities] = []
     /// Of the prompt's tokens but the first, where they were asked for.
@@ -20,6 +22,7 @@ package struct ChoiceNews: Sendable {
     package mutating func append(_ other: ChoiceNews) {
         tokens += other.tokens
         fates += other.fates
+        rejected += other.rejected.map { (pieces.count + $0.place, $0.draft) }
         pieces += other.pieces
         logProbabilities += other.logProbabilities
         promptLogProbabilities += other.promptLogProbabilities
@@ -103,6 +106,18 @@ package struct StreamWriter: Sendable {
             reply.write(Reply.Usage(reply.order, results, reasoning: reasoning), into: &chunk)
         }
         return Self.event(writer.bytes) + Self.done
+    }
+
+    /// How far the request is, for those who asked to be told: an event without choices.
+    package func event(_ headway: Headway) -> [UInt8] {
+        var writer = JSONWriter()
+        writer.object { chunk in
+            reply.writeHead(objectName, into: &chunk)
+            chunk.list("choices") { _ in }
+            if reply.order.includesUsage { chunk.nullMember("usage") }
+            chunk.object("foretoken") { headway.write(into: &$0) }
+        }
+        return Self.event(writer.bytes)
     }
 
     // MARK: Chunks
@@ -197,7 +212,7 @@ package struct StreamWriter: Sendable {
             } else if reply.order.includesUsage {
                 chunk.nullMember("usage")
             }
-            if let trace { chunk.object("foretoken") { Self.write(trace, into: &$0) } }
+            if let trace { chunk.object("foretoken") { write(trace, into: &$0) } }
             if let result {
                 chunk.object("timings") { reply.writeTimings(result, into: &$0) }
                 chunk.object("foretoken") { reply.writeOwn(result, choice: index, into: &$0) }
@@ -206,8 +221,9 @@ package struct StreamWriter: Sendable {
         return Self.event(writer.bytes)
     }
 
-    /// What became of drafts: tokens as [id, source, draft], and the text cut where sources change.
-    private static func write(_ news: ChoiceNews, into writer: inout JSONWriter) {
+    /// What became of drafts: tokens as [id, source, draft], the text of each, and between those texts what was drafted
+    /// and did not hold.
+    private func write(_ news: ChoiceNews, into writer: inout JSONWriter) {
         writer.list("tokens") { list in
             for (token, fate) in zip(news.tokens, news.fates) {
                 list.list { entry in
@@ -223,6 +239,17 @@ package struct StreamWriter: Sendable {
                     entry.member("text", String(decoding: piece.bytes, as: UTF8.self))
                     entry.member("source", piece.fate.source.rawValue)
                     entry.member("draft", piece.fate.draft)
+                }
+            }
+        }
+        guard !news.rejected.isEmpty else { return }
+        writer.list("rejected") { list in
+            for (place, rejected) in news.rejected {
+                list.object { entry in
+                    entry.member("at", place)
+                    entry.member("text", reply.names.text(rejected.token))
+                    entry.member("source", rejected.source.rawValue)
+                    entry.member("draft", rejected.draft)
                 }
             }
         }

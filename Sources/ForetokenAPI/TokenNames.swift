@@ -28,6 +28,12 @@ struct TokenNames {
 
     // MARK: Chat
 
+    /// A token's text, with marks in the place of bytes that are no character.
+    func text(_ token: Int32) -> String {
+        guard !byID, let bytes = tokenizer?.bytes(of: token) else { return idName(token) }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
     /// Each token with its bytes and the likeliest others.
     func writeChat(_ entries: some Sequence<TokenLogProbabilities>, into writer: inout JSONWriter) {
         writer.object { object in
@@ -49,7 +55,7 @@ struct TokenNames {
 
     private func writeChat(_ token: Int32, _ logProbability: Double, into item: inout JSONWriter) {
         let bytes = tokenizer?.bytes(of: token)
-        item.member("token", byID ? idName(token) : bytes.map { String(decoding: $0, as: UTF8.self) } ?? idName(token))
+        item.member("token", text(token))
         item.member("logprob", Self.finite(logProbability))
         if let bytes { item.member("bytes", bytes) } else { item.nullMember("bytes") }
     }

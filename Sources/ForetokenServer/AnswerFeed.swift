@@ -14,6 +14,8 @@ final class AnswerFeed: Sendable {
         var choices: [(index: Int, news: ChoiceNews)] = []
         var endings: [(index: Int, ending: Ending)] = []
         var isPingDue = false
+        /// How far the request is; nil where that is no news.
+        var headway: Headway?
     }
 
     private struct State {
@@ -22,6 +24,8 @@ final class AnswerFeed: Sendable {
         var endedCount = 0
         var unread = 0
         var isPingDue = false
+        var headway: Headway?
+        var isHeadwayNew = false
         /// When the writer was last given something.
         var lastTaken = MonotonicClock.now
         /// When the client went, or the server gave the request up.
@@ -81,6 +85,21 @@ final class AnswerFeed: Sendable {
 
     // MARK: All threads
 
+    /// Whether the client is to be told how far its request is.
+    var wantsHeadway: Bool { order.isStreamed && order.isTraced }
+
+    /// Takes how far the request is.
+    /// - Returns: whether that is news for the client.
+    func take(_ headway: Headway) -> Bool {
+        guard wantsHeadway else { return false }
+        return state.withLock { state in
+            guard headway.isNews(after: state.headway) else { return false }
+            state.headway = headway
+            state.isHeadwayNew = true
+            return true
+        }
+    }
+
     /// Whether all choices have ended.
     var hasEnded: Bool { state.withLock { $0.endedCount == order.choiceCount } }
 
@@ -117,9 +136,11 @@ final class AnswerFeed: Sendable {
             }
             taken.endings = state.endings
             taken.isPingDue = state.isPingDue
+            if state.isHeadwayNew { taken.headway = state.headway }
             state.endings = []
             state.unread = 0
             state.isPingDue = false
+            state.isHeadwayNew = false
             state.lastTaken = MonotonicClock.now
             return taken
         }

@@ -41,6 +41,7 @@ struct AnswerStream: Sendable {
         for await _ in feed.bell {
             let taken = feed.takeNews()
             var events: [UInt8] = []
+            if let headway = taken.headway { events += writer.event(headway) }
             for (index, news) in taken.choices { events += writer.events(index, news) }
             for (index, ending) in taken.endings {
                 switch ending {

@@ -31,6 +31,7 @@ package final class Desk: Sendable {
         var waiting = 0
         var waitingTokens = 0
         var running = 0
+        var line = WaitingLine()
         /// Requests whose response is being written.
         var responses = 0
     }
@@ -123,11 +124,13 @@ package final class Desk: Sendable {
             state.numbered += 1
             state.feeds[state.numbered] = feed
             state.waiting += order.choiceCount
+            state.line.join(state.numbered, feed)
             for choice in 0..<order.choiceCount { state.waitingTokens += order.prompt(choice: choice).count }
             return .success(state.numbered)
         }
         if case .failure(let refusal) = number { metrics.refused(refusal) }
         let id = try number.get()
+        tellLine()
         for choice in 0..<order.choiceCount {
             kitchen.thread.post(
                 { engine in
@@ -138,6 +141,13 @@ package final class Desk: Sendable {
                 })
         }
         return feed
+    }
+
+    /// Tells those who want to know how many texts wait before theirs.
+    private func tellLine() {
+        for (feed, before) in state.withLock({ $0.line.places }) where feed.take(.queued(before: before)) {
+            feed.wake()
+        }
     }
 
     /// Gives a request up; the engine does so before its next step.
@@ -209,7 +219,10 @@ package final class Desk: Sendable {
             begin()
             var news = ChoiceNews()
             switch event {
-            case .prompt: return !feed.isCancelled
+            case .prompt(let done, let total):
+                let cached = promptCount - total
+                if feed.take(.prompt(done: cached + done, of: promptCount, cached: cached)) { desk.wakes.add(feed) }
+                return !feed.isCancelled
             case .promptScored(let entries): news.promptLogProbabilities = entries
             case .token(let token, let fate, let logProbabilities, let text):
                 let now = MonotonicClock.now
@@ -222,6 +235,9 @@ package final class Desk: Sendable {
                 news.tokens = [token]
                 news.fates = [fate]
                 news.pieces = text
+                if feed.order.isTraced, let rejected = fate.rejected {
+                    news.rejected = [(max(0, text.count - 1), rejected)]
+                }
                 if let logProbabilities { news.logProbabilities = [logProbabilities] }
             case .end(let text): news.pieces = text
             }
@@ -241,8 +257,10 @@ package final class Desk: Sendable {
             desk.state.withLock { state in
                 state.waiting -= 1
                 state.waitingTokens -= promptCount
+                state.line.leave(id)
                 state.running += 1
             }
+            desk.tellLine()
         }
 
         private func finish(_ outcome: Result<Answer, any Error>) {
@@ -266,8 +284,10 @@ package final class Desk: Sendable {
                 } else {
                     state.waiting -= 1
                     state.waitingTokens -= promptCount
+                    state.line.leave(id)
                 }
             }
+            if !hasBegun { desk.tellLine() }
             if let time = feed.end(choice, ending) { desk.metrics.cancelTook(time) }
             desk.forget(feed, id)
         }

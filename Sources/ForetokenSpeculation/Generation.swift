@@ -80,17 +80,44 @@ public enum TokenSource: String, Sendable, CaseIterable {
     case prediction
 }
 
+/// A draft that did not hold: the verifier chose another token.
+public struct RejectedDraft: Sendable, Equatable {
+    /// What was drafted.
+    public let token: Int32
+    /// Where it came from; never the verifier.
+    public let source: TokenSource
+    /// Which draft of its round it was, from 1.
+    public let draft: Int
+
+    /// A draft from there.
+    public init(_ token: Int32, _ source: TokenSource, draft: Int) {
+        self.token = token
+        self.source = source
+        self.draft = draft
+    }
+}
+
 /// How a token of the output came about.
 public struct TokenFate: Sendable, Equatable {
     /// Where it came from.
     public let source: TokenSource
     /// Which draft of its round it was, from 1; 0 for the verifier's own.
     public let draft: Int
+    /// The draft in whose place the verifier's own came; the round's drafts behind that one fell with it.
+    public let rejected: RejectedDraft?
 
     /// A token from there.
     public init(_ source: TokenSource, draft: Int) {
         self.source = source
         self.draft = draft
+        rejected = nil
+    }
+
+    /// The verifier's own token where a draft stood that did not hold.
+    public init(ownInsteadOf rejected: RejectedDraft) {
+        source = .own
+        draft = 0
+        self.rejected = rejected
     }
 
     /// The fate of a token that nobody had guessed.

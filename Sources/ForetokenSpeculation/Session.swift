@@ -218,12 +218,12 @@ package final class Session {
         let newest = sequence.count - 1
         var accepted = drafted
         for i in 0...drafted {
-            let guess = i < drafted ? sequence.tokens[sequence.count] : -1
+            let guess = i < drafted ? sequence.tokens[sequence.count] : nil
             guard let token = verifier.token(for: self, row: row + i) else {
                 accepted = i
                 break
             }
-            emit(token, token == guess ? fate(draft: i) : .own)
+            emit(token, fate(of: token, guess, draft: i))
             if token != guess || reason != nil {
                 accepted = token == guess ? i + 1 : i
                 break
@@ -238,11 +238,15 @@ package final class Session {
         return (accepted, emitted)
     }
 
-    /// That of a draft which holds.
-    private func fate(draft: Int) -> TokenFate {
+    /// How the token of a place came about.
+    /// - Parameter guess: what the round's draft `draft` said of the place; nil where there was none.
+    private func fate(of token: Int32, _ guess: Int32?, draft: Int) -> TokenFate {
+        guard let guess else { return .own }
         let source: TokenSource =
             draft < policy.madeByModules ? .mtp : predicted & 1 << UInt16(draft) != 0 ? .prediction : .lookup
-        return TokenFate(source, draft: draft + 1)
+        return token == guess
+            ? TokenFate(source, draft: draft + 1)
+            : TokenFate(ownInsteadOf: RejectedDraft(guess, source, draft: draft + 1))
     }
 
     func count(rows: Int, texts: Int) { company.count(rows: rows, texts: texts) }

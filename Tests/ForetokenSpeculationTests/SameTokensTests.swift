@@ -103,7 +103,10 @@ struct SameTokensTests {
                     request.bases = [LookupBase(bases)]
                     var fates: [TokenFate] = []
                     let result = try generator.generate(request) { event in
-                        if case .token(_, let fate, _) = event { fates.append(fate) }
+                        if case .token(let token, let fate, _) = event {
+                            fates.append(fate)
+                            #expect(fate.rejected?.token != token)
+                        }
                         return .proceed
                     }
                     #expect(result.tokens == reference.tokens, "\(name), \(mode)")
@@ -130,6 +133,20 @@ struct SameTokensTests {
             #expect(fates.count { $0.draft == draft + 1 } == accepted, "\(name), draft \(draft + 1)")
         }
         #expect(fates.allSatisfy { ($0.source == .own) == ($0.draft == 0) }, "\(name)")
+        let rejected = fates.compactMap(\.rejected)
+        #expect(fates.allSatisfy { $0.rejected == nil || $0.source == .own }, "\(name)")
+        for (draft, drafted) in telemetry.drafted.enumerated() {
+            // Of a round's drafts the first that is wrong is rejected; those behind it fell with it.
+            let before = draft == 0 ? drafted : telemetry.accepted[draft - 1]
+            let count = rejected.count { $0.draft == draft + 1 }
+            #expect(telemetry.accepted[draft] + count <= before, "\(name), draft \(draft + 1)")
+            if draft == 0 { #expect(telemetry.accepted[0] + count == drafted, "\(name)") }
+        }
+        for (source, counts) in [
+            (TokenSource.mtp, telemetry.modules), (.prediction, telemetry.prediction),
+        ] {
+            #expect(rejected.count { $0.source == source } <= counts.drafted - counts.accepted, "\(name), \(source)")
+        }
     }
 
     @Test func tokensToLookUpHaveToExist() throws {
