@@ -31,6 +31,9 @@ package struct ServedModel: Sendable {
 
     package var name: String { names[0] }
 
+    /// Whether it is the model that comes with the program.
+    private var isEmbedded: Bool { open.settings.directory == nil }
+
     /// Refuses a request for another model.
     package func check(name: String?) throws(APIError) {
         guard let name, !names.contains(name) else { return }
@@ -77,6 +80,8 @@ package struct ServedModel: Sendable {
             entry.member("root", self.name)
             entry.nullMember("parent")
             entry.member("max_model_len", context)
+            // The chat page tells what such a model is good for.
+            if isEmbedded { entry.object("foretoken") { $0.member("embedded", true) } }
         }
     }
 }

@@ -107,6 +107,7 @@ extension ServerTests {
                     let models = try await get(prefix + "/models").json
                     #expect(models["data"]?.list.compactMap { $0["id"]?.string } == ["demo", "gpt-x"])
                     #expect(models["data"]?[0]?["max_model_len"]?.integer == 1024)
+                    #expect(models["data"]?[0]?["foretoken"]?["embedded"] == .bool(true))
                     #expect(try await get(prefix + "/models/gpt%2Dx").json["id"]?.string == "gpt-x")
                     #expect(try await get(prefix + "/models/other").status == 404)
                     #expect(try await get(prefix + "/health").status == 200)

@@ -1,10 +1,12 @@
 """A browser with the chat page, and what tests do with it."""
 
 from contextlib import contextmanager
+from pathlib import Path
 
 from playwright.sync_api import expect
 
 expect.set_options(timeout=10_000)
+SAMPLE = (Path(__file__).parent / "sample.md").read_text()
 
 
 class Browser:

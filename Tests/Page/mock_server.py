@@ -44,25 +44,28 @@ def policy(text: str) -> str:
 
 
 def traced(text, seed):
-    """Rounds of tokens with their fates, as drawn with the seed: each is a list of the API's trace objects."""
+    """Rounds of tokens with their fates, as drawn with the seed: each is what a chunk tells of it, as the server does."""
     draw = random.Random(seed)
     words = re.findall(r"\s*\S+|\s+$", text)
     while words:
         source = draw.choice(["mtp", "mtp", "mtp", "lookup", "prediction"])
         count = min(draw.choice([0, 1, 1, 2, 2, 3, 4]), len(words) - 1)
-        tokens = [{"text": word, "source": source, "draft": i + 1} for i, word in enumerate(words[:count])]
-        own = {"text": words[count], "source": "own", "draft": 0}
+        pieces = [{"text": word, "source": source, "draft": i + 1} for i, word in enumerate(words[:count])]
+        pieces.append({"text": words[count], "source": "own", "draft": 0})
+        own = {"tokens": [[i, piece["source"], piece["draft"]] for i, piece in enumerate(pieces)], "pieces": pieces}
         if draw.random() < 0.4:
-            own["rejected"] = draw.choice([" perhaps", " and", " the", "\n"])
-        yield tokens + [own]
+            wrong = draw.choice([" perhaps", " and", " the", "\n"])
+            own["rejected"] = [{"at": count, "text": wrong, "source": source, "draft": count + 1}]
+        yield own
         words = words[count + 1 :]
 
 
 class Server(ThreadingHTTPServer):
     daemon_threads = True
 
-    def __init__(self, port=0, key=None, loading_seconds=0.0):
+    def __init__(self, port=0, key=None, loading_seconds=0.0, model={}):
         self.key, self.ready_at, self.loading_seconds = key, time.time() + loading_seconds, loading_seconds
+        self.model = model  # members that the list of models has, too
         self.requests, self.stopped = [], threading.Event()  # bodies of the questions; set once a reader has gone
         super().__init__(("127.0.0.1", port), Handler)
         self.url = f"http://127.0.0.1:{self.server_port}/"
@@ -103,7 +106,7 @@ class Handler(BaseHTTPRequestHandler):
                 self.reply(200, {"status": "ok"})
         elif self.path == "/v1/models":
             if not self.refused():
-                self.reply(200, {"object": "list", "data": [{"id": "mock-v3", "max_model_len": 4096}]})
+                self.reply(200, {"object": "list", "data": [{"id": "mock-v3", "max_model_len": 4096, **self.server.model}]})
         else:
             self.reply(404, {"error": {"message": "not here"}})
 
@@ -144,30 +147,31 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(b": ping\r\n\r\n")
         if kind == "slow":
             for place in (2, 1):
-                self.event(foretoken={"queue": place})
+                self.event(foretoken={"queue": {"before": place}})
                 time.sleep(0.3)
-            for done in (0, 512, 1024):
-                self.event(foretoken={"prompt": {"done": done, "of": 1300}})
+            for done in (256, 768, 1280):
+                self.event(foretoken={"prompt": {"done": done, "of": 1300, "cached": 256}})
                 time.sleep(0.3)
         if kind == "plain":
             self.event({"role": "assistant", "content": ""})
-        counts = {"drafted": [0] * 4, "accepted": [0] * 4}
+        counts = {"drafted": [0] * 5, "accepted": [0] * 5}
         parts = [("content", text)]
         if kind == "think":
             parts.insert(0, ("reasoning_content", "The user wants an echo. Nothing is simpler than that."))
         sent = 0
         for field, whole in parts:
-            for tokens in traced(whole, seed):
+            for own in traced(whole, seed):
                 if sent > len(text) / 2 and kind == "cut":
                     return
                 if sent > len(text) / 2 and kind == "break":
                     self.wfile.write(b'data: {"error": {"message": "the engine stumbled"}}\n\ndata: [DONE]\n\n')
                     return
-                for depth in range(min(4, len(tokens))):
+                held = len(own["pieces"]) - 1
+                for depth in range(held + len(own.get("rejected", []))):
                     counts["drafted"][depth] += 1
-                    counts["accepted"][depth] += depth < len(tokens) - 1
-                joined = "".join(token["text"] for token in tokens)
-                self.event({field: joined}, **({} if kind == "plain" else {"foretoken": {"trace": tokens}}))
+                    counts["accepted"][depth] += depth < held
+                joined = "".join(piece["text"] for piece in own["pieces"])
+                self.event({field: joined}, **({} if kind == "plain" else {"foretoken": own}))
                 sent += len(joined)
                 time.sleep(0.3 if kind == "slow" else 0.02)
         last = {} if kind == "plain" else {

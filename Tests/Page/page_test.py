@@ -11,14 +11,9 @@ from pathlib import Path
 
 from playwright.sync_api import expect, sync_playwright
 
-from browser import Browser, ask, click, ended, send, shown
-from hostile import ATTACKS, SLOW
-from mock_server import Server
-
-SAMPLE = (Path(__file__).parent / "sample.md").read_text()
-# What a rendered text may consist of.
-TAGS = "a blockquote br button code div em h3 h4 h5 h6 hr li ol p pre s span strong table tbody td th thead tr ul".split()
-ATTRIBUTES = "aria-label class dir href rel role start tabindex target title type".split()
+import markdown_test
+from browser import SAMPLE, Browser, ask, click, ended, send, shown
+from mock_server import Server, traced
 
 
 def test_conversation(browser):
@@ -50,13 +45,71 @@ def test_conversation(browser):
         assert "reasoning_content" not in str(server.requests[1])
 
 
+def test_welcome(browser):
+    with browser.page(Server().url) as page:
+        expect(page.get_by_role("heading", level=2, name="mock-v3")).to_be_visible()
+        expect(page.locator("#none")).to_be_visible()
+        expect(page.get_by_role("button", name="Export all")).to_be_disabled()
+        browser.picture(page, "welcome")
+    server = Server(model={"foretoken": {"embedded": True}})
+    with browser.page(server.url) as page:
+        expect(page.locator(".welcome")).to_contain_text("nothing but Swift")
+        browser.picture(page, "welcome-embedded")
+        click(page, "Write a test for a queue.")
+        expect(page.locator("article.user .said")).to_have_text("Write a test for a queue.")
+        ended(page)
+        expect(page.locator("article.answer")).to_be_visible()
+        assert server.requests[0]["messages"] == [{"role": "user", "content": "Write a test for a queue."}]
+        expect(page.locator("#none")).to_be_hidden()
+        expect(page.get_by_role("button", name="Export all")).to_be_enabled()
+
+
+def test_fates(browser):
+    """What is told of tokens and rejected drafts is what the server said, live and after the page is opened again."""
+    server = Server()
+    with browser.page(server.url) as page:
+        click(page, "Show tokens and who drafted them")
+        expect(page.locator("#legend")).to_contain_text("draft head")
+        answer = ask(page, "echo " + SAMPLE)
+        rounds = list(traced(SAMPLE.rstrip(), server.requests[0]["seed"]))
+        rejected = [one["rejected"][0] for one in rounds if "rejected" in one]
+        pieces = [piece for one in rounds for piece in one["pieces"]]
+
+        def count(list, source):
+            return sum(one["source"] == source for one in list)
+
+        for _ in ("live", "opened again"):
+            assert answer.locator("del").all_text_contents() == [
+                "rejected: " + (one["text"].strip() or "↵") for one in rejected]
+            assert answer.locator(".text .fate").all_text_contents() == [piece["text"] for piece in pieces]
+            legend = [f"the model's own {count(pieces, 'own')}"] + [
+                f"{name} {count(pieces, source)} held, {count(rejected, source)} rejected"
+                for source, name in (("mtp", "draft head"), ("lookup", "look-up"), ("prediction", "prediction"))]
+            assert page.locator("#legend > span").all_inner_texts()[:4] == legend
+            assert answer.locator(".strip i").count() == len(rounds)
+            assert answer.locator(".strip .rejected").count() == len(rejected)
+            for node, one in zip(answer.locator("del").all(), rejected):
+                title = node.get_attribute("title")
+                assert title.startswith(json.dumps(one["text"]) + f": draft {one['draft']} of its round, by "), title
+                following = node.locator("xpath=following-sibling::span[1]").get_attribute("title")
+                assert following.endswith(f"was {json.dumps(one['text'])}") and following.startswith("the model's own token"), following
+            page.reload()
+            page.locator("#chats .open").click()
+        page.evaluate("getSelection().selectAllChildren(document.querySelector('article.answer .text.tokens'))")
+        assert "rejected" not in page.evaluate("getSelection().toString()")
+        page.evaluate("getSelection().empty()")
+        browser.picture(page, "fates")
+
+
 def test_waiting_and_stop(browser):
     server = Server()
     with browser.page(server.url) as page:
         send(page, "slow " + "word " * 200)
-        expect(page.locator(".wait")).to_have_text("Waiting, place 2")
-        expect(page.locator(".wait")).to_have_text(re.compile("Reading the prompt: (0|512|1,024) of 1,300 tokens"))
-        assert page.locator(".wait progress").evaluate("bar => bar.max") == 1300
+        expect(page.locator(".wait")).to_have_text("Waiting: 2 before you")
+        expect(page.locator("#spoken")).to_contain_text("Waiting: 2 before you.")
+        bar = page.get_by_role("progressbar", name="Reading the prompt")
+        expect(page.locator(".wait")).to_have_text(re.compile("^Reading the prompt: (256|768|1,280) of 1,300 tokens, 256 cached"))
+        assert bar.evaluate("bar => bar.value") in (256, 768, 1280) and bar.evaluate("bar => bar.max") == 1300
         browser.picture(page, "prompt")
         expect(page.locator("article.answer .text").last).to_contain_text("word word")
         assert page.locator("article.answer").get_attribute("aria-busy") == "true"
@@ -255,7 +308,7 @@ def test_export_and_import(browser):
             assert shown(other) == before
             nonsense = [{"messages": [{"role": "assistant", "content": "x", **bad}]} for bad in (
                 {"fates": 1, "asked": [], "figures": "x"},
-                {"fates": {"content": [None, [1], ["a", {}, "b"], ["a", "mtp", 1, {}]]}},
+                {"fates": {"content": [None, [1], ["a", {}, "b"], ["a", "mtp", 1, {}], ["a", "evil", {}, True]]}},
                 {"figures": {"tokens": {}, "drafted": [{}, "x"], "drafts": 3}},
                 {"asked": {"seed": "1}evil"}},
                 {"thought": 3, "error": {}, "end": "failed"},
@@ -323,8 +376,45 @@ def test_scrolling(browser):
         expect(page.get_by_role("button", name="Latest")).to_be_hidden()
 
 
+def test_contrast(browser):
+    """All text that can be read stands out from what is behind it, 4.5 to 1, in light and dark."""
+    with browser.page(Server().url, reduced_motion="reduce") as page:
+        ask(page, "think " + SAMPLE)
+        ask(page, "break " + "word " * 20)
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
+            for shows_tokens in (False, True):
+                weak = page.evaluate("""() => {
+                    const area = new OffscreenCanvas(1, 1).getContext("2d");
+                    const painted = colors => { // one over the other, as red, green, blue of 0...1
+                        area.clearRect(0, 0, 1, 1);
+                        for (const color of colors) { area.fillStyle = color; area.fillRect(0, 0, 1, 1); }
+                        return [...area.getImageData(0, 0, 1, 1).data].slice(0, 3).map(value => value / 255);
+                    };
+                    const light = color => color.map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+                        .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+                    const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT), weak = [];
+                    for (let text; (text = texts.nextNode());) {
+                        const element = text.parentElement;
+                        if (!text.data.trim() || !element.checkVisibility({ checkOpacity: true, checkVisibilityCSS: true })) continue;
+                        if (element.closest(".unseen, :disabled, script")) continue;
+                        const behind = [];
+                        for (let it = element; it; it = it.parentElement) behind.unshift(getComputedStyle(it).backgroundColor);
+                        const back = light(painted(behind)), ink = light(painted([...behind, getComputedStyle(element).color]));
+                        const contrast = (Math.max(back, ink) + 0.05) / (Math.min(back, ink) + 0.05);
+                        if (contrast < 4.5) weak.push([contrast.toFixed(2), element.className, text.data.slice(0, 40)]);
+                    }
+                    return weak;
+                }""")
+                assert not weak, (scheme, shows_tokens, weak)
+                click(page, "Show tokens and who drafted them")
+
+
 def test_narrow(browser):
     with browser.page(Server().url, width=320, height=640) as page:
+        expect(page.get_by_role("heading", level=2, name="mock-v3")).to_be_in_viewport(ratio=1)
+        assert page.evaluate("document.documentElement.scrollWidth") == 320
+        browser.picture(page, "narrow-welcome")
         ask(page, "think " + SAMPLE + "\n" + "x" * 300)
         assert page.evaluate("document.documentElement.scrollWidth") == 320
         browser.picture(page, "narrow")
@@ -342,54 +432,6 @@ def test_narrow(browser):
         browser.picture(page, "narrow-settings")
 
 
-def test_hostile_markdown(browser):
-    with browser.page(Server().url) as page:
-        page.evaluate("window.pwned = () => { window.isPwned = true }; null")
-        for attack in ATTACKS:
-            answer = ask(page, "echo " + attack)
-            answer.locator(".text").last.hover()
-            for link in answer.locator(".text a").all():
-                assert re.match("https?://", link.get_attribute("href")), attack
-            found = answer.locator(".text").last.evaluate(
-                "root => [...root.querySelectorAll('*')].map(e => [e.localName, e.getAttributeNames()])")
-            for tag, attributes in found:
-                assert tag in TAGS and set(attributes) <= set(ATTRIBUTES), (attack, tag, attributes)
-        assert page.evaluate("window.isPwned") is None
-        browser.picture(page, "hostile")
-
-
-def test_markdown_in_pieces(browser):
-    """However a text is cut into pieces, it becomes what it becomes as a whole."""
-    with browser.page(Server().url) as page:
-        difference = page.evaluate("""texts => {
-            let state = 1; // Lehmer's generator: the same pieces each time
-            const below = n => (state = state * 48271 % 2147483647) % n;
-            const parts = texts.join("\\n\\n").split(/(?<=\\s)|(?=[*`|>\\[#])/), marks =
-                ["\\n", "\\n\\n", "  ", "- ", "1. ", "> ", "```\\n", "**", "`", "|", "---\\n"];
-            for (let round = 0; round < 1500; round++) {
-                let text = "";
-                for (let i = 0; i < 25; i++) text += below(3) ? parts[below(parts.length)] : marks[below(marks.length)];
-                const whole = new TextView(), pieces = new TextView();
-                whole.update(text, [], true);
-                for (let at = 0; at < text.length; at += 1 + below(6)) pieces.update(text.slice(0, at), [], false);
-                pieces.update(text, [], true);
-                if (whole.root.innerHTML !== pieces.root.innerHTML) return [text, whole.root.innerHTML, pieces.root.innerHTML];
-            }
-        }""", [SAMPLE, *ATTACKS])
-        assert difference is None, "\n---\n".join(difference)
-
-
-def test_markdown_is_fast(browser):
-    with browser.page(Server().url) as page:
-        for name, text in SLOW.items():
-            for is_done in ("true", "false"):
-                ms = page.evaluate(f"""text => {{
-                    const start = performance.now();
-                    new TextView().update(text, [], {is_done});
-                    return performance.now() - start }}""", text)
-                assert ms < 2000, f"{name} takes {ms:.0f} ms"
-
-
 def test_real_server(browser, url):
     with browser.page(url) as page:
         expect(page.locator("#loading")).to_be_hidden(timeout=300_000)
@@ -404,6 +446,7 @@ def test_real_server(browser, url):
         browser.picture(page, "real")
         click(page, "Show tokens and who drafted them")
         assert answer.locator(".fate").count() > 5
+        expect(page.locator("#legend")).to_contain_text(re.compile(r"the model's own \d+.*(\d+ held, \d+ rejected|nothing was drafted)"))
         browser.picture(page, "real-tokens")
         click(page, "Repeat")
         expect(answer.locator(".badge")).to_contain_text("✓ the same again")
@@ -427,7 +470,8 @@ def main():
         url = options.url.rstrip("/") + "/"
         tests = {"real server": lambda browser: test_real_server(browser, url)}
     else:
-        named = [(name, test) for name, test in globals().items() if name.startswith("test_") and name != "test_real_server"]
+        every = {**globals(), **vars(markdown_test)}
+        named = [(name, test) for name, test in every.items() if name.startswith("test_") and name != "test_real_server"]
         tests = {name[5:].replace("_", " "): test for name, test in named if options.only in name}
     failed = []
     with sync_playwright() as playwright:

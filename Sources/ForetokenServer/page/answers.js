@@ -16,11 +16,12 @@ class TextView {
     this.asTokens ??= settings.fates && fates?.length > 0;
     if (this.asTokens) {
       this.root.classList.add("tokens");
-      for (const token of fates.slice(this.taken)) {
+      for (const [i, token] of fates.slice(this.taken).entries()) {
         // Each line is an element of its own: a browser lays out only the one that grows.
         if (!this.last) this.root.append(this.last = make("div"));
-        this.last.append(...tokenNodes(token));
-        if (token[0].endsWith("\n")) this.last = null;
+        const before = fates[this.taken + i - 1];
+        this.last.append(tokenNode(token, before?.[3] ? before : null));
+        if (!token[3] && token[0].endsWith("\n")) this.last = null;
       }
       this.taken = fates.length;
     } else {
@@ -49,25 +50,89 @@ class TextView {
   }
 }
 
-const SOURCES = { own: "the model's own token", mtp: "draft head", lookup: "look-up", prediction: "prediction" };
+const SOURCES = { own: "the model's own", mtp: "draft head", lookup: "look-up", prediction: "prediction" };
+const isDraft = source => source !== "own" && Object.hasOwn(SOURCES, source);
+const sourceName = source => SOURCES[isDraft(source) ? source : "own"];
 
-function tokenNodes([text, source, draft, rejected]) {
-  const isDraft = source !== "own" && Object.hasOwn(SOURCES, source);
-  const token = make("span", {
-    className: isDraft ? `fate ${source} deep${Math.min(draft, 4)}` : "fate",
-    title: isDraft ? `Draft ${draft} of its round, by ${SOURCES[source]}, accepted`
-      : SOURCES.own + (rejected ? `; the draft was ${JSON.stringify(rejected)}` : ""),
+/** Text as a mark within a line: its white space is seen where there is nothing else. */
+const markText = text => text.trim() || text.replaceAll("\n", "↵").replaceAll("\t", "⇥").replaceAll(" ", "␣");
+
+/**
+ * A token, or a draft that was rejected.
+ * - rejected: the draft in whose place the token came, if there was one.
+ */
+function tokenNode([text, source, draft, isRejected], rejected) {
+  const name = isDraft(source) ? `draft ${draft} of its round, by ${sourceName(source)}` : "the model's own token";
+  if (isRejected) {
+    return make("del", { className: isDraft(source) ? source : "", title: `${JSON.stringify(text)}: ${name}, rejected` },
+      make("span", { className: "unseen" }, "rejected: "), markText(text));
+  }
+  return make("span", {
+    className: isDraft(source) ? `fate ${source} deep${Math.min(draft, 4)}` : "fate",
+    title: name + (isDraft(source) ? ", held"
+      : rejected ? `; draft ${rejected[2]}, by ${sourceName(rejected[1])}, was ${JSON.stringify(rejected[0])}` : ""),
   }, text);
-  return rejected ? [make("del", { title: "This draft was rejected" }, rejected.replaceAll("\n", "↵")), token] : [token];
 }
 
-/** Rounds of verifying: each is a run of accepted drafts and the own token that ends it. */
-function* rounds(tokens, from = 0) {
-  for (let at = from, start = from; at < tokens.length; at++) {
-    if (tokens[at][1] !== "own") continue;
-    yield { length: at + 1 - start, source: tokens[start][1], end: at + 1 };
+/**
+ * Rounds of verifying: each is a run of drafts that held, the one that was rejected, if one was, and the own token that
+ * ends it. The last round of an answer may end without one.
+ */
+function* rounds(tokens, start, isDone) {
+  for (let at = start; at < tokens.length; at++) {
+    if (tokens[at][1] !== "own" && !(isDone && at === tokens.length - 1)) continue;
+    const round = tokens.slice(start, at + 1);
     start = at + 1;
+    yield { held: round.filter(token => !token[3]), rejected: round.find(token => token[3]), end: start };
   }
+}
+
+/** What happened in a round, for who points at it. */
+function roundTitle({ held, rejected }) {
+  const drafts = held.filter(token => isDraft(token[1]));
+  const parts = [plural(held.length, "token")];
+  if (drafts.length) parts.push(`${sourceName(drafts[0][1])} said ${JSON.stringify(drafts.map(token => token[0]).join(""))}`);
+  if (rejected) parts.push(`rejected ${JSON.stringify(rejected[0])} by ${sourceName(rejected[1])}`);
+  if (held.length > drafts.length) parts.push("the model said " + JSON.stringify(held.at(-1)[0]));
+  return parts.join("; ");
+}
+
+/** By source: how many tokens there are in these messages, and how many drafts were rejected. */
+function tally(messages) {
+  const counts = Object.fromEntries(Object.keys(SOURCES).map(source => [source, { held: 0, rejected: 0 }]));
+  for (const { fates } of messages) {
+    for (const [, source, , isRejected] of [...fates?.thought ?? [], ...fates?.content ?? []]) {
+      if (Object.hasOwn(counts, source)) counts[source][isRejected ? "rejected" : "held"]++;
+    }
+  }
+  return counts;
+}
+
+/** What the marks of tokens mean, and how many of them the conversation has. */
+function showLegend() {
+  $("legend").hidden = !settings.fates;
+  if (!settings.fates) return;
+  const counts = tally(current?.messages ?? []);
+  const told = ({ held, rejected }, source) => held + rejected === 0 ? ""
+    : isDraft(source) ? ` ${number.format(held)} held, ${number.format(rejected)} rejected` : " " + number.format(held);
+  const entries = Object.entries(counts).map(([source, count]) => make("span", {},
+    make("span", { className: isDraft(source) ? `fate ${source} deep2` : "fate" }, SOURCES[source]), told(count, source)));
+  const depths = [1, 2, 3, 4].map(depth =>
+    make("span", { className: `fate mtp deep${depth}` }, depth < 4 ? String(depth) : "4+"));
+  const isUndrafted = counts.own.held > 0 && Object.entries(counts).every(([source, { held, rejected }]) =>
+    !isDraft(source) || held + rejected === 0);
+  $("legend").replaceChildren(...entries, make("span", {}, "depth in its round ", ...depths),
+    make("span", {}, make("del", { className: "mtp" }, "rejected")), isUndrafted ? make("span", {}, "nothing was drafted") : "");
+}
+
+/** What an answer waits for that has no token yet. */
+function waitText({ queue, prompt }) {
+  if (queue) return queue.before > 0 ? `Waiting: ${number.format(queue.before)} before you` : "Waiting: next in line";
+  if (!prompt) return "Asking";
+  const { done, of, cached, since } = prompt;
+  const left = (of - done) * (performance.now() - since.at) / (done - since.done);
+  return `Reading the prompt: ${number.format(done)} of ${plural(of, "token")}`
+    + (cached ? `, ${number.format(cached)} cached` : "") + (Number.isFinite(left) && left > 1500 ? `, ${seconds(left)} left` : "");
 }
 
 class AnswerView {
@@ -75,9 +140,9 @@ class AnswerView {
   content = new TextView();
   summary = make("summary");
   details = make("details", { className: "thought", hidden: true }, this.summary, this.thought.root);
-  wait = make("div", { className: "wait" }, make("span"), make("progress", { hidden: true }));
+  wait = make("div", { className: "wait" }, make("span"), make("progress", { hidden: true, "aria-label": "Reading the prompt" }));
   note = make("p", { className: "note", hidden: true });
-  strip = make("div", { className: "strip", "aria-hidden": "true", title: "Tokens of each round of verifying", hidden: true });
+  strip = make("div", { className: "strip", role: "img", "aria-label": "Tokens of each round of verifying", hidden: true });
   figures = make("div", { className: "figures" });
   actions = make("div", { className: "actions" });
   root = make("article", { className: "answer", "aria-label": "Answer" }, this.details, this.content.root, this.wait, this.note,
@@ -108,28 +173,30 @@ class AnswerView {
     }
     this.content.update(message.content, message.fates?.content, !run);
     this.updateWait(run);
-    this.updateStrip();
+    this.updateStrip(!run);
+    if (settings.fates) showLegend();
     this.figures.replaceChildren(...figureTexts(message));
     this.showActions();
     keepAtEnd();
   }
 
   updateWait(run) {
-    const { queue, prompt } = run ?? {};
+    const { prompt } = run ?? {};
     this.wait.hidden = !run || run.firstAt !== null;
     if (this.wait.hidden) return;
     const [line, bar] = this.wait.children;
-    line.textContent = queue > 0 ? `Waiting, place ${queue}`
-      : prompt ? `Reading the prompt: ${number.format(prompt.done)} of ${plural(prompt.of, "token")}` : "Asking";
+    line.textContent = waitText(run);
     bar.hidden = !prompt;
     if (prompt) Object.assign(bar, { max: prompt.of, value: prompt.done });
   }
 
-  updateStrip() {
+  updateStrip(isDone) {
     for (const part of ["thought", "content"]) {
-      for (const round of rounds(this.message.fates?.[part] ?? [], this.inStrip[part])) {
-        const bar = make("i", { className: round.length > 1 ? round.source : "" });
-        bar.style.height = Math.min(3 * round.length, 32) + "px";
+      for (const round of rounds(this.message.fates?.[part] ?? [], this.inStrip[part], isDone)) {
+        const { held: { length }, rejected } = round, source = round.held[0]?.[1];
+        const className = (length > 1 && isDraft(source) ? source : "") + (rejected ? " rejected" : "");
+        const bar = make("i", { className, title: roundTitle(round) });
+        bar.style.height = Math.min(3 * Math.max(1, length), 32) + "px";
         this.strip.append(bar);
         this.inStrip[part] = round.end;
       }
@@ -161,7 +228,7 @@ class AnswerView {
 function figureTexts({ fates, figures }) {
   if (!figures) return [];
   const part = (text, title = "") => make("span", { title }, text);
-  const list = [...fates?.thought ?? [], ...fates?.content ?? []];
+  const list = [...fates?.thought ?? [], ...fates?.content ?? []].filter(token => !token[3]);
   const parts = [];
   if (figures.tokens) parts.push(part(plural(figures.tokens, "token")));
   if (figures.perSecond) parts.push(part(number.format(figures.perSecond) + " tok/s"));

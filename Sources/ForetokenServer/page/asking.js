@@ -66,7 +66,10 @@ async function* streamAnswer(body, signal) {
 
 // ---------------------------------------------------------------- Asking
 
-/** Answers under way, by the chat's id: { message, abort, startedAt, firstAt, queue, prompt }, times of performance.now(). */
+/**
+ * Answers under way, by the chat's id: { message, abort, startedAt, firstAt, queue, prompt }, times of performance.now().
+ * `queue` and `prompt` are what the server told last of how far it is, `prompt.since` what it told first.
+ */
 const runs = new Map();
 
 const drawSeed = () => String(crypto.getRandomValues(new BigUint64Array(1))[0] >> 1n);
@@ -89,7 +92,7 @@ async function answer(chat, asked, prediction) {
   try {
     for await (const chunk of streamAnswer(body, run.abort.signal)) {
       take(chunk, run);
-      if (chat === current) speech.hear(message.content);
+      if (chat === current) run.firstAt === null ? speech.wait(run) : speech.hear(message.content);
       views.get(message)?.soon();
     }
     message.end ??= "stop";
@@ -107,12 +110,20 @@ async function answer(chat, asked, prediction) {
   return message;
 }
 
+/** A chunk's tokens as they are kept; rejected drafts stand before what came in their place. */
+function tokensOf({ pieces = [], rejected = [] }) {
+  const tokens = pieces.map(({ text, source, draft }) => [text, source, draft]);
+  for (const { at, text, source, draft } of [...rejected].reverse()) tokens.splice(at, 0, [text, source, draft, true]);
+  return tokens;
+}
+
 /** Takes one chunk into a message. What only this server tells is taken where it is there. */
 function take(chunk, run) {
   const { message } = run, { figures } = message, now = performance.now();
   const own = chunk.foretoken ?? {}, choice = chunk.choices?.[0], delta = choice?.delta ?? {};
   const thought = delta.reasoning_content ?? delta.reasoning ?? "", content = delta.content ?? "";
-  Object.assign(run, { queue: own.queue, prompt: own.prompt });
+  run.queue = own.queue;
+  run.prompt = own.prompt && { ...own.prompt, since: run.prompt?.since ?? { at: now, done: own.prompt.done } };
   if (thought || content) {
     run.firstAt ??= now;
     figures.firstMs ??= now - run.startedAt;
@@ -120,12 +131,10 @@ function take(chunk, run) {
   if (content && message.thought) message.thoughtMs ??= now - run.firstAt;
   message.thought += thought;
   message.content += content;
-  const tokens = (own.trace ?? own.pieces ?? []).map(({ text, source, draft = 0, rejected }) =>
-    rejected ? [text, source, draft, rejected] : [text, source, draft]);
-  message.fates[thought && !content ? "thought" : "content"].push(...tokens);
+  message.fates[thought && !content ? "thought" : "content"].push(...tokensOf(own));
 
   // Until the server counts, the page does; a chunk without a trace is taken for one token.
-  const news = own.tokens?.length || tokens.length || (thought || content ? 1 : 0);
+  const news = own.tokens?.length ?? (thought || content ? 1 : 0);
   if (news && run.firstAt === now) run.firstTokens = news;
   figures.tokens = chunk.usage?.completion_tokens ?? (figures.tokens ?? 0) + news;
   if (news && now - run.firstAt > 300) figures.perSecond = 1000 * (figures.tokens - run.firstTokens) / (now - run.firstAt);

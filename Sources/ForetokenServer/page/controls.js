@@ -50,7 +50,7 @@ $("prompt").addEventListener("keydown", event => {
 });
 $("log").addEventListener("scroll", () => {
   const log = $("log");
-  isAtEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 48;
+  isAtEnd = !current || log.scrollHeight - log.scrollTop - log.clientHeight < 48;
   $("down").hidden = isAtEnd;
 });
 $("down").addEventListener("click", () => { isAtEnd = true; keepAtEnd(); });

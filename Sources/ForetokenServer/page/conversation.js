@@ -6,7 +6,7 @@ let isAtEnd = true; // whether the end of the conversation is in view, and is to
 
 function keepAtEnd() {
   const log = $("log");
-  if (isAtEnd) log.scrollTop = log.scrollHeight;
+  if (isAtEnd) log.scrollTop = current ? log.scrollHeight : 0; // a welcome is read from its begin
   $("down").hidden = isAtEnd;
 }
 
@@ -27,17 +27,42 @@ function showMessages() {
   });
   $("log").replaceChildren(...nodes.length ? nodes : [welcome()]);
   $("title").textContent = titleOf(current);
-  $("legend").hidden = !settings.fates;
+  showLegend();
   $("fates").setAttribute("aria-pressed", String(settings.fates));
   keepAtEnd();
 }
 
-const welcome = () => make("div", { className: "welcome" },
-  make("h2", {}, "The same answer, to the bit."),
-  make("p", {}, "Alone or in company, with drafts or without: the seed under an answer brings it back. "
-    + "“Tokens” shows which of them were foretold, and by whom."),
-  make("p", {}, make("kbd", {}, "Enter"), " sends, ", make("kbd", {}, "Shift+Enter"), " breaks the line, ", make("kbd", {}, "Esc"),
-    " stops, ", make("kbd", {}, "↑"), " edits what you said last."));
+/** What a new conversation begins with: who answers, what can be asked, and what is special here. */
+function welcome() {
+  const part = (head, ...rest) => make("p", {}, make("strong", {}, head), " ", ...rest);
+  const keys = { Enter: "sends", "Shift+Enter": "breaks the line", Esc: "stops", "↑": "edits what you said last" };
+  return make("div", { className: "welcome" },
+    make("h2", {}, model?.id ?? "Foretoken"),
+    ...model ? suggestions(model.foretoken?.embedded === true) : [],
+    part("The same answer, to the bit:", "alone or in company, with drafts or without. The seed under an answer brings it back."),
+    part("Each token’s fate:", "“Tokens” shows which were foretold, by whom, and what was guessed wrong."),
+    make("p", { className: "keys" },
+      ...Object.entries(keys).map(([key, effect]) => make("span", {}, make("kbd", {}, key), " ", effect))));
+}
+
+function suggestions(isEmbedded) {
+  const [lead, ...questions] = isEmbedded
+    ? ["The little model that comes with Foretoken, to try it with. It has learnt nothing but Swift code: whatever you ask, "
+      + "it writes Swift, which looks right and seldom is.",
+    "Write a function that reads a file.", "Write a struct that conforms to Hashable.", "Write a test for a queue."]
+    : ["Ask it something, or begin with one of these.",
+      "Why is the sky blue?", "Write a regular expression for dates such as 2026-03-14.", "Explain recursion to a child of ten."];
+  return [make("p", { className: "lead" }, lead),
+    make("div", { className: "questions" }, ...questions.map(question => button(question, "", () => ask(question))))];
+}
+
+/** Sends a question of the page's own; while the server is not ready, only writes it down. */
+function ask(question) {
+  $("prompt").value = question;
+  fitPrompt();
+  $("prompt").focus();
+  if (!$("send").disabled) $("composer").requestSubmit();
+}
 
 class QuestionView {
   root = make("article", { className: "user", "aria-label": "You" });
@@ -81,6 +106,8 @@ function showList() {
     iconButton("save", "Export this conversation", () => exportChats([chat])),
     iconButton("remove", "Delete this conversation", () => remove(chat)))));
   if (focused >= 0) ($("chats").querySelectorAll("button")[focused] ?? $("new")).focus();
+  $("none").hidden = chats.size > 0;
+  $("export").disabled = chats.size === 0;
   const isRunning = runs.has(current?.id);
   $("send").setAttribute("aria-label", isRunning ? "Stop" : "Send");
   $("send").replaceChildren(icon(isRunning ? "stop" : "send"));
@@ -103,11 +130,21 @@ function remove(chat) {
 class Speech {
   said = 0;
   at = performance.now();
+  waited = "";
 
   hear(text) {
     if (performance.now() - this.at < 2000) return;
     const end = text.slice(this.said).search(/[.!?:…]["')\]]*\s[^.!?:…]*$|\n[^\n]*$/);
     if (end > 0) this.say(text, this.said + end + 1);
+  }
+
+  /** Tells that others come first, and that the prompt is read where that takes long. */
+  wait(run) {
+    const text = run.queue?.before > 0 ? waitText(run) + "." : run.prompt ? "Reading the prompt." : "";
+    if (!text || text === this.waited || (run.prompt && performance.now() - this.at < 2000)) return;
+    this.waited = text;
+    this.at = performance.now();
+    $("spoken").append(make("p", {}, text));
   }
 
   say(text, end) {
@@ -143,12 +180,18 @@ async function askKey() {
   return true;
 }
 
+/** The entry of the server's list of models; null until it is known. */
+let model = null;
+
 async function showModel() {
   try {
     const response = await fetch("v1/models", { headers: headers() });
     if (response.status === 401 && await askKey()) return;
-    const model = (await response.json()).data[0], context = model.max_model_len ?? model.context_length;
+    model = (await response.json()).data[0];
+    const context = model.max_model_len ?? model.context_length;
     $("model").textContent = model.id + (context ? ` · ${plural(context, "token")} of context` : "");
+    $("prompt").placeholder = `Ask ${model.id}`;
+    if (!current) showMessages();
   } catch { /* the name is no more than decoration */ }
 }
 

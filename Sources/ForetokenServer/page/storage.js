@@ -24,8 +24,8 @@ const settings = { system: "", temperature: "", top_p: "", max_tokens: "", seed:
 /*
  * A chat is { id, at, messages }; a message { role, content } and, if it is an answer, what there is of
  *   thought, thoughtMs   the text before the answer, and how long it took
- *   fates                { content, thought }: lists of tokens, each [text, source, draft, text of a rejected draft], where
- *                        draft is the place in its round from 1, and 0 for the model's own
+ *   fates                { content, thought }: lists of tokens, each [text, source, draft], where draft is the place in its
+ *                        round from 1, and 0 for the model's own; [text, source, draft, true] for a draft that was rejected
  *   asked                the settings it was asked with, for repeating it
  *   end, error           "stop", "length", "stopped" (by the user), "failed"
  *   figures              see `take`
@@ -61,7 +61,7 @@ function readMessage(value) {
   const message = { role: "assistant", thought: "", ...fitting(value, ANSWER) };
   for (const part of ["content", "thought"]) {
     message.fates[part] = message.fates[part].filter(token =>
-      Array.isArray(token) && typeof token[0] === "string" && typeof (token[3] ?? "") === "string");
+      Array.isArray(token) && typeof token[0] === "string" && [undefined, true].includes(token[3]));
   }
   if (!/^\d{1,20}$/.test(message.asked.seed)) delete message.asked.seed;
   return message;
