@@ -35,7 +35,8 @@ struct Automaton: Sendable {
     var returnRows: [UInt32] = []
     /// By calling state and outcome: the state behind the value.
     var returns: [UInt16] = []
-    var start: UInt16 = 0
+    /// By schema: the state in which a text of it begins.
+    var starts: [UInt16] = []
     /// The largest of `reaches`.
     var widestReach = 0
 

@@ -47,15 +47,19 @@ struct Determiniser {
     /// By state: the state behind the value by outcome.
     private var returns: [[UInt16]] = []
     private var automaton = Automaton()
+    /// States in which texts begin.
+    private var starts: Set<Int> = []
 
-    /// - Throws: `GrammarError` where no text fits the value, or the tables would be too large.
-    static func automaton(of net: Net, value: Int32) throws(GrammarError) -> Automaton {
+    /// - Throws: `GrammarError` where no text fits one of the values, or the tables would be too large.
+    static func automaton(of net: Net, values: [Int32]) throws(GrammarError) -> Automaton {
         var maker = Determiniser(net)
-        guard maker.needs[Int(value)] <= Automaton.deepest else {
-            throw GrammarError(
+        if let index = values.firstIndex(where: { maker.needs[Int($0)] > Automaton.deepest }) {
+            var error = GrammarError(
                 "#", "no value of at most \(Automaton.deepest) levels of objects and lists can fit the schema")
+            error.schema = index
+            throw error
         }
-        try maker.makeStates(of: value)
+        try maker.makeStates(of: values)
         maker.finish()
         return maker.automaton
     }
@@ -175,9 +179,12 @@ struct Determiniser {
 
     // MARK: States
 
-    private mutating func makeStates(of value: Int32) throws(GrammarError) {
-        let entry = try entry([try representative(of: value)])
-        automaton.start = UInt16(entries[entry].start)
+    private mutating func makeStates(of values: [Int32]) throws(GrammarError) {
+        for value in values {
+            let entry = try entry([try representative(of: value)])
+            automaton.starts.append(UInt16(entries[entry].start))
+        }
+        starts = Set(automaton.starts.map(Int.init))
         var index = 0
         while index < states.count {
             try makeMoves(of: index)
@@ -209,8 +216,8 @@ struct Determiniser {
         for (column, targets) in targets.enumerated() where !targets.isEmpty {
             if let next = try state(set.entry, targets) { row[column] = Automaton.Move.go | UInt32(next) }
         }
-        // White space before the first value is the automaton's, not the schema's.
-        if allowsSpace || index == automaton.start {
+        // White space before the first value is the automaton's, not the schema's. Inside others, values begin with a byte.
+        if allowsSpace || starts.contains(index) {
             for space in " \n\t".utf8 { row[Int(automaton.classes[Int(space)])] = Automaton.Move.space }
         }
         automaton.moves.append(contentsOf: row)

@@ -37,7 +37,7 @@ public struct Grammar: Sendable {
     public static func jsonObject() throws(GrammarError) -> Grammar {
         var net = Net()
         let values = try FreeValues(in: &net)
-        return Grammar(automaton: try Determiniser.automaton(of: net, value: values.object))
+        return Grammar(automaton: try Determiniser.automaton(of: net, values: [values.object]))
     }
 
     private init(automaton: Automaton) { self.automaton = automaton }
@@ -46,8 +46,30 @@ public struct Grammar: Sendable {
     /// - Parameter isStrict: whether an object whose `properties` are given has no others unless `additionalProperties` says so.
     /// - Throws: `GrammarError` for what is not taken, for a schema that no value fits, and for one that is too large.
     public init(schema: JSONValue, isStrict: Bool) throws(GrammarError) {
-        var reader = try SchemaReader(schema, isStrict: isStrict)
-        let value = try reader.read()
-        automaton = try Determiniser.automaton(of: reader.net, value: value)
+        try self.init(schemas: [(schema, isStrict)])
+    }
+
+    /// The values that fit several schemas, at least one; a text is one of a schema that is known when it begins, see
+    /// `GrammarCursor`. They share what they have in common, and the bounds on a schema's size are those of all together.
+    /// - Parameter suffix: what each value is followed by, and without which it is not complete; it takes one of the levels.
+    /// - Throws: as for one schema.
+    public init(schemas: [(schema: JSONValue, isStrict: Bool)], suffix: String = "") throws(GrammarError) {
+        var net = Net()
+        let free = try FreeValues(in: &net)
+        var values: [Int32] = []
+        for (index, one) in schemas.enumerated() {
+            do throws(GrammarError) {
+                var reader = try SchemaReader(one.schema, isStrict: one.isStrict, free, &net)
+                let value = try reader.read()
+                swap(&net, &reader.net)
+                net.path = "#"
+                values.append(suffix.isEmpty ? value : try net.add(value, suffix: suffix.utf8))
+            } catch {
+                var error = error
+                error.schema = index
+                throw error
+            }
+        }
+        automaton = try Determiniser.automaton(of: net, values: values)
     }
 }

@@ -4,6 +4,8 @@ public struct GrammarError: Error, Equatable, Sendable, CustomStringConvertible 
     public let path: String
     /// What was expected and what was found there.
     public let reason: String
+    /// Which of several schemas it is about; nil where it is about all of them.
+    public internal(set) var schema: Int?
 
     init(_ path: String, _ reason: String) {
         self.path = path

@@ -26,9 +26,9 @@ struct Net {
         var call: Call?
         /// Whether the frame may end here.
         var isEnd = false
-        /// Whether its edges begin an object or a list.
+        /// Whether its edges or its call begin a frame that others lie in: an object, a list, or a value with a suffix.
         var opens = false
-        /// Whether it lies inside the brackets of an object or a list.
+        /// Whether it lies inside such a frame, behind its beginning.
         var isInside = false
         /// Whether white space may stand here.
         var allowsSpace = false
@@ -85,6 +85,14 @@ struct Net {
         return last
     }
 
+    /// A value with a text behind it.
+    mutating func add(_ value: Int32, suffix: some Sequence<UInt8>) throws(GrammarError) -> Int32 {
+        let (start, behind) = (try add(Node(opens: true)), try add(Node(isInside: true)))
+        call(start, value, then: behind)
+        markEnd(try spell(suffix, from: behind, isInside: true))
+        return start
+    }
+
     /// For each node, how many levels of objects and lists the rest of its frame needs at least, its own brackets not counted
     /// unless they are still to come; `deepest + 1` where no such rest exists.
     func needs(deepest: Int) -> [Int] {
@@ -99,7 +107,9 @@ struct Net {
                 var need = needs[index]
                 for edge in node.edges { need = min(need, needs[Int(edge.target)] + (node.opens ? 1 : 0)) }
                 for target in node.jumps { need = min(need, needs[Int(target)]) }
-                if let call = node.call { need = min(need, max(needs[Int(call.value)], needs[Int(call.next)])) }
+                if let call = node.call {
+                    need = min(need, max(needs[Int(call.value)], needs[Int(call.next)]) + (node.opens ? 1 : 0))
+                }
                 guard need < needs[index] else { continue }
                 needs[index] = need
                 open.append(index)

@@ -31,13 +31,17 @@ struct SchemaReader {
     private var waiting: [(path: String, schema: JSONValue)] = []
     private var done: Set<Int32> = []
 
-    init(_ schema: JSONValue, isStrict: Bool) throws(GrammarError) {
+    /// - Parameter net: what there is before; the reader has it instead.
+    init(
+        _ schema: JSONValue, isStrict: Bool, _ free: FreeValues, _ net: inout Net
+    ) throws(GrammarError) {
         root = schema
         self.isStrict = isStrict
+        self.free = free
         guard Self.count(schema) <= Self.mostValues else {
             throw GrammarError("#", "the schema is too large: it has more than \(Self.mostValues) values")
         }
-        free = try FreeValues(in: &net)
+        swap(&self.net, &net)
     }
 
     private static func count(_ value: JSONValue) -> Int {

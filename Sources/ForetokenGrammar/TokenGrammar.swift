@@ -39,6 +39,9 @@ public final class TokenGrammar: Sendable {
         for state in automaton.wideStates.prefix(64) { masks.withLock { $0.prepare(state, automaton, vocabulary) } }
     }
 
+    /// Bytes that its tables and the masks that are kept now take at most.
+    public var byteCount: Int { automaton.moves.count * 4 + masks.withLock { $0.count } * wordCount * 8 }
+
     /// How many states have their masks kept.
     package var keptMasks: Int { masks.withLock { $0.count } }
 
@@ -66,9 +69,10 @@ public struct GrammarCursor: Sendable {
     public private(set) var isEnded = false
 
     /// Before the first token.
-    public init(_ grammar: TokenGrammar) {
+    /// - Parameter schema: which of the grammar's schemas the text is to fit.
+    public init(_ grammar: TokenGrammar, schema: Int = 0) {
         self.grammar = grammar
-        place = Automaton.Place(state: grammar.automaton.start)
+        place = Automaton.Place(state: grammar.automaton.starts[schema])
     }
 
     /// How many words a mask has; see `TokenGrammar`.
