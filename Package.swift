@@ -91,13 +91,14 @@ let package = Package(
             name: "ForetokenText",
             dependencies: [
                 "ForetokenSpeculation", "ForetokenModel", "ForetokenWeights", "ForetokenTokenizer",
-                "ForetokenPlacement", "ForetokenHardware", "ForetokenJSON",
+                "ForetokenGrammar", "ForetokenPlacement", "ForetokenHardware", "ForetokenJSON",
             ],
             swiftSettings: swift),
         .target(
             name: "ForetokenAPI",
             dependencies: [
-                "ForetokenText", "ForetokenSpeculation", "ForetokenWeights", "ForetokenTokenizer", "ForetokenJSON",
+                "ForetokenText", "ForetokenSpeculation", "ForetokenWeights", "ForetokenTokenizer", "ForetokenGrammar",
+                "ForetokenJSON",
             ],
             swiftSettings: swift),
         .target(
@@ -212,6 +213,7 @@ let package = Package(
             name: "ForetokenAPITests",
             dependencies: [
                 "ForetokenAPI", "ForetokenText", "ForetokenSpeculation", "ForetokenTokenizer", "ForetokenJSON",
+                "CForetokenAllocationProbe",
             ],
             swiftSettings: swift),
         .testTarget(

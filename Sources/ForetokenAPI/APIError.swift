@@ -80,6 +80,8 @@ package struct APIError: Error, Sendable {
     package init(_ error: any Error, param: String? = nil) {
         if let error = error as? APIError {
             self = error
+        } else if let error = error as? GenerationError, error.kind == .nothingAllowed {
+            self.init(400, code: "no_allowed_token", param: param, error.description)
         } else if let fault = Fault(error), fault != .system {
             self.init(400, code: "invalid_value", param: param, "\(error)")
         } else if error is CancellationError {

@@ -35,6 +35,8 @@ package struct Order: Sendable {
     package let isTraced: Bool
     /// How answers are told apart into thoughts, calls of tools and content; nil where all is content.
     package let grammar: AnswerGrammar?
+    /// Whether a call of a tool counts as the answer that was asked for, and not as something that the model wants.
+    package let asksForCall: Bool
 
     /// Answers of the whole request.
     package var choiceCount: Int { prompts.count * choicesPerPrompt }
@@ -95,17 +97,26 @@ package struct Order: Sendable {
         var settings = served.base
         try settings.read(fields, kind, served, seed: seed, echoesPrompt: echoesPrompt)
         settings.cacheSalt = try salt + "\n" + (fields.string("cache_salt") ?? "")
+        let form = try FormFields(fields, settings)
+        settings.minimumTokens = form.minimumTokens
         switch kind {
         case .chat:
             let chat = try ChatFields(fields)
             let prompt = try chat.tokens(served)
             prompts = [prompt]
             grammar = try chat.grammar(served, prompt)
-            // The end of the first call is the answer's where there may be no second.
-            if !chat.tools.isParallel, let calls = grammar?.calls { settings.endTokens.append(calls.callEnd) }
+            asksForCall = chat.tools.isNamed
+            settings.mask = try form.mask(served, settings, grammar, chat.tools)
+            if let calls = grammar?.calls {
+                // The end of the first call is the answer's where there may be no second.
+                if chat.tools.isSingle { settings.endTokens.append(calls.callEnd) }
+                if chat.tools.mustCall { settings.endTokens.append(calls.callsEnd) }
+            }
         case .completion:
             prompts = try CompletionFields.prompts(fields, served)
             grammar = nil
+            asksForCall = false
+            settings.mask = try form.mask(served, settings, nil, nil)
         }
         self.settings = settings
         if choiceCount > Self.mostChoices {
@@ -140,13 +151,9 @@ package struct Order: Sendable {
         for (key, neutral) in neutralOfOtherServers {
             try fields.refuse(key, unless: { $0.integer == neutral }, "only \(neutral) is possible")
         }
-        try fields.refuse("min_tokens", unless: { $0.integer == 0 }, "only 0 is possible")
         try fields.refuse("use_beam_search", unless: isFalse, "tokens are drawn one after the other")
         try fields.refuse("include_stop_str_in_output", unless: isFalse, "an answer ends before its stop string")
         try fields.refuse("skip_special_tokens", unless: isTrue, "answers have none")
-        try fields.refuse(
-            "response_format", unless: { $0.object?["type"]?.string == "text" },
-            "only {\"type\": \"text\"} is possible")
         switch kind {
         case .chat:
             try fields.refuse(

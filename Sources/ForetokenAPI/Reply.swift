@@ -124,7 +124,7 @@ package struct Reply: Sendable {
                     choice.null()
                 }
             }
-            choice.member("finish_reason", result.finishReason(callsTools: !parsed.calls.isEmpty))
+            choice.member("finish_reason", result.finishReason(callsTools: !parsed.calls.isEmpty && !order.asksForCall))
             guard order.showsIDs else { return }
             if order.kind == .completion { choice.member("prompt_token_ids", result.answer.promptTokens) }
             choice.member("token_ids", result.answer.result.tokens)

@@ -16,6 +16,8 @@ package struct ServedModel: Sendable {
     package let created: Int
     /// What an answer's bits depend on besides the request.
     package let fingerprint: String
+    /// Grammars that answers were to keep to.
+    let grammars: GrammarShelf
 
     package init(
         _ open: OpenModel, names: [String], context: Int, base: AnswerSettings, created: Int, fingerprint: String
@@ -27,6 +29,7 @@ package struct ServedModel: Sendable {
         self.base = base
         self.created = created
         self.fingerprint = fingerprint
+        grammars = GrammarShelf(open)
     }
 
     package var name: String { names[0] }

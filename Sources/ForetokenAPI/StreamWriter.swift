@@ -185,7 +185,8 @@ package struct StreamWriter: Sendable {
             case .completion: choice.member("text", "")
             }
             choice.nullMember("logprobs")
-            choice.member("finish_reason", result.finishReason(callsTools: choices[index].calls > 0))
+            let callsTools = choices[index].calls > 0 && !reply.order.asksForCall
+            choice.member("finish_reason", result.finishReason(callsTools: callsTools))
         }
     }
 

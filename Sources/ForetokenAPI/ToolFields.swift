@@ -1,4 +1,5 @@
 import ForetokenJSON
+import ForetokenText
 
 /// What a chat request says of tools.
 struct ToolFields {
@@ -9,6 +10,7 @@ struct ToolFields {
 
     /// Descriptions of the tools that the model is told of.
     let tools: [JSONValue]
+    let choice: Choice
     /// Whether it may call several at once.
     let isParallel: Bool
 
@@ -18,28 +20,78 @@ struct ToolFields {
                 key, unless: { $0 == .array([]) || $0.string == "none" }, "it has been replaced: use `tools`")
         }
         let given = try fields.read("tools", Self.list) ?? []
-        let choice = try fields.read("tool_choice", Self.choice) ?? .auto
+        choice = try fields.read("tool_choice", Self.choice) ?? .auto
         isParallel = try fields.flag("parallel_tool_calls") ?? true
         tools = choice == .none ? [] : given
-        try Self.check(choice, given)
+        try check()
     }
 
-    /// Refuses a choice of tools that cannot be kept to.
-    private static func check(_ choice: Choice, _ tools: [JSONValue]) throws(APIError) {
-        let name: String
+    /// Refuses a choice of tools that are not there.
+    private func check() throws(APIError) {
         switch choice {
         case .none, .auto: return
-        case .required: name = "a tool"
-        case .named(let wanted):
-            guard tools.contains(where: { $0.object?["function"]?.object?["name"]?.string == wanted }) else {
-                throw .value("tool_choice", "there is no tool \"\(wanted.prefix(100))\" in `tools`")
+        case .required: if tools.isEmpty { throw .value("tool_choice", "`tool_choice` needs `tools`") }
+        case .named(let name):
+            guard tools.contains(where: { Self.name(of: $0) == name }) else {
+                throw .value("tool_choice", "there is no tool \"\(name.prefix(100))\" in `tools`")
             }
-            name = "this tool"
         }
-        if tools.isEmpty { throw .value("tool_choice", "`tool_choice` needs `tools`") }
-        throw .unsupported(
-            "tool_choice", "the model cannot be forced to call \(name) yet; \"auto\" leaves it to the model")
     }
+
+    private static func name(of tool: JSONValue) -> String? { tool.object?["function"]?.object?["name"]?.string }
+
+    // MARK: Calls
+
+    /// Whether the answer must be calls.
+    var mustCall: Bool { choice == .required || isNamed }
+
+    /// Whether it must be a call of one tool. As with OpenAI, the call counts as what was asked for then, not as a wish of the
+    /// model's: the answer's finish reason is "stop".
+    var isNamed: Bool { if case .named = choice { true } else { false } }
+
+    /// Whether the first call is the only one.
+    var isSingle: Bool { !isParallel || isNamed }
+
+    /// Whether calls must have a form, as far as tools go.
+    var haveForm: Bool { mustCall || tools.contains { $0.object?["function"]?.object?["strict"] == .bool(true) } }
+
+    /// A tool that may be called, and its place in `tools`.
+    typealias Callable = (place: Int, tool: AnswerForm.Tool)
+
+    /// The tools that may be called, with the schemas that their arguments must fit: always those of calls that must be made,
+    /// and of functions that are strict.
+    func callable() throws(APIError) -> [Callable] {
+        var callable: [Callable] = []
+        var names: Set<[UInt8]> = []
+        for (place, tool) in tools.enumerated() {
+            guard let function = tool.object?["function"]?.object, let name = function["name"]?.string else { continue }
+            if case .named(let wanted) = choice, wanted != name { continue }
+            guard names.insert(Array(name.utf8)).inserted else {
+                throw .value("tools", "`tools[\(place)]` has a name that another one has: \"\(name.prefix(100))\"")
+            }
+            let isStrict = function["strict"] == .bool(true)
+            let parameters = isStrict || mustCall ? Self.parameters(function) : nil
+            callable.append((place, AnswerForm.Tool(name: name, parameters: parameters, isStrict: isStrict)))
+        }
+        return callable
+    }
+
+    /// The schema of a function's arguments, which are an object where it does not say. Without one there are none.
+    private static func parameters(_ function: JSONObject) -> JSONValue {
+        guard case .object(var schema)? = function["parameters"] else { return noParameters }
+        let kinds = ["type", "enum", "const", "anyOf", "oneOf", "allOf", "$ref"]
+        if !kinds.contains(where: { schema[$0] != nil }) { schema["type"] = .string("object") }
+        return .object(schema)
+    }
+
+    private static let noParameters: JSONValue = {
+        var schema = JSONObject()
+        schema["type"] = .string("object")
+        schema["additionalProperties"] = .bool(false)
+        return .object(schema)
+    }()
+
+    // MARK: Reading
 
     private static func list(_ field: JSONField) throws -> [JSONValue] {
         let tools = try field.list()
@@ -61,6 +113,7 @@ struct ToolFields {
             }
             _ = try function["description"].given?.string()
             _ = try function["parameters"].given?.fields()
+            _ = try function["strict"].given?.flag()
             return tool.value ?? .null
         }
     }

@@ -163,6 +163,8 @@ public struct GenerationError: Error, CustomStringConvertible, Sendable {
     public enum Kind: Sendable {
         /// The request's or the checkpoint's.
         case unusable
+        /// The request's: what it allows leaves no token to go on with.
+        case nothingAllowed
         /// The machine's or the program's.
         case system
     }
@@ -183,7 +185,7 @@ extension GenerationError {
         GenerationError(
             description:
                 "no token may stand at position \(position): the request's mask, its bans and the model's vocabulary leave "
-                + "none there, though the text is not complete; allow more")
+                + "none there, though the text is not complete; allow more", kind: .nothingAllowed)
     }
 
     package static func overflow(position: Int) -> GenerationError {

@@ -7,12 +7,14 @@ package struct AnswerGrammar: Sendable, Equatable {
     enum Marker: Sendable { case thoughtBegin, thoughtEnd, callsBegin, callsEnd, callBegin, callEnd, separator }
 
     /// Markers around thoughts; nil where the tokenizer has none.
-    let thoughtBegin: Int32?
-    let thoughtEnd: Int32?
+    package let thoughtBegin: Int32?
+    package let thoughtEnd: Int32?
     /// How tools are called; nil where none can be.
     package let calls: CallFormat?
     /// Whether the prompt has opened a thought for the answer to go on with.
     package let beginsInThought: Bool
+    /// Whether the answer may begin with a thought of its own: the prompt has neither opened nor ended one.
+    package let mayThink: Bool
 
     /// - Parameters:
     ///   - prompt: what is answered. Only its format's own text makes markers, so what users write opens no thought.
@@ -24,6 +26,7 @@ package struct AnswerGrammar: Sendable, Equatable {
         let (begin, end) = (thoughtBegin, thoughtEnd)
         let last = prompt.last { $0 == begin || $0 == end }
         beginsInThought = begin != nil && end != nil && last != nil && last == begin
+        mayThink = begin != nil && end != nil && last == nil
     }
 
     /// Whether an answer can have anything but content.

@@ -17,6 +17,8 @@ public struct AnswerSettings: Sendable {
     public var bases: [LookupBase] = []
     /// Which tokens may come; nil where all may.
     public var mask: (any TokenMask)?
+    /// So many tokens come before any stop string is looked for. End tokens are the mask's business.
+    public var minimumTokens = 0
     /// Texts that end the answer and are no part of it.
     public var stopStrings: [String] = []
     /// How many likeliest tokens (0...20) to report beside each; nil for no log-probabilities.

@@ -27,13 +27,19 @@ public struct TextStream: Sendable {
     private var stops: StopStrings
     private var shown: [UInt8] = []
     private var isEnded = false
+    /// Tokens that no stop string is looked for in, and how many tokens have come.
+    private let minimum: Int
+    private var count = 0
     /// Fates of the bytes that are whole characters and not shown yet, in order.
     private var waiting: [(fate: TokenFate, count: Int)] = []
     private var newest = TokenFate.own
 
     /// Begins a text; without a tokenizer there is none to show.
-    /// - Parameter stopStrings: none of them empty.
-    public init(_ tokenizer: Tokenizer?, stopStrings: [String]) {
+    /// - Parameters:
+    ///   - stopStrings: none of them empty.
+    ///   - minimum: so many tokens come before any of them is looked for.
+    public init(_ tokenizer: Tokenizer?, stopStrings: [String], after minimum: Int = 0) {
+        self.minimum = minimum
         detokenizer = tokenizer.map { StreamingDetokenizer($0) }
         stops = StopStrings(stopStrings)
     }
@@ -44,6 +50,7 @@ public struct TextStream: Sendable {
     /// Takes a token; returns the text to show now and whether a stop string ends it.
     public mutating func push(_ token: Int32, _ fate: TokenFate) -> (text: [TextPiece], isEnd: Bool) {
         newest = fate
+        count += 1
         guard let bytes = detokenizer?.push(token) else { return ([], false) }
         return take(bytes)
     }
@@ -57,6 +64,7 @@ public struct TextStream: Sendable {
 
     private mutating func take(_ bytes: [UInt8]) -> (text: [TextPiece], isEnd: Bool) {
         if !bytes.isEmpty { waiting.append((newest, bytes.count)) }
+        guard count > minimum else { return (show(bytes), false) }
         let text: [UInt8]
         (text, isEnded) = stops.push(bytes)
         return (show(text), isEnded)

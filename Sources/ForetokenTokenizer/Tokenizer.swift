@@ -101,6 +101,9 @@ public struct Tokenizer: Sendable {
     /// tool markers are not.
     public func isSpecial(_ id: Int32) -> Bool { core.vocabulary.isSpecial(id) }
 
+    /// Whether the file adds the token to those of the vocabulary proper: special ones and markers, not words.
+    public func isAdded(_ id: Int32) -> Bool { core.vocabulary.isAdded(id) }
+
     // MARK: Encoding
 
     /// The ids of a UTF-8 text.

@@ -59,6 +59,7 @@ final class TokenizerCore: Sendable {
             return vocabulary.insert(content, id: id, verbatim: true) == .done
         }
         guard inserted else { throw damaged("the added token \"\(name)\" and another token contend for an id (\(id))") }
+        vocabulary.markAdded(id)
         if token.isSpecial { vocabulary.markSpecial(id) }
     }
 

@@ -14,6 +14,7 @@ struct Vocabulary: Sendable {
     private var contents: [UInt8] = []
     private var contentRuns: [Run]
     private var special: [Bool]
+    private var added: [Bool]
     /// Ids by the hash of their spelling, −1 where free; open addressing, at most half full.
     private var slots: [Int32]
 
@@ -22,6 +23,7 @@ struct Vocabulary: Sendable {
         spellingRuns = Array(repeating: Run(), count: idCount)
         contentRuns = spellingRuns
         special = Array(repeating: false, count: idCount)
+        added = special
         let bits = Int.bitWidth - (2 * max(tokens, 8) - 1).leadingZeroBitCount
         slots = Array(repeating: -1, count: 1 << bits)
     }
@@ -47,8 +49,10 @@ struct Vocabulary: Sendable {
     }
 
     mutating func markSpecial(_ id: Int32) { special[Int(id)] = true }
+    mutating func markAdded(_ id: Int32) { added[Int(id)] = true }
 
     func isSpecial(_ id: Int32) -> Bool { special.indices.contains(Int(id)) && special[Int(id)] }
+    func isAdded(_ id: Int32) -> Bool { added.indices.contains(Int(id)) && added[Int(id)] }
 
     func id(spelt spelling: UnsafeBufferPointer<UInt8>) -> Int32? {
         let id = slots[slot(of: spelling)]

@@ -318,7 +318,9 @@ def test_gap(client):
      "unsupported_parameter", "modalities"),
     ({"web_search_options": {}}, openai.BadRequestError, "unsupported_parameter", "web_search_options"),
     ({"extra_body": {"guided_regex": "a*"}}, openai.BadRequestError, "unsupported_parameter", "guided_regex"),
-    ({"extra_body": {"min_tokens": 5}}, openai.BadRequestError, "unsupported_parameter", "min_tokens"),
+    ({"extra_body": {"min_tokens": -1}}, openai.BadRequestError, "invalid_value", "min_tokens"),
+    ({"response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": {"not": {}}}}},
+     openai.BadRequestError, "invalid_json_schema", "response_format"),
 ], ids=lambda value: ",".join(value) if isinstance(value, dict) else None)
 def test_refusals(client, fields, error, code, param):
     for stream in (False, True):

@@ -172,8 +172,6 @@ import Testing
     @Test func whatCannotBeDoneIsRefused() throws {
         let model = try ScriptedModel(ScriptedModel.v31)
         for (members, param) in [
-            (Self.tools + #","tool_choice":"required""#, "tool_choice"),
-            (Self.tools + #","tool_choice":{"type":"function","function":{"name":"now"}}"#, "tool_choice"),
             (Self.tools + #","tool_choice":{"type":"function","function":{"name":"then"}}"#, "tool_choice"),
             (#""tool_choice":"required""#, "tool_choice"), (#""tool_choice":"perhaps""#, "tool_choice"),
             (#""functions":[{"name":"f"}]"#, "functions"), (#""function_call":"auto""#, "function_call"),

@@ -37,10 +37,9 @@ extension ServerTests {
                     "unsupported_parameter"
                 ),
                 (
-                    "chat/completions", "{\(message),\"response_format\":{\"type\":\"json_object\"}}", 400,
+                    "chat/completions", "{\(message),\"response_format\":{\"type\":\"grammar\"}}", 400,
                     "response_format", "unsupported_parameter"
                 ),
-                ("chat/completions", "{\(message),\"min_tokens\":2}", 400, "min_tokens", "unsupported_parameter"),
                 (
                     "chat/completions",
                     "{\(message),\"thinking\":{\"type\":\"enabled\"},\"reasoning_effort\":\"most\"}", 400,
@@ -55,6 +54,13 @@ extension ServerTests {
                     "chat/completions", "{\(message),\"stream\":true,\"stream_options\":{\"include_usage\":1}}", 400,
                     "stream_options.include_usage", "invalid_value"
                 ),
+                (
+                    "completions",
+                    "{\"prompt\":\"a\",\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"schema\":"
+                        + "{\"not\":{}}}}}",
+                    400, "response_format", "invalid_json_schema"
+                ),
+                ("chat/completions", "{\(message),\"min_tokens\":-1}", 400, "min_tokens", "invalid_value"),
                 ("completions", "{\"prompt\":\"a\",\"echo\":1}", 400, "echo", "invalid_value"),
                 ("completions", "{\"prompt\":\"a\",\"max_tokens\":0}", 400, "max_tokens", "invalid_value"),
                 ("completions", "{\"prompt\":[5],\"suffix\":\"b\"}", 400, "suffix", "unsupported_parameter"),

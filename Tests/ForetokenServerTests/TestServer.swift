@@ -15,6 +15,8 @@ struct TestServer: Sendable {
         var parallel = 16
         var context = 1024
         var draft = DraftMode.auto
+        /// The chat template; nil for the embedded model's own.
+        var template: String?
         /// Called on the engine's thread before the model is loaded.
         var beforeLoading: (@Sendable (Desk) -> Void)?
         /// Whether to wait for the model.
@@ -73,7 +75,9 @@ struct TestServer: Sendable {
     }
 
     private static func cook(_ desk: Desk, _ thread: EngineThread, _ options: Options, ready: () -> Void) throws {
-        let open = try OpenModel(ModelSettings()) { _ in }
+        var settings = ModelSettings()
+        settings.chat = options.template.map { .template($0) }
+        let open = try OpenModel(settings) { _ in }
         let crew = try Crew.make(threads: 1) { _ in }
         let model = try open.load(contexts: [options.context], on: crew)
         let engine = try open.makeServingEngine(

@@ -43,6 +43,23 @@ public struct CallFormat: Sendable, Equatable {
         (callsBegin, callsEnd, callBegin, callEnd, separator) = (ids[0], ids[1], ids[2], ids[3], ids[4])
     }
 
+    /// What a call begins with, up to its arguments.
+    package func head(name: String, _ tokenizer: Tokenizer) throws(TokenizerError) -> [Int32] {
+        func tokens(_ text: String) throws(TokenizerError) -> [Int32] { try tokenizer.encode(text, addedTokens: false) }
+        return switch style {
+        case .fenced: [callBegin] + (try tokens("function")) + [separator] + (try tokens("\(name)\n```json\n"))
+        case .bare: [callBegin] + (try tokens(name)) + [separator]
+        }
+    }
+
+    /// Text between a call's arguments and its end.
+    package var tail: String { style == .fenced ? "\n```" : "" }
+
+    /// Tokens between two calls.
+    package func gap(_ tokenizer: Tokenizer) throws(TokenizerError) -> [Int32] {
+        style == .fenced ? try tokenizer.encode("\n", addedTokens: false) : []
+    }
+
     /// The style of calls in a conversation that a template has written; nil where it wrote none with these markers.
     /// - Parameter name: the called tool's.
     static func style(of pieces: [TemplatePiece], name: String) -> Style? {
