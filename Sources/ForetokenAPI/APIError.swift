@@ -96,6 +96,17 @@ package struct APIError: Error, Sendable {
         }
     }
 
+    /// The same with fields called as the request calls them.
+    /// - Parameter names: by the name in OpenAI's chat.
+    func renamed(_ names: [String: String]) -> APIError {
+        guard !names.isEmpty else { return self }
+        // Tools of all dialects but the chat's are flat.
+        var text = message.replacing("].function.", with: "].")
+        for (own, given) in names { text = text.replacing("`\(own)`", with: "`\(given)`") }
+        return APIError(
+            status, type: type, code: code, param: param.map { names[$0] ?? $0 }, retryAfter: retryAfter, text)
+    }
+
     /// Runs something that reads the field `param`.
     static func reading<Result>(_ param: String?, _ body: () throws -> Result) throws(APIError) -> Result {
         do { return try body() } catch { throw APIError(error, param: param) }

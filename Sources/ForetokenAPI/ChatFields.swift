@@ -30,7 +30,7 @@ struct ChatFields {
     }
 
     /// Claude Code begins its instructions with a line that differs in every request: no prompt would begin as an earlier one.
-    private static func withoutBilling(_ text: String) -> String {
+    static func withoutBilling(_ text: String) -> String {
         guard text.utf8.starts(with: "x-anthropic-billing-header:".utf8) else { return text }
         guard let end = text.utf8.firstIndex(of: UInt8(ascii: "\n")) else { return "" }
         return String(text[end...].dropFirst())

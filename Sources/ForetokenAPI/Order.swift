@@ -12,6 +12,8 @@ package struct Order: Sendable {
     /// Most answers of one request.
     package static let mostChoices = 64
 
+    /// How the request is written, and how its answer is to be.
+    package private(set) var dialect: Dialect
     package let kind: Kind
     /// What is to be continued; a conversation is one.
     package let prompts: [[Int32]]
@@ -37,6 +39,8 @@ package struct Order: Sendable {
     package let grammar: AnswerGrammar?
     /// Whether a call of a tool counts as the answer that was asked for, and not as something that the model wants.
     package let asksForCall: Bool
+    /// What the answer repeats of the request, where its dialect wants that.
+    private(set) var repeated = JSONObject()
 
     /// Answers of the whole request.
     package var choiceCount: Int { prompts.count * choicesPerPrompt }
@@ -66,15 +70,24 @@ package struct Order: Sendable {
     ///   - seed: for a request that brings none.
     ///   - salt: only requests with the same one share what is cached of their prompts; the request may add its own.
     package init(
-        _ kind: Kind, _ body: [UInt8], _ served: ServedModel, seed: UInt64, salt: String = ""
+        _ dialect: Dialect, _ body: [UInt8], _ served: ServedModel, seed: UInt64, salt: String = ""
     ) throws(APIError) {
-        try self.init(kind, RequestFields(body), served, seed: seed, salt: salt)
+        let request = try TranslatedRequest(dialect, RequestFields(body))
+        do {
+            try self.init(
+                dialect == .completion ? .completion : .chat, request.fields, served, seed: seed, salt: salt)
+        } catch {
+            throw error.renamed(request.names)
+        }
+        self.dialect = dialect
+        repeated = request.repeated
     }
 
     init(
         _ kind: Kind, _ fields: RequestFields, _ served: ServedModel, seed: UInt64, salt: String
     ) throws(APIError) {
         self.kind = kind
+        dialect = kind == .chat ? .chat : .completion
         let name = try fields.string("model")
         try served.check(name: name)
         model = name ?? served.name

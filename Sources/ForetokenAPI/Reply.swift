@@ -25,13 +25,16 @@ package struct Reply: Sendable {
     package let order: Order
     package let served: ServedModel
     package let id: String
+    /// What is the request's own of all ids in the answer.
+    let key: String
     /// Seconds of Unix time.
     package let created: Int
 
     package init(_ order: Order, _ served: ServedModel, id: String, created: Int) {
         self.order = order
         self.served = served
-        self.id = (order.kind == .chat ? "chatcmpl-" : "cmpl-") + id
+        key = id
+        self.id = order.dialect.idBeginning + id
         self.created = created
     }
 
@@ -52,7 +55,7 @@ package struct Reply: Sendable {
 
     /// The id of a call of a tool: no other call of the server has it.
     func callID(choice: Int, call: Int) -> String {
-        "call_\(id.drop { $0 != "-" }.dropFirst())_\(choice)_\(call)"
+        "\(order.dialect == .messages ? "toolu" : "call")_\(key)_\(choice)_\(call)"
     }
 
     /// The text of a choice's prompt.

@@ -23,8 +23,16 @@ package struct RequestFields {
 
     init(_ fields: JSONFields) { self.fields = fields }
 
+    /// The same members as a request of their own.
+    init(_ object: JSONObject) throws(APIError) {
+        self.init(try APIError.reading(nil) { try JSONField(.object(object)).fields() })
+    }
+
     /// Whether a key has a value other than null.
     func has(_ key: String) -> Bool { fields[key].given != nil }
+
+    /// The value of a key; nil where there is none, or null.
+    func value(_ key: String) -> JSONValue? { fields[key].given?.value }
 
     /// What `read` makes of a key's value; nil where the key is absent or null.
     func read<Result>(_ key: String, _ read: (JSONField) throws -> Result?) throws(APIError) -> Result? {

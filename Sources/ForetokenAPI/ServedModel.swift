@@ -2,6 +2,7 @@ import ForetokenJSON
 import ForetokenSpeculation
 import ForetokenText
 import ForetokenTokenizer
+import FoundationEssentials
 
 /// The model that requests are answered with, as the API shows it.
 package struct ServedModel: Sendable {
@@ -62,6 +63,12 @@ package struct ServedModel: Sendable {
         writer.object { list in
             list.member("object", "list")
             list.list("data") { data in for name in names { write(name, into: &data) } }
+            // Anthropic's clients read lists by pages.
+            list.member("has_more", false)
+            list.member("first_id", names.first)
+            list.member("last_id", names.last)
+            // Codex's catalogue of models that it has instructions for: it reads no list without one.
+            list.list("models") { _ in }
         }
         return writer.bytes
     }
@@ -85,6 +92,12 @@ package struct ServedModel: Sendable {
             entry.member("max_model_len", context)
             // The chat page tells what such a model is good for.
             if isEmbedded { entry.object("foretoken") { $0.member("embedded", true) } }
+            // What Anthropic's clients read.
+            entry.member("type", "model")
+            entry.member("display_name", name)
+            entry.member("created_at", Date(timeIntervalSince1970: Double(created)).ISO8601Format())
+            entry.member("max_input_tokens", context)
+            entry.member("max_tokens", context)
         }
     }
 }

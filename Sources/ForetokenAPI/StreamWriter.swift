@@ -29,8 +29,8 @@ package struct ChoiceNews: Sendable {
     }
 }
 
-/// Writes an answer as server-sent events.
-package struct StreamWriter: Sendable {
+/// Writes an answer as OpenAI's chat and completions have it.
+package struct StreamWriter: AnswerWriter {
     private let reply: Reply
     private var choices: [Choice]
 
@@ -58,18 +58,21 @@ package struct StreamWriter: Sendable {
             count: reply.order.choiceCount)
     }
 
-    /// A line that keeps the connection open and means nothing.
-    package static let ping = Array(": ping\n\n".utf8)
+    package func whole(_ results: [ChoiceResult]) -> [UInt8] { reply.whole(results) }
+
+    /// Nothing: a chunk before the first token would count as one.
+    package func begin() -> [UInt8] { [] }
+
+    /// A comment.
+    package func ping() -> [UInt8] { Array(": ping\n\n".utf8) }
 
     /// The end of every stream.
-    package static let done = Array("data: [DONE]\n\n".utf8)
+    private static let done = Array("data: [DONE]\n\n".utf8)
 
     private static func event(_ json: [UInt8]) -> [UInt8] { Array("data: ".utf8) + json + Array("\n\n".utf8) }
 
-    /// An error behind the head, and the end.
-    package static func failure(_ error: APIError) -> [UInt8] { event(error.json) + done }
+    package func failure(_ error: APIError) -> [UInt8] { Self.event(error.json) + Self.done }
 
-    /// What one choice has to tell.
     package mutating func events(_ index: Int, _ news: ChoiceNews) -> [UInt8] {
         choices[index].tokenCount += news.tokens.count
         var events: [UInt8] = []
@@ -87,14 +90,12 @@ package struct StreamWriter: Sendable {
         return events
     }
 
-    /// The end of one choice. A caller that has text left over has given it to `events` before.
     package mutating func end(_ index: Int, _ result: ChoiceResult) -> [UInt8] {
         var events: [UInt8] = events(index, ChoiceNews())
         if let rest = choices[index].parser?.finish(), !rest.isEmpty { events += chunk(index, ChoiceNews(), rest) }
         return events + chunk(index, finish: result)
     }
 
-    /// The end of the answer.
     package func close(_ results: [ChoiceResult]) -> [UInt8] {
         guard reply.order.includesUsage else { return Self.done }
         var writer = JSONWriter()

@@ -27,9 +27,9 @@ extension Desk {
 struct AnswerStream: Sendable {
     let desk: Desk
     let feed: AnswerFeed
-    private let writer: StreamWriter
+    private let writer: any AnswerWriter
 
-    init(_ desk: Desk, _ feed: AnswerFeed, _ writer: StreamWriter) {
+    init(_ desk: Desk, _ feed: AnswerFeed, _ writer: any AnswerWriter) {
         (self.desk, self.feed, self.writer) = (desk, feed, writer)
     }
 
@@ -38,6 +38,8 @@ struct AnswerStream: Sendable {
     func write(_ send: ([UInt8]) async throws -> Void) async throws {
         var writer = writer
         var results = [ChoiceResult?](repeating: nil, count: feed.order.choiceCount)
+        let beginning = writer.begin()
+        if !beginning.isEmpty { try await send(beginning) }
         for await _ in feed.bell {
             let taken = feed.takeNews()
             var events: [UInt8] = []
@@ -50,21 +52,21 @@ struct AnswerStream: Sendable {
                     events += writer.end(index, result)
                 case .failure(let error):
                     desk.cancel(feed, .shutdown)
-                    return try await send(events + StreamWriter.failure(error))
+                    return try await send(events + writer.failure(error))
                 }
             }
             let all = results.compactMap(\.self)
             if all.count == results.count {
                 if all.contains(where: \.answer.wasInterrupted) {
-                    return try await send(events + StreamWriter.failure(.givenUp))
+                    return try await send(events + writer.failure(.givenUp))
                 }
                 return try await send(events + writer.close(all))
             }
-            if events.isEmpty && taken.isPingDue { events = StreamWriter.ping }
+            if events.isEmpty && taken.isPingDue { events = writer.ping() }
             if !events.isEmpty { try await send(events) }
         }
         // The task was cancelled.
         desk.cancel(feed, .shutdown)
-        try await send(StreamWriter.failure(.givenUp))
+        try await send(writer.failure(.givenUp))
     }
 }

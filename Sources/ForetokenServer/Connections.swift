@@ -1,3 +1,4 @@
+import ForetokenAPI
 import HTTPTypes
 import NIOCore
 import NIOHTTP1
@@ -86,6 +87,8 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     private var isLast = false
     /// Whether everything is written, and the client's end is waited for.
     private var isLingering = false
+    /// Of the newest request.
+    private var dialect = Dialect.chat
 
     init(_ connections: Connections, _ limits: ServerSettings.Limits) {
         self.connections = connections
@@ -140,6 +143,7 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
         case .head(let head):
             open += 1
             isReading = true
+            dialect = Responder.Endpoint.dialect(path: head.path.map { String($0.prefix { $0 != "?" }) } ?? "")
             start(limits.bodySeconds, context)
             let length = head.headerFields[.contentLength].flatMap { Int($0) } ?? 0
             if head.headerFields[.expect]?.lowercased() == "100-continue" && length <= limits.bodyBytes {
@@ -210,7 +214,7 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
 
     /// Answers in place of those who would, and closes.
     private func refuse(_ status: HTTPResponse.Status, _ message: String, _ context: ChannelHandlerContext) {
-        let body = Responses.error(status: status.code, message)
+        let body = dialect.body(APIError(status.code, message), id: "")
         var head = HTTPResponse(status: status)
         head.headerFields[.contentType] = "application/json"
         head.headerFields[.contentLength] = "\(body.count)"

@@ -26,11 +26,12 @@ struct Responder: HTTPResponder {
     /// Something that can be asked for.
     enum Endpoint {
         case page, description, health, metrics, version, status, models, model(String), tokenizerInfo
-        case chat, completions, tokenize, detokenize
+        case answer(Dialect)
+        case countTokens, tokenize, detokenize
 
         var method: HTTPRequest.Method {
             switch self {
-            case .chat, .completions, .tokenize, .detokenize: .post
+            case .answer, .countTokens, .tokenize, .detokenize: .post
             default: .get
             }
         }
@@ -45,8 +46,7 @@ struct Responder: HTTPResponder {
 
         /// What a path means, with /v1 or without, or with /beta as DeepSeek's clients write it.
         init?(path: String) {
-            let base = ["/v1", "/beta"].first { path.hasPrefix($0 + "/") } ?? ""
-            let path = String(path.dropFirst(base.count))
+            let path = Self.plain(path)
             switch path {
             case "/": self = .page
             case "/openapi.json": self = .description
@@ -56,8 +56,11 @@ struct Responder: HTTPResponder {
             case "/foretoken/status": self = .status
             case "/models": self = .models
             case "/tokenizer_info": self = .tokenizerInfo
-            case "/chat/completions": self = .chat
-            case "/completions": self = .completions
+            case "/chat/completions": self = .answer(.chat)
+            case "/completions": self = .answer(.completion)
+            case "/messages": self = .answer(.messages)
+            case "/messages/count_tokens": self = .countTokens
+            case "/responses": self = .answer(.responses)
             case "/tokenize": self = .tokenize
             case "/detokenize": self = .detokenize
             default:
@@ -65,6 +68,17 @@ struct Responder: HTTPResponder {
                 else { return nil }
                 self = .model(name)
             }
+        }
+
+        private static func plain(_ path: String) -> String {
+            let base = ["/v1", "/beta"].first { path.hasPrefix($0 + "/") } ?? ""
+            return String(path.dropFirst(base.count))
+        }
+
+        /// In which words errors are told to whoever asks for a path, right or wrong.
+        static func dialect(path: String) -> Dialect {
+            let path = plain(path)
+            return path == "/messages" || path.hasPrefix("/messages/") ? .messages : .chat
         }
 
         /// A part of a path without its percent signs; nil where they mean nothing.
@@ -86,6 +100,7 @@ struct Responder: HTTPResponder {
 
     func respond(to request: Request, context: ConnectionContext) async throws -> Response {
         let id = Self.identifier()
+        let dialect = Endpoint.dialect(path: request.uri.path)
         var origin: String?
         var response: Response
         do throws(APIError) {
@@ -93,9 +108,10 @@ struct Responder: HTTPResponder {
             origin = try access.allowedOrigin(request.head)
             response = try await answer(request, context, id: id, origin: origin)
         } catch {
-            response = Responses.error(error)
+            response = Responses.error(error, dialect, id: id)
         }
         response.headers[Responses.requestID] = id
+        if dialect == .messages { response.headers[Responses.anthropicRequestID] = id }
         if let origin {
             response.headers[.accessControlAllowOrigin] = origin
             response.headers[.vary] = "Origin"
@@ -121,7 +137,8 @@ struct Responder: HTTPResponder {
                 APIError(
                     405, code: "method_not_allowed",
                     "\(request.uri.path.prefix(200)) takes \(endpoint.method.rawValue), "
-                        + "not \(request.method.rawValue.prefix(20))"))
+                        + "not \(request.method.rawValue.prefix(20))"), Endpoint.dialect(path: request.uri.path), id: id
+            )
             response.headers[.allow] = endpoint.method == .get ? "GET, HEAD" : "POST"
             return response
         }
@@ -139,8 +156,8 @@ struct Responder: HTTPResponder {
         case .tokenizerInfo: return Responses.json(try desk.kitchen().served.tokenizerInfo())
         case .tokenize: return Responses.json(try await desk.kitchen().served.tokenize(body(of: request)))
         case .detokenize: return Responses.json(try await desk.kitchen().served.detokenize(body(of: request)))
-        case .chat: return try await generate(.chat, request, context, id: id, salt: salt)
-        case .completions: return try await generate(.completion, request, context, id: id, salt: salt)
+        case .countTokens: return Responses.json(try await desk.kitchen().served.countTokens(body(of: request)))
+        case .answer(let dialect): return try await generate(dialect, request, context, id: id, salt: salt)
         }
     }
 
@@ -149,7 +166,9 @@ struct Responder: HTTPResponder {
             status: .noContent,
             headers: [
                 .accessControlAllowMethods: endpoint?.method.rawValue ?? "GET, POST",
-                .accessControlAllowHeaders: "Authorization, Content-Type, X-Api-Key", .accessControlMaxAge: "600",
+                .accessControlAllowHeaders:
+                    "Authorization, Content-Type, X-Api-Key, Anthropic-Version, Anthropic-Beta",
+                .accessControlMaxAge: "600",
             ])
     }
 
@@ -248,12 +267,12 @@ struct Responder: HTTPResponder {
     // MARK: Answers
 
     private func generate(
-        _ kind: Order.Kind, _ request: Request, _ context: ConnectionContext, id: String, salt: String
+        _ dialect: Dialect, _ request: Request, _ context: ConnectionContext, id: String, salt: String
     ) async throws(APIError) -> Response {
         // Before anybody sends 16 MiB for nothing.
         let kitchen = try desk.kitchen()
         let body = try await body(of: request)
-        let order = try Order(kind, body, kitchen.served, seed: .random(in: .min ... .max), salt: salt)
+        let order = try Order(dialect, body, kitchen.served, seed: .random(in: .min ... .max), salt: salt)
         let watch = connections.watch(context.channel)
         let feed = try desk.submit(order, kitchen) { watch?.close() }
         let desk = desk
@@ -261,13 +280,13 @@ struct Responder: HTTPResponder {
         let reply = Reply(order, kitchen.served, id: id, created: Int(Date().timeIntervalSince1970))
         let mark = ResponseMark(desk)
         if order.isStreamed {
-            return Self.stream(AnswerStream(desk, feed, StreamWriter(reply)), watch, mark)
+            return Self.stream(AnswerStream(desk, feed, reply.writer), watch, mark)
         }
         defer {
             withExtendedLifetime(mark) {}
             watch?.forget()
         }
-        return Responses.json(reply.whole(try await desk.results(of: feed)))
+        return Responses.json(reply.writer.whole(try await desk.results(of: feed)))
     }
 
     private static func stream(

@@ -5,6 +5,8 @@ import Hummingbird
 /// Responses of the shapes that there are.
 enum Responses {
     static let requestID = HTTPField.Name("x-request-id")!
+    /// The same as Anthropic's clients call it.
+    static let anthropicRequestID = HTTPField.Name("request-id")!
     private static let retry = HTTPField.Name("x-should-retry")!
 
     static func json(_ body: [UInt8], status: HTTPResponse.Status = .ok) -> Response {
@@ -19,8 +21,10 @@ enum Responses {
             body: ResponseBody(byteBuffer: ByteBuffer(string: text)))
     }
 
-    static func error(_ error: APIError) -> Response {
-        var response = json(error.json, status: HTTPResponse.Status(code: error.status))
+    /// - Parameter id: the request's.
+    static func error(_ error: APIError, _ dialect: Dialect = .chat, id: String = "") -> Response {
+        var response = json(
+            dialect.body(error, id: id), status: HTTPResponse.Status(code: dialect.status(error)))
         if let seconds = error.retryAfter {
             response.headers[.retryAfter] = "\(seconds)"
             response.headers[retry] = "true"
@@ -32,6 +36,4 @@ enum Responses {
         return response
     }
 
-    /// The body of an error that is found before there is a request.
-    static func error(status: Int, _ message: String) -> [UInt8] { APIError(status, message).json }
 }

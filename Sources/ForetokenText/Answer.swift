@@ -9,6 +9,8 @@ public struct Answer: Sendable {
     public let result: GenerationResult
     /// The text before the stop string; nil without a tokenizer.
     public let text: String?
+    /// The stop string that ended it; nil where none did.
+    public let stopString: String?
     /// Drafts that the prediction of the answer had; nil where there was no prediction.
     public let prediction: SourceCounts?
     /// For each token of the result; nil unless asked for.
@@ -16,10 +18,14 @@ public struct Answer: Sendable {
     /// For each token of the prompt that another comes before; nil unless asked for.
     public let promptLogProbabilities: [TokenLogProbabilities]?
 
-    package init(promptTokens: [Int32], result: GenerationResult, text: String?, _ settings: AnswerSettings) {
+    package init(
+        promptTokens: [Int32], result: GenerationResult, text: String?, stopString: String? = nil,
+        _ settings: AnswerSettings
+    ) {
         self.promptTokens = promptTokens
         self.result = result
         self.text = text
+        self.stopString = stopString
         prediction = settings.prediction == nil ? nil : result.telemetry.prediction
         logProbabilities = settings.logProbabilities == nil ? nil : result.logProbabilities
         promptLogProbabilities = settings.promptLogProbabilities == nil ? nil : result.promptLogProbabilities
@@ -66,7 +72,8 @@ extension Generator {
         }
         if let failure { throw failure }
         _ = try observe(.end(text: text.finish()))
-        return Answer(promptTokens: prompt, result: result, text: text.whole, settings)
+        return Answer(
+            promptTokens: prompt, result: result, text: text.whole, stopString: text.stopString, settings)
     }
 }
 
@@ -95,7 +102,9 @@ extension Engine {
                 completion(
                     outcome.map { result in
                         _ = observe(.end(text: text.finish()))
-                        return Answer(promptTokens: prompt, result: result, text: text.whole, settings)
+                        return Answer(
+                            promptTokens: prompt, result: result, text: text.whole, stopString: text.stopString,
+                            settings)
                     })
             })
     }

@@ -3,6 +3,8 @@ public struct StopStrings: Sendable {
     private let strings: [[UInt8]]
     private let longest: Int
     private var held: [UInt8] = []
+    /// The string that has ended the text; nil while none has.
+    public private(set) var found: String?
 
     /// - Parameter strings: none of them empty.
     public init(_ strings: [String]) {
@@ -16,6 +18,7 @@ public struct StopStrings: Sendable {
         held.append(contentsOf: bytes)
         if let start = held.indices.first(where: { index in strings.contains { held[index...].starts(with: $0) } }) {
             defer { held = [] }
+            found = strings.first { held[start...].starts(with: $0) }.map { String(decoding: $0, as: UTF8.self) }
             return (Array(held[..<start]), true)
         }
         let shown = held.count - longestBeginning()

@@ -47,6 +47,9 @@ public struct TextStream: Sendable {
     /// Everything shown so far; nil without a tokenizer.
     public var whole: String? { detokenizer == nil ? nil : String(decoding: shown, as: UTF8.self) }
 
+    /// The stop string that has ended the text; nil while none has.
+    public var stopString: String? { stops.found }
+
     /// Takes a token; returns the text to show now and whether a stop string ends it.
     public mutating func push(_ token: Int32, _ fate: TokenFate) -> (text: [TextPiece], isEnd: Bool) {
         newest = fate

@@ -96,10 +96,25 @@ import Testing
         }
     }
 
-    @Test func everyMutatedBodyIsTakenOrRefused() throws {
-        let body = Array(
+    private static let bodies: [(Dialect, String)] = [
+        (
+            .chat,
             #"{"model":"demo","messages":[{"role":"user","content":"a"}],"stop":["a",null],"logit_bias":{"5":1},"n":2}"#
-                .utf8)
+        ),
+        (
+            .messages,
+            #"{"max_tokens":5,"system":[{"type":"text","text":"s"}],"messages":[{"role":"user","content":[{"type":"#
+                + #""text","text":"a"}]}],"thinking":{"type":"adaptive"},"stop_sequences":["a"]}"#
+        ),
+        (
+            .responses,
+            #"{"input":[{"type":"message","role":"user","content":[{"type":"input_text","text":"a"}]},{"type":"#
+                + #""reasoning","summary":[]}],"instructions":"i","tools":[],"text":{"format":{"type":"text"}}}"#
+        ),
+    ]
+
+    @Test(arguments: bodies) func everyMutatedBodyIsTakenOrRefused(dialect: Dialect, text: String) throws {
+        let body = Array(text.utf8)
         var random = SystemRandomNumberGenerator()
         var (taken, refused) = (0, 0)
         for _ in 0..<2000 {
@@ -113,7 +128,7 @@ import Testing
                 }
             }
             do {
-                _ = try Order(.chat, changed, served, seed: 1)
+                _ = try Order(dialect, changed, served, seed: 1)
                 taken += 1
             } catch {
                 #expect((400..<500).contains(error.status), "\(error)")

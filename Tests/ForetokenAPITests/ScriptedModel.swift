@@ -4,6 +4,7 @@ import ForetokenSpeculation
 import ForetokenText
 import ForetokenTokenizer
 import FoundationEssentials
+import Testing
 
 /// A model whose answers the tests write themselves: the embedded one's files, with markers of thoughts in the place of tokens
 /// that nobody needs, under a chat template that the tests bring.
@@ -86,13 +87,36 @@ struct ScriptedModel {
         news.append(ChoiceNews())
         news[news.count - 1].pieces = stream.finish()
         let result = GenerationResult(script: tokens, reason: isEnd ? .stop : .length)
-        let whole = Answer(promptTokens: order.prompts[0], result: result, text: stream.whole, order.settings)
+        let whole = Answer(
+            promptTokens: order.prompts[0], result: result, text: stream.whole, stopString: stream.stopString,
+            order.settings)
         return (news, ChoiceResult(whole, queued: 0))
     }
 
     /// The body of the answer that the script makes.
     func whole(_ order: Order, _ answer: String) throws -> JSONValue {
-        try JSONValue(reply(order).whole([script(order, answer).result]))
+        try JSONValue(reply(order).writer.whole([script(order, answer).result]))
+    }
+
+    /// The stream of the answer that the script makes.
+    func stream(_ order: Order, _ answer: String, run: Int) throws -> String {
+        let (news, result) = try script(order, answer, run: run)
+        var writer = reply(order).writer
+        var bytes = writer.begin()
+        for one in news { bytes += writer.events(0, one) }
+        bytes += writer.end(0, result) + writer.close([result])
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
+    /// The same as named events, each of which says its name twice.
+    func events(_ order: Order, _ answer: String, run: Int) throws -> [JSONValue] {
+        try stream(order, answer, run: run).split(separator: "\n\n").map { event in
+            let lines = event.split(separator: "\n")
+            let value = try JSONValue(Array(lines[1].dropFirst(6).utf8))
+            #expect(lines.count == 2 && lines[1].hasPrefix("data: "))
+            #expect(lines[0] == "event: \(value["type"]?.string ?? "none")")
+            return value
+        }
     }
 }
 

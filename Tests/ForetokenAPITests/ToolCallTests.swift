@@ -81,12 +81,7 @@ import Testing
     }
 
     private func stream(_ model: ScriptedModel, _ order: Order, _ answer: String, run: Int) throws -> [JSONValue] {
-        let (news, result) = try model.script(order, answer, run: run)
-        var writer = StreamWriter(model.reply(order))
-        var bytes: [UInt8] = []
-        for one in news { bytes += writer.events(0, one) }
-        bytes += writer.end(0, result) + writer.close([result])
-        let events = String(decoding: bytes, as: UTF8.self).split(separator: "\n\n").map { $0.dropFirst(6) }
+        let events = try model.stream(order, answer, run: run).split(separator: "\n\n").map { $0.dropFirst(6) }
         #expect(events.last == "[DONE]")
         return try events.dropLast().map { try JSONValue(Array($0.utf8)) }
     }

@@ -315,7 +315,7 @@ extension ServerTests {
 }
 
 /// Something to wait at, on threads.
-private final class Gate: Sendable {
+final class Gate: Sendable {
     private let isOpen = Atomic(false)
     func open() { isOpen.store(true, ordering: .releasing) }
     func wait() { while !isOpen.load(ordering: .acquiring) { usleep(1000) } }
