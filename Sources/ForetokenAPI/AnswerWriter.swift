@@ -6,6 +6,9 @@ package protocol AnswerWriter: Sendable {
     /// What a stream begins with, before there is anything of the answer.
     mutating func begin() -> [UInt8]
 
+    /// How far the request is, for those who asked to be told; nothing in dialects that have no room for it.
+    func event(_ headway: Headway) -> [UInt8]
+
     /// What one choice has to tell.
     mutating func events(_ index: Int, _ news: ChoiceNews) -> [UInt8]
 
@@ -20,6 +23,10 @@ package protocol AnswerWriter: Sendable {
 
     /// What keeps the connection open and means nothing.
     mutating func ping() -> [UInt8]
+}
+
+extension AnswerWriter {
+    package func event(_ headway: Headway) -> [UInt8] { [] }
 }
 
 extension Reply {

@@ -109,7 +109,7 @@ package struct StreamWriter: AnswerWriter {
         return Self.event(writer.bytes) + Self.done
     }
 
-    /// How far the request is, for those who asked to be told: an event without choices.
+    /// An event without choices.
     package func event(_ headway: Headway) -> [UInt8] {
         var writer = JSONWriter()
         writer.object { chunk in
