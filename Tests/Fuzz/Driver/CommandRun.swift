@@ -40,14 +40,14 @@ final class CommandRun {
 
     /// Records a trace of the embedded model and makes a plan from it, both for this machine, in place of made-up ones.
     func record() throws {
-        try run(["score", "--text-file", "text.txt", "--record-routing", "new.trace"]) {
+        try run(["score", "--text-file", "text.txt", "--record-routing", "new.trace"], patience: Self.limit) {
             sound["code.trace"] = try folder.read("new.trace")
         }
         try run(
             [
                 "place", "--trace", "code.trace", "--policy", "round-robin", "--search-seconds", "0.1", "--out",
                 "new.json",
-            ]
+            ], patience: Self.limit
         ) {
             sound["plan.json"] = try folder.read("new.json")
         }
@@ -57,7 +57,8 @@ final class CommandRun {
     /// - Throws: `Unclean`; a `Refusal` when the program refused as it should.
     /// `keep` is called after success, before that.
     func run(
-        _ arguments: [String], replacing file: (name: String, bytes: [UInt8])? = nil, keep: () throws -> Void = {}
+        _ arguments: [String], replacing file: (name: String, bytes: [UInt8])? = nil, patience: Int = patience,
+        keep: () throws -> Void = {}
     ) throws {
         if let file { try folder.write(file.bytes, file.name) }
         defer { tidy(file?.name) }
@@ -68,7 +69,7 @@ final class CommandRun {
                 "XDG_CACHE_HOME": folder.path + "/model", "ASAN_OPTIONS": "detect_leaks=0:abort_on_error=1",
                 "OPENBLAS_NUM_THREADS": "1",
             ])
-        var ending = process.wait(seconds: Self.patience)
+        var ending = process.wait(seconds: patience)
         let interrupted = ending == nil
         if interrupted {
             kill(process.id, SIGINT)
