@@ -71,7 +71,7 @@ package final class Desk: Sendable {
     var textCount: Int { state.withLock { $0.waiting + $0.running } }
 
     /// Whether no request is left and everything is written.
-    var isIdle: Bool { state.withLock { $0.feeds.isEmpty && $0.responses == 0 } }
+    package var isIdle: Bool { state.withLock { $0.feeds.isEmpty && $0.responses == 0 } }
 
     func beginResponse() { state.withLock { $0.responses += 1 } }
     func endResponse() { state.withLock { $0.responses -= 1 } }

@@ -54,12 +54,22 @@ extension ServerTests {
                 }
                 var metrics = ""
                 // The engine tells of pages when it has done with the text.
-                for _ in 0..<100 where !metrics.contains("foretoken_pages{state=\"used\"} 0") {
+                for _ in 0..<6000 where !metrics.contains("foretoken_pages{state=\"used\"} 0") {
+                    try await Task.sleep(for: .milliseconds(10))
                     metrics = try await ask(server.port, "GET", "/metrics").text
                 }
                 #expect(metrics.contains("foretoken_cancelled_total{reason=\"disconnected\"} 2"))
                 #expect(metrics.contains("foretoken_pages{state=\"used\"} 0"))
                 #expect(try await server.chat("\"max_tokens\":2").status == 200)
+            }
+        }
+
+        @Test("Clients that go before an answer begins leave nothing behind")
+        func leavingAtOnce() async throws {
+            try await TestServer.run { server in
+                for _ in 0..<200 { try await begin(server, "\"max_tokens\":1,\"stream\":true").reset() }
+                for _ in 0..<6000 where !server.server.desk.isIdle { try await Task.sleep(for: .milliseconds(10)) }
+                #expect(server.server.desk.isIdle, "or the server would wait for them at its end")
             }
         }
 
