@@ -1,14 +1,17 @@
 """OpenAI's package as its users have it."""
 
 import asyncio
+import json
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Literal
 
 import openai
 import pytest
 from openai.types import Completion, Model
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
+from pydantic import BaseModel
 
 from conftest import URL, ask
 from server import PATIENCE, wait_for
@@ -222,6 +225,32 @@ def test_tools(client):
         with pytest.raises(openai.BadRequestError) as caught:
             chat(client, **fields)
         assert caught.value.param == param and caught.value.type == "invalid_request_error", fields
+
+
+class Declaration(BaseModel):
+    """Something that the embedded model, which knows nothing of JSON, cannot go on with for ever."""
+
+    kind: Literal["func", "let"]
+    is_open: bool
+    words: tuple[Literal["a", "b"], Literal["c"]]
+
+
+def test_answers_that_must_be_json(client):
+    answer = client.chat.completions.parse(
+        model=None, messages=QUESTION, max_tokens=300, seed=5, response_format=Declaration)
+    assert answer.choices[0].message.parsed.kind in ("func", "let") and answer.choices[0].finish_reason == "stop"
+    schema = {"type": "object", "properties": {"name": {"type": "string", "maxLength": 9}}, "required": ["name"],
+              "additionalProperties": False}
+    fields = {"max_tokens": 300,
+              "response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": schema}}}
+    whole = chat(client, n=2, **fields)
+    assert [choice.finish_reason for choice in whole.choices] == ["stop", "stop"]
+    for text in texts(whole):
+        value = json.loads(text)
+        assert list(value) == ["name"] and len(value["name"]) <= 9
+    assert joined(chat(client, n=2, stream=True, **fields), 2)[1] == texts(whole)
+    cut = chat(client, max_tokens=2, response_format={"type": "json_object"})
+    assert cut.choices[0].finish_reason == "length" and "{" in texts(cut)[0]
 
 
 # Completions
