@@ -1,6 +1,8 @@
+import Dispatch
 import ForetokenModel
 import ForetokenSpeculation
 import ForetokenTestSupport
+import Glibc
 import Testing
 
 /// What is given up from outside ends within a slice of a prompt's chunk or a window, and gives its pages back.
@@ -29,8 +31,9 @@ struct CancellationTests {
             observe: { _ in
                 events += 1
                 if events == event {
-                    Task.detached { cancellation.request() }
-                    while !cancellation.isRequested {}
+                    // A thread of its own: those of tasks may all be busy with tests that wait, as this one does.
+                    DispatchQueue(label: "another thread").async { cancellation.request() }
+                    while !cancellation.isRequested { usleep(100) }
                 }
                 return .proceed
             }, completion: { outcome = $0 })
