@@ -403,9 +403,12 @@ def test_crowd(server):
     before = refused()
     assert before == 1
     with pytest.raises(openai.RateLimitError):
-        # What is too many at once will never fit, however long one waits.
-        chat(connect(small, max_retries=1), n=2)
+        chat(connect(small, max_retries=1))
     assert refused() == before + 2, "tried again once, no more"
+    with pytest.raises(openai.BadRequestError) as caught:
+        # What is too many at once will never fit, however long one waits.
+        chat(client, n=2)
+    assert caught.value.param == "n"
     timer = threading.Timer(0.3, first.close)
     timer.start()
     assert texts(chat(connect(small, max_retries=20))), "gets in at last"
