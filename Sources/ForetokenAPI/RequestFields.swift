@@ -9,9 +9,15 @@ package struct RequestFields {
     package init(_ body: [UInt8]) throws(APIError) {
         do {
             let value = try JSONValue(body)
-            guard value.object != nil else {
+            guard let object = value.object else {
                 throw APIError(
                     400, code: "invalid_json", "the body must be a JSON object, found \(value.shortDescription)")
+            }
+            // Each is looked through for every name that is known.
+            guard object.members.count <= 1000 else {
+                throw APIError(
+                    400, code: "invalid_json", "the body has \(object.members.count) members; at most 1000 are possible"
+                )
             }
             fields = try JSONField(value).fields()
         } catch let error as JSONError {

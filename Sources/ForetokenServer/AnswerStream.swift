@@ -8,8 +8,10 @@ extension Desk {
         var results = [ChoiceResult?](repeating: nil, count: feed.order.choiceCount)
         for await _ in feed.bell {
             for (index, ending) in feed.takeNews().endings {
-                do {
-                    results[index] = try ending.get()
+                // A part of an answer is none.
+                let isPart = (try? ending.get())?.answer.wasInterrupted == true
+                do throws(APIError) {
+                    results[index] = try (isPart ? .failure(.givenUp) : ending).get()
                 } catch {
                     cancel(feed, .shutdown)
                     throw error

@@ -22,6 +22,11 @@ struct Responder: HTTPResponder {
     let access: Access
     let page: Page
     let version: String
+    private let workbench = Workbench()
+
+    init(desk: Desk, connections: Connections, access: Access, page: Page, version: String) {
+        (self.desk, self.connections, self.access, self.page, self.version) = (desk, connections, access, page, version)
+    }
 
     /// Something that can be asked for.
     enum Endpoint {
@@ -115,6 +120,7 @@ struct Responder: HTTPResponder {
         if let origin {
             response.headers[.accessControlAllowOrigin] = origin
             response.headers[.vary] = "Origin"
+            response.headers[HTTPField.Name("access-control-expose-headers")!] = "Retry-After, X-Request-Id"
         }
         return request.method == .head ? response.createHeadResponse() : response
     }
@@ -127,7 +133,7 @@ struct Responder: HTTPResponder {
         _ request: Request, _ context: ConnectionContext, id: String, origin: String?
     ) async throws(APIError) -> Response {
         let endpoint = Endpoint(path: request.uri.path)
-        if request.method == .options && origin != nil { return Self.preflight(endpoint) }
+        if request.method == .options && origin != nil { return Self.preflight(endpoint, request.head) }
         let salt = endpoint?.isOpen == true ? "" : try access.checkKey(request.head)
         guard let endpoint else {
             throw APIError(404, code: "not_found", "there is nothing at \(request.uri.path.prefix(200))")
@@ -154,20 +160,31 @@ struct Responder: HTTPResponder {
         case .models: return Responses.json(try desk.kitchen().served.list)
         case .model(let name): return Responses.json(try desk.kitchen().served.entry(name))
         case .tokenizerInfo: return Responses.json(try desk.kitchen().served.tokenizerInfo())
-        case .tokenize: return Responses.json(try await desk.kitchen().served.tokenize(body(of: request)))
-        case .detokenize: return Responses.json(try await desk.kitchen().served.detokenize(body(of: request)))
-        case .countTokens: return Responses.json(try await desk.kitchen().served.countTokens(body(of: request)))
+        case .tokenize: return try await computed(request) { model, body throws(APIError) in try model.tokenize(body) }
+        case .detokenize:
+            return try await computed(request) { model, body throws(APIError) in try model.detokenize(body) }
+        case .countTokens:
+            return try await computed(request) { model, body throws(APIError) in try model.countTokens(body) }
         case .answer(let dialect): return try await generate(dialect, request, context, id: id, salt: salt)
         }
     }
 
-    private static func preflight(_ endpoint: Endpoint?) -> Response {
+    private func computed(
+        _ request: Request, _ work: @escaping @Sendable (ServedModel, [UInt8]) throws(APIError) -> [UInt8]
+    ) async throws(APIError) -> Response {
+        let served = try desk.kitchen().served
+        let body = try await body(of: request)
+        return Responses.json(try await workbench.compute(body) { body throws(APIError) in try work(served, body) })
+    }
+
+    /// Whoever may ask may send what headers it likes: clients have some of their own.
+    private static func preflight(_ endpoint: Endpoint?, _ head: HTTPRequest) -> Response {
         Response(
             status: .noContent,
             headers: [
                 .accessControlAllowMethods: endpoint?.method.rawValue ?? "GET, POST",
-                .accessControlAllowHeaders:
-                    "Authorization, Content-Type, X-Api-Key, Anthropic-Version, Anthropic-Beta",
+                .accessControlAllowHeaders: head.headerFields[HTTPField.Name("access-control-request-headers")!]
+                    ?? "Authorization, Content-Type, X-Api-Key",
                 .accessControlMaxAge: "600",
             ])
     }
@@ -272,7 +289,9 @@ struct Responder: HTTPResponder {
         // Before anybody sends 16 MiB for nothing.
         let kitchen = try desk.kitchen()
         let body = try await body(of: request)
-        let order = try Order(dialect, body, kitchen.served, seed: .random(in: .min ... .max), salt: salt)
+        let order = try await workbench.compute(body) { body throws(APIError) in
+            try Order(dialect, body, kitchen.served, seed: .random(in: .min ... .max), salt: salt)
+        }
         let watch = connections.watch(context.channel)
         let feed = try desk.submit(order, kitchen) { watch?.close() }
         let desk = desk

@@ -9,10 +9,10 @@ import ForetokenText
 import ForetokenWeights
 import Glibc
 
-/// Answers OpenAI's clients.
+/// Answers OpenAI's and Anthropic's clients.
 struct Serve: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Answers OpenAI's clients: chat and completions over HTTP, many at once.",
+        abstract: "Answers OpenAI's and Anthropic's clients over HTTP, many at once; has a chat page.",
         discussion: """
             The server listens at once and answers when the model is loaded. One line on standard output tells the address \
             then. SIGTERM or Ctrl-C lets requests under way end (--drain); a second ends the program at once. Keys may also \
@@ -21,8 +21,12 @@ struct Serve: ParsableCommand {
 
     @OptionGroup(title: "Network") var network: NetworkFlags
 
-    @Option(help: ArgumentHelp("Name of the model in answers (default: that of its folder).", valueName: "name"))
-    var servedModelName: String?
+    @Option(
+        parsing: .unconditionalSingleValue,
+        help: ArgumentHelp(
+            "Name that requests may call the model by; the first is the one in answers (default: that of its folder). May be "
+                + "repeated.", valueName: "name"))
+    var servedModelName: [String] = []
 
     @Option(
         parsing: .unconditional,
@@ -66,7 +70,7 @@ struct Serve: ParsableCommand {
             throw ValidationError("--chunk-share must be above 0 and at most 1, not \(chunkShare)")
         }
         if !(0...86400).contains(drain) { throw ValidationError("--drain must be 0...86400, not \(drain)") }
-        if servedModelName == "" { throw ValidationError("--served-model-name must not be empty") }
+        if servedModelName.contains("") { throw ValidationError("--served-model-name must not be empty") }
     }
 
     func run() throws {
@@ -143,7 +147,7 @@ struct Serve: ParsableCommand {
     /// What answers call the model, and what requests may call it.
     private func names(_ open: OpenModel) -> [String] {
         let label = open.checkpoint.label
-        return [servedModelName ?? label.split(separator: "/").last.map(String.init) ?? label]
+        return servedModelName.isEmpty ? [label.split(separator: "/").last.map(String.init) ?? label] : servedModelName
     }
 
     private func base(_ open: OpenModel) -> AnswerSettings {

@@ -48,15 +48,16 @@ extension EngineTests {
 
         @Test func aServedTextIsThatOfGenerate() throws {
             let generated = try Command.generate(prompt, "--max-tokens", "30", "--temperature", "0.8", "--seed", "9")
-            let (server, port) = try start(["--served-model-name", "mine"])
+            let (server, port) = try start(["--served-model-name", "mine", "--served-model-name", "other"])
             let descriptor = try connect(port)
             let ids = generated.prompt_tokens.map { "\($0)" }.joined(separator: ",")
             send(
                 descriptor, "/v1/completions",
-                "{\"prompt\":[\(ids)],\"max_tokens\":30,\"temperature\":0.8,\"seed\":9,\"return_token_ids\":true}")
+                "{\"prompt\":[\(ids)],\"max_tokens\":30,\"temperature\":0.8,\"seed\":9,\"return_token_ids\":true,"
+                    + "\"model\":\"other\"}")
             let answer = readAll(descriptor)
             let tokens = generated.tokens.map { "\($0)" }.joined(separator: ",")
-            #expect(answer.contains("\"token_ids\":[\(tokens)]") && answer.contains("\"model\":\"mine\""), "\(answer)")
+            #expect(answer.contains("\"token_ids\":[\(tokens)]") && answer.contains("\"model\":\"other\""), "\(answer)")
             server.signal(SIGTERM)
             let outcome = try server.finish()
             #expect(outcome.status == 0, "\(outcome.errors)")

@@ -173,11 +173,15 @@ extension ServerTests {
                 $0.context = 4096
                 $0.settings.drainSeconds = 0.05
             }) { server in
+                let whole = try await begin(server, "\"ignore_eos\":true,\"max_tokens\":4000,\"n\":8")
+                try await wait(server, running: 8)
                 let stream = try await begin(server, Self.long)
                 _ = try await blocking { try stream.read(until: "\"content\":\"") }
                 server.server.stop()
                 let rest = try await blocking { try stream.read(until: "[DONE]") }
                 #expect(rest.contains("\"finish_reason\":\"length\"") && rest.contains("\"code\":\"shutting_down\""))
+                let part = try Response(try await blocking { try whole.readAll() })
+                #expect(try part.status == 503 && part.json["error"]?["code"]?.string == "shutting_down")
                 try await server.wait()
             }
         }

@@ -197,6 +197,12 @@ extension ServerTests {
                 #expect(before.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8")
                 #expect(before.text.contains("vllm:generation_tokens_total{model_name=\"demo\",engine=\"0\"} 0\n"))
                 let answer = try await server.chat("\"max_tokens\":20,\"temperature\":0,\"ignore_eos\":true").json
+                var status = try await ask(server.port, "GET", "/foretoken/status").json
+                // The engine tells of pages when it has done with the text.
+                for _ in 0..<6000 where status["pages"]?["free"] != status["pages"]?["count"] {
+                    try await Task.sleep(for: .milliseconds(10))
+                    status = try await ask(server.port, "GET", "/foretoken/status").json
+                }
                 let text = try await ask(server.port, "GET", "/metrics").text
                 let prompt = answer["usage"]?["prompt_tokens"]?.integer ?? 0
                 #expect(text.contains("foretoken_prompt_tokens_total \(prompt)\n"))
@@ -216,7 +222,6 @@ extension ServerTests {
                 let sums = (0...16).map { "foretoken_step_rows_sum \(Double(rounds + drafts + $0))\n" }
                 #expect(sums.contains { text.contains($0) })
                 #expect(!text.contains("foretoken_step_experts_total 0\n"))
-                let status = try await ask(server.port, "GET", "/foretoken/status").json
                 #expect(status["pages"]?["free"] == status["pages"]?["count"])
                 #expect(status["cached_tokens"]?["sought"]?.integer == prompt)
                 for line in text.split(separator: "\n") where !line.hasPrefix("#") {

@@ -117,6 +117,19 @@ function tokensOf({ pieces = [], rejected = [] }) {
   return tokens;
 }
 
+/** How many of a chunk's tokens are the thought's: it may hold the end of the thought and the beginning of the content. */
+function thoughtEnd(tokens, message, content) {
+  if (!message.thought) return 0;
+  if (!message.content) return tokens.length;
+  let [place, length] = [tokens.length, 0];
+  while (place > 0 && length < content.length) {
+    place--;
+    if (!tokens[place][3]) length += tokens[place][0].length;
+  }
+  // Behind the first chunk with content there are no thoughts.
+  return message.content.length > content.length ? 0 : place;
+}
+
 /** Takes one chunk into a message. What only this server tells is taken where it is there. */
 function take(chunk, run) {
   const { message } = run, { figures } = message, now = performance.now();
@@ -131,7 +144,9 @@ function take(chunk, run) {
   if (content && message.thought) message.thoughtMs ??= now - run.firstAt;
   message.thought += thought;
   message.content += content;
-  message.fates[thought && !content ? "thought" : "content"].push(...tokensOf(own));
+  const tokens = tokensOf(own), place = thoughtEnd(tokens, message, content);
+  message.fates.thought.push(...tokens.slice(0, place));
+  message.fates.content.push(...tokens.slice(place));
 
   // Until the server counts, the page does; a chunk without a trace is taken for one token.
   const news = own.tokens?.length ?? (thought || content ? 1 : 0);
