@@ -110,7 +110,7 @@ public final class EngineThread: @unchecked Sendable {
     // MARK: On the engine's thread
 
     /// Does jobs and runs the engine until `finish` is called. To be called once, from the thread's body.
-    /// - Parameter between: called between windows and between phases of a prompt.
+    /// - Parameter between: called between windows, between phases of a prompt, and when nothing is left to do.
     public func serve(_ engine: Engine, between: @escaping () -> Void = {}) {
         engine.interlude = { [unowned self, unowned engine] in
             between()
@@ -125,6 +125,8 @@ public final class EngineThread: @unchecked Sendable {
             lastLook.store(MonotonicClock.now, ordering: .relaxed)
             if isOver { return }
             engine.run()
+            // What ended last may have ended behind the last window.
+            between()
         }
     }
 

@@ -102,10 +102,13 @@ def test_operation(case):
 def test_much_was_answered():
     """The requests were not all refused for the first thing that is wrong in them."""
     posts = {label: count for label, count in seen.items() if label.startswith("POST")}
-    assert len(seen) == sum(map(len, ask("/openapi.json")["paths"].values()))
+    described = {
+        f"{method.upper()} {path}" for path, methods in ask("/openapi.json")["paths"].items() for method in methods}
+    # The description itself may be left out: it has been read.
+    assert seen.keys() | {"GET /openapi.json"} == described
     for label, count in posts.items():
         assert count[200] >= 10 and count[400] >= 10, (label, count)
-        assert count["streams"] >= 3 or "completions" not in label, (label, count)
+        assert count["streams"] >= 1 or "completions" not in label, (label, count)
 
 
 def test_every_path_is_there():
