@@ -25,7 +25,7 @@ extension Net {
     mutating func addObject(_ shape: ObjectShape) throws(GrammarError) -> Int32 {
         let entry = try add(Node(opens: true))
         let (opened, end) = (try addPlace(), try add(Node(isEnd: true, isInside: true)))
-        connect(entry, "{", opened)
+        try connect(entry, "{", opened)
         let count = shape.properties.count
         // keys[i]: before the key of property i or a later one; after[i]: behind the value of the one before it.
         var (keys, after) = ([Int32](), [Int32]())
@@ -33,21 +33,21 @@ extension Net {
             keys.append(try addPlace())
             after.append(try addPlace())
         }
-        jump(opened, keys[0])
+        try jump(opened, keys[0])
         let lastRequired = shape.properties.lastIndex { $0.isRequired } ?? -1
-        if lastRequired < 0 { connect(opened, "}", end) }
+        if lastRequired < 0 { try connect(opened, "}", end) }
         for index in 0...count {
-            connect(after[index], ",", keys[index])
-            if index > lastRequired { connect(after[index], "}", end) }
+            try connect(after[index], ",", keys[index])
+            if index > lastRequired { try connect(after[index], "}", end) }
         }
         for (index, property) in shape.properties.enumerated() {
             let quoted = try spell(Self.spelling(of: property.name), from: keys[index], isInside: true)
             try addMember(behind: quoted, property.value, then: after[index + 1])
-            if !property.isRequired { jump(keys[index], keys[index + 1]) }
+            if !property.isRequired { try jump(keys[index], keys[index + 1]) }
         }
         guard let others = shape.others else { return entry }
         let quoted = try add(Node(isInside: true))
-        connect(keys[count], "\"", try addText(besides: shape.properties.map(\.name), to: quoted))
+        try connect(keys[count], "\"", try addText(besides: shape.properties.map(\.name), to: quoted))
         try addMember(behind: quoted, others, then: after[count])
         return entry
     }
@@ -55,8 +55,8 @@ extension Net {
     /// The colon behind a key, and the value.
     private mutating func addMember(behind key: Int32, _ value: Int32, then next: Int32) throws(GrammarError) {
         let (colon, place) = (try addPlace(), try addPlace())
-        jump(key, colon)
-        connect(colon, ":", place)
+        try jump(key, colon)
+        try connect(colon, ":", place)
         call(place, value, then: next)
     }
 
@@ -64,8 +64,8 @@ extension Net {
     mutating func addList(_ shape: ListShape) throws(GrammarError) -> Int32 {
         let entry = try add(Node(opens: true))
         let (opened, end) = (try addPlace(), try add(Node(isEnd: true, isInside: true)))
-        connect(entry, "[", opened)
-        if shape.fewest == 0 { connect(opened, "]", end) }
+        try connect(entry, "[", opened)
+        if shape.fewest == 0 { try connect(opened, "]", end) }
         // Elements that are counted; behind the last of them any number may follow, or none.
         let counted = shape.most ?? max(shape.first.count, shape.fewest)
         var before = opened
@@ -73,16 +73,16 @@ extension Net {
             guard let value = index < shape.first.count ? shape.first[index] : shape.others else { return entry }
             let after = try addPlace()
             call(before, value, then: after)
-            if index + 1 >= shape.fewest { connect(after, "]", end) }
+            if index + 1 >= shape.fewest { try connect(after, "]", end) }
             before = try addPlace()
-            connect(after, ",", before)
+            try connect(after, ",", before)
         }
         guard shape.most == nil, let others = shape.others else { return entry }
         let (after, again) = (try addPlace(), try addPlace())
         // Behind a comma the list cannot end, as it may where it begins.
         for place in [before, again] { call(place, others, then: after) }
-        connect(after, ",", again)
-        connect(after, "]", end)
+        try connect(after, ",", again)
+        try connect(after, "]", end)
         return entry
     }
 }
@@ -100,12 +100,12 @@ struct FreeValues {
         any = try net.add()
         string = try net.add()
         let end = try net.add(Net.Node(isEnd: true))
-        net.connect(string, "\"", try net.addAnyText(to: end, isInside: false))
+        try net.connect(string, "\"", try net.addAnyText(to: end, isInside: false))
         number = try net.addNumber(isWhole: false)
         integer = try net.addNumber(isWhole: true)
         object = try net.addObject(ObjectShape(others: any))
         list = try net.addList(ListShape(others: any))
-        for value in [string, number, object, list] { net.jump(any, value) }
-        for word in ["true", "false", "null"] { net.jump(any, try net.addWord(word.utf8)) }
+        for value in [string, number, object, list] { try net.jump(any, value) }
+        for word in ["true", "false", "null"] { try net.jump(any, try net.addWord(word.utf8)) }
     }
 }

@@ -5,30 +5,30 @@ extension Net {
     /// - Returns: the node behind the opening quotation mark.
     mutating func addAnyText(to end: Int32, isInside: Bool) throws(GrammarError) -> Int32 {
         let text = try add(Node(isInside: isInside))
-        connect(text, "\"", end)
+        try connect(text, "\"", end)
         try add(.all, from: text, to: text, isInside: isInside)
         func node() throws(GrammarError) -> Int32 { try add(Node(isInside: isInside)) }
         let backslash = try node()
-        connect(text, "\\", backslash)
-        connect(backslash, any: "bf/", text)
+        try connect(text, "\\", backslash)
+        try connect(backslash, any: "bf/", text)
         // Four hexadecimal digits; half of a pair of surrogates only before its other half.
         let hexadecimal = "0123456789abcdefABCDEF"
         let (four, three, two, one, behindD) = (try node(), try node(), try node(), try node(), try node())
-        connect(backslash, "u", four)
-        connect(four, any: "0123456789abcefABCEF", three)
-        connect(three, any: hexadecimal, two)
-        connect(two, any: hexadecimal, one)
-        connect(one, any: hexadecimal, text)
-        connect(four, any: "dD", behindD)
-        connect(behindD, any: "01234567", two)
+        try connect(backslash, "u", four)
+        try connect(four, any: "0123456789abcefABCEF", three)
+        try connect(three, any: hexadecimal, two)
+        try connect(two, any: hexadecimal, one)
+        try connect(one, any: hexadecimal, text)
+        try connect(four, any: "dD", behindD)
+        try connect(behindD, any: "01234567", two)
         var pair = try node()
-        connect(behindD, any: "89abAB", pair)
+        try connect(behindD, any: "89abAB", pair)
         for marks in [hexadecimal, hexadecimal, "\\", "u", "dD"] {
             let next = try node()
-            connect(pair, any: marks, next)
+            try connect(pair, any: marks, next)
             pair = next
         }
-        connect(pair, any: "cdefCDEF", two)
+        try connect(pair, any: "cdefCDEF", two)
         return text
     }
 
@@ -38,7 +38,7 @@ extension Net {
     mutating func addText(besides names: [String], to end: Int32) throws(GrammarError) -> Int32 {
         guard !names.isEmpty else { return try addAnyText(to: end, isInside: true) }
         let plain = try add(Node(isInside: true))
-        connect(plain, "\"", end)
+        try connect(plain, "\"", end)
         try add(.all, from: plain, to: plain, isInside: true)
 
         /// A beginning of names: where the text is, where it would be in plain text, the names, and how many bytes are read.
@@ -58,14 +58,14 @@ extension Net {
             for edge in nodes[Int(place.plain)].edges {
                 var low = Int(edge.low)
                 for byte in byByte.keys.filter({ edge.low...edge.high ~= $0 }).sorted() {
-                    if low < Int(byte) { connect(place.node, UInt8(low), byte - 1, edge.target) }
+                    if low < Int(byte) { try connect(place.node, UInt8(low), byte - 1, edge.target) }
                     low = Int(byte) + 1
                     guard byte != UInt8(ascii: "\"") || place.plain != plain, let names = byByte[byte] else { continue }
                     let next = try add(Node(isInside: true))
-                    connect(place.node, byte, byte, next)
+                    try connect(place.node, byte, byte, next)
                     open.append(Beginning(node: next, plain: edge.target, names: names, count: place.count + 1))
                 }
-                if low <= Int(edge.high) { connect(place.node, UInt8(low), edge.high, edge.target) }
+                if low <= Int(edge.high) { try connect(place.node, UInt8(low), edge.high, edge.target) }
             }
         }
         return root
@@ -78,21 +78,21 @@ extension Net {
     mutating func addNumber(isWhole: Bool) throws(GrammarError) -> Int32 {
         let start = try add()
         let (minus, zero, digits) = (try add(), try add(Node(isEnd: true)), try add(Node(isEnd: true)))
-        connect(start, "-", minus)
+        try connect(start, "-", minus)
         for source in [start, minus] {
-            connect(source, "0", zero)
-            connect(source, any: "123456789", digits)
+            try connect(source, "0", zero)
+            try connect(source, any: "123456789", digits)
         }
         let allDigits = "0123456789"
-        connect(digits, any: allDigits, digits)
+        try connect(digits, any: allDigits, digits)
         guard !isWhole else { return start }
         let (point, fraction) = (try add(), try add(Node(isEnd: true)))
         let (e, sign, exponent) = (try add(), try add(), try add(Node(isEnd: true)))
-        for source in [zero, digits] { connect(source, ".", point) }
-        for source in [point, fraction] { connect(source, any: allDigits, fraction) }
-        for source in [zero, digits, fraction] { connect(source, any: "eE", e) }
-        connect(e, any: "+-", sign)
-        for source in [e, sign, exponent] { connect(source, any: allDigits, exponent) }
+        for source in [zero, digits] { try connect(source, ".", point) }
+        for source in [point, fraction] { try connect(source, any: allDigits, fraction) }
+        for source in [zero, digits, fraction] { try connect(source, any: "eE", e) }
+        try connect(e, any: "+-", sign)
+        for source in [e, sign, exponent] { try connect(source, any: allDigits, exponent) }
         return start
     }
 
@@ -108,10 +108,10 @@ extension Net {
         let start = try add()
         let end = try add(Node(isEnd: true))
         var text = try add()
-        connect(start, "\"", text)
+        try connect(start, "\"", text)
         let last = longest ?? shortest
         for count in 0...last {
-            if count >= shortest { connect(text, "\"", end) }
+            if count >= shortest { try connect(text, "\"", end) }
             if count == last { break }
             let next = try add()
             try add(.all, from: text, to: next, isInside: false)

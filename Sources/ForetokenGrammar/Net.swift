@@ -5,6 +5,8 @@
 struct Net {
     /// One more would be a hostile schema.
     static let mostNodes = 1 << 17
+    /// As many edges and jumps together, at most.
+    static let mostLinks = 1 << 19
 
     /// A step along any of the bytes `low`...`high`.
     struct Edge {
@@ -35,6 +37,7 @@ struct Net {
     }
 
     private(set) var nodes: [Node] = []
+    private var linkCount = 0
     /// The part of the schema that is being read, for errors.
     var path = "#"
 
@@ -49,22 +52,34 @@ struct Net {
     /// A place between two marks of an object or a list, where white space may stand.
     mutating func addPlace() throws(GrammarError) -> Int32 { try add(Node(isInside: true, allowsSpace: true)) }
 
-    mutating func connect(_ source: Int32, _ low: UInt8, _ high: UInt8, _ target: Int32) {
+    private mutating func countLink() throws(GrammarError) {
+        guard linkCount < Self.mostLinks else {
+            throw GrammarError(
+                path, "the schema is too large: its nodes need more than \(Self.mostLinks) links up to here")
+        }
+        linkCount += 1
+    }
+
+    mutating func connect(_ source: Int32, _ low: UInt8, _ high: UInt8, _ target: Int32) throws(GrammarError) {
+        try countLink()
         nodes[Int(source)].edges.append(Edge(low: low, high: high, target: target))
     }
 
-    mutating func connect(_ source: Int32, _ mark: Unicode.Scalar, _ target: Int32) {
-        connect(source, UInt8(ascii: mark), UInt8(ascii: mark), target)
+    mutating func connect(_ source: Int32, _ mark: Unicode.Scalar, _ target: Int32) throws(GrammarError) {
+        try connect(source, UInt8(ascii: mark), UInt8(ascii: mark), target)
     }
 
     /// Edges for all of the ASCII characters of `marks`.
-    mutating func connect(_ source: Int32, any marks: String, _ target: Int32) {
+    mutating func connect(_ source: Int32, any marks: String, _ target: Int32) throws(GrammarError) {
         for range in ScalarRanges(marks.utf8.map { UInt32($0)...UInt32($0) }).ranges {
-            connect(source, UInt8(range.lowerBound), UInt8(range.upperBound), target)
+            try connect(source, UInt8(range.lowerBound), UInt8(range.upperBound), target)
         }
     }
 
-    mutating func jump(_ source: Int32, _ target: Int32) { nodes[Int(source)].jumps.append(target) }
+    mutating func jump(_ source: Int32, _ target: Int32) throws(GrammarError) {
+        try countLink()
+        nodes[Int(source)].jumps.append(target)
+    }
 
     mutating func call(_ source: Int32, _ value: Int32, then next: Int32) {
         nodes[Int(source)].call = Call(value: value, next: next)
@@ -79,7 +94,7 @@ struct Net {
         var last = source
         for byte in bytes {
             let next = try add(Node(isInside: isInside))
-            connect(last, byte, byte, next)
+            try connect(last, byte, byte, next)
             last = next
         }
         return last

@@ -5,9 +5,12 @@ struct PatternReader {
 
     private indirect enum Part {
         case set(ScalarRanges)
+        /// Parts of nothing are left out of it, so that each one and each repetition makes nodes, whose number is bounded.
         case sequence([Part])
         case choice([Part])
         case repeated(Part, fewest: Int, most: Int?)
+
+        var isNothing: Bool { if case .sequence(let parts) = self { parts.isEmpty } else { false } }
     }
 
     private let scalars: [Unicode.Scalar]
@@ -22,19 +25,19 @@ struct PatternReader {
         let (start, end) = (try net.add(), try net.add(Net.Node(isEnd: true)))
         repeat {
             let text = try net.add()
-            net.connect(start, "\"", text)
+            try net.connect(start, "\"", text)
             let isAtBeginning = reader.take("^")
             let part = try reader.sequence()
             let isAtEnd = reader.take("$")
             if !isAtBeginning { try net.add(.all, from: text, to: text, isInside: false) }
             // The part must not lead back to where any text may stand before it.
             let first = try net.add()
-            net.jump(text, first)
+            try net.jump(text, first)
             let last = try add(part, from: first, to: &net)
             let behind = try net.add()
-            net.jump(last, behind)
+            try net.jump(last, behind)
             if !isAtEnd { try net.add(.all, from: behind, to: behind, isInside: false) }
-            net.connect(behind, "\"", end)
+            try net.connect(behind, "\"", end)
         } while reader.take("|")
         guard reader.position == reader.scalars.count else { throw reader.unsupported() }
         return start
@@ -61,31 +64,26 @@ struct PatternReader {
             let end = try net.add()
             for part in parts {
                 let first = try net.add()
-                net.jump(start, first)
-                net.jump(try add(part, from: first, to: &net), end)
+                try net.jump(start, first)
+                try net.jump(try add(part, from: first, to: &net), end)
             }
             return end
         case .repeated(let part, let fewest, let most):
             var last = start
-            for _ in 0..<fewest {
-                let next = try add(part, from: last, to: &net)
-                // A part of nothing may be repeated as often as it likes.
-                guard next != last else { break }
-                last = next
-            }
+            for _ in 0..<fewest { last = try add(part, from: last, to: &net) }
             let end = try net.add()
-            net.jump(last, end)
+            try net.jump(last, end)
             if let most {
                 for _ in fewest..<most {
                     last = try add(part, from: last, to: &net)
-                    net.jump(last, end)
+                    try net.jump(last, end)
                 }
             } else {
                 let first = try net.add()
-                net.jump(last, first)
+                try net.jump(last, first)
                 let again = try add(part, from: first, to: &net)
-                net.jump(again, first)
-                net.jump(again, end)
+                try net.jump(again, first)
+                try net.jump(again, end)
             }
             return end
         }
@@ -114,8 +112,11 @@ struct PatternReader {
 
     private mutating func sequence() throws(GrammarError) -> Part {
         var parts: [Part] = []
-        while let next, next != "|", next != ")", next != "$" { parts.append(try quantified()) }
-        return .sequence(parts)
+        while let next, next != "|", next != ")", next != "$" {
+            let part = try quantified()
+            if !part.isNothing { parts.append(part) }
+        }
+        return parts.count == 1 ? parts[0] : .sequence(parts)
     }
 
     private mutating func quantified() throws(GrammarError) -> Part {
@@ -136,7 +137,7 @@ struct PatternReader {
         }
         // Which of several matches is found does not matter here.
         _ = take("?")
-        return .repeated(part, fewest: fewest, most: most)
+        return part.isNothing ? part : .repeated(part, fewest: fewest, most: most)
     }
 
     private mutating func count() throws(GrammarError) -> Int {

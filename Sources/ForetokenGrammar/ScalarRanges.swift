@@ -57,12 +57,12 @@ extension Net {
         }
         if !escaped.isEmpty {
             let backslash = try add(Node(isInside: isInside))
-            connect(source, "\\", backslash)
-            connect(backslash, any: escaped.map(\.1).joined(), target)
+            try connect(source, "\\", backslash)
+            try connect(backslash, any: escaped.map(\.1).joined(), target)
         }
         for plain: ClosedRange<UInt32> in [0x20...0x21, 0x23...0x5B, 0x5D...0x7F] {
             for range in set.clamped(to: plain) {
-                connect(source, UInt8(range.lowerBound), UInt8(range.upperBound), target)
+                try connect(source, UInt8(range.lowerBound), UInt8(range.upperBound), target)
             }
         }
         var tails = Tails(target: target, isInside: isInside)
@@ -79,7 +79,13 @@ extension Net {
     private struct Tails {
         let target: Int32
         let isInside: Bool
-        var known: [(low: UInt8, high: UInt8, next: Int32, node: Int32)] = []
+        var known: [Step: Int32] = [:]
+
+        struct Step: Hashable {
+            let low: UInt8
+            let high: UInt8
+            let next: Int32
+        }
     }
 
     /// UTF-8 of `low`...`high`, which all have `length` bytes: split until each byte has a range of its own.
@@ -101,16 +107,16 @@ extension Net {
         }
         var next = tails.target
         for index in (1..<length).reversed() {
-            let (first, last) = (byte(low, index), byte(high, index))
-            if let known = tails.known.first(where: { $0.low == first && $0.high == last && $0.next == next }) {
-                next = known.node
+            let step = Tails.Step(low: byte(low, index), high: byte(high, index), next: next)
+            if let known = tails.known[step] {
+                next = known
             } else {
                 let node = try add(Node(isInside: tails.isInside))
-                connect(node, first, last, next)
-                tails.known.append((first, last, next, node))
+                try connect(node, step.low, step.high, next)
+                tails.known[step] = node
                 next = node
             }
         }
-        connect(source, byte(low, 0), byte(high, 0), next)
+        try connect(source, byte(low, 0), byte(high, 0), next)
     }
 }

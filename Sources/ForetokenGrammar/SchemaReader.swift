@@ -77,10 +77,10 @@ struct SchemaReader {
         let node = try place(path)
         guard done.insert(node).inserted else { return node }
         switch schema {
-        case .bool(true): net.jump(node, free.any)
+        case .bool(true): try net.jump(node, free.any)
         case .bool(false): break
         case .object(let members):
-            for value in try values(Schema(members, path)) { net.jump(node, value) }
+            for value in try values(Schema(members, path)) { try net.jump(node, value) }
         default: throw GrammarError(path, "expected a schema, found \(schema.shortDescription)")
         }
         return node
@@ -121,7 +121,7 @@ struct SchemaReader {
         case "integer": return free.integer
         case "boolean":
             let value = try net.add()
-            for word in ["true", "false"] { net.jump(value, try net.addWord(word.utf8)) }
+            for word in ["true", "false"] { try net.jump(value, try net.addWord(word.utf8)) }
             return value
         default: return try net.addWord("null".utf8)
         }

@@ -123,6 +123,8 @@ struct RefusalTests {
             #"{"pattern": "^(a|b)*a(a|b){40}$"}"#, #"{"pattern": "(x*)*y(x+x+)+y"}"#, #"{"maxLength": 4096}"#,
             #"{"maxItems": 4096}"#, #"{"minItems": 4096, "items": {"maxItems": 4096}}"#,
             #"{"pattern": "\#(String(repeating: "(", count: 70))"}"#,
+            #"{"pattern": "(){0,4096}"}"#, #"{"pattern": "(((){0,4096}){0,4096}){0,31}"}"#,
+            #"{"pattern": "((|){0,4096}){0,4096}"}"#, #"{"pattern": "(([a-c]|){0,4096}[^b]*){0,64}"}"#,
             #"{"enum": [\#((0..<5000).map { "\"\($0 * 7919)\"" }.joined(separator: ","))]}"#,
             #"{"properties": {\#((0..<3000).map { "\"p\($0)\": {}" }.joined(separator: ","))}}"#,
             #"{"anyOf": [\#((0..<400).map { "{\"properties\": {\"k\($0)\": {}, \"l\($0)\": {}}}" }.joined(separator: ","))]}"#,
