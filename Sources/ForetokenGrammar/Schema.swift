@@ -74,34 +74,44 @@ enum SchemaPath {
         return "\(path)/\(escaped.joined())"
     }
 
-    /// The value at a path; nil where there is none.
-    static func find(_ path: String, in root: JSONValue) -> JSONValue? {
-        var value = root
-        for part in path.unicodeScalars.split(separator: "/", omittingEmptySubsequences: false).dropFirst() {
-            var (key, isEscape) = ("", false)
-            for scalar in part {
-                switch (isEscape, scalar) {
-                case (true, "0"): key += "~"
-                case (true, "1"): key += "/"
-                case (true, _): return nil
-                case (false, "~"): break
-                default: key.unicodeScalars.append(scalar)
-                }
-                isEscape = !isEscape && scalar == "~"
-            }
-            switch value {
-            case .object(let object):
-                guard !isEscape, let next = object[key] else { return nil }
-                value = next
-            case .array(let values):
-                guard let index = Int(key), "\(index)" == key, values.indices.contains(index) else { return nil }
-                value = values[index]
-            default: return nil
-            }
-        }
-        return value
-    }
-
     /// A path from a schema as a message may show it.
     static func shown(_ path: String) -> String { JSONValue.string(path).shortDescription }
+}
+
+/// A value of a document, from which paths lead on. What an object or a list holds is indexed once it is asked for.
+final class SchemaPlace {
+    let value: JSONValue
+    private lazy var parts: [[UInt8]: SchemaPlace] = {
+        let parts: [(String, JSONValue)] =
+            switch value {
+            case .object(let object): object.members.map { ($0.key, $0.value) }
+            case .array(let values): values.enumerated().map { ("\($0)", $1) }
+            default: []
+            }
+        return Dictionary(
+            parts.map { (Array($0.utf8), SchemaPlace($1)) }, uniquingKeysWith: { first, _ in first })
+    }()
+
+    init(_ value: JSONValue) { self.value = value }
+
+    /// The value at a path; nil where there is none.
+    func find(_ path: String) -> JSONValue? {
+        var place = self
+        for part in path.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false).dropFirst() {
+            var (key, isEscape) = ([UInt8](), false)
+            for byte in part {
+                switch (isEscape, byte) {
+                case (true, UInt8(ascii: "0")): key.append(UInt8(ascii: "~"))
+                case (true, UInt8(ascii: "1")): key.append(UInt8(ascii: "/"))
+                case (true, _): return nil
+                case (false, UInt8(ascii: "~")): break
+                default: key.append(byte)
+                }
+                isEscape = !isEscape && byte == UInt8(ascii: "~")
+            }
+            guard !isEscape, let next = place.parts[key] else { return nil }
+            place = next
+        }
+        return place.value
+    }
 }

@@ -6,6 +6,8 @@ struct SchemaReader {
     static let largestCount = 4096
     /// More values than this would be a hostile schema.
     static let mostValues = 1 << 15
+    /// Longer paths of schemas, in bytes, would be hostile.
+    static let longestPath = 4096
 
     static let annotations: Set = [
         "title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly", "discriminator",
@@ -24,8 +26,11 @@ struct SchemaReader {
     var net = Net()
     let free: FreeValues
     let isStrict: Bool
-    let root: JSONValue
-    /// The node of each schema by the bytes of its path, whether it has been read or not.
+    private let root: SchemaPlace
+    private var exclusion: Exclusion
+    /// All that a `$ref` names, as bytes; or what looks like it.
+    private let named: Set<[UInt8]>
+    /// The node of each schema that a `$ref` names by the bytes of its path, whether it has been read or not.
     private var places: [[UInt8]: Int32] = [:]
     /// Schemas that a `$ref` names and that are still to be read.
     private var waiting: [(path: String, schema: JSONValue)] = []
@@ -35,12 +40,16 @@ struct SchemaReader {
     init(
         _ schema: JSONValue, isStrict: Bool, _ free: FreeValues, _ net: inout Net
     ) throws(GrammarError) {
-        root = schema
+        root = SchemaPlace(schema)
+        exclusion = Exclusion(root)
         self.isStrict = isStrict
         self.free = free
         guard Self.count(schema) <= Self.mostValues else {
             throw GrammarError("#", "the schema is too large: it has more than \(Self.mostValues) values")
         }
+        var named: Set<[UInt8]> = []
+        Self.addReferences(in: schema, to: &named)
+        self.named = named
         swap(&self.net, &net)
     }
 
@@ -52,9 +61,21 @@ struct SchemaReader {
         }
     }
 
+    private static func addReferences(in value: JSONValue, to named: inout Set<[UInt8]>) {
+        switch value {
+        case .array(let values): for value in values { addReferences(in: value, to: &named) }
+        case .object(let object):
+            for member in object.members {
+                if member.key == "$ref", let path = member.value.string { named.insert(Array(path.utf8)) }
+                addReferences(in: member.value, to: &named)
+            }
+        default: break
+        }
+    }
+
     /// Reads all of it.
     mutating func read() throws(GrammarError) -> Int32 {
-        let value = try schema(root, "#")
+        let value = try schema(root.value, "#")
         while let next = waiting.popLast() { _ = try schema(next.schema, next.path) }
         try refuseCircles()
         return value
@@ -65,6 +86,7 @@ struct SchemaReader {
     /// The node of the schema at a path.
     private mutating func place(_ path: String) throws(GrammarError) -> Int32 {
         let key = Array(path.utf8)
+        guard named.contains(key) else { return try net.add() }
         if let known = places[key] { return known }
         let node = try net.add()
         places[key] = node
@@ -73,6 +95,11 @@ struct SchemaReader {
 
     /// Reads a schema, unless that has been done.
     mutating func schema(_ schema: JSONValue, _ path: String) throws(GrammarError) -> Int32 {
+        guard path.utf8.count <= Self.longestPath else {
+            throw GrammarError(
+                String(decoding: path.utf8.prefix(Self.longestPath), as: UTF8.self),
+                "the schema is too large: this path has more than \(Self.longestPath) bytes")
+        }
         net.path = path
         let node = try place(path)
         guard done.insert(node).inserted else { return node }
@@ -136,7 +163,7 @@ struct SchemaReader {
         if keyword == "allOf", schemas.count > 1 {
             throw GrammarError(path, "the keyword \"allOf\" is not supported with more than one schema")
         }
-        if keyword == "oneOf" { try Exclusion(root).check(schemas, path) }
+        if keyword == "oneOf" { try exclusion.check(schemas, path) }
         var values: [Int32] = []
         for (index, schema) in schemas.enumerated() { values.append(try self.schema(schema, "\(path)/\(index)")) }
         return values
@@ -145,7 +172,7 @@ struct SchemaReader {
     private mutating func reference(_ schema: Schema) throws(GrammarError) -> Int32 {
         let path = try schema.reference()
         if places[Array(path.utf8)] == nil {
-            guard let target = SchemaPath.find(path, in: root) else {
+            guard let target = root.find(path) else {
                 throw GrammarError(schema.path("$ref"), "there is nothing at \(SchemaPath.shown(path)) in the schema")
             }
             waiting.append((path, target))
@@ -155,7 +182,7 @@ struct SchemaReader {
 
     // MARK: Circles
 
-    /// Refuses a schema that is itself an alternative of itself.
+    /// Refuses a schema that is itself an alternative of itself. A circle has a schema that a `$ref` names.
     private func refuseCircles() throws(GrammarError) {
         let paths = Dictionary(places.map { ($1, $0) }, uniquingKeysWith: { first, _ in first })
         var isDone = [Bool](repeating: false, count: net.nodes.count)
@@ -173,8 +200,9 @@ struct SchemaReader {
                 way[way.count - 1].next += 1
                 let target = jumps[next]
                 if isOpen[Int(target)] {
+                    let circle = way.drop { $0.node != target }
                     throw GrammarError(
-                        String(decoding: paths[target] ?? [], as: UTF8.self),
+                        String(decoding: circle.lazy.compactMap { paths[$0.node] }.first ?? [], as: UTF8.self),
                         "this schema refers to itself with nothing in between")
                 }
                 guard !isDone[Int(target)] else { continue }
