@@ -16,6 +16,7 @@ struct Determiniser {
         var start: Int = 0
         /// Sets of tags that complete texts can have, in the order of their numbers.
         var outcomes: [[Int32]] = []
+        var outcomeNumbers: [[Int32]: Int] = [:]
         /// States that call for these values.
         var callers: [Int] = []
     }
@@ -30,6 +31,8 @@ struct Determiniser {
     private var closures: [[Int32]?]
     /// By the closure of a value: the first value that has it, since equal values should share their states.
     private var representatives: [[Int32]: Int32] = [:]
+    /// The same by node, once it is known.
+    private var representativesByNode: [Int32?]
 
     private var entries: [Entry] = []
     private var entryNumbers: [[Int32]: Int] = [:]
@@ -44,6 +47,8 @@ struct Determiniser {
     private var mark = 0
     /// By state, nil where it calls nothing.
     private var callees: [Int?] = []
+    /// By state: the values that its nodes call for, and where each goes on.
+    private var calls: [[(tag: Int32, value: Int32, next: Int32)]] = []
     /// By state: the state behind the value by outcome.
     private var returns: [[UInt16]] = []
     private var automaton = Automaton()
@@ -70,6 +75,7 @@ struct Determiniser {
         closures = Array(repeating: nil, count: net.nodes.count)
         marks = Array(repeating: 0, count: net.nodes.count)
         closureMarks = marks
+        representativesByNode = Array(repeating: nil, count: net.nodes.count)
         makeClasses()
     }
 
@@ -129,10 +135,12 @@ struct Determiniser {
     }
 
     private mutating func representative(of value: Int32) throws(GrammarError) -> Int32 {
+        if let known = representativesByNode[Int(value)] { return known }
         let closure = try closure(of: value)
-        if let known = representatives[closure] { return known }
-        representatives[closure] = value
-        return value
+        let first = representatives[closure] ?? value
+        representatives[closure] = first
+        representativesByNode[Int(value)] = first
+        return first
     }
 
     private static func item(_ tag: Int32, _ node: Int32) -> Item { UInt64(tag) << 32 | UInt64(node) }
@@ -161,12 +169,14 @@ struct Determiniser {
         try spend(items.count)
         states.append(key)
         callees.append(nil)
+        calls.append([])
         returns.append([])
         stateNumbers[key] = UInt16(states.count - 1)
         return UInt16(states.count - 1)
     }
 
     private mutating func entry(_ values: [Int32]) throws(GrammarError) -> Int {
+        try spend(values.count)
         if let known = entryNumbers[values] { return known }
         let number = entries.count
         entries.append(Entry(values: values))
@@ -195,19 +205,20 @@ struct Determiniser {
     private mutating func makeMoves(of index: Int) throws(GrammarError) {
         let set = states[index]
         var targets = [[(tag: Int32, node: Int32)]](repeating: [], count: automaton.classCount)
-        var (values, ends) = (Set<Int32>(), [Int32]())
+        var ends: [Int32] = []
         var (allowsSpace, reach) = (false, Automaton.deepest + 1)
         for item in set.items {
             let (tag, number) = (Self.tag(item), Self.node(item))
             let node = net.nodes[number]
-            for edge in node.edges where needs[Int(edge.target)] <= Automaton.deepest {
+            for edge in node.edges {
                 let columns = automaton.classes[Int(edge.low)]...automaton.classes[Int(edge.high)]
                 try spend(columns.count)
+                guard needs[Int(edge.target)] <= Automaton.deepest else { continue }
                 for column in columns {
                     targets[Int(column)].append((tag, edge.target))
                 }
             }
-            if let call = node.call { values.insert(try representative(of: call.value)) }
+            if let call = node.call { calls[index].append((tag, try representative(of: call.value), call.next)) }
             if node.isEnd, ends.last != tag { ends.append(tag) }
             if node.allowsSpace { allowsSpace = true }
             reach = min(reach, needs[number] + (node.isInside ? 1 : 0))
@@ -223,13 +234,15 @@ struct Determiniser {
         automaton.moves.append(contentsOf: row)
         automaton.reaches.append(UInt8(reach))
         automaton.outcomes.append(ends.isEmpty ? Automaton.none : try outcome(ends, of: set.entry))
-        if !values.isEmpty { try addCall(from: index, values.sorted()) }
+        if !calls[index].isEmpty { try addCall(from: index, Set(calls[index].map(\.value)).sorted()) }
     }
 
     private mutating func outcome(_ tags: [Int32], of entry: Int) throws(GrammarError) -> UInt16 {
-        if let known = entries[entry].outcomes.firstIndex(of: tags) { return UInt16(known) }
+        try spend(tags.count)
+        if let known = entries[entry].outcomeNumbers[tags] { return UInt16(known) }
+        let number = entries[entry].outcomes.count
         entries[entry].outcomes.append(tags)
-        let number = entries[entry].outcomes.count - 1
+        entries[entry].outcomeNumbers[tags] = number
         for caller in entries[entry].callers { try addReturn(to: caller, number) }
         return UInt16(number)
     }
@@ -245,15 +258,11 @@ struct Determiniser {
     private mutating func addReturn(to caller: Int, _ number: Int) throws(GrammarError) {
         guard let callee = callees[caller] else { return }
         let tags = entries[callee].outcomes[number]
+        try spend(tags.count + calls[caller].count)
         let values = Set(tags.map { entries[callee].values[Int($0)] })
-        let set = states[caller]
-        var targets: [(tag: Int32, node: Int32)] = []
-        for item in set.items {
-            guard let call = net.nodes[Self.node(item)].call else { continue }
-            if values.contains(try representative(of: call.value)) { targets.append((Self.tag(item), call.next)) }
-        }
+        let targets = calls[caller].filter { values.contains($0.value) }.map { ($0.tag, $0.next) }
         // Each tag of an outcome belongs to a value that the caller waits for.
-        returns[caller].append(try state(set.entry, targets)!)
+        returns[caller].append(try state(states[caller].entry, targets)!)
     }
 
     /// What is known only when all states are: the bytes that begin values.

@@ -113,38 +113,47 @@ struct Net {
     func needs(deepest: Int) -> [Int] {
         let before = predecessors()
         var needs = [Int](repeating: deepest + 1, count: nodes.count)
-        var open = nodes.indices.filter { nodes[$0].isEnd }
-        for end in open { needs[end] = 0 }
-        // A need only falls, and each time at most `deepest` times.
-        while let changed = open.popLast() {
-            for index in before[changed].map(Int.init) {
-                let node = nodes[index]
-                var need = needs[index]
-                for edge in node.edges { need = min(need, needs[Int(edge.target)] + (node.opens ? 1 : 0)) }
-                for target in node.jumps { need = min(need, needs[Int(target)]) }
-                if let call = node.call {
-                    need = min(need, max(needs[Int(call.value)], needs[Int(call.next)]) + (node.opens ? 1 : 0))
+        // Nodes by their need, the least first: what is taken from here has its last one, unless a smaller one came since.
+        var open = [[Int]](repeating: [], count: deepest + 1)
+        open[0] = nodes.indices.filter { nodes[$0].isEnd }
+        for end in open[0] { needs[end] = 0 }
+        for least in 0...deepest {
+            while let known = open[least].popLast() {
+                guard needs[known] == least else { continue }
+                for (index, link) in before[known] {
+                    let opening = nodes[Int(index)].opens ? 1 : 0
+                    let need =
+                        switch link {
+                        case .edge: least + opening
+                        case .jump: least
+                        case .call(let other): max(least, needs[Int(other)]) + opening
+                        }
+                    guard need < needs[Int(index)] else { continue }
+                    needs[Int(index)] = need
+                    open[need].append(Int(index))
                 }
-                guard need < needs[index] else { continue }
-                needs[index] = need
-                open.append(index)
             }
         }
         return needs
     }
 
+    /// How one node leads to another.
+    private enum Link {
+        case edge, jump
+        /// It calls for the other, or goes on there behind a call; the node that is needed besides.
+        case call(Int32)
+    }
+
     /// For each node, those that lead to it or call for it.
-    private func predecessors() -> [[Int32]] {
-        var before = [[Int32]](repeating: [], count: nodes.count)
+    private func predecessors() -> [[(node: Int32, link: Link)]] {
+        var before = [[(node: Int32, link: Link)]](repeating: [], count: nodes.count)
         for (index, node) in nodes.enumerated() {
-            func note(_ target: Int32) {
-                if before[Int(target)].last != Int32(index) { before[Int(target)].append(Int32(index)) }
-            }
-            for edge in node.edges { note(edge.target) }
-            for target in node.jumps { note(target) }
+            let source = Int32(index)
+            for edge in node.edges { before[Int(edge.target)].append((source, .edge)) }
+            for target in node.jumps { before[Int(target)].append((source, .jump)) }
             if let call = node.call {
-                note(call.value)
-                note(call.next)
+                before[Int(call.value)].append((source, .call(call.next)))
+                before[Int(call.next)].append((source, .call(call.value)))
             }
         }
         return before

@@ -133,7 +133,9 @@ struct RefusalTests {
             ##"{"$defs": {\##((0..<4000).map { "\"\($0)\": {\"$ref\": \"#/$defs/\($0 + 1)\"}" }.joined(separator: ",")), "4000": {}}, "$ref": "#/$defs/0"}"##,
             ##"{"$defs": {\##((1...14).map { "\"\($0)\": {\"properties\": {\"a\": {\"$ref\": \"#/$defs/\($0 - 1)\"}, \"b\": {\"$ref\": \"#/$defs/\($0 - 1)\"}}}" }.joined(separator: ",")), "0": {}}, "$ref": "#/$defs/14"}"##,
         ])
-    func hostile(_ text: String) throws {
+    func hostile(_ text: String) throws { try endsSoon(text) }
+
+    private func endsSoon(_ text: String) throws {
         let schema = try json(text)
         do throws(GrammarError) {
             let grammar = try Grammar(schema: schema, isStrict: false)
@@ -142,6 +144,39 @@ struct RefusalTests {
             #expect(error.reason.contains("too large") || error.reason.contains("groups inside each other"))
         }
     }
+
+    /// Schemas that are too long to be shown: each would take much time or memory if something were not counted.
+    private static func huge(_ index: Int) -> String {
+        func list(_ count: Int, _ text: (Int) -> String) -> String { (0..<count).map(text).joined(separator: ",") }
+        return switch index {
+        case 0: #"{"anyOf": [\#(list(32_760) { _ in "true" })]}"#
+        case 1:
+            #"{"properties": {"\#(String(repeating: "k", count: 1 << 20))": {"anyOf": [\#(list(32_000) { _ in "true" })]}}}"#
+        case 2:
+            ##"{"$defs": {\##(list(10_000) { "\"\($0)\": true" })}, "anyOf": [\##(list(10_000) { "{\"$ref\": \"#/$defs/\($0)\"}" })]}"##
+        case 3:
+            // As many ranges as scalars.
+            "{\"pattern\": \"([\(String(String.UnicodeScalarView((0..<60_000).map { Unicode.Scalar(0x10000 + 2 * $0)! })))]a)*\"}"
+        case 4: #"{"required": ["\#(String(repeating: "k", count: 120_000))"]}"#
+        case 5:
+            ##"{"$defs": {"a": {"anyOf": [\##(list(60) { "{\"maxLength\": \($0)}" })]}}, "prefixItems": [\##(list(8000) { _ in "{\"$ref\": \"#/$defs/a\"}" })]}"##
+        case 6:
+            ##"{"$defs": {"a": {"enum": [\##(list(16_000) { "\($0)" })]}}, "minItems": 4096, "items": {"$ref": "#/$defs/a"}}"##
+        case 7:
+            ##"{"$defs": {\##(list(64) { one in "\"\(one)\": {\"enum\": [\(list(64) { "\(one * 64 + $0)" })]}" })}, "anyOf": [\##(list(200) { _ in "{\"oneOf\": [\(list(64) { "{\"$ref\": \"#/$defs/\($0)\"}" })]}" })]}"##
+        case 8: #"{"pattern": "(\#(String(repeating: "()", count: 200_000))a){4096}"}"#
+        case 9:
+            #"{"pattern": "([\#((0..<40).map { "\\\\u\(String(0x1020 + 2 * $0, radix: 16))" }.joined())]{0,4096}){0,64}"}"#
+        case 10:
+            ##"{"$defs": {"a": {"anyOf": [\##(list(4000) { "{\"items\": {\"enum\": [\($0)]}}" })]}}, "items": {"$ref": "#/$defs/a"}}"##
+        case 11:
+            ##"{"$defs": {"a": {"anyOf": [\##(list(300) { "{\"pattern\": \"^(a{\($0 + 1)})*$\"}" })]}}, "prefixItems": [\##(list(2000) { _ in "{\"$ref\": \"#/$defs/a\"}" })]}"##
+        default: #"{"const": "\#(String(repeating: "\\u0001", count: 30_000))"}"#
+        }
+    }
+
+    @Test("So do those that are too long to be shown", arguments: 0..<13)
+    func huge(_ index: Int) throws { try endsSoon(Self.huge(index)) }
 
     @Test("Damaged schemas are read or refused, whatever the damage", arguments: 0..<8)
     func damaged(seed: UInt64) throws {
