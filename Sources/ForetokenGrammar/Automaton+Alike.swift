@@ -11,7 +11,9 @@ extension Automaton.Tables {
         for _ in 0..<length {
             var next: [(UInt16, UInt16)] = []
             for (first, second) in pairs {
-                guard outcomes[Int(first)] == outcomes[Int(second)] else { return false }
+                guard outcomes[Int(first)] == outcomes[Int(second)], reaches[Int(first)] == reaches[Int(second)] else {
+                    return false
+                }
                 for column in 0..<classCount {
                     let left = moves[Int(first) * classCount + column]
                     let right = moves[Int(second) * classCount + column]

@@ -42,6 +42,11 @@ struct Automaton: Sendable {
 
     var stateCount: Int { outcomes.count }
 
+    var byteCount: Int {
+        classes.count + moves.count * 4 + (outcomes.count + returns.count + starts.count) * 2 + reaches.count
+            + returnRows.count * 4
+    }
+
     /// States in which more than half of the printable ASCII characters may follow, in the order in which they are reached.
     var wideStates: [UInt16] {
         (0..<stateCount).filter { state in

@@ -11,6 +11,10 @@ struct MaskMaker {
         var tokens: [Int32] = []
         var words: [UInt64] = []
         var rests: [Rest] = []
+
+        var byteCount: Int {
+            MemoryLayout<Self>.stride + tokens.count * 4 + words.count * 8 + rests.count * MemoryLayout<Rest>.stride
+        }
     }
 
     /// A node of the trie whose byte is the first behind the frame.
@@ -31,8 +35,8 @@ struct MaskMaker {
     private var ways: [Way]
     private var stack: [UInt16]
     private var rests: [Rest] = []
-    /// The last states whose masks took long to make: another one may be alike.
-    private var wide: [UInt16] = []
+    /// The last keys of states whose masks took long to make: another one may be alike.
+    private var wide: [UInt32] = []
 
     init(longestToken: Int) {
         ways = Array(repeating: Way(place: Automaton.Place(state: 0)), count: longestToken + 1)
@@ -40,6 +44,8 @@ struct MaskMaker {
     }
 
     var count: Int { kept.count }
+    /// Bytes that what is kept takes.
+    private(set) var keptBytes = 0
 
     /// Sets the bits of all tokens with bytes that may follow.
     mutating func fill(
@@ -49,14 +55,12 @@ struct MaskMaker {
         var place = cursor.place
         automaton.withTables { tables in
             let walk = Walk(tables: tables, vocabulary: vocabulary, words: words)
-            // What is kept knows of no bound on levels.
-            guard Int(place.height) + vocabulary.mostOpening + automaton.widestReach <= Automaton.deepest else {
-                load(cursor)
-                return go(walk, walk.whole, from: place, keeping: false)
-            }
             while true {
-                let key = Self.key(place.state, blanks: place.blanks)
-                if kept[key] == nil { keep(key, place, tables, vocabulary) }
+                // Only where levels might run out does it matter how many there are.
+                let levels = Automaton.deepest - Int(place.height)
+                let isFar = vocabulary.mostOpening + automaton.widestReach <= levels
+                let key = Self.key(place, levels: isFar ? nil : levels)
+                if kept[key] == nil { keep(key, place, levels: isFar ? nil : levels, tables, vocabulary) }
                 if let index = kept.index(forKey: key) { add(index, to: walk, below: place, cursor) }
                 // A complete frame may also be left before the first byte.
                 let outcome = tables.outcomes[Int(place.state)]
@@ -70,9 +74,10 @@ struct MaskMaker {
 
     /// Keeps what a state allows.
     mutating func prepare(_ state: UInt16, _ automaton: Automaton, _ vocabulary: GrammarVocabulary) {
-        let key = Self.key(state, blanks: 0)
+        let place = Automaton.Place(state: state)
+        let key = Self.key(place, levels: nil)
         guard kept[key] == nil else { return }
-        automaton.withTables { keep(key, Automaton.Place(state: state), $0, vocabulary) }
+        automaton.withTables { keep(key, place, levels: nil, $0, vocabulary) }
     }
 
     private mutating func load(_ cursor: GrammarCursor) {
@@ -92,21 +97,30 @@ struct MaskMaker {
         for rest in found.rests {
             let behind = walk.tables.stateBehind(stack[Int(height)], rest.outcome)
             let range = rest.node..<walk.vocabulary.nodes[Int(rest.node)].end
-            go(walk, range, from: Automaton.Place(state: behind, height: height), keeping: false)
+            go(walk, range, from: Automaton.Place(state: behind, height: height), deepest: Automaton.deepest)
         }
     }
 
     /// Finds what a state allows whatever lies below.
+    /// - Parameter levels: how many may follow; nil where there are enough for any token.
     private mutating func keep(
-        _ key: UInt32, _ place: Automaton.Place, _ tables: Automaton.Tables, _ vocabulary: GrammarVocabulary
+        _ key: UInt32, _ place: Automaton.Place, levels: Int?, _ tables: Automaton.Tables,
+        _ vocabulary: GrammarVocabulary
     ) {
         if kept.count >= Self.mostKept {
             kept.removeAll(keepingCapacity: true)
-            wide = []
+            (wide, keptBytes) = ([], 0)
         }
-        let alike = place.blanks > 0 ? nil : wide.first { tables.areAlike($0, place.state, length: vocabulary.longest) }
-        if let alike, let found = kept[Self.key(alike, blanks: 0)] {
+        let alike =
+            place.blanks > 0
+            ? nil
+            : wide.first {
+                $0 & 0xFFFF == key & 0xFFFF
+                    && tables.areAlike(UInt16($0 >> 16), place.state, length: vocabulary.longest)
+            }
+        if let alike, let found = kept[alike] {
             kept[key] = found
+            keptBytes += found.byteCount
             return
         }
         let wordCount = (vocabulary.count + 63) / 64
@@ -116,7 +130,7 @@ struct MaskMaker {
         words.withUnsafeMutableBufferPointer { words in
             guard let words = words.baseAddress else { return }
             let walk = Walk(tables: tables, vocabulary: vocabulary, words: words)
-            go(walk, walk.whole, from: alone, keeping: true)
+            go(walk, walk.whole, from: alone, deepest: levels ?? .max, isKeeping: true)
         }
         var found = Kept(rests: rests)
         let allowed = words.reduce(0) { $0 + $1.nonzeroBitCount }
@@ -130,12 +144,16 @@ struct MaskMaker {
             }
         } else {
             found.words = words
-            if place.blanks == 0 { wide = [place.state] + wide.prefix(Self.mostWide - 1) }
+            if place.blanks == 0 { wide = [key] + wide.prefix(Self.mostWide - 1) }
         }
         kept[key] = found
+        keptBytes += found.byteCount
     }
 
-    private static func key(_ state: UInt16, blanks: UInt8) -> UInt32 { UInt32(state) << 8 | UInt32(blanks) }
+    /// The state in the upper half.
+    private static func key(_ place: Automaton.Place, levels: Int?) -> UInt32 {
+        UInt32(place.state) << 16 | UInt32(levels ?? 0xFF) << 8 | UInt32(place.blanks)
+    }
 
     /// What a walk reads and writes.
     private struct Walk {
@@ -155,12 +173,15 @@ struct MaskMaker {
     }
 
     /// Sets the bits of tokens in a part of the trie, whose first node's parent is at `start`, with `stack` below it.
-    /// - Parameter keeping: whether nothing is known of what lies below the frame on top: then there is no bound on levels, and
-    ///   `rests` gets the nodes that are reached below it, but for those that the very first byte reaches.
-    private mutating func go(_ walk: Walk, _ range: Range<Int32>, from start: Automaton.Place, keeping: Bool) {
+    /// - Parameters:
+    ///   - deepest: the bound on the levels.
+    ///   - isKeeping: whether nothing is known of what lies below the frame on top: then `rests` gets the nodes that are reached
+    ///     below it, but for those that the very first byte reaches.
+    private mutating func go(
+        _ walk: Walk, _ range: Range<Int32>, from start: Automaton.Place, deepest: Int, isKeeping: Bool = false
+    ) {
         guard !range.isEmpty else { return }
-        let deepest = keeping ? Int.max : Automaton.deepest
-        let isOpenBelow = keeping && walk.tables.outcomes[Int(start.state)] != Automaton.none
+        let isOpenBelow = isKeeping && walk.tables.outcomes[Int(start.state)] != Automaton.none
         walk.vocabulary.nodes.withUnsafeBufferPointer { nodes in
             ways.withUnsafeMutableBufferPointer { ways in
                 stack.withUnsafeMutableBufferPointer { stack in
@@ -186,7 +207,7 @@ struct MaskMaker {
                             walk.mark(node.firstToken..<nodes[Int(index) + 1].firstToken)
                             index += 1
                         case .below(let outcome):
-                            if keeping, !(isOpenBelow && node.depth == base + 1) {
+                            if isKeeping, !(isOpenBelow && node.depth == base + 1) {
                                 rests.append(Rest(outcome: outcome, node: index))
                             }
                             index = node.end

@@ -1,8 +1,8 @@
 import Synchronization
 
-/// A grammar over the tokens of one vocabulary: where the work of its masks is kept, up to 1,024 of them, which is 16 MB at most
-/// for 129,280 tokens. Requests with the same grammar should share one; it may be used from any thread, one at a time gets its
-/// mask.
+/// A grammar over the tokens of one vocabulary: where the work of its masks is kept, up to 1,024 of them, which is some 16 MB at
+/// most for 129,280 tokens. Requests with the same grammar should share one; it may be used from any thread, one at a time gets
+/// its mask.
 ///
 ///     let vocabulary = GrammarVocabulary(count: 129_280) { isSpecial($0) ? nil : bytes($0) }   // once
 ///     let grammar = TokenGrammar(try Grammar(schema: schema, isStrict: true), vocabulary, endTokens: [1])
@@ -39,8 +39,8 @@ public final class TokenGrammar: Sendable {
         for state in automaton.wideStates.prefix(64) { masks.withLock { $0.prepare(state, automaton, vocabulary) } }
     }
 
-    /// Bytes that its tables and the masks that are kept now take at most.
-    public var byteCount: Int { automaton.moves.count * 4 + masks.withLock { $0.count } * wordCount * 8 }
+    /// Bytes that its tables and the masks that are kept now take.
+    public var byteCount: Int { automaton.byteCount + masks.withLock { $0.keptBytes } }
 
     /// How many states have their masks kept.
     package var keptMasks: Int { masks.withLock { $0.count } }

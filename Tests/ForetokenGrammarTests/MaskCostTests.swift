@@ -178,4 +178,55 @@ struct MaskCostTests {
         }
         #expect(cursor.allowed() == [0x22, 259])
     }
+
+    @Test("Masks are kept where levels might run out, too, by how many are left")
+    func deepMasks() throws {
+        let lists = (1...60).map {
+            ##""\##($0)": {"items": {"$ref": "#/$defs/\##($0 - 1)"}, "minItems": 1, "type": "array"}"##
+        }
+        let schema =
+            ##"{"$ref": "#/$defs/60", "$defs": {"0": {"type": ["array", "string"]}, \##(lists.joined(separator: ", "))}}"##
+        let tokens = (0..<256).map { [UInt8($0)] } + ["[[[[[", "[[", "]]", "[]", "],[", "\"]"].map { Array($0.utf8) }
+        let bound = TokenGrammar(try grammar(schema), GrammarVocabulary(tokens), endTokens: [])
+        let text = String(repeating: "[", count: 60)
+        for levels in [64, 62] {
+            var kept = 0
+            for pass in 0..<2 {
+                var cursor = GrammarCursor(bound)
+                for byte in (text + String(repeating: "[", count: levels - 60) + "]").utf8 {
+                    #expect(cursor.allowed() == (0..<Int32(tokens.count)).filter { cursor.allows($0) })
+                    let isTaken = cursor.advance(Int32(byte))
+                    try #require(isTaken)
+                }
+                if pass == 1 { #expect(bound.keptMasks == kept) }
+                kept = bound.keptMasks
+            }
+            #expect(kept >= 64)
+        }
+    }
+
+    @Test("What is counted of a grammar are its tables and all that is kept of masks")
+    func bytes() throws {
+        // Ten values of one list that end in ten ways, and tokens that go on behind a number.
+        let texts = (1...10).map { "{\"pattern\": \"^a{\($0)}$\"}" }.joined(separator: ", ")
+        let schema = #"{"items": {"anyOf": [\#(texts), {"type": "integer"}]}}"#
+        let small = try grammar(#"{"items": {"type": "integer"}}"#)
+        let large = try grammar(schema)
+        let tokens = (0..<256).map { [UInt8($0)] } + (100..<900).map { Array("\($0),".utf8) }
+        let vocabulary = GrammarVocabulary(tokens)
+        let (bound, other) = (
+            TokenGrammar(large, vocabulary, endTokens: []), TokenGrammar(small, vocabulary, endTokens: [])
+        )
+        let (tables, otherTables) = (bound.byteCount, other.byteCount)
+        // Of each state at least a row of moves, its outcome, how far its end is, and where it returns to.
+        #expect(tables > large.stateCount * (4 + 2 + 1 + 4) && otherTables < tables)
+        var cursor = GrammarCursor(bound)
+        for byte in "[1".utf8 {
+            let isTaken = cursor.advance(Int32(byte))
+            try #require(isTaken)
+        }
+        #expect(cursor.allowed().count > 800)
+        // The allowed tokens, and the places of 800 tokens where the number ends, 8 bytes each.
+        #expect(bound.keptMasks == 2 && bound.byteCount > tables + bound.wordCount * 8 + 6400)
+    }
 }
