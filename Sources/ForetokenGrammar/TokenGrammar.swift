@@ -5,7 +5,7 @@ import Synchronization
 /// its mask.
 ///
 ///     let vocabulary = GrammarVocabulary(count: 129_280) { isSpecial($0) ? nil : bytes($0) }   // once
-///     let grammar = TokenGrammar(try Grammar(schema: schema, isStrict: true), vocabulary, endTokens: [1])
+///     let grammar = TokenGrammar(try Grammar(schema: schema, isStrict: true), vocabulary)
 ///     grammar.prepare()                           // on a thread that may take its time
 ///     var cursor = GrammarCursor(grammar)         // one a text
 ///     cursor.mask(into: words)                    // of the next row
@@ -16,17 +16,12 @@ import Synchronization
 public final class TokenGrammar: Sendable {
     let automaton: Automaton
     let vocabulary: GrammarVocabulary
-    /// Tokens that end the text, ascending.
-    private let endTokens: [Int32]
     private let masks: Mutex<MaskMaker>
 
-    /// - Parameters:
-    ///   - endTokens: tokens that end a text, special or not, each allowed exactly where the value is complete; ids beyond the
-    ///     vocabulary are passed over.
-    public init(_ grammar: Grammar, _ vocabulary: GrammarVocabulary, endTokens: [Int32]) {
+    /// Nothing in it ends a text: whoever asks for masks allows what does where `GrammarCursor.isComplete` says so.
+    public init(_ grammar: Grammar, _ vocabulary: GrammarVocabulary) {
         automaton = grammar.automaton
         self.vocabulary = vocabulary
-        self.endTokens = Set(endTokens).filter { 0..<vocabulary.count ~= Int($0) }.sorted()
         masks = Mutex(MaskMaker(longestToken: vocabulary.longest))
     }
 
@@ -45,17 +40,9 @@ public final class TokenGrammar: Sendable {
     /// How many states have their masks kept.
     package var keptMasks: Int { masks.withLock { $0.count } }
 
-    func isEnd(_ token: Int32) -> Bool { endTokens.contains(token) }
-
     func fill(_ words: UnsafeMutablePointer<UInt64>, _ cursor: GrammarCursor) {
         words.update(repeating: 0, count: wordCount)
-        guard !cursor.isEnded else { return }
-        let isComplete = cursor.isComplete
         masks.withLock { $0.fill(words, cursor, automaton, vocabulary) }
-        for token in endTokens {
-            let bit = UInt64(1) << UInt64(token & 63)
-            if isComplete { words[Int(token >> 6)] |= bit } else { words[Int(token >> 6)] &= ~bit }
-        }
     }
 }
 
@@ -65,8 +52,6 @@ public struct GrammarCursor: Sendable {
     private let grammar: TokenGrammar
     private(set) var place: Automaton.Place
     private(set) var stack = InlineArray<64, UInt16>(repeating: 0)
-    /// Whether an end token has been taken: nothing can follow.
-    public private(set) var isEnded = false
 
     /// Before the first token.
     /// - Parameter schema: which of the grammar's schemas the text is to fit.
@@ -78,21 +63,16 @@ public struct GrammarCursor: Sendable {
     /// How many words a mask has; see `TokenGrammar`.
     public var wordCount: Int { grammar.wordCount }
 
-    /// Whether the text so far is a whole value, so that end tokens are allowed.
+    /// Whether the text so far is a whole value, so that it may end.
     public var isComplete: Bool {
-        !isEnded && place.height == 0 && grammar.automaton.outcomes[Int(place.state)] != Automaton.none
+        place.height == 0 && grammar.automaton.outcomes[Int(place.state)] != Automaton.none
     }
 
     /// Takes a token.
     /// - Returns: whether it is allowed; the cursor is left as it was where it is not.
     public mutating func advance(_ token: Int32) -> Bool {
-        if grammar.isEnd(token) {
-            guard isComplete else { return false }
-            isEnded = true
-            return true
-        }
         let bytes = grammar.vocabulary.bytes(of: token)
-        guard !isEnded, !bytes.isEmpty else { return false }
+        guard !bytes.isEmpty else { return false }
         var next = self
         guard next.take(bytes) else { return false }
         self = next

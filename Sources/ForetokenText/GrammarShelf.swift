@@ -76,7 +76,7 @@ package final class GrammarShelf: Sendable {
         let result = slot.made.withLock { made in
             if let made { return made }
             let result = Result { () throws(GrammarError) in
-                let grammar = TokenGrammar(try make(), vocabulary, endTokens: [])
+                let grammar = TokenGrammar(try make(), vocabulary)
                 grammar.prepare()
                 return grammar
             }

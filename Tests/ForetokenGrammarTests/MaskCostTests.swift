@@ -77,7 +77,7 @@ struct MaskCostTests {
         try measure(try #require(vocabulary), tokens, try tokenizer.encode(sample))
 
         // Every token one by one, at some places.
-        let bound = TokenGrammar(try grammar(order, isStrict: true), try #require(vocabulary), endTokens: [1])
+        let bound = TokenGrammar(try grammar(order, isStrict: true), try #require(vocabulary))
         var cursor = GrammarCursor(bound)
         for (number, token) in try tokenizer.encode(sample).enumerated() {
             if number % 6 == 0 {
@@ -98,13 +98,13 @@ struct MaskCostTests {
             let time = try clock.measure { grammar = try Grammar(schema: schema, isStrict: true) }
             print("compiling the schema: \(time), \(grammar?.stateCount ?? 0) states")
         }
-        let bound = TokenGrammar(try #require(grammar), vocabulary, endTokens: [129_279])
+        let bound = TokenGrammar(try #require(grammar), vocabulary)
         let bytes = Dictionary(
             tokens.enumerated().filter { $1.count == 1 }.map { ($1[0], Int32($0)) },
             uniquingKeysWith: { first, _ in first })
         let text = try text ?? sample.utf8.map { try #require(bytes[$0]) }
         var words = [UInt64](repeating: 0, count: bound.wordCount)
-        let prepared = TokenGrammar(try #require(grammar), vocabulary, endTokens: [129_279])
+        let prepared = TokenGrammar(try #require(grammar), vocabulary)
         let time = clock.measure { prepared.prepare() }
         print("preparing \(prepared.keptMasks) masks: \(time)")
         for (pass, bound) in [("first", bound), ("second", bound), ("third", bound), ("first prepared", prepared)] {
@@ -130,7 +130,7 @@ struct MaskCostTests {
         "Neither masks that are kept nor advancing allocates",
         .enabled(if: foretoken_allocation_probe_is_active(), "sanitizers replace the allocator"))
     func allocations() throws {
-        let bound = TokenGrammar(try grammar(order, isStrict: true), bytewise, endTokens: [end])
+        let bound = TokenGrammar(try grammar(order, isStrict: true), bytewise)
         var words = [UInt64](repeating: 0, count: bound.wordCount)
         var counts: [UInt64] = []
         for _ in 0..<3 {
@@ -152,9 +152,7 @@ struct MaskCostTests {
         let tokens =
             (0..<256).map { [UInt8($0)] } + ["\", \"", "\"}", " \"", "abc", "1,", "00Z\""].map { Array($0.utf8) }
         let (grammar, vocabulary) = (try grammar(order, isStrict: true), GrammarVocabulary(tokens))
-        let (late, early) = (
-            TokenGrammar(grammar, vocabulary, endTokens: []), TokenGrammar(grammar, vocabulary, endTokens: [])
-        )
+        let (late, early) = (TokenGrammar(grammar, vocabulary), TokenGrammar(grammar, vocabulary))
         early.prepare()
         #expect(late.keptMasks == 0 && early.keptMasks > 8)
         var (left, right) = (GrammarCursor(late), GrammarCursor(early))
@@ -169,7 +167,7 @@ struct MaskCostTests {
     func longStrings() throws {
         let tokens = (0..<256).map { [UInt8($0)] } + ["abc", "é\",", "中中", "\"]"].map { Array($0.utf8) }
         let schema = #"{"items": {"type": "string", "minLength": 3, "maxLength": 400}, "maxItems": 2}"#
-        let bound = TokenGrammar(try grammar(schema), GrammarVocabulary(tokens), endTokens: [])
+        let bound = TokenGrammar(try grammar(schema), GrammarVocabulary(tokens))
         var cursor = GrammarCursor(bound)
         for byte in (#"[""# + String(repeating: "xé", count: 200)).utf8 {
             #expect(cursor.allowed() == (0..<Int32(tokens.count)).filter { cursor.allows($0) })
@@ -187,7 +185,7 @@ struct MaskCostTests {
         let schema =
             ##"{"$ref": "#/$defs/60", "$defs": {"0": {"type": ["array", "string"]}, \##(lists.joined(separator: ", "))}}"##
         let tokens = (0..<256).map { [UInt8($0)] } + ["[[[[[", "[[", "]]", "[]", "],[", "\"]"].map { Array($0.utf8) }
-        let bound = TokenGrammar(try grammar(schema), GrammarVocabulary(tokens), endTokens: [])
+        let bound = TokenGrammar(try grammar(schema), GrammarVocabulary(tokens))
         let text = String(repeating: "[", count: 60)
         for levels in [64, 62] {
             var kept = 0
@@ -214,9 +212,7 @@ struct MaskCostTests {
         let large = try grammar(schema)
         let tokens = (0..<256).map { [UInt8($0)] } + (100..<900).map { Array("\($0),".utf8) }
         let vocabulary = GrammarVocabulary(tokens)
-        let (bound, other) = (
-            TokenGrammar(large, vocabulary, endTokens: []), TokenGrammar(small, vocabulary, endTokens: [])
-        )
+        let (bound, other) = (TokenGrammar(large, vocabulary), TokenGrammar(small, vocabulary))
         let (tables, otherTables) = (bound.byteCount, other.byteCount)
         // Of each state at least a row of moves, its outcome, how far its end is, and where it returns to.
         #expect(tables > large.stateCount * (4 + 2 + 1 + 4) && otherTables < tables)

@@ -53,7 +53,7 @@ struct RandomSchemaTests {
             guard let (grammar, schema, text) = try random(&schemas) else { continue }
             let checker = Checker(schema)
             let tokens = OddVocabulary(&schemas.random)
-            let bound = TokenGrammar(grammar, GrammarVocabulary(tokens.bytes), endTokens: tokens.ends)
+            let bound = TokenGrammar(grammar, GrammarVocabulary(tokens.bytes))
             for _ in 0..<5 {
                 guard let made = try tokens.text(bound, &schemas.random) else { continue }
                 complete += 1
@@ -71,7 +71,7 @@ struct RandomSchemaTests {
         var random = SeededGenerator(seed: 200 + seed)
         let grammar = try Grammar.jsonObject()
         let tokens = OddVocabulary(&random)
-        let bound = TokenGrammar(grammar, GrammarVocabulary(tokens.bytes), endTokens: tokens.ends)
+        let bound = TokenGrammar(grammar, GrammarVocabulary(tokens.bytes))
         var complete = 0
         for _ in 0..<60 {
             guard let made = try tokens.text(bound, &random) else { continue }
@@ -94,7 +94,7 @@ struct RandomSchemaTests {
         for _ in 0..<12 {
             guard let (grammar, _, text) = try random(&schemas) else { continue }
             let tokens = OddVocabulary(&schemas.random)
-            let bound = TokenGrammar(grammar, GrammarVocabulary(tokens.bytes), endTokens: tokens.ends)
+            let bound = TokenGrammar(grammar, GrammarVocabulary(tokens.bytes))
             for _ in 0..<4 {
                 var cursor = GrammarCursor(bound)
                 for _ in 0..<60 {
@@ -118,7 +118,7 @@ struct RandomSchemaTests {
             + ##""properties": {"a": {"$ref": "#/$defs/a"}}}, {"type": "number"}]}}, "$ref": "#/$defs/a"}"##
         for text in ["{}", schema] {
             let bound = TokenGrammar(
-                try grammar(text), GrammarVocabulary(tokens.bytes), endTokens: tokens.ends)
+                try grammar(text), GrammarVocabulary(tokens.bytes))
             var cursor = GrammarCursor(bound)
             let deeper = tokens.bytes.indices.filter {
                 ["[", "{\"a\":", "[["].map { Array($0.utf8) }.contains(tokens.bytes[$0])
@@ -135,11 +135,9 @@ struct RandomSchemaTests {
     }
 }
 
-/// Single bytes, tokens that cross marks, parts of UTF-8, random pieces, repeated and empty tokens, and two end tokens, one of which
-/// has bytes.
+/// Single bytes, tokens that cross marks, parts of UTF-8, random pieces, repeated and empty tokens.
 struct OddVocabulary {
     var bytes: [[UInt8]]
-    let ends: [Int32]
 
     init(_ random: inout SeededGenerator) {
         let texts = [
@@ -154,28 +152,26 @@ struct OddVocabulary {
         bytes += [[], [], [0xF0, 0x9F], [0x98, 0x80], [0xC3], [0xA9, 0x22], [0xED, 0xA0], Array("ab".utf8)]
         let marks = Array("{}[]\",:\\ \n0123-.eab".utf8)
         for _ in 0..<150 { bytes.append((0..<2 + random.below(4)).map { _ in random.choice(marks) }) }
-        ends = [Int32(bytes.count), Int32(bytes.count + 1), 1 << 20]
         self.bytes = bytes + [[], Array("}".utf8)]
         self.bytes.shuffle(from: 0, to: bytes.count, using: &random)
     }
 
-    /// A text of tokens that masks allow, up to an end token; nil where it does not end. It begins at random and then takes the
+    /// A text of tokens that masks allow, a whole value; nil where it becomes none. It begins at random and then takes the
     /// shortest way out.
     func text(_ grammar: TokenGrammar, _ random: inout SeededGenerator) throws -> [UInt8]? {
         var (cursor, text) = (GrammarCursor(grammar), [UInt8]())
         let wild = random.below(60)
         for step in 0..<600 {
             let allowed = cursor.allowed()
+            if cursor.isComplete, step > wild || allowed.isEmpty || random.isHit(oneIn: 8) { return text }
             // Every byte is a token, so there is always a way.
             var token = try #require(allowed.randomElement(using: &random), "\(String(decoding: text, as: UTF8.self))")
             if step > wild {
                 let marks = "}]\"n0:t".utf8.flatMap { mark in allowed.filter { bytes[Int($0)] == [mark] } }
-                let wanted = allowed.filter { ends.contains($0) } + marks
-                if let first = wanted.first, !random.isHit(oneIn: 10) { token = first }
+                if let first = marks.first, !random.isHit(oneIn: 10) { token = first }
             }
             let isTaken = cursor.advance(token)
             try #require(isTaken)
-            if cursor.isEnded { return text }
             text += bytes[Int(token)]
         }
         return nil

@@ -6,7 +6,7 @@ import Testing
 @Suite("Several schemas, and suffixes") struct SeveralSchemasTests {
     private func grammar(_ schemas: [String], suffix: String = "") throws -> TokenGrammar {
         let grammar = try Grammar(schemas: schemas.map { (try json($0), true) }, suffix: suffix)
-        return TokenGrammar(grammar, bytewise, endTokens: [end])
+        return TokenGrammar(grammar, bytewise)
     }
 
     private func accepts(_ grammar: TokenGrammar, _ schema: Int, _ text: String) -> Bool {
@@ -14,7 +14,6 @@ import Testing
         for byte in text.utf8 {
             guard cursor.allowed().contains(Int32(byte)), cursor.advance(Int32(byte)) else { return false }
         }
-        #expect(cursor.isComplete == cursor.allowed().contains(end))
         return cursor.isComplete
     }
 
@@ -43,7 +42,7 @@ import Testing
         let tokens = (0..<256).map { [UInt8($0)] } + ["1}\n", "}\n```", "}\n``` "].map { Array($0.utf8) }
         let grammar = TokenGrammar(
             try Grammar(schemas: [(try json(#"{"properties": {"a": {"type": "integer"}}}"#), true)], suffix: "\n```"),
-            GrammarVocabulary(tokens), endTokens: [])
+            GrammarVocabulary(tokens))
         func cursor(behind text: String, then tokens: [Int32] = []) throws -> GrammarCursor {
             var cursor = GrammarCursor(grammar)
             for token in text.utf8.map(Int32.init) + tokens {

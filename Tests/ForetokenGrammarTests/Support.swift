@@ -2,9 +2,8 @@ import ForetokenGrammar
 import ForetokenJSON
 import ForetokenTestSupport
 
-/// A token for every byte, so that texts can be given byte by byte, and an end token, 256.
+/// A token for every byte, so that texts can be given byte by byte, and one without any, 256.
 let bytewise = GrammarVocabulary((0..<256).map { [UInt8($0)] } + [[]])
-let end: Int32 = 256
 
 func json(_ text: String) throws -> JSONValue { try JSONValue(Array(text.utf8)) }
 
@@ -15,7 +14,7 @@ func grammar(_ schema: String, isStrict: Bool = false) throws -> Grammar {
 extension Grammar {
     /// How far the text is taken, in bytes.
     func taken(_ text: some Collection<UInt8>) -> (count: Int, cursor: GrammarCursor) {
-        var cursor = GrammarCursor(TokenGrammar(self, bytewise, endTokens: [end]))
+        var cursor = GrammarCursor(TokenGrammar(self, bytewise))
         var count = 0
         for byte in text {
             guard cursor.advance(Int32(byte)) else { break }

@@ -175,7 +175,7 @@ enum ReaderTargets {
         let bytes = GrammarVocabulary((0..<256).map { [UInt8($0)] })
         return Target(form: .json, corpus: SampleFiles.schemas.map { Array($0.utf8) }) { schema in
             let grammar = try Grammar(schema: try JSONValue(schema), isStrict: schema.count % 2 == 0)
-            var cursor = GrammarCursor(TokenGrammar(grammar, bytes, endTokens: []))
+            var cursor = GrammarCursor(TokenGrammar(grammar, bytes))
             var random = SeededGenerator(seed: UInt64(schema.count))
             for _ in 0..<100 {
                 let allowed = (0..<Int32(256)).filter { cursor.allows($0) }
