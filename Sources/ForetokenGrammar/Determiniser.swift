@@ -28,6 +28,11 @@ struct Determiniser {
 
     private let net: Net
     private let needs: [Int]
+    /// By node: whether it means something itself and a text can end from it.
+    private let counts: [Bool]
+    /// The jumps of all nodes; those of node n are `jumps[jumpStarts[n]..<jumpStarts[n + 1]]`.
+    private let jumps: [Int32]
+    private let jumpStarts: [Int]
     private var closures: [[Int32]?]
     /// By the closure of a value: the first value that has it, since equal values should share their states.
     private var representatives: [[Int32]: Int32] = [:]
@@ -71,7 +76,13 @@ struct Determiniser {
 
     private init(_ net: Net) {
         self.net = net
-        needs = net.needs(deepest: Automaton.deepest)
+        let needs = net.needs(deepest: Automaton.deepest)
+        self.needs = needs
+        counts = net.nodes.enumerated().map { index, node in
+            needs[index] <= Automaton.deepest && (!node.edges.isEmpty || node.call != nil || node.isEnd)
+        }
+        jumps = net.nodes.flatMap(\.jumps)
+        jumpStarts = net.nodes.reduce(into: [0]) { $0.append($0[$0.count - 1] + $1.jumps.count) }
         closures = Array(repeating: nil, count: net.nodes.count)
         marks = Array(repeating: 0, count: net.nodes.count)
         closureMarks = marks
@@ -120,13 +131,12 @@ struct Determiniser {
         closureMarks[Int(node)] = closureMark
         var (open, result) = ([node], [Int32]())
         while let last = open.popLast() {
-            let found = net.nodes[Int(last)]
-            try spend(1 + found.jumps.count)
-            let meansSomething = !found.edges.isEmpty || found.call != nil || found.isEnd
-            if meansSomething, needs[Int(last)] <= Automaton.deepest { result.append(last) }
-            for target in found.jumps where closureMarks[Int(target)] != closureMark {
-                closureMarks[Int(target)] = closureMark
-                open.append(target)
+            let range = jumpStarts[Int(last)]..<jumpStarts[Int(last) + 1]
+            try spend(1 + range.count)
+            if counts[Int(last)] { result.append(last) }
+            for index in range where closureMarks[Int(jumps[index])] != closureMark {
+                closureMarks[Int(jumps[index])] = closureMark
+                open.append(jumps[index])
             }
         }
         result.sort()
