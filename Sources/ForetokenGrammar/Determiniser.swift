@@ -17,6 +17,8 @@ struct Determiniser {
         /// Sets of tags that complete texts can have, in the order of their numbers.
         var outcomes: [[Int32]] = []
         var outcomeNumbers: [[Int32]: Int] = [:]
+        /// The values that those tags belong to.
+        var outcomeValues: [Set<Int32>] = []
         /// States that call for these values.
         var callers: [Int] = []
     }
@@ -253,6 +255,7 @@ struct Determiniser {
         let number = entries[entry].outcomes.count
         entries[entry].outcomes.append(tags)
         entries[entry].outcomeNumbers[tags] = number
+        entries[entry].outcomeValues.append(Set(tags.map { entries[entry].values[Int($0)] }))
         for caller in entries[entry].callers { try addReturn(to: caller, number) }
         return UInt16(number)
     }
@@ -267,9 +270,8 @@ struct Determiniser {
     /// Adds where the caller goes on when the value's outcome has this number; numbers come in order.
     private mutating func addReturn(to caller: Int, _ number: Int) throws(GrammarError) {
         guard let callee = callees[caller] else { return }
-        let tags = entries[callee].outcomes[number]
-        try spend(tags.count + calls[caller].count)
-        let values = Set(tags.map { entries[callee].values[Int($0)] })
+        let values = entries[callee].outcomeValues[number]
+        try spend(calls[caller].count)
         let targets = calls[caller].filter { values.contains($0.value) }.map { ($0.tag, $0.next) }
         // Each tag of an outcome belongs to a value that the caller waits for.
         returns[caller].append(try state(states[caller].entry, targets)!)
