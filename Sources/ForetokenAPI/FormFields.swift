@@ -67,11 +67,19 @@ struct FormFields {
         // Calls that nobody wants a form of are left alone.
         if let tools, marks?.calls != nil, content != nil || tools.haveForm { callable = try tools.callable() }
         guard content != nil || !callable.isEmpty || minimumTokens > 0 else { return nil }
+        func form() throws -> AnswerForm {
+            try AnswerForm(
+                served.grammars, marks: marks, content: content, tools: callable.map(\.tool),
+                mustCall: tools?.mustCall == true, endTokens: settings.endTokens, minimumTokens: minimumTokens)
+        }
         do {
-            return AnswerMask(
-                try AnswerForm(
-                    served.grammars, marks: marks, content: content, tools: callable.map(\.tool),
-                    mustCall: tools?.mustCall == true, endTokens: settings.endTokens, minimumTokens: minimumTokens))
+            do {
+                return AnswerMask(try form())
+            } catch let error as GrammarError {
+                guard let tools else { throw error }
+                callable = tools.loosened(callable)
+                return AnswerMask(try form())
+            }
         } catch let error as GrammarError {
             let schemas = callable.filter { $0.tool.parameters != nil }
             let place = error.schema.map { "[\(schemas[$0].place)].function" } ?? ""

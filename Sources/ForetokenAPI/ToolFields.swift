@@ -1,3 +1,4 @@
+import ForetokenGrammar
 import ForetokenJSON
 import ForetokenText
 
@@ -59,7 +60,8 @@ struct ToolFields {
     typealias Callable = (place: Int, tool: AnswerForm.Tool)
 
     /// The tools that may be called, with the schemas that their arguments must fit: always those of calls that must be made,
-    /// and of functions that are strict.
+    /// and of functions that are strict. Where the schema of another function cannot be kept to, its arguments are any JSON
+    /// object; see `loosened`.
     func callable() throws(APIError) -> [Callable] {
         var callable: [Callable] = []
         var names: Set<[UInt8]> = []
@@ -75,6 +77,25 @@ struct ToolFields {
         }
         return callable
     }
+
+    /// The same tools, but those that are not strict and whose schema no grammar can be made of get any JSON object for
+    /// arguments: as with OpenAI, a schema is only held to by all means where the function is strict.
+    func loosened(_ callable: [Callable]) -> [Callable] {
+        callable.map { place, tool in
+            let function = tools[place].object?["function"]?.object
+            guard let function, let schema = tool.parameters, function["strict"] != .bool(true),
+                (try? Grammar(schema: schema, isStrict: false)) == nil
+            else { return (place, tool) }
+            let name = function["name"]?.string ?? ""
+            return (place, AnswerForm.Tool(name: name, parameters: Self.anyObject, isStrict: false))
+        }
+    }
+
+    private static let anyObject: JSONValue = {
+        var schema = JSONObject()
+        schema["type"] = .string("object")
+        return .object(schema)
+    }()
 
     /// The schema of a function's arguments, which are an object where it does not say. Without one there are none.
     private static func parameters(_ function: JSONObject) -> JSONValue {

@@ -303,7 +303,8 @@ import Testing
             (#""response_format":"json_object""#, "response_format", "an object"),
             (#""response_format":{"type":"regex"}"#, "response_format", "\"regex\""),
             (
-                #""tools":[{"type":"function","function":{"name":"g"}},\#(tool)}}],"tool_choice":"required""#, "tools",
+                #""tools":[{"type":"function","function":{"name":"g"}},\#(tool),"strict":true}}],"tool_choice":"required""#,
+                "tools",
                 "`tools[1].function.parameters` cannot be what a call's arguments are held to: #/properties/age/minimum"
             ),
             (#""tools":[\#(tool),"strict":true}}]"#, "tools", "`tools[0].function.parameters`"),
@@ -319,6 +320,29 @@ import Testing
         }
         // What nobody is held to may be as it likes.
         #expect(throws: Never.self) { try order(model, #""tools":[\#(tool)}}]"#) }
+    }
+
+    @Test(arguments: [ScriptedModel.v3, ScriptedModel.v31]) func schemasThatCannotBeReadAreAnyObject(
+        template: String
+    ) throws {
+        let model = try ScriptedModel(template)
+        let bad = #"{"type":"object","properties":{"age":{"if":true,"then":false}}}"#
+        let tool = #"{"type":"function","function":{"name":"f","parameters":\#(bad)"#
+        func members(_ strict: Bool, _ choice: String) -> String {
+            #""tools":[\#(tool),"strict":\#(strict)}},{"type":"function","function":{"name":"get_weather","#
+                + #""parameters":\#(Self.schema)}}],"tool_choice":\#(choice)"#
+        }
+        for choice in [#""required""#, #"{"type":"function","function":{"name":"f"}}"#] {
+            let order = try order(model, members(false, choice))
+            for arguments in ["{}", #"{"age": "old", "x": [1]}"#] {
+                #expect(try walk(model, order).take(calls(template, [("f", arguments)])), "\(choice) \(arguments)")
+            }
+            #expect(try !walk(model, order).take(calls(template, [("f", "[1]")])))
+            // Others are held to what they have.
+            #expect(try !walk(model, order).take(calls(template, [("get_weather", "{}")])))
+            let error = #expect(throws: APIError.self) { try self.order(model, members(true, choice)) }
+            #expect(error?.message.contains("`tools[0].function.parameters`") == true, "\(error?.message ?? "")")
+        }
     }
 
     @Test func grammarsAreMadeOnce() async throws {
