@@ -52,9 +52,9 @@ struct MessageWriter: AnswerWriter {
             block.member("text", text)
         case .call:
             writeCall(blocks, index, into: &block)
-            if (try? JSONValue(Array(text.utf8)))?.object != nil {
+            if let input = try? JSONValue(Array(text.utf8)), input.object != nil, input.isFinite {
                 block.key("input")
-                block.raw(text)
+                block.raw(input.text)
             } else {
                 block.object("input") { $0.member(Self.unsound, text) }
             }

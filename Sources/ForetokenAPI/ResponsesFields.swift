@@ -140,7 +140,7 @@ enum ResponsesFields {
     }
 
     /// Members of the answer that say what was asked.
-    private static func repeated(_ fields: RequestFields) -> JSONObject {
+    private static func repeated(_ fields: RequestFields) throws(APIError) -> JSONObject {
         let usual: KeyValuePairs<String, JSONValue> = [
             "instructions": .null, "max_output_tokens": .null, "max_tool_calls": .null, "metadata": .object(.init()),
             "parallel_tool_calls": .bool(true), "prompt_cache_key": .null, "reasoning": .object(.init()),
@@ -154,3 +154,6 @@ enum ResponsesFields {
         return repeated
     }
 }
+        if let member = repeated.members.first(where: { !$0.value.isFinite }) {
+            throw .value(member.key, "`\(member.key)` has a number that is not finite; the answer cannot repeat it")
+        }

@@ -73,6 +73,16 @@ extension JSONValue {
         return .object(JSONObject(["type": .string("function"), "function": .object(function)]))
     }
 }
+    /// Whether no number in it is one that JSON has no words for, such as Python's NaN.
+    var isFinite: Bool {
+        switch self {
+        case .number(let number): number.double.isFinite
+        case .array(let values): values.allSatisfy(\.isFinite)
+        case .object(let object): object.members.allSatisfy { $0.value.isFinite }
+        default: true
+        }
+    }
+
 
 /// A message of the model's, put together from its parts.
 struct AssistantMessage {

@@ -153,6 +153,25 @@ import Testing
         #expect(model.text(prompt).contains("now<｜tool▁sep｜>{\"a\": nope}<｜tool▁call▁end｜>"))
     }
 
+    @Test(arguments: ["NaN", "[1, -Infinity]", "{\"b\": 1e400}"])
+    func argumentsThatAreNoJSONAreTold(value: String) throws {
+        let model = try ScriptedModel(ScriptedModel.v31)
+        for beginning in ["", "\u{FEFF}"] {
+            let arguments = "\(beginning){\"a\": \(value)}"
+            let answer =
+                "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>now<｜tool▁sep｜>\(arguments)<｜tool▁call▁end｜>"
+            let block = try model.whole(order(model, Self.tools), answer)["content"]?[0]
+            #expect(block?["input"]?.keys == ["INVALID_JSON"])
+            #expect(block?["input"]?["INVALID_JSON"]?.string.map { Array($0.utf8) } == Array(arguments.utf8))
+        }
+        // Before sound JSON a mark of the byte order is left out.
+        let marked = "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>now<｜tool▁sep｜>\u{FEFF}{}<｜tool▁call▁end｜>"
+        let order = try order(model, Self.tools)
+        let body = try model.reply(order).writer.whole([model.script(order, marked).result])
+        let text = String(decoding: body, as: UTF8.self)
+        #expect(text.contains("\"input\":{}") && !text.unicodeScalars.contains("\u{FEFF}"), "\(text)")
+    }
+
     @Test func streamedAnswers() throws {
         let model = try ScriptedModel(ScriptedModel.v31)
         let order = try order(model, Self.tools + #","thinking":{"type":"enabled"},"stream":true"#)
