@@ -92,7 +92,7 @@ enum MessagesFields {
     }
 
     private static func result(_ part: ContentPart) throws -> JSONValue {
-        let texts = try part["content"].given.map { try ContentPart.texts($0, ["text"]) } ?? []
+        let texts = try part["content"].given.map { try ContentPart.list($0, plain: "text").map(resultText) } ?? []
         let isError = try part["is_error"].given?.flag() ?? false
         return .message(
             "tool", (isError ? "Error: " : "") + texts.joined(separator: "\n\n"), callID: try part.text("tool_use_id"))
@@ -107,6 +107,15 @@ enum MessagesFields {
             // Thoughts of another model that nobody can read.
             case "redacted_thinking": break
             case "tool_use":
+    /// What a tool gave back stays in the conversation: one picture would have all that follows refused. So it is told.
+    private static func resultText(_ part: ContentPart) throws -> String {
+        switch part.type {
+        case "text": try part.text()
+        case "image", "document": "[\(part.type) left out: this model reads text only]"
+        default: throw part.refusal("text, image and document")
+        }
+    }
+
                 let input = try part["input"]
                 let object = try input.fields()
                 // What the model wrote in place of JSON, as its call was told.

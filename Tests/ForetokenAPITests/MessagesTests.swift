@@ -172,6 +172,26 @@ import Testing
         #expect(text.contains("\"input\":{}") && !text.unicodeScalars.contains("\u{FEFF}"), "\(text)")
     }
 
+    @Test func picturesInResultsAreLeftOut() throws {
+        let model = try ScriptedModel(ScriptedModel.v31)
+        let picture = #"{"type":"image","source":{"type":"base64","media_type":"image/png","data":"AA=="}}"#
+        func conversation(_ content: String) -> String {
+            Self.question
+                + #",{"role":"assistant","content":[{"type":"tool_use","id":"t","name":"now","input":{}}]},"#
+                + #"{"role":"user","content":[{"type":"tool_result","tool_use_id":"t","content":\#(content)}]}"#
+        }
+        let own = try order(
+            model, messages: conversation(#"[{"type":"text","text":"a"},\#(picture),{"type":"document"}]"#))
+        let text = #"a\n\n[image left out: this model reads text only]"#
+        let told = conversation(#""\#(text)\n\n[document left out: this model reads text only]""#)
+        #expect(try own.prompts == order(model, messages: told).prompts)
+        let error = #expect(throws: APIError.self) { try order(model, messages: conversation(#"[{"type":"video"}]"#)) }
+        #expect(error?.message.contains("`messages[2].content[0].content[0]`") == true, "\(error?.message ?? "")")
+        #expect(throws: APIError.self) {
+            try order(model, messages: #"{"role":"user","content":[\#(picture)]}"#)
+        }
+    }
+
     @Test func streamedAnswers() throws {
         let model = try ScriptedModel(ScriptedModel.v31)
         let order = try order(model, Self.tools + #","thinking":{"type":"enabled"},"stream":true"#)
@@ -286,7 +306,7 @@ import Testing
             (refusal(member, block(#"{"type":"tool_use","id":"a","name":"b","input":{}}"#)), "messages[0].content[1]"),
             (
                 refusal(
-                    member, block(#"{"type":"tool_result","tool_use_id":"a","content":[{"type":"image"}]}"#)),
+                    member, block(#"{"type":"tool_result","tool_use_id":"a","content":[{"type":"video"}]}"#)),
                 "messages[0].content[1].content[0]"
             ),
             (refusal(member, block(#"{"type":"server_tool_use"}"#, "assistant")), "messages[0].content[1]"),
