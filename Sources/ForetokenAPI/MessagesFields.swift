@@ -23,7 +23,13 @@ enum MessagesFields {
         }
         chat["reasoning_effort"] = try thinking(fields)
         chat["stop"] = try fields.read("stop_sequences") { .array(try $0.strings().map { .string($0) }) }
-        chat["response_format"] = try fields.fields("output_config")?.read("format", answerFormat)
+        var names = Self.names
+        let format = try fields.fields("output_config")?.read("format", answerFormat)
+        // As it was called earlier.
+        let older = try fields.read("output_format", answerFormat)
+        chat["response_format"] = format ?? older
+        let formatName = format == nil && older != nil ? "output_format" : "output_config.format"
+        for key in ["response_format", "response_format.json_schema"] { names[key] = formatName }
         if try fields.integer("max_tokens", in: 1 ... .max) == nil && !isCounted {
             throw APIError(400, code: "missing_required_parameter", param: "max_tokens", "`max_tokens` is missing")
         }
@@ -171,7 +177,7 @@ enum MessagesFields {
         let type = try fields["type"].string()
         guard type == "json_schema" else {
             throw APIError.value(
-                "output_config.format", "`output_config.format.type` must be json_schema, not \"\(type.prefix(60))\"")
+                field.path, "`\(field.path).type` must be json_schema, not \"\(type.prefix(60))\"")
         }
         _ = try fields["schema"].fields()
         let schema = JSONObject([

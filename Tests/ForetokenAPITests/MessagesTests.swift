@@ -192,6 +192,16 @@ import Testing
         }
     }
 
+    @Test func theOlderFormatIsTaken() throws {
+        let model = try ScriptedModel(ScriptedModel.v31)
+        let format = #"{"type":"json_schema","schema":{"type":"object","properties":{"a":{"type":"integer"}}}}"#
+        #expect(try order(model, #""output_format":\#(format)"#).settings.mask != nil)
+        #expect(try order(model, #""output_config":{"format":\#(format)}"#).settings.mask != nil)
+        #expect(try order(model, #""output_format":null"#).settings.mask == nil)
+        let error = #expect(throws: APIError.self) { try order(model, #""output_format":{"type":"text"}"#) }
+        #expect(error?.param == "output_format" && error?.message.contains("`output_format.type`") == true)
+    }
+
     @Test func streamedAnswers() throws {
         let model = try ScriptedModel(ScriptedModel.v31)
         let order = try order(model, Self.tools + #","thinking":{"type":"enabled"},"stream":true"#)
