@@ -11,7 +11,14 @@ struct ChatFields {
 
     private static let mostMessages = 4096
 
+    /// Fields that say how the chat template is used.
+    static let templateFields = [
+        "chat_template", "documents", "add_special_tokens", "chat_template_kwargs", "continue_final_message",
+        "add_generation_prompt",
+    ]
+
     init(_ fields: RequestFields) throws(APIError) {
+        try Self.refuseUnsupported(fields)
         guard var messages = try fields.read("messages", { try ChatMessage.list($0) }) else {
             throw APIError(400, code: "missing_required_parameter", param: "messages", "`messages` is missing")
         }
@@ -27,6 +34,20 @@ struct ChatFields {
         tools = try ToolFields(fields)
         prompt = ChatPrompt(messages, tools: tools.tools, thinking: wish?.thinks)
         try Self.checkPrefix(fields, prompt)
+    }
+
+    /// Refuses what would have the template write another prompt.
+    private static func refuseUnsupported(_ fields: RequestFields) throws(APIError) {
+        try fields.refuse("chat_template", "the model's own is used")
+        try fields.refuse("documents", unless: { $0 == .array([]) }, "write them into `messages`")
+        try fields.refuse(
+            "add_special_tokens", unless: { $0 == .bool(false) }, "the chat template writes the first token itself")
+        let variables = try fields.read("chat_template_kwargs") { try $0.fields().members } ?? []
+        for (key, field) in variables where field.given != nil && !["thinking", "enable_thinking"].contains(key) {
+            throw .unsupported(
+                "chat_template_kwargs",
+                "`chat_template_kwargs` has \"\(key.prefix(60))\"; only thinking and enable_thinking can be set")
+        }
     }
 
     /// Claude Code begins its instructions with a line that differs in every request: no prompt would begin as an earlier one.

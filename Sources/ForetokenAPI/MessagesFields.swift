@@ -3,9 +3,12 @@ import ForetokenJSON
 /// Requests of Anthropic's messages.
 enum MessagesFields {
     private static let names = [
-        "stop": "stop_sequences", "max_completion_tokens": "max_tokens", "response_format": "output_config.format",
-        "reasoning_effort": "thinking",
+        "messages": "messages", "stop": "stop_sequences", "max_completion_tokens": "max_tokens",
+        "reasoning_effort": "thinking", "parallel_tool_calls": "tool_choice.disable_parallel_tool_use",
+        "tools[].function": "tools[]", "tools[].function.parameters": "tools[].input_schema",
     ]
+    /// What is called as in the chat, but is another thing.
+    private static let own: Set = ["max_tokens", "thinking"]
 
     /// - Parameter isCounted: whether only the prompt's tokens are asked for, so that there need be no limit of the answer's.
     static func translated(_ fields: RequestFields, isCounted: Bool = false) throws(APIError) -> TranslatedRequest {
@@ -37,7 +40,7 @@ enum MessagesFields {
         if let temperature = try fields.float("temperature"), !(0...1).contains(temperature) {
             throw .value("temperature", "`temperature` must be 0...1, not \(temperature)")
         }
-        return try TranslatedRequest(fields, chat, names: names)
+        return try TranslatedRequest(fields, own: own, chat, names: names)
     }
 
     private static func refuseUnsupported(_ fields: RequestFields) throws(APIError) {
@@ -104,15 +107,6 @@ enum MessagesFields {
             "tool", (isError ? "Error: " : "") + texts.joined(separator: "\n\n"), callID: try part.text("tool_use_id"))
     }
 
-    private static func assistant(_ content: JSONField) throws -> JSONValue {
-        var message = AssistantMessage()
-        for part in try ContentPart.list(content, plain: "text") {
-            switch part.type {
-            case "text": message.text = (message.text ?? "") + (try part.text())
-            case "thinking": message.reasoning = (message.reasoning ?? "") + (try part.text("thinking"))
-            // Thoughts of another model that nobody can read.
-            case "redacted_thinking": break
-            case "tool_use":
     /// What a tool gave back stays in the conversation: one picture would have all that follows refused. So it is told.
     private static func resultText(_ part: ContentPart) throws -> String {
         switch part.type {
@@ -122,6 +116,15 @@ enum MessagesFields {
         }
     }
 
+    private static func assistant(_ content: JSONField) throws -> JSONValue {
+        var message = AssistantMessage()
+        for part in try ContentPart.list(content, plain: "text") {
+            switch part.type {
+            case "text": message.text = (message.text ?? "") + (try part.text())
+            case "thinking": message.reasoning = (message.reasoning ?? "") + (try part.text("thinking"))
+            // Thoughts of another model that nobody can read.
+            case "redacted_thinking": break
+            case "tool_use":
                 let input = try part["input"]
                 let object = try input.fields()
                 // What the model wrote in place of JSON, as its call was told.

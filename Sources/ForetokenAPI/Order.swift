@@ -140,6 +140,18 @@ package struct Order: Sendable {
         }
     }
 
+    private static let fieldsOfOtherServers = [
+        "logits_processors", "allowed_token_ids", "bad_words", "guided_json", "guided_regex", "guided_choice",
+        "guided_grammar", "structured_outputs", "prompt_logprobs", "truncate_prompt_tokens", "grammar", "json_schema",
+    ]
+
+    /// What a chat refuses, unless it asks for nothing.
+    static let refusedFields =
+        fieldsOfOtherServers + neutralOfOtherServers.map(\.0) + [
+            "use_beam_search", "include_stop_str_in_output", "skip_special_tokens", "modalities", "audio",
+            "web_search_options", "echo",
+        ]
+
     /// Ways of drawing tokens that other servers know, with what leaves the answer as it is.
     private static let neutralOfOtherServers: [(String, Int)] = [
         ("mirostat", 0), ("mirostat_mode", 0), ("typical_p", 1), ("tfs_z", 1), ("tfs", 1), ("top_a", 0),
@@ -154,13 +166,7 @@ package struct Order: Sendable {
         func isFalse(_ value: JSONValue) -> Bool { value == .bool(false) }
         func isTrue(_ value: JSONValue) -> Bool { value == .bool(true) }
         func isEmpty(_ value: JSONValue) -> Bool { value == .array([]) }
-        for key in [
-            "logits_processors", "allowed_token_ids", "bad_words", "guided_json", "guided_regex", "guided_choice",
-            "guided_grammar", "structured_outputs", "prompt_logprobs", "truncate_prompt_tokens", "grammar",
-            "json_schema",
-        ] {
-            try fields.refuse(key, unless: isEmpty, "leave it out")
-        }
+        for key in fieldsOfOtherServers { try fields.refuse(key, unless: isEmpty, "leave it out") }
         for (key, neutral) in neutralOfOtherServers {
             try fields.refuse(key, unless: { $0.integer == neutral }, "only \(neutral) is possible")
         }
@@ -173,7 +179,10 @@ package struct Order: Sendable {
                 "modalities", unless: { $0 == .array([.string("text")]) || isEmpty($0) }, "only [\"text\"] is possible")
             try fields.refuse("audio", "only text is answered")
             try fields.refuse("web_search_options", "the server searches nothing")
+            try fields.refuse("echo", unless: isFalse, "only a completion can begin with its prompt")
         case .completion:
+            try fields.refuse(
+                "add_special_tokens", unless: isTrue, "texts get the tokenizer's first token; send ids to go without")
             let (echo, suffix) = (try fields.flag("echo"), try fields.string("suffix"))
             if echo == true, let suffix, !suffix.isEmpty {
                 throw .value("echo", "a prompt with a gap cannot be repeated; leave `echo` or `suffix` out")

@@ -3,9 +3,12 @@ import ForetokenJSON
 /// Requests of OpenAI's responses. The server keeps none: each brings its whole conversation.
 enum ResponsesFields {
     private static let names = [
-        "messages": "input", "max_completion_tokens": "max_output_tokens", "response_format": "text.format",
-        "reasoning_effort": "reasoning.effort",
+        "messages": "input", "max_completion_tokens": "max_output_tokens", "max_tokens": "max_output_tokens",
+        "response_format": "text.format", "response_format.json_schema": "text.format",
+        "reasoning_effort": "reasoning.effort", "tools[].function": "tools[]",
     ]
+    /// What is called as in the chat, and is read here.
+    private static let own: Set = ["parallel_tool_calls", "top_logprobs"]
 
     static func translated(_ fields: RequestFields) throws(APIError) -> TranslatedRequest {
         try refuseUnsupported(fields)
@@ -26,7 +29,7 @@ enum ResponsesFields {
         chat["response_format"] = try fields.fields("text")?.read("format", answerFormat)
         _ = try fields.integer("max_output_tokens", in: 1 ... .max)
         chat["max_completion_tokens"] = fields.value("max_output_tokens")
-        return try TranslatedRequest(fields, chat, names: names, repeated: repeated(fields))
+        return try TranslatedRequest(fields, own: own, chat, names: names, repeated: repeated(fields))
     }
 
     private static func refuseUnsupported(_ fields: RequestFields) throws(APIError) {

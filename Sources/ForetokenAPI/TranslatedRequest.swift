@@ -9,11 +9,15 @@ struct TranslatedRequest {
     /// What the answer repeats of the request.
     var repeated = JSONObject()
 
-    /// Fields that are this server's own, or are called the same everywhere.
-    private static let shared = [
-        "model", "stream", "temperature", "top_p", "top_k", "min_p", "repetition_penalty", "seed", "cache_salt",
-        "ignore_eos",
-    ]
+    /// Fields of the chat that other dialects may have too: each is taken or refused where the chat's is.
+    private static let shared =
+        [
+            "model", "stream", "stream_options", "temperature", "top_p", "top_k", "min_p", "repetition_penalty",
+            "presence_penalty", "frequency_penalty", "logit_bias", "seed", "cache_salt", "ignore_eos", "min_tokens",
+            "max_tokens", "max_completion_tokens", "stop", "stop_token_ids", "prediction", "response_format",
+            "top_logprobs", "return_tokens_as_token_ids", "best_of", "foretoken", "thinking", "reasoning_effort",
+            "parallel_tool_calls", "functions", "function_call",
+        ] + ChatFields.templateFields + Order.refusedFields
 
     init(_ dialect: Dialect, _ fields: RequestFields) throws(APIError) {
         switch dialect {
@@ -25,15 +29,38 @@ struct TranslatedRequest {
 
     /// - Parameters:
     ///   - fields: the request, whose shared members are taken as they are.
-    ///   - chat: its other members as the chat has them.
+    ///   - own: which of these the dialect has in its own way.
+    ///   - chat: the other members as the chat has them.
     init(
-        _ fields: RequestFields, _ chat: JSONObject, names: [String: String], repeated: JSONObject = JSONObject()
+        _ fields: RequestFields, own: Set<String>, _ chat: JSONObject, names: [String: String],
+        repeated: JSONObject = JSONObject()
     ) throws(APIError) {
+        try Self.refuseUnseen(fields)
         var all = chat
-        for key in Self.shared { all[key] = fields.value(key) }
+        var names = names
+        for key in Self.shared where !own.contains(key) {
+            guard let value = fields.value(key) else { continue }
+            if chat[key] != nil {
+                throw .value(key, "`\(key)` says the same as `\(names[key] ?? key)`; leave one of them out")
+            }
+            all[key] = value
+            names = names.filter { $0.key != key && !$0.key.hasPrefix(key + ".") }
+        }
         self.fields = try RequestFields(all)
         self.names = names
         self.repeated = repeated
+    }
+
+    /// Refuses what only the chat's answers can show.
+    private static func refuseUnseen(_ fields: RequestFields) throws(APIError) {
+        let reason = "only the chat's answers show it"
+        try fields.refuse("n", unless: { $0.integer == 1 }, "only the chat has several answers")
+        for key in ["logprobs", "return_token_ids"] {
+            try fields.refuse(key, unless: { $0 == .bool(false) }, reason)
+        }
+        if try fields.fields("foretoken")?.flag("trace") == true {
+            throw .unsupported("foretoken", "`foretoken.trace` is not supported: \(reason)")
+        }
     }
 }
 
@@ -46,6 +73,16 @@ extension JSONObject {
 }
 
 extension JSONValue {
+    /// Whether no number in it is one that JSON has no words for, such as Python's NaN.
+    var isFinite: Bool {
+        switch self {
+        case .number(let number): number.double.isFinite
+        case .array(let values): values.allSatisfy(\.isFinite)
+        case .object(let object): object.members.allSatisfy { $0.value.isFinite }
+        default: true
+        }
+    }
+
     /// A message of the chat.
     static func message(_ role: String, _ text: String, callID: String? = nil) -> JSONValue {
         .object(
@@ -73,16 +110,6 @@ extension JSONValue {
         return .object(JSONObject(["type": .string("function"), "function": .object(function)]))
     }
 }
-    /// Whether no number in it is one that JSON has no words for, such as Python's NaN.
-    var isFinite: Bool {
-        switch self {
-        case .number(let number): number.double.isFinite
-        case .array(let values): values.allSatisfy(\.isFinite)
-        case .object(let object): object.members.allSatisfy { $0.value.isFinite }
-        default: true
-        }
-    }
-
 
 /// A message of the model's, put together from its parts.
 struct AssistantMessage {

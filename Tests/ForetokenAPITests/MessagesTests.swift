@@ -202,6 +202,27 @@ import Testing
         #expect(error?.param == "output_format" && error?.message.contains("`output_format.type`") == true)
     }
 
+    @Test func fieldsOfTheChatAreTaken() throws {
+        let model = try ScriptedModel(ScriptedModel.v31)
+        let order = try order(
+            model,
+            #""min_tokens":3,"logit_bias":{"5":-100},"presence_penalty":0.5,"frequency_penalty":0.25,"#
+                + #""stop_token_ids":[9],"chat_template_kwargs":{"thinking":true},"prediction":"abc","n":1,"#
+                + #""logprobs":false,"guided_json":null"#)
+        #expect(order.settings.minimumTokens == 3 && order.settings.sampling.logitBias == [5: -100])
+        #expect(order.settings.sampling.presencePenalty == 0.5 && order.settings.sampling.frequencyPenalty == 0.25)
+        #expect(order.settings.endTokens.contains(9) && order.settings.prediction?.isEmpty == false)
+        #expect(model.text(order.prompts[0]).hasSuffix("<think>"))
+        for (member, param) in [
+            (#""n":2"#, "n"), (#""logprobs":true"#, "logprobs"), (#""return_token_ids":true"#, "return_token_ids"),
+            (#""foretoken":{"trace":true}"#, "foretoken"), (#""guided_regex":"a""#, "guided_regex"),
+            (#""documents":[{}]"#, "documents"), (#""min_p":2"#, "min_p"), (#""echo":true"#, "echo"),
+        ] {
+            let error = #expect(throws: APIError.self, "\(member)") { try self.order(model, member) }
+            #expect(error?.status == 400 && error?.param == param, "\(member): \(error?.message ?? "")")
+        }
+    }
+
     @Test func streamedAnswers() throws {
         let model = try ScriptedModel(ScriptedModel.v31)
         let order = try order(model, Self.tools + #","thinking":{"type":"enabled"},"stream":true"#)

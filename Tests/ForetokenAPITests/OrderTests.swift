@@ -62,6 +62,27 @@ import Testing
         #expect(try chat("\"logprobs\":true").settings.logProbabilities == 0)
     }
 
+    @Test func whatWouldChangeThePromptIsRefused() throws {
+        for (member, param) in [
+            (#""chat_template":"{{ x }}""#, "chat_template"), (#""documents":[{"text":"a"}]"#, "documents"),
+            (#""add_special_tokens":true"#, "add_special_tokens"), (#""echo":true"#, "echo"),
+            (#""chat_template_kwargs":{"thinking":false,"tone":"kind"}"#, "chat_template_kwargs"),
+        ] {
+            let error = #expect(throws: APIError.self, "\(member)") { try chat(member) }
+            #expect(error?.status == 400 && error?.param == param, "\(member): \(error?.message ?? "")")
+        }
+        let error = #expect(throws: APIError.self) { try completion(#""prompt":"a","add_special_tokens":false"#) }
+        #expect(error?.param == "add_special_tokens")
+        for harmless in [
+            #""chat_template":null"#, #""documents":[]"#, #""add_special_tokens":false"#, #""echo":false"#,
+            #""chat_template_kwargs":{"tone":null}"#,
+        ] {
+            #expect(try chat(harmless).prompts == chat().prompts)
+        }
+        let prompts = try completion(#""prompt":"a","add_special_tokens":true"#).prompts
+        #expect(try prompts == completion(#""prompt":"a""#).prompts)
+    }
+
     @Test func choicesHaveSeedsOfTheirOwn() throws {
         let order = try completion("\"prompt\":[\"a\",\"b\"],\"n\":2,\"seed\":5")
         #expect(order.choiceCount == 4)
