@@ -97,14 +97,38 @@ package struct APIError: Error, Sendable {
     }
 
     /// The same with fields called as the request calls them.
-    /// - Parameter names: by the name in OpenAI's chat.
+    /// - Parameter names: of fields, by their paths in OpenAI's chat; [] stands for any index.
     func renamed(_ names: [String: String]) -> APIError {
         guard !names.isEmpty else { return self }
-        // Tools of all dialects but the chat's are flat.
-        var text = message.replacing("].function.", with: "].")
-        for (own, given) in names { text = text.replacing("`\(own)`", with: "`\(given)`") }
+        var parts = message.split(separator: "`", omittingEmptySubsequences: false).map { String($0) }
+        for index in stride(from: 1, to: parts.count - 1, by: 2) { parts[index] = Self.renamed(parts[index], names) }
         return APIError(
-            status, type: type, code: code, param: param.map { names[$0] ?? $0 }, retryAfter: retryAfter, text)
+            status, type: type, code: code, param: param.map { Self.renamed($0, names) }, retryAfter: retryAfter,
+            parts.joined(separator: "`"))
+    }
+
+    /// A path whose longest beginning that has another name is called by that.
+    private static func renamed(_ path: String, _ names: [String: String]) -> String {
+        // Messages are not at the same places: which one it is is not told.
+        if let name = names["messages"], path == "messages" || path.hasPrefix("messages[") { return name }
+        var rest = ""
+        var beginning = Substring(path)
+        while true {
+            let (plain, index) = withoutIndex(beginning)
+            if let name = names[String(beginning)] { return name + rest }
+            if let name = names[plain] { return name.replacing("[]", with: index) + rest }
+            guard let end = beginning.lastIndex(where: { $0 == "." || $0 == "[" }) else { return path }
+            rest = beginning[end...] + rest
+            beginning = beginning[..<end]
+        }
+    }
+
+    /// A path with [] in the place of its first index, and that.
+    private static func withoutIndex(_ path: Substring) -> (String, String) {
+        guard let start = path.firstIndex(of: "["), let end = path[start...].firstIndex(of: "]") else {
+            return (String(path), "")
+        }
+        return (path[..<start] + "[]" + path[path.index(after: end)...], String(path[start...end]))
     }
 
     /// Runs something that reads the field `param`.

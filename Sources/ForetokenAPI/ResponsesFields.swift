@@ -22,7 +22,18 @@ enum ResponsesFields {
         }
         var chat = JSONObject()
         chat["messages"] = .array(messages)
-        chat["tools"] = try fields.read("tools") { .array(try $0.list().compactMap(tool)) }
+        var names = Self.names
+        chat["tools"] = try fields.read("tools") { field in
+            var tools: [JSONValue] = []
+            for (place, one) in try field.list().enumerated() {
+                guard let tool = try tool(one) else { continue }
+                if place > tools.count {
+                    for own in ["", ".function"] { names["tools[\(tools.count)]\(own)"] = "tools[\(place)]" }
+                }
+                tools.append(tool)
+            }
+            return .array(tools)
+        }
         chat["tool_choice"] = try fields.read("tool_choice", toolChoice)
         chat["parallel_tool_calls"] = fields.value("parallel_tool_calls")
         chat["reasoning_effort"] = try fields.fields("reasoning")?.string("effort").map { .string($0) }
@@ -154,9 +165,9 @@ enum ResponsesFields {
         var repeated = JSONObject()
         for (key, value) in usual { repeated[key] = fields.value(key) ?? value }
         for key in ["temperature", "top_p"] { repeated[key] = fields.value(key) }
-        return repeated
-    }
-}
         if let member = repeated.members.first(where: { !$0.value.isFinite }) {
             throw .value(member.key, "`\(member.key)` has a number that is not finite; the answer cannot repeat it")
         }
+        return repeated
+    }
+}

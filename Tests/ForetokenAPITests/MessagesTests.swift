@@ -202,6 +202,28 @@ import Testing
         #expect(error?.param == "output_format" && error?.message.contains("`output_format.type`") == true)
     }
 
+    private static let badSchema = #"{"type":"object","properties":{"age":{"if":true,"then":false}}}"#
+
+    @Test(arguments: [
+        (#""output_config":{"format":{"type":"json_schema","schema":\#(badSchema)}}"#, "`output_config.format.schema`"),
+        (#""output_format":{"type":"json_schema","schema":\#(badSchema)}"#, "`output_format.schema`"),
+        (
+            #""tools":[{"name":"a","input_schema":{}},{"name":"b","strict":true,"input_schema":\#(badSchema)}]"#,
+            "`tools[1].input_schema`"
+        ),
+        (
+            #""response_format":{"type":"json_schema","json_schema":{"schema":\#(badSchema)}}"#,
+            "`response_format.json_schema.schema`"
+        ),
+        (#""stop_sequences":["a"],"stop":"b""#, "`stop` says the same as `stop_sequences`"),
+        (#""stop":[""]"#, "stop string"), (#""min_tokens":101"#, "the 100 of `max_tokens`"),
+    ])
+    func errorsNameWhatWasSent(members: String, name: String) throws {
+        let model = try ScriptedModel(ScriptedModel.v31)
+        let error = #expect(throws: APIError.self) { try order(model, members) }
+        #expect(error?.message.contains(name) == true, "\(error?.message ?? "")")
+    }
+
     @Test func fieldsOfTheChatAreTaken() throws {
         let model = try ScriptedModel(ScriptedModel.v31)
         let order = try order(

@@ -193,6 +193,37 @@ import Testing
         #expect(failed["error"]?["code"]?.string == "server_error")
     }
 
+    private static let badSchema = #"{"type":"object","properties":{"age":{"if":true,"then":false}}}"#
+
+    @Test(arguments: [
+        (#""text":{"format":{"type":"json_schema","schema":\#(badSchema)}}"#, "`text.format.schema`"),
+        (
+            #""tools":[{"type":"web_search"},{"type":"function","name":"b","strict":true,"parameters":\#(badSchema)}]"#,
+            "`tools[1].parameters`"
+        ),
+        (#""tools":[{"type":"web_search"},{"type":"function","name":"a b"}]"#, "`tools[1].name`"),
+        (#""min_tokens":9,"max_output_tokens":8"#, "the 8 of `max_output_tokens`"),
+        (#""reasoning":{"effort":"low"},"reasoning_effort":"low""#, "says the same as `reasoning.effort`"),
+        (#""metadata":{"a":[NaN]}"#, "`metadata`"), (#""temperature":1e400"#, "`temperature`"),
+    ])
+    func errorsNameWhatWasSent(members: String, name: String) throws {
+        let model = try ScriptedModel(ScriptedModel.v31)
+        let error = #expect(throws: APIError.self) { try order(model, #""input":"u","# + members) }
+        #expect(error?.status == 400 && error?.message.contains(name) == true, "\(error?.message ?? "")")
+    }
+
+    @Test func fieldsOfTheChatAreTaken() throws {
+        let model = try ScriptedModel(ScriptedModel.v31)
+        let order = try order(
+            model,
+            #""input":"u","min_tokens":3,"logit_bias":{"5":-100},"stop":"x","stop_token_ids":[9],"#
+                + #""thinking":{"type":"enabled"},"prediction":"abc","presence_penalty":0.5"#)
+        #expect(order.settings.minimumTokens == 3 && order.settings.sampling.logitBias == [5: -100])
+        #expect(order.settings.stopStrings == ["x"] && order.settings.endTokens.contains(9))
+        #expect(order.settings.sampling.presencePenalty == 0.5 && order.settings.prediction?.isEmpty == false)
+        #expect(model.text(order.prompts[0]).hasSuffix("<think>"))
+    }
+
     @Test func whatCannotBeDoneIsRefused() throws {
         let model = try ScriptedModel(ScriptedModel.v31)
         func refuse(_ members: String, _ param: String) {
@@ -210,6 +241,8 @@ import Testing
             (Self.tools + #","tool_choice":{"type":"web_search"}"#, "tool_choice"),
             (Self.tools + #","tool_choice":{"type":"function","name":"then"}"#, "tool_choice"),
             (#""text":{"format":{"type":"grammar"}}"#, "text.format"), (#""instructions":[]"#, "instructions"),
+            (#""n":2"#, "n"), (#""logprobs":true"#, "logprobs"), (#""guided_choice":["a"]"#, "guided_choice"),
+            (#""best_of":2"#, "best_of"), (#""chat_template_kwargs":{"x":1}"#, "chat_template_kwargs"),
         ] {
             refuse(#""input":"u","# + member, param)
         }
