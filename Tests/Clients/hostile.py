@@ -26,7 +26,6 @@ SOUND = [
     ("/tokenize", {"prompt": "some text", "return_token_strs": True}),
     ("/tokenize", {"messages": MESSAGES}),
     ("/detokenize", {"tokens": [5, 6, 7]}),
-    # By colleagues of these, where they are.
     ("/v1/messages", {"model": "foretoken-demo", "max_tokens": 2, "messages": MESSAGES, "system": "s", "stream": True}),
     ("/v1/messages/count_tokens", {"messages": MESSAGES}),
     ("/v1/responses", {"input": "Hi", "max_output_tokens": 2, "stream": True}),
@@ -179,6 +178,13 @@ class Wrong(Exception):
     """An answer that may not be."""
 
 
+def sound(text):
+    """The value of a JSON text, which must not have Python's own words."""
+    def refuse(word):
+        raise Wrong(f"{word} in JSON: {text[:500]!r}")
+    return json.loads(text, parse_constant=refuse)
+
+
 class Client:
     """A connection that is kept as long as the server lets it."""
 
@@ -321,11 +327,11 @@ class Client:
         return found
 
     def check(self, status, headers, body, is_head):
-        if not 200 <= status < 500 and not (self.is_gone and status == 503):
+        if not 200 <= status < 500 and not (self.is_gone and status in (503, 529)):
             raise Wrong(f"status {status}: {body[:500]!r}")
         kind = headers.get(b"content-type", b"")
         if kind == b"application/json" and not is_head:
-            value = json.loads(body)
+            value = sound(body)
             if status >= 400:
                 error = value.get("error", {})
                 anthropic = {"type", "message"} == set(error) and value["type"] == "error"
@@ -334,11 +340,14 @@ class Client:
                 if any(ord(letter) < 32 for letter in error["message"]) or len(error["message"]) > 601:
                     raise Wrong(f"a message that cannot be shown: {body!r}")
         elif b"event-stream" in kind:
-            for event in body.decode().split("\n\n"):
-                data = event.removeprefix("data: ")
-                if data != event and data != "[DONE]":
-                    json.loads(data)
-                if '"error":{' in data and '"choices"' not in data and not self.is_gone:
+            # Anthropic's events and those of responses begin with their names.
+            for line in body.decode().split("\n"):
+                data = line.removeprefix("data: ")
+                if data == line or data == "[DONE]":
+                    continue
+                value = sound(data)
+                error = value.get("error") or (value.get("response") or {}).get("error")
+                if error and not self.is_gone:
                     raise Wrong(f"an error in the stream: {data[:500]}")
         elif status >= 400 and not is_head:
             raise Wrong(f"status {status} of type {kind!r}")

@@ -175,6 +175,32 @@ extension ServerTests {
             }
         }
 
+        @Test("No field of the chat's that is described gets lost in the other dialects")
+        func noFieldGetsLost() async throws {
+            try await TestServer.run { server in
+                let description = try await ForetokenServerTests.ask(server.port, "GET", "/openapi.json").json
+                let schemas = try #require(description["components"]?["schemas"])
+                let parts = [schemas["Generation"], schemas["Conversation"], schemas["ChatRequest"]?["allOf"]?[2]]
+                let keys = Set(parts.flatMap { $0?["properties"]?.keys ?? [] }).subtracting(["messages"])
+                #expect(keys.count > 50)
+                for (path, members, own) in [
+                    ("/v1/messages", Self.question + ",\"max_tokens\":1", ["max_tokens"]),
+                    ("/v1/responses", "\"input\":\"a\",\"max_output_tokens\":1", ["max_completion_tokens"]),
+                ] {
+                    for key in keys.subtracting(own).sorted() {
+                        let refused = try await ask(server, path, members + ",\"\(key)\":[[]]")
+                        #expect(refused.status == 400, "\(path) \(key)")
+                        let message = try refused.json["error"]?["message"]?.string ?? ""
+                        #expect(message.contains(key), "\(path) \(key): \(message)")
+                    }
+                }
+                let paths = try #require(description["paths"]?.keys)
+                for path in ["/v1/messages", "/v1/messages/count_tokens", "/v1/responses"] {
+                    #expect(paths.contains(path))
+                }
+            }
+        }
+
         @Test func whoCannotBeAnsweredNowIsTold() async throws {
             let gate = Gate()
             try await TestServer.run({
