@@ -17,6 +17,8 @@ from server import PATIENCE
 CONFIG = SchemathesisConfig.from_dict({
     "seed": 1,
     "generation": {"database": "none"},
+    # Otherwise long streams are cut.
+    "max-stream-events": 10000,
     "phases": {
         "coverage": {"extra-data-sources": {"responses": False}},
         "fuzzing": {"extra-data-sources": {"responses": False}, "error-feedback": {"enabled": False}},
