@@ -22,11 +22,7 @@ struct Responder: HTTPResponder {
     let access: Access
     let page: Page
     let version: String
-    private let workbench = Workbench()
-
-    init(desk: Desk, connections: Connections, access: Access, page: Page, version: String) {
-        (self.desk, self.connections, self.access, self.page, self.version) = (desk, connections, access, page, version)
-    }
+    let workbench = Workbench()
 
     /// Something that can be asked for.
     enum Endpoint {

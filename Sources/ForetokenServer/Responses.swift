@@ -35,5 +35,4 @@ enum Responses {
         if error.status == 401 { response.headers[.wwwAuthenticate] = "Bearer" }
         return response
     }
-
 }

@@ -5,6 +5,7 @@ import os
 import subprocess
 import urllib.request
 
+import openai
 import pytest
 
 from server import PATIENCE, Server
@@ -57,3 +58,8 @@ def server():
     for one in running:
         with one:
             pass
+
+
+@pytest.fixture(scope="module")
+def client():
+    return openai.OpenAI(base_url=URL + "/v1", api_key="none", timeout=PATIENCE, max_retries=0)
