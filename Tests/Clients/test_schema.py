@@ -74,6 +74,9 @@ def before_call(context, case, kwargs):
         if isinstance(message, dict):
             leave_calls_out(message.get("content"))
     leave_calls_out(body.get("input"))
+    # Chance alone may draw hardly a stream.
+    if len(json.dumps(body, default=str)) % 3 == 0:
+        body["stream"] = True
     if body.get("stream") is not True:
         body.pop("stream_options", None)
     if body.get("logprobs") is not True:
