@@ -57,6 +57,10 @@ public final class Engine {
     /// nothing to speak of where there is nothing to do.
     package var interlude: (() -> Void)?
 
+    /// Called before each window and each prompt, when no step is under way, not even one that rests: the place to move
+    /// experts.
+    public var betweenSteps: (() -> Void)?
+
     /// Where drafts come from.
     package var source: (any DraftSource)? {
         get { round.source }
@@ -191,6 +195,7 @@ public final class Engine {
         }
         while true {
             interlude?()
+            betweenSteps?()
             heedCancellations()
             if let next = admit() {
                 read(next)

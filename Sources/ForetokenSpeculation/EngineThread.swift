@@ -37,37 +37,14 @@ public final class EngineThread: @unchecked Sendable {
     ///   `serve`. What it throws becomes the fate of all jobs.
     /// - Throws: `HardwareError` when no thread can be started.
     public init(_ body: @escaping @Sendable (EngineThread) throws -> Void) throws {
-        let start = Unmanaged.passRetained(
-            Start {
-                do {
-                    try body(self)
-                    self.end(CancellationError())
-                } catch {
-                    self.end(error)
-                }
-            })
-        var attributes = pthread_attr_t()
-        pthread_attr_init(&attributes)
-        defer { pthread_attr_destroy(&attributes) }
-        // As much as a main thread mostly has, whatever `ulimit -s` says.
-        pthread_attr_setstacksize(&attributes, 8 << 20)
-        var thread = pthread_t()
-        let error = pthread_create(
-            &thread, &attributes,
-            { argument in
-                Unmanaged<Start>.fromOpaque(argument!).takeRetainedValue().run()
-                return nil
-            }, start.toOpaque())
-        guard error == 0 else {
-            start.release()
-            throw HardwareError.system("starting the engine's thread", errno: error)
+        try DetachedThread.start("the engine's thread") {
+            do {
+                try body(self)
+                self.end(CancellationError())
+            } catch {
+                self.end(error)
+            }
         }
-        pthread_detach(thread)
-    }
-
-    private final class Start {
-        let run: () -> Void
-        init(_ run: @escaping () -> Void) { self.run = run }
     }
 
     // MARK: From any thread

@@ -115,6 +115,9 @@ public final class RoutingRecorder: StepObserver {
     /// Forgets the text's name, so that it may be recorded for as long as one likes.
     public func left(text: Int) { texts[text] = nil }
 
+    /// Whether a text has been named and has not ended.
+    package func isNamed(text: Int) -> Bool { texts[text] != nil }
+
     /// Texts that rows may come of.
     package var namedTextCount: Int { texts.count }
 

@@ -58,20 +58,27 @@ public final class ExpertStore {
 
     /// Moves the experts that a plan wants elsewhere. No step may run meanwhile.
     ///
-    /// - Parameter plan: validated for this model and these nodes. Layers it leaves out go where dense weights are.
-    /// - Returns: bytes copied.
+    /// - Parameters:
+    ///   - plan: validated for this model and these nodes. Layers it leaves out go where dense weights are.
+    ///   - limit: bytes after which no further expert is moved.
+    /// - Returns: bytes copied, and whether every expert lies where the plan wants it.
     /// - Throws: `HardwareError` when a node has no room; what was moved before stays moved, and every expert is valid.
-    public func move(to plan: PlacementPlan) throws -> Int {
+    @discardableResult
+    public func move(to plan: PlacementPlan, atMost limit: Int = .max) throws -> (copied: Int, isComplete: Bool) {
         let places = ExpertPlaces(plan, nodes)
         var copied = 0
         for index in layers.keys.sorted() {
             guard let count = layers[index]?.placements.count else { continue }
             defer { updateCosts(of: index) }
             for expert in 0..<count {
-                copied += try move(expert, of: index, to: places.placement(layer: index, expert: expert))
+                let placement = places.placement(layer: index, expert: expert)
+                guard let bytes = try move(expert, of: index, to: placement, limit - copied) else {
+                    return (copied, false)
+                }
+                copied += bytes
             }
         }
-        return copied
+        return (copied, true)
     }
 
     private func updateCosts(of index: Int) {
@@ -83,9 +90,11 @@ public final class ExpertStore {
         layer.table.replicas.update(layer.placements, shape, nodes)
     }
 
-    /// Moves one expert. Returns the bytes copied.
-    private func move(_ expert: Int, of index: Int, to placement: ExpertPlacement) throws -> Int {
+    /// Moves one expert.
+    /// - Returns: the bytes copied; nil where it would have to move but no bytes are left.
+    private func move(_ expert: Int, of index: Int, to placement: ExpertPlacement, _ left: Int) throws -> Int? {
         guard let layer = layers[index], layer.placements[expert] != placement else { return 0 }
+        guard left > 0 else { return nil }
         let source = layer.table[expert].copies[0]
         var made: [ExpertBlock] = []
         let tables: MovedTables

@@ -1,7 +1,9 @@
 import ArgumentParser
 import ForetokenAPI
 import ForetokenHardware
+import ForetokenLaboratory
 import ForetokenModel
+import ForetokenPlacement
 import ForetokenReport
 import ForetokenServer
 import ForetokenSpeculation
@@ -53,6 +55,13 @@ struct Serve: ParsableCommand {
 
     @Option(
         parsing: .unconditional,
+        help: ArgumentHelp(
+            "Minutes after which the experts' placement on memory nodes is planned again from what the router did with the "
+                + "clients' texts; experts are then moved between steps (default: never).", valueName: "minutes"))
+    var tuneEvery: Double?
+
+    @Option(
+        parsing: .unconditional,
         help: ArgumentHelp("Seconds that requests under way may go on when the server is to end.", valueName: "s"))
     var drain = 30
 
@@ -68,6 +77,9 @@ struct Serve: ParsableCommand {
         if maxQueue < 0 { throw ValidationError("--max-queue must be 0 or more, not \(maxQueue)") }
         if !(chunkShare > 0 && chunkShare <= 1) {
             throw ValidationError("--chunk-share must be above 0 and at most 1, not \(chunkShare)")
+        }
+        if let tuneEvery, !(tuneEvery > 0 && tuneEvery <= 1e6) {
+            throw ValidationError("--tune-every must be above 0 minutes, not \(tuneEvery)")
         }
         if !(0...86400).contains(drain) { throw ValidationError("--drain must be 0...86400, not \(drain)") }
         if servedModelName.contains("") { throw ValidationError("--served-model-name must not be empty") }
@@ -119,17 +131,57 @@ struct Serve: ParsableCommand {
         _ desk: Desk, _ thread: EngineThread, _ open: OpenModel, context: Int, ready: () -> Void
     ) throws {
         let crew = try Crew.make(threads: open.settings.threads)
+        if tuneEvery != nil { try checkNodes(of: crew) }
         let model = try open.load(contexts: [context], on: crew) { desk.setLoaded($0) }
         let engine = try open.makeServingEngine(
             model, context: context, parallel: parallel, drafting: draft.usesModules, chunkShare: chunkShare,
             cacheBytes: cacheMemory.bytes)
         describe(engine, model, drafting: draft.usesModules)
+        let placement = try tuneEvery.map { try livePlacement(open, model, on: crew.machine, minutes: $0) }
+        placement?.attach(to: engine)
         let memory = try DraftMemory.standard(open, model, engine.experience, draft, fresh)
         let served = ServedModel(
             open, names: names(open), context: context, base: base(open), created: time(nil),
             fingerprint: "foretoken-\(Foretoken.configuration.version)-\(model.instructionSet)-\(open.settings.weights)"
         )
-        memory.during { desk.serve(served, on: engine, thread, ready: ready) }
+        withExtendedLifetime(placement) {
+            memory.during { desk.serve(served, on: engine, thread, ready: ready) }
+        }
+    }
+
+    /// Refuses to move experts where there is nowhere to move them.
+    private func checkNodes(of crew: Crew) throws {
+        try crew.checkPlaces()
+        guard crew.nodes.nodes.count > 1 else {
+            throw InputError(
+                "--tune-every moves experts between memory nodes, and this machine has one; leave it out")
+        }
+    }
+
+    private func livePlacement(
+        _ open: OpenModel, _ model: Model, on machine: PlacementMachine, minutes: Double
+    ) throws -> LivePlacement {
+        let header = try open.routingHeader()
+        guard
+            let description = try open.layout.placementModel(
+                open.checkpoint, format: model.weights.format, besides: 0)
+        else { throw InputError("\(open.checkpoint.label) has no routed experts: there is nothing to move") }
+        return LivePlacement(
+            model, description: description, machine: machine, header: header, .init(period: minutes * 60)
+        ) { news in
+            switch news {
+            case .kept(let gain):
+                Console.note(
+                    "experts stay where they are: the best plan for the latest texts would make a step "
+                        + "\(Format.percent(max(0, gain))) faster")
+            case .moving(let policy, let gain):
+                Console.note(
+                    "moving experts by the plan \(policy): by the latest texts, a step becomes "
+                        + "\(Format.percent(gain)) faster")
+            case .moved(let bytes): Console.note("moved \(Format.bytes(bytes)) of experts")
+            case .failed(let reason): Console.warning("experts stay where they are: \(reason)")
+            }
+        }
     }
 
     /// Says how much is kept of prompts where that is not what was asked for.

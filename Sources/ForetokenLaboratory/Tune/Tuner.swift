@@ -242,7 +242,7 @@ public final class Tuner {
             let plan = outcome.report.results[outcome.candidates[index].result].plan
         else { return nil }
         do {
-            _ = try model.weights.experts.move(to: plan)
+            try model.weights.experts.move(to: plan)
             return plan
         } catch let error as HardwareError where error.kind == .memory {
             outcome.candidates[index].problem = error.description
