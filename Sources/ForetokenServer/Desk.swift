@@ -8,7 +8,7 @@ import Synchronization
 /// Between connections and the engine: knows whether there is a model, how many requests there are, and ends them.
 package final class Desk: Sendable {
     /// A model that is loaded, and the thread that runs it.
-    struct Kitchen: Sendable {
+    struct LoadedModel: Sendable {
         let served: ServedModel
         let thread: EngineThread
         /// Most texts at once.
@@ -18,7 +18,7 @@ package final class Desk: Sendable {
     private enum Phase {
         /// With the fraction done.
         case loading(Double)
-        case ready(Kitchen)
+        case ready(LoadedModel)
     }
 
     private struct State {
@@ -50,8 +50,8 @@ package final class Desk: Sendable {
 
     /// Opens for requests and answers them until the thread's `finish` is called. To be called on the engine's thread.
     package func serve(_ served: ServedModel, on engine: Engine, _ thread: EngineThread, ready: () -> Void) {
-        let kitchen = Kitchen(served: served, thread: thread, parallel: engine.parallel)
-        state.withLock { $0.phase = .ready(kitchen) }
+        let loaded = LoadedModel(served: served, thread: thread, parallel: engine.parallel)
+        state.withLock { $0.phase = .ready(loaded) }
         ready()
         thread.serve(engine) {
             self.wakes.wakeAll()
@@ -89,25 +89,25 @@ package final class Desk: Sendable {
     /// Why a request may not be answered now.
     private func refusal(_ state: State, _ order: Order?) -> APIError? {
         if state.isDraining { return .draining }
-        guard case .ready(let kitchen) = state.phase else {
+        guard case .ready(let loaded) = state.phase else {
             if case .loading(let fraction) = state.phase { return .loading(fraction) }
             return nil
         }
         guard let order else { return nil }
         let tokens = order.prompts.reduce(0) { $0 + $1.count } * order.choicesPerPrompt
-        let (texts, most) = (state.waiting + state.running, kitchen.parallel + settings.mostWaiting)
+        let (texts, most) = (state.waiting + state.running, loaded.parallel + settings.mostWaiting)
         if order.choiceCount > most { return .tooManyChoices(order.choiceCount, most: most) }
         let isLong = state.waitingTokens + tokens > settings.mostWaitingTokens && state.waiting > 0
         guard texts + order.choiceCount > most || isLong else { return nil }
-        return .crowded(texts: texts, kitchen.parallel, settings.mostWaiting, retryAfter: metrics.typicalSeconds)
+        return .crowded(texts: texts, loaded.parallel, settings.mostWaiting, retryAfter: metrics.typicalSeconds)
     }
 
     /// The model, when there is one and requests are taken.
-    func kitchen() throws(APIError) -> Kitchen {
-        let result = state.withLock { state -> Result<Kitchen, APIError> in
+    func loadedModel() throws(APIError) -> LoadedModel {
+        let result = state.withLock { state -> Result<LoadedModel, APIError> in
             if let refusal = refusal(state, nil) { return .failure(refusal) }
-            guard case .ready(let kitchen) = state.phase else { return .failure(.loading(0)) }
-            return .success(kitchen)
+            guard case .ready(let loaded) = state.phase else { return .failure(.loading(0)) }
+            return .success(loaded)
         }
         return try result.get()
     }
@@ -116,7 +116,7 @@ package final class Desk: Sendable {
     /// - Parameter hangUp: closes the connection.
     /// - Throws: an error where there are too many.
     func submit(
-        _ order: Order, _ kitchen: Kitchen, hangUp: @escaping @Sendable () -> Void
+        _ order: Order, _ loaded: LoadedModel, hangUp: @escaping @Sendable () -> Void
     ) throws(APIError) -> AnswerFeed {
         let feed = AnswerFeed(order, mostUnread: settings.limits.unreadTokens, hangUp: hangUp)
         let number = state.withLock { state -> Result<Int, APIError> in
@@ -132,9 +132,9 @@ package final class Desk: Sendable {
         let id = try number.get()
         tellLine()
         for choice in 0..<order.choiceCount {
-            kitchen.thread.post(
+            loaded.thread.post(
                 { engine in
-                    Text(self, feed, choice, id).submit(to: engine, kitchen.served)
+                    Text(self, feed, choice, id).submit(to: engine, loaded.served)
                 },
                 orElse: { error in
                     Text(self, feed, choice, id).end(.failure(APIError(error)))
@@ -165,7 +165,7 @@ package final class Desk: Sendable {
         var fraction: Double?
         var isDraining = false
         var isStuck = false
-        var kitchen: Kitchen?
+        var loaded: LoadedModel?
     }
 
     var figures: Figures {
@@ -175,9 +175,9 @@ package final class Desk: Sendable {
             figures.isDraining = state.isDraining
             switch state.phase {
             case .loading(let fraction): figures.fraction = fraction
-            case .ready(let kitchen):
-                figures.kitchen = kitchen
-                let since = Double(kitchen.thread.sinceLastLook ?? 0) / 1e9
+            case .ready(let loaded):
+                figures.loaded = loaded
+                let since = Double(loaded.thread.sinceLastLook ?? 0) / 1e9
                 figures.isStuck = since > max(30, 10 * metrics.longestSilence)
             }
             return figures

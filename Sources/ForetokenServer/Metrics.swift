@@ -122,7 +122,7 @@ final class Metrics: Sendable {
     /// bench read them.
     func text(_ figures: Desk.Figures, connections: Int, version: String) -> String {
         let values = values.withLock { $0 }
-        var page = MetricsPage(model: figures.kitchen?.served.name ?? "")
+        var page = MetricsPage(model: figures.loaded?.served.name ?? "")
         page.gauge("num_requests_running", "Texts that are generated or whose prompt is read.", Double(figures.running))
         page.gauge("num_requests_waiting", "Texts that wait for room.", Double(figures.waiting))
         let (engine, cache) = (values.engine, values.engine.cache)

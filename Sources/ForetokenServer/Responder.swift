@@ -153,9 +153,9 @@ struct Responder: HTTPResponder {
             return Responses.text(text, type: "text/plain; version=0.0.4; charset=utf-8")
         case .version: return Responses.json(Self.object { $0.member("version", version) })
         case .status: return status
-        case .models: return Responses.json(try desk.kitchen().served.list)
-        case .model(let name): return Responses.json(try desk.kitchen().served.entry(name))
-        case .tokenizerInfo: return Responses.json(try desk.kitchen().served.tokenizerInfo())
+        case .models: return Responses.json(try desk.loadedModel().served.list)
+        case .model(let name): return Responses.json(try desk.loadedModel().served.entry(name))
+        case .tokenizerInfo: return Responses.json(try desk.loadedModel().served.tokenizerInfo())
         case .tokenize: return try await computed(request) { model, body throws(APIError) in try model.tokenize(body) }
         case .detokenize:
             return try await computed(request) { model, body throws(APIError) in try model.detokenize(body) }
@@ -168,7 +168,7 @@ struct Responder: HTTPResponder {
     private func computed(
         _ request: Request, _ work: @escaping @Sendable (ServedModel, [UInt8]) throws(APIError) -> [UInt8]
     ) async throws(APIError) -> Response {
-        let served = try desk.kitchen().served
+        let served = try desk.loadedModel().served
         let body = try await body(of: request)
         return Responses.json(try await workbench.compute(body) { body throws(APIError) in try work(served, body) })
     }
@@ -252,15 +252,15 @@ struct Responder: HTTPResponder {
                 status.member("waiting", figures.waiting)
                 status.member("connections", connections.count)
                 status.member("max_queue", desk.settings.mostWaiting)
-                guard let kitchen = figures.kitchen else {
+                guard let loaded = figures.loaded else {
                     status.member("progress", figures.fraction ?? 0)
                     return
                 }
-                status.member("model", kitchen.served.name)
-                status.member("context", kitchen.served.context)
-                status.member("parallel", kitchen.parallel)
-                status.member("system_fingerprint", kitchen.served.fingerprint)
-                status.member("temperature", Double(kitchen.served.base.sampling.temperature))
+                status.member("model", loaded.served.name)
+                status.member("context", loaded.served.context)
+                status.member("parallel", loaded.parallel)
+                status.member("system_fingerprint", loaded.served.fingerprint)
+                status.member("temperature", Double(loaded.served.base.sampling.temperature))
                 status.member("bits", "exact")
                 let engine = desk.metrics.engine
                 status.object("pages") { pages in
@@ -283,16 +283,16 @@ struct Responder: HTTPResponder {
         _ dialect: Dialect, _ request: Request, _ context: ConnectionContext, id: String, salt: String
     ) async throws(APIError) -> Response {
         // Before anybody sends 16 MiB for nothing.
-        let kitchen = try desk.kitchen()
+        let loaded = try desk.loadedModel()
         let body = try await body(of: request)
         let order = try await workbench.compute(body) { body throws(APIError) in
-            try Order(dialect, body, kitchen.served, seed: .random(in: .min ... .max), salt: salt)
+            try Order(dialect, body, loaded.served, seed: .random(in: .min ... .max), salt: salt)
         }
         let watch = connections.watch(context.channel)
-        let feed = try desk.submit(order, kitchen) { watch?.close() }
+        let feed = try desk.submit(order, loaded) { watch?.close() }
         let desk = desk
         watch?.whenGone { desk.cancel(feed, .disconnected) }
-        let reply = Reply(order, kitchen.served, id: id, created: Int(Date().timeIntervalSince1970))
+        let reply = Reply(order, loaded.served, id: id, created: Int(Date().timeIntervalSince1970))
         let mark = ResponseMark(desk)
         if order.isStreamed {
             return Self.stream(AnswerStream(desk, feed, reply.writer), watch, mark)

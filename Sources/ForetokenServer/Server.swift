@@ -46,12 +46,12 @@ package final class Server: Sendable {
     ///   - listening: told the port.
     ///   - ending: told how many texts are still to be answered when the server begins to end.
     ///   - exitAtOnce: called at a second signal.
-    ///   - cook: runs on the engine's thread, told the port: loads the model and calls `Desk.serve`.
+    ///   - runModel: runs on the engine's thread, told the port: loads the model and calls `Desk.serve`.
     /// - Returns: whether the engine's thread has ended, too.
-    /// - Throws: `ListenError`, or what `cook` throws.
+    /// - Throws: `ListenError`, or what `runModel` throws.
     package func run(
         listening: @escaping @Sendable (Int) -> Void, ending: @escaping @Sendable (Int) -> Void,
-        exitAtOnce: @escaping @Sendable () -> Void, cook: @escaping @Sendable (EngineThread, Int) throws -> Void
+        exitAtOnce: @escaping @Sendable () -> Void, runModel: @escaping @Sendable (EngineThread, Int) throws -> Void
     ) throws -> Bool {
         let outcome = Mutex<Result<Bool, any Error>>(.success(true))
         let done = DispatchSemaphore(value: 0)
@@ -61,7 +61,7 @@ package final class Server: Sendable {
             }
             do {
                 let hasEnded = try await self.serve(
-                    listening: listening, ending: ending, exitAtOnce: exitAtOnce, cook: cook)
+                    listening: listening, ending: ending, exitAtOnce: exitAtOnce, runModel: runModel)
                 outcome.withLock { $0 = .success(hasEnded) }
             } catch {
                 outcome.withLock { $0 = .failure(error) }
@@ -78,7 +78,7 @@ package final class Server: Sendable {
     package func serve(
         listening: @escaping @Sendable (Int) -> Void, ending: @escaping @Sendable (Int) -> Void = { _ in },
         exitAtOnce: @escaping @Sendable () -> Void = {},
-        cook: @escaping @Sendable (EngineThread, Int) throws -> Void
+        runModel: @escaping @Sendable (EngineThread, Int) throws -> Void
     ) async throws -> Bool {
         // One thread: all others are the engine's.
         let loops = MultiThreadedEventLoopGroup(numberOfThreads: 1)
@@ -106,7 +106,7 @@ package final class Server: Sendable {
                 do {
                     thread = try EngineThread { [bell] thread in
                         do {
-                            try cook(thread, port)
+                            try runModel(thread, port)
                             bell.yield(.engineEnded(nil))
                         } catch {
                             bell.yield(.engineEnded(error))
@@ -140,7 +140,7 @@ package final class Server: Sendable {
         ticks.cancel()
         thread?.finish()
         // A model that is still being loaded cannot be waited for.
-        let hasEnded = thread?.wait(nanoseconds: desk.figures.kitchen == nil ? 0 : 10_000_000_000) ?? true
+        let hasEnded = thread?.wait(nanoseconds: desk.figures.loaded == nil ? 0 : 10_000_000_000) ?? true
         try await loops.shutdownGracefully()
         if let failure { throw failure }
         return hasEnded

@@ -110,8 +110,8 @@ struct Serve: ParsableCommand {
                 }
             },
             exitAtOnce: { _exit(Status.interrupted) },
-            cook: { thread, port in
-                try cook(server.desk, thread, open, context: context) { try? announce(port) }
+            runModel: { thread, port in
+                try runModel(server.desk, thread, open, context: context) { try? announce(port) }
             })
         // Its thread is loading; nothing it has needs to be saved.
         if !hasEnded { _exit(Status.done) }
@@ -127,7 +127,7 @@ struct Serve: ParsableCommand {
     }
 
     /// Loads the model and answers; runs on the engine's thread.
-    private func cook(
+    private func runModel(
         _ desk: Desk, _ thread: EngineThread, _ open: OpenModel, context: Int, ready: () -> Void
     ) throws {
         let crew = try Crew.make(threads: open.settings.threads)

@@ -58,7 +58,7 @@ struct TestServer: Sendable {
             }
             try await server.serve(listening: { found.yield($0) }) { thread, _ in
                 options.beforeLoading?(server.desk)
-                try Self.cook(server.desk, thread, options) { ready.yield() }
+                try Self.runModel(server.desk, thread, options) { ready.yield() }
             }
         }
         var port: Int?
@@ -74,7 +74,7 @@ struct TestServer: Sendable {
         self.port = port
     }
 
-    private static func cook(_ desk: Desk, _ thread: EngineThread, _ options: Options, ready: () -> Void) throws {
+    private static func runModel(_ desk: Desk, _ thread: EngineThread, _ options: Options, ready: () -> Void) throws {
         var settings = ModelSettings()
         settings.chat = options.template.map { .template($0) }
         let open = try OpenModel(settings) { _ in }
