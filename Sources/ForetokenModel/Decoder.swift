@@ -187,7 +187,7 @@ final class Decoder {
         pool.runRows(
             NormPhase(
                 kernels: kernels, input: space.queryRank.rows, weight: norm.values, output: space.queryRank.rows,
-                width: down.rows, epsilon: Self.latentNormEpsilon, rowCount: rows))
+                width: down.rows, epsilon: configuration.normEpsilon, rowCount: rows))
         return ProductJob(weights.queryUp, kind, input: space.queryRank.rows, output: space.query.rows, rowCount: rows)
     }
 
@@ -214,9 +214,6 @@ final class Decoder {
         show(.feedForwardOutput, space.residual, width: configuration.hiddenSize)
     }
 
-    /// The reference implementation gives q_a_layernorm and kv_a_layernorm its default epsilon, whatever the config says.
-    private static let latentNormEpsilon: Float = 1e-6
-
     /// Finishes the latents and appends them to the texts' pages.
     private func store(_ weights: AttentionWeights, _ latents: foretoken_latents) {
         let width = Int(latents.rank + latents.rope)
@@ -224,8 +221,8 @@ final class Decoder {
         pool.runRows(
             LatentPhase(
                 kernels: kernels, latent: space.latent.rows, weight: weights.latentNorm.values,
-                epsilon: Self.latentNormEpsilon, cosines: space.cosines.rows, sines: space.sines.rows, cache: latents,
-                spans: UnsafePointer(space.spans.pointer), spanCount: spanCount, rowCount: rows))
+                epsilon: configuration.normEpsilon, cosines: space.cosines.rows, sines: space.sines.rows,
+                cache: latents, spans: UnsafePointer(space.spans.pointer), spanCount: spanCount, rowCount: rows))
         show(.latent, space.latent, width: width)
     }
 
@@ -308,8 +305,9 @@ final class Decoder {
     /// Chooses each row's experts and assigns the rows to them.
     private func route(_ moe: MoEWeights, _ product: ProductJob, makesLogits: Bool) {
         let router = foretoken_router(
-            bias: moe.bias.values, experts: Int32(configuration.routedExpertCount),
-            expert_groups: Int32(configuration.expertGroupCount), kept_groups: Int32(configuration.keptGroupCount),
+            bias: moe.bias?.values, scoring: configuration.family.routerRule.raw,
+            experts: Int32(configuration.routedExpertCount), expert_groups: Int32(configuration.expertGroupCount),
+            kept_groups: Int32(configuration.keptGroupCount),
             chosen: Int32(configuration.expertsPerToken), scale: configuration.routedScalingFactor,
             normalise: configuration.normalizesExpertWeights)
         pool.runRows(

@@ -35,6 +35,7 @@ public struct OpenModel: Sendable {
         tokenizer = try Tokenizer(self.checkpoint)
         defaults = try self.checkpoint.generationDefaults()
         for warning in layout.warnings { tell(.warning(warning)) }
+        for remark in layout.remarks { tell(.note(remark)) }
         // Before a prompt can be blamed for it.
         if settings.chat != nil { _ = try chatFormat() }
     }

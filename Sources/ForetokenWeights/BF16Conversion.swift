@@ -137,7 +137,12 @@ public struct BF16Conversion {
     private func writeConfiguration(_ folder: OutputFolder) throws {
         let name = CheckpointSurvey.configurationFile
         let text = try checkpoint.folder.read(name) ?? []
-        let plain = try removingMember("quantization_config", from: text, file: name)
+        let key = "quantization_config"
+        let outer = try removingMember(key, from: text, file: name)
+        let nested = checkpoint.configuration.family.nestedKey
+        let plain = try editingObject(under: nested, of: outer, file: name) {
+            try removingMember(key, from: $0, file: name)
+        }
         try folder.write(name) { try $0.write(plain) }
     }
 }

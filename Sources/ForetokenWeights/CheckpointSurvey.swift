@@ -71,7 +71,8 @@ struct CheckpointSurvey {
                     "\(survey.label) holds \(weightFiles.count) safetensors files but no \(CheckpointSurvey.indexFile)",
                     hint: "download the index as well")
             }
-            survey.warnAboutUnused(weightFiles.filter { $0 != name })
+            let others = weightFiles.filter { $0 != name }
+            defer { survey.warnAboutUnused(survey.readModuleFiles(others)) }
             for tensor in try survey.openFile(name) { survey.tensors[tensor.name] = tensor }
         }
     }
@@ -85,7 +86,6 @@ struct CheckpointSurvey {
                     hint: "two sets of weights lie in one folder; move one away"))
         }
         let shards = Set(index.values)
-        warnAboutUnused(weightFiles.filter { !shards.contains($0) })
         var misplaced: [String] = []
         for shard in shards.sorted() {
             for tensor in collect({ try $0.openFile(shard) }) ?? [] {
@@ -98,12 +98,47 @@ struct CheckpointSurvey {
             }
         }
         reportMissing(index, unreadable: shards.subtracting(fileNames))
+        warnAboutUnused(readModuleFiles(weightFiles.filter { !shards.contains($0) }))
         if let first = misplaced.min() {
             let isOne = misplaced.count == 1
             warnings.append(
                 "\(misplaced.count) tensor\(isOne ? "" : "s") of the weight files \(isOne ? "is" : "are") not where the index "
                     + "puts \(isOne ? "it" : "them") and \(isOne ? "is" : "are") ignored, for example \(shown(first))")
         }
+    }
+
+    /// Reads the announced MTP modules from files of their own, `mtp-….safetensors`, where no tensor of a module's layer has
+    /// been found so far: JoyAI-LLM-Flash is published so. Copies of the main model's tensors in these files are not used.
+    /// - Returns: the files among `names` that are none of these.
+    private mutating func readModuleFiles(_ names: [String]) -> [String] {
+        let files = names.filter { $0.hasPrefix("mtp-") }
+        guard !files.isEmpty, let configuration, configuration.mtpModuleCount > 0 else { return names }
+        let layers = configuration.family.name("model.layers.")
+        func isOfModule(_ name: String) -> Bool {
+            TensorResolver.layerIndex(name, layers).map { $0 >= configuration.layerCount } ?? false
+        }
+        guard !tensors.keys.contains(where: isOfModule), !knownMissing.contains(where: isOfModule) else { return names }
+        var strange: [String] = []
+        for file in files {
+            for tensor in collect({ try $0.openFile(file) }) ?? [] {
+                guard isOfModule(tensor.name) else {
+                    if tensors[tensor.name] == nil { strange.append(tensor.name) }
+                    continue
+                }
+                if let other = tensors.updateValue(tensor, forKey: tensor.name) {
+                    problems.append(
+                        CheckpointError(
+                            "\(label): tensor \(shown(tensor.name)) is in \(fileNames[other.file]) and in \(file)",
+                            hint: "two sets of weights lie in one folder; move one away"))
+                }
+            }
+        }
+        if let first = strange.min() {
+            warnings.append(
+                "\(shown(files[0])) holds more than MTP modules; \(strange.count) of its tensors are ignored, for example "
+                    + shown(first))
+        }
+        return names.filter { !files.contains($0) }
     }
 
     private func readIndex() throws -> [String: String] {

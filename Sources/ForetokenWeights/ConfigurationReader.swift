@@ -5,8 +5,8 @@ import ForetokenJSON
 /// After a problem the largest allowed value takes the place of the bad one, so that keys bounded by it raise no problem of
 /// their own; the result is thrown away as a whole.
 struct ConfigurationReader {
-    private let members: JSONObject
-    private let file: String
+    private var members: JSONObject
+    private var file: String
     private(set) var problems: [CheckpointError] = []
 
     init(_ members: JSONObject, file: String) {
@@ -113,31 +113,93 @@ struct ConfigurationReader {
 
     // MARK: Family
 
-    mutating func modelType() -> String {
-        guard case .string(let text) = members["model_type"] else { return "" }
-        return text
+    /// The family, and the keys of its text model in place of the file's where they lie in an object of their own.
+    ///
+    /// nil, with a problem noted, for models that this program does not run: a relative's missing and strange keys would
+    /// only bury the reason.
+    mutating func family() -> ModelFamily? {
+        let type = members["model_type"]?.string ?? ""
+        guard let family = ModelFamily.of(modelType: type) else {
+            refuseModelType(type)
+            return nil
+        }
+        checkArchitecture(family.architectures)
+        if let key = family.nestedKey { enter(key, of: family) }
+        if problems.isEmpty { refuseSparseAttention(family) }
+        return problems.isEmpty ? family : nil
     }
 
-    /// Refuses, by name, models that share tensors or keys with DeepSeek-V3 but compute something else.
-    mutating func refuseRelatives() {
-        let supported = "deepseek_v3 or kimi_k2"
-        let type = modelType()
-        let reasons = [
-            "deepseek_v2": "DeepSeek-V2 routes with a softmax and has no bias-corrected groups",
-            "deepseek_v32": "DeepSeek-V3.2 uses sparse attention with an indexer",
-            "glm4_moe": "GLM-4.5 uses grouped-query attention instead of a latent cache",
-            "glm4_moe_lite": "GLM-4.7-Flash is another architecture",
-            "kimi_k25": "this configuration describes a vision model",
-        ]
-        if let reason = reasons[type] {
+    private mutating func refuseModelType(_ type: String) {
+        let types = ModelFamily.all.flatMap(\.modelTypes)
+        let supported = types.dropLast().joined(separator: ", ") + " or \(types.last!)"
+        if let reason = ModelFamily.refusals[type] {
             refuse("model_type \(type) is not supported: \(reason)", expected: supported)
-        } else if !["deepseek_v3", "kimi_k2"].contains(type) {
+        } else {
             let found = members["model_type"]?.shortDescription ?? "no model_type"
             refuse(
                 "this is not a model of the DeepSeek-V3 family", expected: "model_type \(supported)", found: found)
-        } else if let topK = members["index_topk"], topK != .null {
-            refuse("`index_topk` announces sparse attention (DeepSeek-V3.2), which is not supported")
         }
+    }
+
+    /// Goes on with the members of the object under `key`; how weights are quantised may also be said outside of it.
+    private mutating func enter(_ key: String, of family: ModelFamily) {
+        guard case .object(let inner)? = members[key] else {
+            return mismatch(key, "an object with the text model's keys", members[key], instead: ())
+        }
+        let type = inner["model_type"]
+        guard family.nestedTypes.contains(where: { type == .string($0) }) else {
+            return refuse(
+                "`\(key).model_type` is not supported", expected: family.nestedTypes.joined(separator: " or "),
+                found: type?.shortDescription ?? "nothing")
+        }
+        let outer = members
+        members = inner
+        file += ": \(key)"
+        checkArchitecture(family.nestedTypes.flatMap { ModelFamily.of(modelType: $0)?.architectures ?? [] })
+        let quantization = "quantization_config"
+        guard let value = outer[quantization], value != .null else { return }
+        if let own = members[quantization], own != .null {
+            if own != value { refuse("`\(quantization)` is given inside and outside, with different values") }
+        } else {
+            members[quantization] = value
+        }
+    }
+
+    /// The only place that knows of sparse attention.
+    private mutating func refuseSparseAttention(_ family: ModelFamily) {
+        let topK = members["index_topk"].flatMap { $0 == .null ? nil : $0 }
+        guard family.hasSparseAttention || topK != nil else { return }
+        refuse(
+            "`index_topk` \(topK?.shortDescription ?? "of \(family.name)") is not supported: it stands for sparse attention"
+        )
+    }
+
+    /// The key of a list with an entry for each layer.
+    static let layerKinds = "mlp_layer_types"
+
+    /// How many layers at the start are dense: `first_k_dense_replace`, or what `mlp_layer_types` lists (Hugging Face 5).
+    mutating func denseLayers(of layerCount: Int) -> Int {
+        let (key, listKey) = ("first_k_dense_replace", Self.layerKinds)
+        guard let list = members[listKey], list != .null else { return integer(key, in: 0...layerCount) }
+        var types: [String?] = []
+        if case .array(let values) = list { types = values.map(\.string) }
+        // After a problem the number of layers may be none that the file gives.
+        guard types.count == layerCount || !problems.isEmpty, types.allSatisfy({ $0 == "dense" || $0 == "sparse" })
+        else {
+            return mismatch(listKey, "\(layerCount) times \"dense\" or \"sparse\"", list, instead: layerCount)
+        }
+        let dense = types.prefix { $0 == "dense" }.count
+        if let late = types.lastIndex(of: "dense"), late >= dense {
+            refuse(
+                "`\(listKey)` is not supported", expected: "dense layers only at the start",
+                found: "\"sparse\" for layer \(dense), \"dense\" for layer \(late)")
+        }
+        guard let stated = members[key], stated != .null else { return dense }
+        let count = integer(key, in: 0...layerCount)
+        if count != dense {
+            refuse("`\(key)` and `\(listKey)` differ", expected: "\(count) dense layers", found: "\(dense)")
+        }
+        return count
     }
 
     // MARK: Rotary embedding
@@ -226,7 +288,7 @@ struct ConfigurationReader {
         let groupSize = experts / groups
         if experts % groups != 0 {
             refuse("`n_routed_experts` \(experts) is not a multiple of `n_group` \(groups)")
-        } else if groupSize < 2 {
+        } else if groupSize < configuration.family.routerRule.smallestGroup {
             refuse("groups of one expert", expected: "at least 2, as a group is ranked by its two best experts")
         } else if configuration.expertsPerToken > configuration.keptGroupCount * groupSize {
             refuse(
@@ -245,16 +307,58 @@ struct ConfigurationReader {
         if widest > Int(Int32.max) {
             refuse("a matrix would have \(widest) rows or columns", expected: "at most \(Int32.max)")
         }
-        require("scoring_func", .string("sigmoid"), "softmax routing belongs to DeepSeek-V2")
-        require("topk_method", .string("noaux_tc"), "other methods belong to DeepSeek-V2")
+        checkRouter(configuration)
         require("hidden_act", .string("silu"), nil)
         require("attention_bias", .bool(false), "attention biases are not implemented")
+        require("mlp_bias", .bool(false), "biases of MLPs are not implemented")
         if let frequency = members["moe_layer_freq"], frequency != .null, frequency.integer != 1 {
             refuse("`moe_layer_freq` is not supported", expected: "1", found: frequency.shortDescription)
         }
         require("rope_interleave", .bool(true), "the family's weights are stored for interleaved pairs")
-        checkArchitecture()
+        checkRotatedPart()
         checkQuantization()
+    }
+
+    /// Keys about routing that the family's rule has no choice in.
+    private mutating func checkRouter(_ configuration: ModelConfiguration) {
+        let family = configuration.family
+        let rule = family.routerRule
+        let owner = rule == .sigmoid ? ModelFamily.deepSeekV2 : .deepSeekV3
+        require("scoring_func", [rule.scoringFunction], "such routing belongs to \(owner.name)")
+        require("topk_method", rule.methods, "other methods do not belong to \(family.name)")
+        if rule == .softmax, configuration.normalizesExpertWeights {
+            refuse(
+                "`norm_topk_prob` is not supported", expected: "false", found: "true",
+                hint: "no published \(family.name) divides weights by their sum, and programs differ in what follows")
+        }
+        if members["topk_method"] == .string("greedy"), configuration.expertGroupCount > 1 {
+            refuse(
+                "`topk_method` \"greedy\" knows no groups", expected: "`n_group` 1",
+                found: "\(configuration.expertGroupCount)")
+        }
+        if rule == .softmax, configuration.expertGroupCount > 1, members["topk_method"] ?? .null == .null {
+            refuse("`topk_method` is missing", expected: "\"group_limited_greedy\", since there are groups")
+        }
+    }
+
+    /// `partial_rotary_factor` is of the rotated part, which has a key of its own.
+    private mutating func checkRotatedPart() {
+        let key = "partial_rotary_factor"
+        for value in [members[key], members["rope_parameters"]?.object?[key]] {
+            guard let value, value != .null, value.integer != 1 else { continue }
+            refuse(
+                "`\(key)` is not supported", expected: "1", found: value.shortDescription,
+                hint: "`qk_rope_head_dim` alone says how much of a head is rotated")
+        }
+    }
+
+    private mutating func require(_ key: String, _ allowed: [String], _ reason: String) {
+        guard let value = members[key], value != .null, !allowed.contains(where: { value == .string($0) }) else {
+            return
+        }
+        refuse(
+            "`\(key)` is not supported", expected: allowed.map { "\"\($0)\"" }.joined(separator: " or "),
+            found: value.shortDescription, hint: reason)
     }
 
     /// An absent key has the only value that is supported.
@@ -264,12 +368,11 @@ struct ConfigurationReader {
             "`\(key)` is not supported", expected: only.shortDescription, found: value.shortDescription, hint: reason)
     }
 
-    private mutating func checkArchitecture() {
+    private mutating func checkArchitecture(_ known: [String]) {
         guard case .array(let names)? = members["architectures"], !names.isEmpty else { return }
-        let known: [JSONValue] = [.string("DeepseekV3ForCausalLM"), .string("KimiK2ForCausalLM")]
-        if !names.contains(where: known.contains) {
+        if !names.contains(where: { name in known.contains { name == .string($0) } }) {
             refuse(
-                "`architectures` is not supported", expected: "DeepseekV3ForCausalLM",
+                "`architectures` is not supported", expected: known[0],
                 found: names.map(\.shortDescription).joined(separator: ", "))
         }
     }

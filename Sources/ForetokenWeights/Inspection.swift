@@ -2,17 +2,23 @@ import ForetokenJSON
 
 /// What a folder holds and everything that is wrong with it: the answer of `foretoken inspect`.
 ///
-/// Encodes as `{"model_type", "config", "end_tokens", "sampling_defaults", "mtp_modules", "tensors", "bytes_by_dtype",
-/// "problems"}`.
+/// Encodes as `{"model_type", "family", "runs", "config", "context", "end_tokens", "sampling_defaults", "mtp_modules",
+/// "mtp_blocks", "tensors", "bytes_by_dtype", "weights_bytes", "remarks", "problems"}`.
 public struct Inspection: Sendable, Encodable {
     /// `model_type` of config.json, if it could be read.
     public let modelType: String?
+    /// What people call models of that kind; nil where they are not run.
+    public var family: String? { configuration?.family.name }
     /// The configuration as this program understands it; nil when there is a problem with it.
     public let configuration: ModelConfiguration?
     /// What generation_config.json says; nil when there is none or it is damaged.
     public let generationDefaults: GenerationDefaults?
     /// MTP modules whose tensors are there.
     public let mtpModuleCount: Int
+    /// What these modules' feed-forward parts are, in order.
+    public let moduleBlocks: [ModuleBlock]
+    /// Bytes of the weights in memory by the way they are kept; empty where there are problems.
+    public let weightBytes: [(format: ResidentFormat, bytes: Int)]
     /// Tensors of the checkpoint.
     public let tensorCount: Int
     /// Bytes of weights by dtype, under the names of the safetensors format.
@@ -21,6 +27,17 @@ public struct Inspection: Sendable, Encodable {
     public private(set) var problems: [CheckpointError]
     /// What is odd but does no harm, one sentence each. Not encoded.
     public private(set) var warnings: [String]
+
+    /// What is left out on purpose, one sentence each.
+    public let remarks: [String]
+
+    /// The feed-forward part of an MTP module.
+    public enum ModuleBlock: String, Sendable, Encodable {
+        /// One MLP for every token.
+        case dense
+        /// Routed experts.
+        case experts
+    }
 
     private let configurationJSON: JSONValue?
     private let folder: CheckpointFolder
@@ -56,15 +73,21 @@ public struct Inspection: Sendable, Encodable {
     private init(_ survey: CheckpointSurvey, scanningWeights: Bool, progress: (Int, Int) throws -> Void) throws {
         var problems = survey.problems
         var warnings = survey.warnings
-        var moduleCount = 0
+        var moduleBlocks: [ModuleBlock] = []
+        var remarks: [String] = []
+        var weightBytes: [(ResidentFormat, Int)] = []
         var defaults: GenerationDefaults?
         // Weight files that could not be read at all explain why every tensor is missing.
         let isExplained = survey.tensors.isEmpty && !survey.problems.isEmpty
         if !isExplained, let checkpoint = Checkpoint(unchecked: survey) {
             let (layout, layoutProblems) = WeightLayout.resolve(checkpoint)
-            moduleCount = layout.mtp.count
+            moduleBlocks = layout.mtp.map(\.block.kind)
             warnings = layout.warnings
+            remarks = layout.remarks
             problems += layoutProblems
+            if problems.isEmpty {
+                weightBytes = ResidentFormat.allCases.map { ($0, layout.packedBytes(checkpoint.configuration, $0)) }
+            }
             do {
                 defaults = try checkpoint.generationDefaults()
             } catch let error as CheckpointError {
@@ -77,7 +100,10 @@ public struct Inspection: Sendable, Encodable {
         configuration = survey.configuration
         configurationJSON = survey.configurationJSON
         generationDefaults = defaults
-        mtpModuleCount = moduleCount
+        mtpModuleCount = moduleBlocks.count
+        self.moduleBlocks = moduleBlocks
+        self.remarks = remarks
+        self.weightBytes = weightBytes
         tensorCount = survey.tensors.count
         bytesByType = survey.tensors.values.reduce(into: [:]) { $0[$1.type.rawValue, default: 0] += $1.range.count }
         self.problems = problems
@@ -122,12 +148,18 @@ public struct Inspection: Sendable, Encodable {
 
     private enum CodingKeys: String, CodingKey {
         case modelType = "model_type"
+        case family
+        case runs
         case config
+        case context
         case endTokens = "end_tokens"
         case samplingDefaults = "sampling_defaults"
         case mtpModules = "mtp_modules"
+        case mtpBlocks = "mtp_blocks"
         case tensors
         case bytesByType = "bytes_by_dtype"
+        case weightsBytes = "weights_bytes"
+        case remarks
         case problems
     }
 
@@ -135,12 +167,28 @@ public struct Inspection: Sendable, Encodable {
     public func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: CodingKeys.self)
         try container.encode(modelType, forKey: .modelType)
+        try container.encode(family, forKey: .family)
+        try container.encode(problems.isEmpty, forKey: .runs)
         try container.encode(configurationJSON ?? .null, forKey: .config)
+        try container.encode(configuration?.maximumPositions, forKey: .context)
         try container.encode(configuration?.endTokens(generationDefaults), forKey: .endTokens)
         try container.encode(generationDefaults, forKey: .samplingDefaults)
         try container.encode(mtpModuleCount, forKey: .mtpModules)
+        try container.encode(moduleBlocks, forKey: .mtpBlocks)
         try container.encode(tensorCount, forKey: .tensors)
         try container.encode(bytesByType, forKey: .bytesByType)
+        let bytes = Dictionary(uniqueKeysWithValues: weightBytes.map { ($0.format.rawValue, $0.bytes) })
+        try container.encode(bytes, forKey: .weightsBytes)
+        try container.encode(remarks, forKey: .remarks)
         try container.encode(problems.map(\.description), forKey: .problems)
+    }
+}
+
+extension LayerSource {
+    fileprivate var kind: Inspection.ModuleBlock {
+        switch feedForward {
+        case .dense: .dense
+        case .moe: .experts
+        }
     }
 }

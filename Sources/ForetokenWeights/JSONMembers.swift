@@ -38,17 +38,33 @@ func replacingMembers(_ values: [String: String], in text: [UInt8], file: String
     return result + text[last.range.upperBound...]
 }
 
-/// Where the members of a JSON object lie in its text, from the key's first byte to the value's last; repeated ones too.
-private func memberRanges(of text: [UInt8], file: String) throws -> [(key: String, range: Range<Int>)] {
+/// The text of a JSON object with the object under `key` edited, or, without a key, edited itself.
+func editingObject(
+    under key: String?, of text: [UInt8], file: String, _ edit: ([UInt8]) throws -> [UInt8]
+) throws -> [UInt8] {
+    guard let key else { return try edit(text) }
+    // A repeated key stands there more than once, always with the same value.
+    var text = text
+    for member in try memberRanges(of: text, file: file).reversed() where member.key == key {
+        text.replaceSubrange(member.value, with: try edit(Array(text[member.value])))
+    }
+    return text
+}
+
+/// Where the members of a JSON object lie in its text, from the key's first byte to the value's last, and their values
+/// alone, perhaps with white space before them; repeated ones too.
+private func memberRanges(
+    of text: [UInt8], file: String
+) throws -> [(key: String, range: Range<Int>, value: Range<Int>)] {
     do {
         return try JSONReader.read(text) { (reader) throws(JSONError) in
             reader.showsRepeatedKeys = true
-            var members: [(key: String, range: Range<Int>)] = []
+            var members: [(key: String, range: Range<Int>, value: Range<Int>)] = []
             try reader.beginObject()
             while try reader.nextKey() {
-                let (key, start) = (reader.key, reader.keyOffset)
+                let (key, start, value) = (reader.key, reader.keyOffset, reader.position)
                 try reader.skip()
-                members.append((key, start..<reader.position))
+                members.append((key, start..<reader.position, value..<reader.position))
             }
             return members
         }

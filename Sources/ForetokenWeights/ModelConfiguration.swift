@@ -2,8 +2,10 @@ import ForetokenJSON
 
 /// The shape of a DeepSeek-V3-family model, as its config.json gives it and as this program understands it.
 public struct ModelConfiguration: Sendable, Equatable {
-    /// `deepseek_v3` or `kimi_k2`.
+    /// `model_type`, one of the family's.
     public var modelType: String
+    /// What the files of such models leave unsaid, and how they name tensors.
+    public var family: ModelFamily
     /// Rows of the embedding and of lm_head; may exceed the tokenizer's ids.
     public var vocabularySize: Int
     /// Width of the residual stream.
@@ -44,7 +46,7 @@ public struct ModelConfiguration: Sendable, Equatable {
     public var valueDimension: Int
     /// Attention heads.
     public var headCount: Int
-    /// ε of every RMSNorm.
+    /// ε of every RMSNorm (`rms_norm_eps`), those of the query's and the key's latent included.
     public var normEpsilon: Float
     /// Longest context, in tokens.
     public var maximumPositions: Int
@@ -75,22 +77,23 @@ public struct ModelConfiguration: Sendable, Equatable {
         self = configuration!
     }
 
-    init(_ reader: inout ConfigurationReader) {
+    private init(_ reader: inout ConfigurationReader, modelType: String, family: ModelFamily) {
         let dimension = 1...Int(Int32.max)
-        modelType = reader.modelType()
+        self.modelType = modelType
+        self.family = family
         vocabularySize = reader.integer("vocab_size", in: dimension)
         hiddenSize = reader.integer("hidden_size", in: dimension)
         intermediateSize = reader.integer("intermediate_size", in: dimension)
         expertIntermediateSize = reader.integer("moe_intermediate_size", in: dimension)
         layerCount = reader.integer("num_hidden_layers", in: 1...10_000)
         mtpModuleCount = reader.integer("num_nextn_predict_layers", "num_mtp_layers", in: 0...1_000, default: 0)
-        denseLayerCount = reader.integer("first_k_dense_replace", in: 0...layerCount)
+        denseLayerCount = reader.denseLayers(of: layerCount)
         routedExpertCount = reader.integer("n_routed_experts", "num_local_experts", in: 1...65_536)
         sharedExpertCount = reader.integer("n_shared_experts", in: 0...1_024, null: 0)
         expertsPerToken = reader.integer("num_experts_per_tok", in: 1...routedExpertCount)
         expertGroupCount = reader.integer("n_group", in: 1...routedExpertCount, null: 1)
         keptGroupCount = reader.integer("topk_group", in: 1...expertGroupCount, null: 1)
-        normalizesExpertWeights = reader.flag("norm_topk_prob")
+        normalizesExpertWeights = reader.flag("norm_topk_prob", default: family.routerRule == .softmax ? false : nil)
         routedScalingFactor = Float(reader.number("routed_scaling_factor") { $0 > 0 })
         queryRank = reader.optionalInteger("q_lora_rank", in: dimension)
         latentRank = reader.integer("kv_lora_rank", in: dimension)
@@ -121,20 +124,19 @@ public struct ModelConfiguration: Sendable, Equatable {
             return (nil, [CheckpointError("\(file) is not a JSON object", found: json.shortDescription)])
         }
         var reader = ConfigurationReader(members, file: file)
-        // A relative's missing and strange keys would only bury the reason why it cannot run.
-        reader.refuseRelatives()
-        guard reader.problems.isEmpty else { return (nil, reader.problems) }
-        let configuration = ModelConfiguration(&reader)
+        guard let family = reader.family() else { return (nil, reader.problems) }
+        let modelType = members["model_type"]?.string ?? ""
+        let configuration = ModelConfiguration(&reader, modelType: modelType, family: family)
         if reader.problems.isEmpty { reader.check(configuration) }
         return (reader.problems.isEmpty ? configuration : nil, reader.problems)
     }
 
-    /// Whether a layer has routed experts. Layers from `layerCount` on are the MTP modules' blocks, which have.
-    public func isMoE(layer: Int) -> Bool { layer >= denseLayerCount }
+    /// Whether a main layer has routed experts. Of the MTP modules' blocks only `WeightLayout` knows.
+    public func isMoE(layer: Int) -> Bool { denseLayerCount..<layerCount ~= layer }
 
     /// Whether a main layer was trained, or is a copy that growth put behind a trained one and that adds nothing.
     public func isTrained(layer: Int) -> Bool {
-        !isMoE(layer: layer) || layer >= layerCount || (layer - denseLayerCount).isMultiple(of: growth.layers)
+        !isMoE(layer: layer) || (layer - denseLayerCount).isMultiple(of: growth.layers)
     }
 
     /// Width of a head's query and key: unrotated and rotated part.

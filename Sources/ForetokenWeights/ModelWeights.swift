@@ -38,8 +38,8 @@ public struct MLPWeights: Sendable {
 public struct MoEWeights: Sendable {
     /// [experts, hidden]
     public let router: Linear
-    /// e_score_correction_bias [experts]
-    public let bias: FloatVector
+    /// e_score_correction_bias [experts]; nil where the family's routers have none.
+    public let bias: FloatVector?
     /// The routed experts and their copies.
     public let experts: ExpertTable
     /// nil when the model has no shared expert.
@@ -191,12 +191,13 @@ public final class ModelWeights: @unchecked Sendable {
     }
 
     /// Replaces every router's bias, for measurements of made-up models, whose routing means nothing. Between steps only.
+    /// Routers without one choose as before.
     /// - Parameter biases: one for each expert.
     package func setRouterBiases(_ biases: [Float]) {
         precondition(biases.count == configuration.routedExpertCount, "there is a bias for every expert")
         for layer in layers + modules.map(\.block) {
-            guard case .moe(let moe) = layer.feedForward else { continue }
-            UnsafeMutablePointer(mutating: moe.bias.values).update(from: biases, count: biases.count)
+            guard case .moe(let moe) = layer.feedForward, let bias = moe.bias else { continue }
+            UnsafeMutablePointer(mutating: bias.values).update(from: biases, count: biases.count)
         }
     }
 

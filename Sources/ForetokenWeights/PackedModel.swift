@@ -85,7 +85,7 @@ struct PackedModel {
                 PackedExperts(layer: index, table: table, placements: placements, blocks: blocks))
             return .moe(
                 MoEWeights(
-                    router: plan.linear(router, as: .stored), bias: plan.norm(bias), experts: table,
+                    router: plan.linear(router, as: .stored), bias: bias.map { plan.norm($0) }, experts: table,
                     shared: shared.map { plan.mlp($0) }))
         }
     }
@@ -171,7 +171,8 @@ extension PackingPlan {
             valueUp: valueUp, output: linear(source.output))
     }
 
-    /// The halves of kv_b_proj by head, each on the node of the team that has the head.
+    /// The halves of kv_b_proj by head, each on the node of the team that has the head. Heads begin anywhere in the scale
+    /// blocks.
     private mutating func latentUp(
         _ source: LinearSource, _ heads: [Range<Int>], _ configuration: ModelConfiguration
     ) -> (keyUp: MatrixTable, valueUp: MatrixTable) {

@@ -16,29 +16,71 @@ struct TensorResolver {
     init(_ checkpoint: Checkpoint) {
         self.checkpoint = checkpoint
         configuration = checkpoint.configuration
-        layersPresent = Set(checkpoint.tensors.keys.lazy.compactMap(TensorResolver.layerIndex))
+        let layers = checkpoint.configuration.family.name("model.layers.")
+        layersPresent = Set(checkpoint.tensors.keys.lazy.compactMap { TensorResolver.layerIndex($0, layers) })
         used.reserveCapacity(checkpoint.tensors.count)
     }
 
     /// N of a name that starts `model.layers.N.`
-    private static func layerIndex(_ name: String) -> Int? {
-        guard name.hasPrefix("model.layers.") else { return nil }
-        let rest = name.utf8.dropFirst("model.layers.".utf8.count)
+    /// - Parameter layers: `model.layers.` as the family writes it.
+    static func layerIndex(_ name: String, _ layers: String) -> Int? {
+        guard name.hasPrefix(layers) else { return nil }
+        let rest = name.utf8.dropFirst(layers.utf8.count)
         guard let dot = rest.firstIndex(of: UInt8(ascii: ".")) else { return nil }
         return Int(Substring(rest[..<dot]))
     }
 
     // MARK: Blocks
 
-    /// One decoder layer, main or MTP.
+    /// A tensor's name as the family writes it.
+    private func name(_ tensor: String) -> String { configuration.family.name(tensor) }
+
+    /// `model.embed_tokens`
+    mutating func embedding() -> LinearSource { vocabulary(name("model.embed_tokens")) }
+
+    /// `lm_head`
+    mutating func lmHead() -> LinearSource { vocabulary(name("lm_head")) }
+
+    private mutating func vocabulary(_ name: String) -> LinearSource {
+        linear(name, rows: configuration.vocabularySize, columns: configuration.hiddenSize)
+    }
+
+    /// `model.norm`
+    mutating func finalNorm() -> TensorInfo { norm(name("model.norm"), configuration.hiddenSize) }
+
+    /// One main decoder layer.
     mutating func layer(_ index: Int) -> LayerSource {
-        let prefix = "model.layers.\(index)."
+        let hasExperts = configuration.isMoE(layer: index)
+        let prefix = name("model.layers.\(index).")
+        reportOtherKind(prefix + "mlp.", hasExperts: hasExperts, layer: index)
+        return layer(prefix, hasExperts: hasExperts)
+    }
+
+    private mutating func layer(_ prefix: String, hasExperts: Bool) -> LayerSource {
         tolerated.append(prefix + "self_attn.rotary_emb.inv_freq")
         return LayerSource(
             attention: attention(prefix),
             feedForwardNorm: norm(prefix + "post_attention_layernorm", configuration.hiddenSize),
-            feedForward: configuration.isMoE(layer: index)
+            feedForward: hasExperts
                 ? experts(prefix + "mlp.") : .dense(mlp(prefix + "mlp.", width: configuration.intermediateSize)))
+    }
+
+    /// Whether the files hold a feed-forward part with routed experts, and one without.
+    private func kinds(_ prefix: String) -> (experts: Bool, dense: Bool) {
+        (checkpoint.tensor(prefix + "gate.weight") != nil, hasWeight(prefix + "gate_proj"))
+    }
+
+    /// A layer that config.json takes for the other kind: the list of all its missing tensors would not say so.
+    private mutating func reportOtherKind(_ prefix: String, hasExperts: Bool, layer: Int) {
+        let found = kinds(prefix)
+        guard found.experts != found.dense, found.experts != hasExperts else { return }
+        let kind = ["dense", "one with routed experts"]
+        report(
+            CheckpointError(
+                "\(checkpoint.label): config.json says that layer \(layer) is \(kind[hasExperts ? 1 : 0])",
+                expected: "`first_k_dense_replace` \(hasExperts ? "above" : "of at most") \(layer)",
+                found: "\(configuration.denseLayerCount), while the tensors of layer \(layer) are of the other kind",
+                hint: "config.json belongs to another model"))
     }
 
     private mutating func attention(_ layer: String) -> AttentionSource {
@@ -68,7 +110,9 @@ struct TensorResolver {
         let shared = configuration.sharedExpertCount
         let count = configuration.routedExpertCount
         let router = linear(prefix + "gate", rows: count, columns: configuration.hiddenSize)
-        let bias = tensor(prefix + "gate.e_score_correction_bias", [count], types: TensorResolver.floats)
+        let bias =
+            configuration.family.routerRule.hasBias
+            ? tensor(prefix + "gate.e_score_correction_bias", [count], types: TensorResolver.floats) : nil
         // A hostile configuration must not keep us busy after the list of problems is full.
         let experts = (0..<(isExhausted ? 0 : count)).map { mlp("\(prefix)experts.\($0).", width: width) }
         if shared == 0, checkpoint.tensor(prefix + "shared_experts.gate_proj.weight") != nil {
@@ -99,22 +143,32 @@ struct TensorResolver {
     }
 
     mutating func mtpModule(_ index: Int) -> MTPSource {
-        let layer = configuration.layerCount + index
-        let prefix = "model.layers.\(layer)."
+        let prefix = name("model.layers.\(configuration.layerCount + index).")
         let hidden = configuration.hiddenSize
         return MTPSource(
             embeddingNorm: norm(prefix + "enorm", hidden),
             hiddenNorm: norm(prefix + "hnorm", hidden),
             projection: linear(prefix + "eh_proj", rows: hidden, columns: 2 * hidden),
-            block: self.layer(layer),
+            block: layer(prefix, hasExperts: moduleHasExperts(prefix)),
             finalNorm: norm(prefix + "shared_head.norm", hidden),
             embedding: copy(prefix + "embed_tokens"),
             lmHead: copy(prefix + "shared_head.head"))
     }
 
+    /// Whether an MTP module's block has routed experts, which its tensors decide: no key of config.json says it.
+    private mutating func moduleHasExperts(_ prefix: String) -> Bool {
+        let found = kinds(prefix + "mlp.")
+        if found.experts && found.dense {
+            report(
+                CheckpointError(
+                    "\(checkpoint.label): \(prefix)mlp has both a router and a dense MLP", expected: "one of them",
+                    hint: "the files of two models lie in one folder"))
+        }
+        return found.experts == found.dense ? !configuration.family.hasDenseModules : found.experts
+    }
+
     private mutating func copy(_ name: String) -> LinearSource? {
-        checkpoint.tensor(name + ".weight") == nil
-            ? nil : linear(name, rows: configuration.vocabularySize, columns: configuration.hiddenSize)
+        checkpoint.tensor(name + ".weight") == nil ? nil : vocabulary(name)
     }
 
     // MARK: Tensors
@@ -180,6 +234,11 @@ struct TensorResolver {
                 : "weights packed by other quantisers are not read; use the published FP8 or a BF16 checkpoint")
     }
 
+    /// Whether there is a weight `name.weight`, or one that another quantiser packed in its place.
+    private func hasWeight(_ name: String) -> Bool {
+        checkpoint.tensor(name + ".weight") != nil || foreignWeight(instead: name + ".weight") != nil
+    }
+
     /// The name of a weight that another quantiser packed, in the place of the weight `name`.
     private func foreignWeight(instead name: String) -> String? {
         guard name.hasSuffix(".weight") else { return nil }
@@ -198,16 +257,33 @@ struct TensorResolver {
 
     // MARK: Leftovers
 
-    /// Notes that the matrix may exist although nothing uses it.
-    mutating func tolerate(_ name: String) {
+    /// Notes that an lm_head may exist although nothing uses it.
+    mutating func tolerateLMHead() {
+        let name = name("lm_head")
         tolerated.append(name + ".weight")
         tolerated += BlockScales.suffixes.map { name + ".weight" + $0 }
+    }
+
+    /// A remark on the parts of the model that are not run, such as a vision tower, where the files hold them.
+    func otherParts() -> [String] {
+        let found = configuration.family.otherParts.filter { part in
+            checkpoint.tensors.keys.contains { $0.hasPrefix(part) }
+        }
+        guard !found.isEmpty else { return [] }
+        let count = checkpoint.tensors.keys.count(where: isOfOtherPart)
+        let names = found.map { "\($0)*" }.joined(separator: " and ")
+        return ["\(names) (\(count) tensor\(count == 1 ? "" : "s")) are not read: the text model alone is run"]
+    }
+
+    private func isOfOtherPart(_ name: String) -> Bool {
+        configuration.family.otherParts.contains { name.hasPrefix($0) }
     }
 
     /// A warning about the tensors nothing asked for, and one about scales of activations, where there are any. Call last.
     func unexpectedTensors() -> [String] {
         guard used.count < checkpoint.tensors.count else { return [] }
-        let unused = Set(checkpoint.tensors.keys.filter { !used.contains($0) }).subtracting(tolerated)
+        let unused = Set(checkpoint.tensors.keys.filter { !used.contains($0) && !isOfOtherPart($0) })
+            .subtracting(tolerated)
         let activations = unused.filter(BlockScales.isForActivations)
         let unexpected = unused.subtracting(activations)
         var warnings: [String] = []

@@ -29,6 +29,14 @@ extension WeightLayout {
             denseBytesPerStep: denseBytesPerStep(format), denseBytes: measure.byteCounts.fixed.reduce(besides, +))
     }
 
+    /// Bytes of packed weights on a machine with one node, derived copies included, where the MTP modules' copies of the
+    /// main tables are repetitions, as they are in published files.
+    func packedBytes(_ configuration: ModelConfiguration, _ format: ResidentFormat) -> Int {
+        var measure = PackingPlan(format: format, nodes: .single)
+        _ = PackedModel(self, configuration, .allRepeated(self), ExpertPlaces(nil, .single), &measure)
+        return measure.byteCount
+    }
+
     /// Bytes outside the routed experts that one step of the main layers reads.
     package func denseBytesPerStep(_ format: ResidentFormat) -> Int {
         layers.reduce(lmHead.residentBytes(format.forLMHeads)) { $0 + $1.denseBytes(format) }

@@ -54,9 +54,9 @@ public struct MLPSource: Sendable {
 public enum FeedForwardSource: Sendable {
     /// A plain MLP of the configuration's intermediate size.
     case dense(MLPSource)
-    /// Routed experts: `router` [experts, H], `bias` [experts] (`e_score_correction_bias`), the experts in
-    /// order, and the shared experts as one MLP, nil when there are none.
-    case moe(router: LinearSource, bias: TensorInfo, experts: [MLPSource], shared: MLPSource?)
+    /// Routed experts: `router` [experts, H], `bias` [experts] (`e_score_correction_bias`), nil where the family's routers
+    /// have none, the experts in order, and the shared experts as one MLP, nil when there are none.
+    case moe(router: LinearSource, bias: TensorInfo?, experts: [MLPSource], shared: MLPSource?)
 }
 
 /// The tensors of one decoder layer.
@@ -99,6 +99,8 @@ public struct WeightLayout: Sendable {
     public let lmHead: LinearSource
     /// The MTP modules that the files hold; may be fewer than the configuration announces.
     public let mtp: [MTPSource]
+    /// What is left out on purpose, one sentence each: parts of the model that are not run.
+    public let remarks: [String]
     /// The checkpoint's warnings, and what is odd about its tensors, one sentence each.
     public let warnings: [String]
     /// Which of the modules' copies differ from the main tables, once somebody has asked.
@@ -124,7 +126,8 @@ public struct WeightLayout: Sendable {
         let count = checkpoint.configuration.layerCount
         for layer in 0..<count {
             for part in ["eh_proj", "enorm", "hnorm"] {
-                guard let tensor = checkpoint.tensor("model.layers.\(layer).\(part).weight") else { continue }
+                let name = checkpoint.configuration.family.name("model.layers.\(layer).\(part).weight")
+                guard let tensor = checkpoint.tensor(name) else { continue }
                 return CheckpointError(
                     "\(checkpoint.fileNames[tensor.file]): \(tensor.name) belongs to an MTP module, but config.json says "
                         + "that layer \(layer) is a main one",
@@ -138,7 +141,7 @@ public struct WeightLayout: Sendable {
     /// What is said of an lm_head of its own where the configuration ties it to the embedding; nil where there is none, or
     /// it is the embedding once more as far as a few places show.
     private static func ignoredLMHead(_ checkpoint: Checkpoint, _ embedding: LinearSource) -> String? {
-        guard let lmHead = checkpoint.tensor("lm_head.weight") else { return nil }
+        guard let lmHead = checkpoint.tensor(checkpoint.configuration.family.name("lm_head.weight")) else { return nil }
         let weight = embedding.weight
         let isSame =
             lmHead.type == weight.type && lmHead.shape == weight.shape && lmHead.range.count == weight.range.count
@@ -167,16 +170,14 @@ public struct WeightLayout: Sendable {
 
     private init(_ resolver: inout TensorResolver, _ checkpoint: Checkpoint) {
         let configuration = checkpoint.configuration
-        let vocabulary = configuration.vocabularySize
-        let hidden = configuration.hiddenSize
-        embedding = resolver.linear("model.embed_tokens", rows: vocabulary, columns: hidden)
+        embedding = resolver.embedding()
         layers = (0..<configuration.layerCount).map { resolver.layer($0) }
-        finalNorm = resolver.norm("model.norm", hidden)
+        finalNorm = resolver.finalNorm()
         if configuration.tiesEmbeddings {
             lmHead = embedding
-            resolver.tolerate("lm_head")
+            resolver.tolerateLMHead()
         } else {
-            lmHead = resolver.linear("lm_head", rows: vocabulary, columns: hidden)
+            lmHead = resolver.lmHead()
         }
         let found = resolver.mtpModuleCount()
         mtp = (0..<found).map { resolver.mtpModule($0) }
@@ -190,6 +191,7 @@ public struct WeightLayout: Sendable {
         if configuration.tiesEmbeddings, let remark = Self.ignoredLMHead(checkpoint, embedding) {
             warnings.append(remark)
         }
+        remarks = resolver.otherParts()
         self.warnings = warnings + resolver.unexpectedTensors()
         comparedCopies = SharedCopies.Memory()
     }

@@ -33,6 +33,7 @@ struct Inspect: ParsableCommand {
         let text = TextFiles(of: inspection)
         inspection.add(problems: text.problems, warnings: text.warnings)
         for warning in inspection.warnings { Console.warning(warning) }
+        for remark in inspection.remarks { Console.note(remark) }
         if json {
             try StandardOutput.write(JSONOutput.line(InspectionLine(inspection: inspection)))
         } else {
@@ -74,12 +75,15 @@ extension Inspection {
     fileprivate func summary(_ folder: String, checked: String) -> String {
         let terminal = Terminal(descriptor: STDOUT_FILENO)
         var facts = Table([.init(folder), .init("")])
-        facts.add("architecture", modelType ?? "unknown")
-        if let configuration { configuration.describe(mtpModuleCount, generationDefaults, in: &facts) }
+        let type = modelType ?? "unknown"
+        facts.add("architecture", family.map { "\($0) (\(type))" } ?? type)
+        if let configuration { configuration.describe(moduleBlocks, generationDefaults, in: &facts) }
         facts.add("tensors", "\(Format.grouped(tensorCount)), \(Format.bytes(bytesByType.values.reduce(0, +)))")
         for (type, bytes) in bytesByType.sorted(by: { ($1.value, $0.key) < ($0.value, $1.key) }) {
             facts.add("  \(type)", Format.bytes(bytes))
         }
+        if !weightBytes.isEmpty { facts.add("weights in memory", "by --weights; contexts and scratch come on top") }
+        for (format, bytes) in weightBytes { facts.add("  \(format.rawValue)", Format.bytes(bytes)) }
         facts.add("tokenizer", "Unicode \(Tokenizer.unicodeVersion), on every machine")
         var text = facts.rendered(on: terminal)
         if problems.isEmpty {
@@ -93,10 +97,16 @@ extension Inspection {
 }
 
 extension ModelConfiguration {
-    fileprivate func describe(_ foundModules: Int, _ defaults: GenerationDefaults?, in facts: inout Table) {
+    fileprivate func describe(
+        _ modules: [Inspection.ModuleBlock], _ defaults: GenerationDefaults?, in facts: inout Table
+    ) {
         facts.add("layers", "\(layerCount), \(denseLayerCount) dense at the start")
-        facts.add(
-            "MTP modules", mtpModuleCount == foundModules ? "\(foundModules)" : "\(foundModules) of \(mtpModuleCount)")
+        let found = mtpModuleCount == modules.count ? "\(modules.count)" : "\(modules.count) of \(mtpModuleCount)"
+        let dense = modules.count { $0 == .dense }
+        let kind =
+            modules.isEmpty
+            ? "" : dense == modules.count ? ", dense" : dense == 0 ? ", with experts" : ", \(dense) of them dense"
+        facts.add("MTP modules", found + kind)
         facts.add("hidden size", Format.grouped(hiddenSize))
         facts.add(
             "attention",

@@ -145,6 +145,21 @@ import Testing
     }
 
     @Test(arguments: Table.wider)
+    func softmaxRouter(table: Table) {
+        var numbers = Numbers(37)
+        for (experts, groups, kept, chosen) in [(160, 8, 3, 6), (64, 1, 1, 6), (7, 7, 3, 2)] {
+            for _ in 0..<20 {
+                let router = SoftmaxRouter(groups: groups, keptGroups: kept, chosen: chosen)
+                let logits = numbers.floats(experts, in: -6...6)
+                expectAgreement(table) {
+                    let (ids, weights) = router.route($0, logits)
+                    return weights + ids.map(Float.init)
+                }
+            }
+        }
+    }
+
+    @Test(arguments: Table.wider)
     func router(table: Table) {
         var numbers = Numbers(36)
         for (experts, groups, kept, chosen) in [(256, 8, 4, 8), (16, 4, 2, 3), (7, 1, 1, 2)] {

@@ -17,8 +17,9 @@ struct Router {
         var scratch = [Float](repeating: .nan, count: 2 * logits.count)
         bias.withUnsafeBufferPointer { bias in
             var router = foretoken_router(
-                bias: bias.baseAddress, experts: Int32(logits.count), expert_groups: Int32(groups),
-                kept_groups: Int32(keptGroups), chosen: Int32(chosen), scale: scale, normalise: normalise)
+                bias: bias.baseAddress, scoring: Int32(FORETOKEN_SIGMOID.rawValue), experts: Int32(logits.count),
+                expert_groups: Int32(groups), kept_groups: Int32(keptGroups), chosen: Int32(chosen), scale: scale,
+                normalise: normalise)
             table.kernels.route(&router, logits, &ids, &weights, &scratch)
         }
         return (ids, weights)

@@ -31,6 +31,36 @@ extension EngineTests {
             #expect(answer.problems.count == 1 && answer.problems[0].hasPrefix(name))
         }
 
+        @Test func tellsWhatAFolderIsAndWhatItTakes() throws {
+            let folder = try TemporaryFolder()
+            try TinyModel(.joyAI).write(to: folder, shards: 2)
+            let outcome = try Command.run("inspect", folder.path)
+            #expect(outcome.status == 0)
+            for text in [
+                "JoyAI-LLM-Flash (joyai_llm_flash)", "1, dense", "512 tokens", "weights in memory", "experts-int4",
+                "can be loaded",
+            ] { #expect(outcome.output.contains(text), "\(outcome.output)") }
+            let kimi = try TemporaryFolder()
+            var model = TinyModel(.kimiK25)
+            model.tensors.append(model.tensors[0])
+            model.tensors[model.tensors.count - 1].name = "vision_tower.a"
+            try model.write(to: kimi)
+            let seen = try Command.run("inspect", kimi.path)
+            #expect(seen.status == 0 && seen.errors.contains("foretoken: vision_tower.* (1 tensor) are not read"))
+            #expect(seen.output.contains("Kimi-K2.5 (kimi_k25)"))
+        }
+
+        @Test func anotherFamilysRouterIsRefused() throws {
+            let folder = try TemporaryFolder()
+            var model = TinyModel(TinyGeometry { ($0.layers, $0.mtpModules) = (2, 0) })
+            model.configuration["scoring_func"] = "\"softmax\""
+            try model.write(to: folder)
+            let inspected = try Command.run("inspect", folder.path)
+            #expect(inspected.status == 65 && inspected.output.contains("scoring_func"), "\(inspected.output)")
+            let failed = try Command.run("generate", "--prompt-tokens", "1,2", "--model", folder.path)
+            #expect(failed.status == 65 && failed.errors.contains("such routing belongs to DeepSeek-V2"))
+        }
+
         @Test func aMissingTokenizerIsAWarning() throws {
             let folder = try folder()
             let outcome = try Command.run("inspect", folder.path)

@@ -64,6 +64,19 @@ struct ProverTests {
         #expect(company.tokens > 3 * company.runs * 16)
     }
 
+    /// Heads across scale blocks, a module without experts, a softmax in the routers.
+    @Test(arguments: [TinyGeometry.glmFlash, .joyAI, .deepSeekV2]) func everyWayIsTheSameInOtherFamilies(
+        geometry: TinyGeometry
+    ) throws {
+        let (model, placed) = try loadTwice(geometry)
+        let proof = try Prover(
+            weights: model.weights, settings: settings(model), loadPlaced: placed, makePool: pool
+        ).prove()
+        #expect(proof.divergence == nil && !proof.isPartial)
+        #expect(proof.ways.contains { $0.title.hasPrefix("experts mixed") })
+        #expect(proof.omissions.isEmpty == (geometry.mtpModules > 0))
+    }
+
     @Test func allWaysOnAnotherGeometry() throws {
         let model = try load(
             TinyGeometry {

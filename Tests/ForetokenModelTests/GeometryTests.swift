@@ -47,6 +47,11 @@ struct GeometryTests {
                 $0.latentRank = 140
             }
         ),
+        ("GLM-4.7-Flash: FP8, 448 rows of kv_b_proj a head", .glmFlash),
+        ("GigaChat3: FP8, 320 rows of kv_b_proj a head", .gigaChat),
+        ("JoyAI-LLM-Flash: a dense module in a file of its own", .joyAI),
+        ("DeepSeek-V2: softmax", .deepSeekV2),
+        ("Kimi-K2.5: names with a prefix", .kimiK25),
     ]
 
     private func model(_ index: Int, threads: Int = 2) throws -> (Model, TemporaryFolder) {

@@ -33,6 +33,20 @@ struct RouterTests {
                 ($0.experts, $0.groups, $0.keptGroups, $0.expertsPerToken, $0.sharedExperts) = (18, 6, 1, 3, 2)
             }
         ),
+        (
+            "DeepSeek-V2: softmax, three of eight groups of two",
+            geometry {
+                ($0.family, $0.storage, $0.normalizesExpertWeights) = (.deepSeekV2, .bf16, false)
+                ($0.groups, $0.keptGroups, $0.sharedExperts) = (8, 3, 2)
+            }
+        ),
+        (
+            "DeepSeek-V2-Lite: softmax, no groups",
+            geometry {
+                ($0.family, $0.storage, $0.normalizesExpertWeights) = (.deepSeekV2, .bf16, false)
+                ($0.groups, $0.keptGroups, $0.queryRank) = (1, 1, nil)
+            }
+        ),
     ]
 
     /// What one row went through in the MoE layer.
@@ -106,11 +120,13 @@ struct RouterTests {
 
     /// In ascending order of experts: those that are chosen, and their weights.
     private func rule(_ logits: [Float], _ bias: [Float], _ shape: TinyGeometry) -> (ids: [Int], weights: [Double]) {
-        let scores = logits.map { 1 / (1 + exp(-Double($0))) }
+        let isSoftmax = shape.family.routerRule == .softmax
+        let powers = logits.map { exp(Double($0)) }
+        let scores = powers.map { isSoftmax ? $0 / powers.reduce(0, +) : $0 / (1 + $0) }
         let biased = zip(scores, bias).map { $0 + Double($1) }
         let size = shape.experts / shape.groups
         let groups = (0..<shape.groups).map {
-            biased[$0 * size..<($0 + 1) * size].sorted(by: >).prefix(2).reduce(0, +)
+            biased[$0 * size..<($0 + 1) * size].sorted(by: >).prefix(isSoftmax ? 1 : 2).reduce(0, +)
         }
         // Sorting keeps the order of equals: the lower one comes first.
         let kept = groups.indices.sorted { groups[$0] > groups[$1] }.prefix(shape.keptGroups)
@@ -123,7 +139,9 @@ struct RouterTests {
     /// A window, and a chunk.
     @Test(arguments: geometries.indices, [16, 70]) func choosesAndWeighsAsTheRuleSays(index: Int, count: Int) throws {
         let tiny = TinyModel(Self.geometries[index].1, seed: 3)
-        let (gate, bias) = (tiny.values(Self.gate), tiny.values(Self.bias))
+        let gate = tiny.values(Self.gate)
+        let bias = tiny.tensor(Self.bias)?.values ?? .init(repeating: 0, count: tiny.geometry.experts)
+        #expect((tiny.tensor(Self.bias) == nil) == (tiny.geometry.family == .deepSeekV2))
         for row in try rows(tiny, count: count) {
             let normed = try #require(row.values[.feedForwardNorm])
             let logits = try #require(row.values[.router])

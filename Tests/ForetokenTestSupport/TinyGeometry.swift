@@ -1,3 +1,5 @@
+import ForetokenWeights
+
 /// The shape of a `TinyModel`. The defaults are small, ragged against the 128-wide FP8 blocks, and use every feature.
 public struct TinyGeometry: Sendable {
     /// How matrices are stored. Norms follow; the router's bias and the scales are always F32.
@@ -14,6 +16,8 @@ public struct TinyGeometry: Sendable {
         case mixed
     }
 
+    /// Whose files they are like.
+    public var family = ModelFamily.deepSeekV3
     /// Storage of the matrices.
     public var storage = Storage.fp8
     /// Rows of embedding and head.
@@ -30,6 +34,10 @@ public struct TinyGeometry: Sendable {
     public var mtpModules = 1
     /// Whether each MTP module brings its own copies of embedding and head, equal to the main ones.
     public var mtpCopies = true
+    /// Whether the MTP modules' blocks have a dense MLP in place of experts.
+    public var denseModules = false
+    /// Whether the MTP modules lie in a file of their own that no index names.
+    public var modulesApart = false
     /// Dense layers at the start.
     public var denseLayers = 1
     /// Routed experts a layer.
@@ -54,6 +62,8 @@ public struct TinyGeometry: Sendable {
     public var value = 24
     /// Attention heads.
     public var heads = 4
+    /// ε of the norms, as a JSON number.
+    public var epsilon = "1e-06"
     /// Whether YaRN extends the context (factor 8 over 64 positions), or the rotation is plain.
     public var yarn = true
     /// Longest context.
@@ -68,4 +78,37 @@ public struct TinyGeometry: Sendable {
 
     /// The default geometry after a few changes: `TinyGeometry { $0.mtpModules = 2 }`.
     public init(_ change: (inout TinyGeometry) -> Void) { change(&self) }
+
+    /// A geometry with GLM-4.7-Flash's heads: 192 + 64 wide, values of 256, so that kv_b_proj has 448 rows a head.
+    public static let glmFlash = TinyGeometry {
+        $0.family = .glmFlash
+        ($0.groups, $0.keptGroups, $0.epsilon, $0.yarn) = (1, 1, "1e-05", false)
+        ($0.nope, $0.rope, $0.value, $0.heads, $0.latentRank, $0.queryRank) = (192, 64, 256, 3, 144, 96)
+    }
+
+    /// A geometry with GigaChat3's heads: 128 + 64 wide, values of 192, so that kv_b_proj has 320 rows a head.
+    public static let gigaChat = TinyGeometry {
+        ($0.groups, $0.keptGroups, $0.denseLayers) = (1, 1, 1)
+        ($0.nope, $0.rope, $0.value, $0.heads, $0.latentRank, $0.queryRank) = (128, 64, 192, 3, 160, nil)
+    }
+
+    /// A geometry with JoyAI-LLM-Flash's module: dense, in a file of its own.
+    public static let joyAI = TinyGeometry {
+        $0.family = .joyAIFlash
+        ($0.groups, $0.keptGroups, $0.yarn) = (1, 1, false)
+        ($0.denseModules, $0.modulesApart) = (true, true)
+    }
+
+    /// A geometry with DeepSeek-V2's router: softmax, groups, two shared experts, and no module.
+    public static let deepSeekV2 = TinyGeometry {
+        $0.family = .deepSeekV2
+        $0.storage = .bf16
+        ($0.sharedExperts, $0.mtpModules, $0.normalizesExpertWeights) = (2, 0, false)
+    }
+
+    /// A geometry with Kimi-K2.5's names.
+    public static let kimiK25 = TinyGeometry {
+        $0.family = .kimiK25
+        ($0.groups, $0.keptGroups, $0.mtpModules, $0.epsilon) = (1, 1, 0, "1e-05")
+    }
 }

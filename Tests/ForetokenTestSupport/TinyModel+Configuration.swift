@@ -1,8 +1,36 @@
+import ForetokenWeights
+
 extension TinyModel {
-    /// config.json of a geometry in the original spelling.
+    /// config.json of a geometry in the original spelling of its family.
     public static func configuration(_ shape: TinyGeometry) -> [String: String] {
+        var keys = textKeys(shape)
+        let family = shape.family
+        keys["model_type"] = "\"\(family.modelTypes[0])\""
+        keys["architectures"] = "[\"\(family.architectures[0])\"]"
+        switch family {
+        case .glmFlash:
+            for key in ["scoring_func", "moe_layer_freq"] { keys[key] = nil }
+            keys["head_dim"] = "\(shape.rope)"
+            keys["partial_rotary_factor"] = "1.0"
+        case .deepSeekV2:
+            keys["scoring_func"] = "\"softmax\""
+            keys["topk_method"] = shape.groups > 1 ? "\"group_limited_greedy\"" : "\"greedy\""
+        default: break
+        }
+        guard let nested = family.nestedKey else { return keys }
+        var inner = keys
+        inner["model_type"] = "\"kimi_k2\""
+        inner["architectures"] = "[\"DeepseekV3ForCausalLM\"]"
+        let members = inner.sorted { $0.key < $1.key }.map { "\"\($0.key)\": \($0.value)" }.joined(separator: ", ")
+        return [
+            "model_type": keys["model_type"]!, "architectures": keys["architectures"]!, nested: "{\(members)}",
+            "vision_config": "{\"model_type\": \"kimi_k25_vision\"}", "tie_word_embeddings": "true",
+        ]
+    }
+
+    /// What all families share.
+    private static func textKeys(_ shape: TinyGeometry) -> [String: String] {
         var keys = [
-            "architectures": "[\"DeepseekV3ForCausalLM\"]", "model_type": "\"deepseek_v3\"",
             "vocab_size": "\(shape.vocabulary)", "hidden_size": "\(shape.hidden)",
             "intermediate_size": "\(shape.intermediate)", "moe_intermediate_size": "\(shape.expertIntermediate)",
             "num_hidden_layers": "\(shape.layers)", "num_nextn_predict_layers": "\(shape.mtpModules)",
@@ -14,7 +42,7 @@ extension TinyModel {
             "q_lora_rank": shape.queryRank.map(String.init) ?? "null", "kv_lora_rank": "\(shape.latentRank)",
             "qk_nope_head_dim": "\(shape.nope)", "qk_rope_head_dim": "\(shape.rope)", "v_head_dim": "\(shape.value)",
             "num_attention_heads": "\(shape.heads)", "num_key_value_heads": "\(shape.heads)",
-            "hidden_act": "\"silu\"", "rms_norm_eps": "1e-06", "max_position_embeddings": "\(shape.positions)",
+            "hidden_act": "\"silu\"", "rms_norm_eps": shape.epsilon, "max_position_embeddings": "\(shape.positions)",
             "rope_theta": "10000", "rope_scaling": "null", "attention_bias": "false", "attention_dropout": "0.0",
             "tie_word_embeddings": "\(shape.tiedHead)", "bos_token_id": "0", "eos_token_id": "1",
             "torch_dtype": "\"bfloat16\"",

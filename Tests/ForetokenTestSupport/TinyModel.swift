@@ -25,6 +25,7 @@ public struct TinyModel: Sendable {
         addNorm("model.norm", geometry.hidden)
         if !geometry.tiedHead { addMatrix("lm_head", geometry.vocabulary, geometry.hidden, gain: 3, isPlain: true) }
         for module in 0..<geometry.mtpModules { addModule(geometry.layers + module) }
+        for index in tensors.indices { tensors[index].name = geometry.family.name(tensors[index].name) }
     }
 
     /// One in BF16 whose weights are finite, but whose products with the first norm of that name's end overflow.
@@ -61,6 +62,13 @@ public struct TinyModel: Sendable {
         let members = configuration.sorted { $0.key < $1.key }.map { "  \"\($0.key)\": \($0.value)" }
         let config = "{\n" + members.joined(separator: ",\n") + "\n}\n"
         var files = [("config.json", Array(config.utf8))]
+        var tensors = tensors
+        if geometry.modulesApart {
+            let first = geometry.family.name("model.layers.\(geometry.layers).")
+            let module = tensors.filter { $0.name.hasPrefix(first) }
+            files.append(("mtp-1-of-1.safetensors", SafetensorsWriter.file(module)))
+            tensors.removeAll { $0.name.hasPrefix(first) }
+        }
         guard shards > 1 else { return files + [("model.safetensors", SafetensorsWriter.file(tensors))] }
         var map: [String] = []
         for shard in 0..<min(shards, tensors.count) {
@@ -124,9 +132,12 @@ public struct TinyModel: Sendable {
         addMatrix(attention + "kv_b_proj", shape.heads * (shape.nope + shape.value), shape.latentRank)
         addMatrix(attention + "o_proj", shape.hidden, shape.heads * shape.value)
         addNorm(prefix + "post_attention_layernorm", shape.hidden)
-        guard layer >= shape.denseLayers else { return addMLP(prefix + "mlp.", shape.intermediate) }
+        let isDense = layer >= shape.layers ? shape.denseModules : layer < shape.denseLayers
+        if isDense { return addMLP(prefix + "mlp.", shape.intermediate) }
         addMatrix(prefix + "mlp.gate", shape.experts, shape.hidden, gain: 2, isPlain: true)
-        addBias(prefix + "mlp.gate.e_score_correction_bias", shape.experts)
+        if shape.family.routerRule == .sigmoid {
+            addBias(prefix + "mlp.gate.e_score_correction_bias", shape.experts)
+        }
         for expert in 0..<shape.experts { addMLP("\(prefix)mlp.experts.\(expert).", shape.expertIntermediate) }
         if shape.sharedExperts > 0 {
             addMLP(prefix + "mlp.shared_experts.", shape.sharedExperts * shape.expertIntermediate)

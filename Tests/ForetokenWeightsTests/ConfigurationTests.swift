@@ -24,7 +24,7 @@ private func configuration(_ changes: [String: String?] = [:]) throws -> ModelCo
         #expect(model.normEpsilon == 1e-6 && model.maximumPositions == 512)
         #expect(model.bosToken == 0 && model.eosTokens == [1, 2] && !model.tiesEmbeddings)
         #expect(model.rope.yarn?.factor == 8)
-        #expect(!model.isMoE(layer: 0) && model.isMoE(layer: 1) && model.isMoE(layer: 3))
+        #expect(!model.isMoE(layer: 0) && model.isMoE(layer: 2) && !model.isMoE(layer: 3))
     }
 
     @Test func readsHuggingFace5Spelling() throws {
@@ -61,7 +61,7 @@ private func configuration(_ changes: [String: String?] = [:]) throws -> ModelCo
     }
 
     @Test(arguments: [
-        ("model_type", "\"deepseek_v2\"", "softmax"), ("model_type", "\"deepseek_v32\"", "sparse attention"),
+        ("model_type", "\"deepseek_v2\"", "DeepseekV2ForCausalLM"), ("model_type", "\"kimi_k25\"", "KimiK25For"),
         ("model_type", "\"glm4_moe\"", "GLM"), ("model_type", "\"llama\"", "llama"), ("model_type", "7", "7"),
         ("index_topk", "2048", "sparse attention"), ("scoring_func", "\"softmax\"", "sigmoid"),
         ("topk_method", "\"group_limited_greedy\"", "noaux_tc"), ("hidden_act", "\"gelu\"", "silu"),

@@ -43,6 +43,19 @@ import Testing
         #expect(try WeightLayout(checkpoint).warnings.isEmpty)
     }
 
+    @Test("Names with a prefix, and modules in a file that no index names", arguments: [1, 3])
+    func families(shards: Int) throws {
+        for geometry in [TinyGeometry.kimiK25, .joyAI] {
+            let (folder, checkpoint) = try convert(TinyModel(geometry), shards: shards)
+            defer { withExtendedLifetime(folder) {} }
+            let config = String(decoding: try #require(try checkpoint.file(named: "config.json")), as: UTF8.self)
+            #expect(!config.contains("quantization_config") && checkpoint.configuration.family == geometry.family)
+            #expect(!checkpoint.tensors.values.contains { $0.type == .fp8 || $0.name.hasSuffix("_scale_inv") })
+            let layout = try WeightLayout(checkpoint)
+            #expect(layout.warnings.isEmpty && layout.mtp.count == geometry.mtpModules, "\(layout.warnings)")
+        }
+    }
+
     @Test func convertsEveryCodeOfMatricesLongerThanAChunk() throws {
         // 4.1 million elements: more than one piece, and pieces that end inside a row and inside a block.
         let (rows, columns) = (1_367, 3_001)

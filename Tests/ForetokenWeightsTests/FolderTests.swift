@@ -134,6 +134,77 @@ private final class PageCache {
             "\(text)")
     }
 
+    /// A folder like JoyAI-LLM-Flash's.
+    private func joyAI(
+        shards: Int = 3, _ change: (inout [(name: String, bytes: [UInt8])]) throws -> Void = { _ in }
+    ) throws -> TemporaryFolder {
+        let folder = try TemporaryFolder()
+        var files = TinyModel(.joyAI).files(shards: shards)
+        try change(&files)
+        for file in files { try folder.write(file.bytes, file.name) }
+        return folder
+    }
+
+    private static let modules = "mtp-1-of-1.safetensors"
+
+    @Test(arguments: [1, 3]) func modulesMayLieInAFileThatNoIndexNames(shards: Int) throws {
+        let folder = try joyAI(shards: shards)
+        let checkpoint = try Checkpoint(directory: folder.path)
+        #expect(checkpoint.fileNames.last == Self.modules && checkpoint.warnings.isEmpty)
+        #expect(try WeightLayout(checkpoint).mtp.count == 1)
+    }
+
+    @Test func modulesFileThatIsNotNeededIsNotRead() throws {
+        // Nobody announces modules.
+        let plain = try joyAI { files in
+            let text = String(decoding: files[0].bytes, as: UTF8.self)
+            files[0].bytes = Array(text.replacing("predict_layers\": 1", with: "predict_layers\": 0").utf8)
+        }
+        let checkpoint = try Checkpoint(directory: plain.path)
+        #expect(checkpoint.warnings.count == 1 && checkpoint.warnings[0].contains(Self.modules))
+        // The index names the layer.
+        let model = TinyModel()
+        let folder = try TemporaryFolder()
+        try model.write(to: folder, shards: 3)
+        try folder.write([1, 2, 3], Self.modules)
+        let known = try Checkpoint(directory: folder.path)
+        #expect(known.warnings.count == 1 && known.warnings[0].contains(Self.modules))
+        #expect(try WeightLayout(known).mtp.count == 1)
+    }
+
+    @Test func modulesFileIsCheckedLikeOthers() throws {
+        let cut = try joyAI { files in
+            let index = try #require(files.firstIndex { $0.name == Self.modules })
+            files[index].bytes.removeLast()
+        }
+        #expect(complaintAbout(cut).contains(Self.modules))
+        // Another layer's number: the file does not hold the module.
+        let geometry = TinyGeometry.joyAI
+        let other = try joyAI { files in
+            let index = try #require(files.firstIndex { $0.name == Self.modules })
+            let tensors = TinyModel(geometry).tensors.filter { $0.name.hasPrefix("model.layers.3.") }.map { tensor in
+                var tensor = tensor
+                tensor.name = "draft." + tensor.name
+                return tensor
+            }
+            files[index].bytes = SafetensorsWriter.file(tensors)
+        }
+        let checkpoint = try Checkpoint(directory: other.path)
+        #expect(checkpoint.warnings.count == 1 && checkpoint.warnings[0].contains("more than MTP modules"))
+        let layout = try WeightLayout(checkpoint)
+        #expect(layout.mtp.isEmpty && layout.warnings.contains { $0.contains("announces 1 MTP module") })
+        // Two files with the same module.
+        let twice = try joyAI { files in
+            let file = try #require(files.first { $0.name == Self.modules })
+            files.append(("mtp-2-of-2.safetensors", file.bytes))
+        }
+        #expect(complaintAbout(twice).contains("is in mtp-1-of-1.safetensors and in mtp-2-of-2.safetensors"))
+        // No file at all.
+        let none = try joyAI { $0.removeAll { $0.name == Self.modules } }
+        let bare = try Checkpoint(directory: none.path)
+        #expect(try WeightLayout(bare).mtp.isEmpty)
+    }
+
     @Test func needsWeights() throws {
         #expect(complaintAbout(try write { $0.removeLast() }).contains("no weights"))
         #expect(complaintAbout(try write(shards: 2) { $0.removeLast() }).contains("index"))

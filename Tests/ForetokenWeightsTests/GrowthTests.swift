@@ -67,6 +67,10 @@ import Testing
             $0.sharedExperts = 0
             $0.mtpModules = 0
         },
+        TinyGeometry {
+            ($0.family, $0.denseModules, $0.modulesApart) = (.joyAIFlash, true, true)
+            $0.hidden = 64
+        },
     ]
 
     @Test(arguments: shapes.indices)
@@ -172,6 +176,28 @@ import Testing
         let again = try Checkpoint(directory: folder.path + "/again").configuration
         #expect(again.growth == (try factors("hidden=2,experts=4,layers=4")) && again.layerCount == 9)
         #expect((0..<9).filter { again.isTrained(layer: $0) } == [0, 1, 5])
+    }
+
+    /// Keys in an object of their own, and a list with an entry a layer.
+    @Test func configurationsOfOtherFamiliesGrow() throws {
+        var kimi = TinyGeometry.kimiK25
+        kimi.storage = .bf16
+        let (checkpoint, tensors, kept) = try grow(TinyModel(kimi), "hidden=2,layers=2")
+        defer { withExtendedLifetime(kept) {} }
+        #expect(checkpoint.configuration.hiddenSize == 400 && checkpoint.configuration.layerCount == 5)
+        #expect(checkpoint.configuration.growth == (try factors("hidden=2,layers=2")))
+        #expect(tensors.keys.allSatisfy { $0.hasPrefix("language_model.") })
+        #expect(try WeightLayout(checkpoint).warnings.isEmpty)
+
+        var glm = TinyGeometry.glmFlash
+        glm.storage = .bf16
+        var model = TinyModel(glm)
+        model.configuration["first_k_dense_replace"] = nil
+        model.configuration["mlp_layer_types"] = PublishedConfiguration.kinds(dense: 1, of: 3)
+        let (longer, _, folder) = try grow(model, "layers=2")
+        defer { withExtendedLifetime(folder) {} }
+        #expect(longer.configuration.layerCount == 5 && longer.configuration.denseLayerCount == 1)
+        #expect(try WeightLayout(longer).mtp.count == 1)
     }
 
     @Test func thePlanKnowsTheResult() throws {

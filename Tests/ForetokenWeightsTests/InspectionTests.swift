@@ -1,3 +1,4 @@
+import ForetokenHardware
 import ForetokenTestSupport
 import ForetokenWeights
 import FoundationEssentials
@@ -6,6 +7,12 @@ import Testing
 @Suite struct InspectionTests {
     private struct Answer: Decodable {
         var model_type: String?
+        var family: String?
+        var runs: Bool
+        var context: Int?
+        var mtp_blocks: [String]
+        var weights_bytes: [String: Int]
+        var remarks: [String]
         var config: [String: Value]?
         var mtp_modules: Int
         var tensors: Int
@@ -62,6 +69,57 @@ import Testing
             #expect(problems.count == (isPruned ? 0 : 1), "\(problems)")
             #expect(isPruned || problems[0].description.contains("up_proj.weight_scale_inv holds a bad scale"))
         }
+    }
+
+    private func answer(_ model: TinyModel) throws -> Answer {
+        let folder = try write(model, shards: 3)
+        let inspection = try Inspection(directory: folder.path)
+        return try JSONDecoder().decode(Answer.self, from: JSONEncoder().encode(inspection))
+    }
+
+    @Test func familiesAreNamed() throws {
+        for (geometry, family, blocks) in [
+            (TinyGeometry(), "DeepSeek-V3", ["experts"]), (.glmFlash, "GLM-4.7-Flash", ["experts"]),
+            (.gigaChat, "DeepSeek-V3", ["experts"]), (.joyAI, "JoyAI-LLM-Flash", ["dense"]),
+            (.deepSeekV2, "DeepSeek-V2", []), (.kimiK25, "Kimi-K2.5", []),
+        ] {
+            let answer = try answer(TinyModel(geometry))
+            #expect(answer.family == family && answer.runs && answer.mtp_blocks == blocks, "\(answer)")
+            #expect(answer.model_type == geometry.family.modelTypes[0] && answer.context == 512)
+            #expect(answer.remarks.isEmpty && answer.problems.isEmpty)
+        }
+    }
+
+    /// What inspection foretells is what loading takes.
+    @Test func memoryOfEveryFormat() throws {
+        for geometry in [TinyGeometry(), .joyAI, .deepSeekV2] {
+            let model = TinyModel(geometry)
+            let foretold = try answer(model).weights_bytes
+            #expect(foretold.count == ResidentFormat.allCases.count)
+            for format in ResidentFormat.allCases {
+                let weights = try withCheckpoint(model.files()) {
+                    try ModelWeights(
+                        checkpoint: $0, layout: WeightLayout($0), pool: WorkerPool(threads: 1), format: format)
+                }
+                #expect(foretold[format.rawValue] == weights.byteCount)
+            }
+        }
+    }
+
+    @Test func whatDoesNotRunIsSaid() throws {
+        var relative = TinyModel()
+        relative.configuration["model_type"] = "\"glm4_moe\""
+        let refused = try answer(relative)
+        #expect(!refused.runs && refused.family == nil && refused.weights_bytes.isEmpty && refused.context == nil)
+        #expect(refused.problems.count == 1 && refused.problems[0].contains("grouped-query"))
+        var seeing = TinyModel(.kimiK25)
+        seeing.tensors.append(StoredTensor(name: "vision_tower.a", .f32, shape: [1], values: [1]))
+        let partly = try answer(seeing)
+        #expect(partly.runs && partly.remarks.count == 1 && partly.remarks[0].contains("vision_tower.*"))
+        var incomplete = TinyModel(.glmFlash)
+        incomplete.remove("model.layers.1.self_attn.kv_b_proj.weight")
+        let broken = try answer(incomplete)
+        #expect(!broken.runs && broken.family == "GLM-4.7-Flash" && broken.weights_bytes.isEmpty)
     }
 
     @Test func listsEveryProblem() throws {

@@ -20,7 +20,7 @@ import Testing
             return
         }
         #expect(mlp.down.scale?.shape == [2, 6])
-        #expect(router.weight.type == .bf16 && bias.type == .f32)
+        #expect(router.weight.type == .bf16 && bias?.type == .f32)
         #expect(experts.count == 32 && shared != nil)
     }
 
@@ -88,6 +88,111 @@ import Testing
         #expect(checkpoint.fileNames.count == 163 && checkpoint.tensors.count == 91_991)
         let layout = try WeightLayout(checkpoint)
         #expect(layout.layers.count == 61 && layout.mtp.count == 1 && layout.warnings.isEmpty)
+    }
+
+    @Test("Every family's names, and what its layers are made of")
+    func families() throws {
+        for geometry in [TinyGeometry.glmFlash, .gigaChat, .joyAI, .deepSeekV2, .kimiK25] {
+            for shards in [1, 3] {
+                try withCheckpoint(TinyModel(geometry).files(shards: shards)) { checkpoint in
+                    let layout = try WeightLayout(checkpoint)
+                    #expect(layout.warnings.isEmpty && layout.remarks.isEmpty, "\(layout.warnings)")
+                    #expect(layout.mtp.count == geometry.mtpModules)
+                    guard case .moe(_, let bias, _, _) = layout.layers[1].feedForward else {
+                        Issue.record("layer 1 has experts")
+                        return
+                    }
+                    #expect((bias == nil) == (geometry.family.routerRule == .softmax))
+                    for module in layout.mtp {
+                        if case .dense = module.block.feedForward {
+                            #expect(geometry.denseModules)
+                        } else {
+                            #expect(!geometry.denseModules)
+                        }
+                    }
+                    #expect((layout.draftBytes(checkpoint.configuration, .stored) == nil) == layout.mtp.isEmpty)
+                }
+            }
+        }
+    }
+
+    @Test func otherPartsOfAModelAreLeftOut() throws {
+        var model = TinyModel(.kimiK25)
+        for name in ["vision_tower.a", "vision_tower.b", "mm_projector.c"] {
+            model.tensors.append(StoredTensor(name: name, .f32, shape: [1], values: [1]))
+        }
+        try withCheckpoint(model.files()) { checkpoint in
+            let layout = try WeightLayout(checkpoint)
+            #expect(layout.warnings.isEmpty && layout.remarks.count == 1)
+            #expect(layout.remarks[0].contains("vision_tower.* and mm_projector.* (3 tensors)"), "\(layout.remarks)")
+        }
+        // Of another family they are strange.
+        var other = TinyModel()
+        other.tensors.append(StoredTensor(name: "vision_tower.a", .f32, shape: [1], values: [1]))
+        #expect(try withCheckpoint(other.files()) { try WeightLayout($0).warnings }.count == 1)
+        // And names without the prefix are not the text model's.
+        model.tensors.append(StoredTensor(name: "lm_head.weight", .f32, shape: [1], values: [1]))
+        #expect(try withCheckpoint(model.files()) { try WeightLayout($0).warnings }.count == 1)
+        model.remove("language_model.lm_head.weight")
+        let text = complaint { try withCheckpoint(model.files()) { _ = try WeightLayout($0) } }
+        #expect(text.contains("language_model.lm_head.weight is missing"), "\(text)")
+    }
+
+    @Test func wrongKindsOfLayersAreTold() throws {
+        let router = "model.layers.3.mlp.gate.weight"
+        let cases: [(TinyGeometry, mention: [String], change: (inout TinyModel) -> Void)] = [
+            (
+                TinyGeometry(), ["layer 1 is dense", "at most 1", "found 2"],
+                { $0.configuration["first_k_dense_replace"] = "2" }
+            ),
+            (
+                TinyGeometry(), ["layer 0 is one with routed experts", "above 0"],
+                { $0.configuration["first_k_dense_replace"] = "0" }
+            ),
+            (
+                .joyAI, ["layers.3.mlp.gate_proj.weight_scale_inv", "missing"],
+                { $0.remove("model.layers.3.mlp.gate_proj.weight_scale_inv") }
+            ),
+            (
+                .joyAI, ["layers.3.mlp.down_proj.weight is missing"],
+                { $0.remove("model.layers.3.mlp.down_proj.weight") }
+            ),
+            (
+                .joyAI, ["layers.3.mlp.gate_proj.weight is missing"],
+                { $0.remove("model.layers.3.mlp.gate_proj.weight") }
+            ),
+            (
+                .joyAI, ["layers.3.mlp has both"],
+                { $0.tensors.append(StoredTensor(name: router, .f32, shape: [1], values: [1])) }
+            ),
+            (TinyGeometry(), [router, "missing"], { $0.remove(router) }),
+            (
+                .deepSeekV2, ["layers.2.mlp.shared_experts.up_proj.weight is missing"],
+                { $0.remove("model.layers.2.mlp.shared_experts.up_proj.weight") }
+            ),
+            (
+                .glmFlash, ["e_score_correction_bias is missing"],
+                { $0.remove("model.layers.1.mlp.gate.e_score_correction_bias") }
+            ),
+            (
+                TinyGeometry(), ["model.layers.2.input_layernorm.weight is missing"],
+                { $0.tensors.removeAll { $0.name.hasPrefix("model.layers.2.") } }
+            ),
+        ]
+        for (geometry, mention, change) in cases {
+            var model = TinyModel(geometry)
+            change(&model)
+            let text = complaint { try withCheckpoint(model.files()) { _ = try WeightLayout($0) } }
+            for word in mention { #expect(text.contains(word), "\(text)") }
+        }
+    }
+
+    @Test func aBiasThatTheRouterDoesNotUseIsStrange() throws {
+        var model = TinyModel(.deepSeekV2)
+        let name = "model.layers.1.mlp.gate.e_score_correction_bias"
+        model.tensors.append(StoredTensor(name: name, .f32, shape: [16], values: .init(repeating: 0, count: 16)))
+        let warnings = try withCheckpoint(model.files()) { try WeightLayout($0).warnings }
+        #expect(warnings.count == 1 && warnings[0].contains(name), "\(warnings)")
     }
 
     @Test func missingModuleIsAWarning() throws {

@@ -41,6 +41,18 @@ import Testing
         }
     }
 
+    /// Routers without a bias are told apart by themselves.
+    @Test func routersCountWhereThereIsNoBias() throws {
+        let model = TinyModel(.deepSeekV2)
+        let own = try fingerprint(model)
+        var other = model
+        other.change("model.layers.2.mlp.gate.weight") { $0.bytes[1] ^= 1 }
+        #expect(try fingerprint(other) != own)
+        var expert = model
+        expert.change("model.layers.2.mlp.experts.1.up_proj.weight") { $0.bytes[1] ^= 1 }
+        #expect(try fingerprint(expert) == own)
+    }
+
     @Test func theShapeCounts() throws {
         let own = try fingerprint(TinyModel())
         var chosen = TinyModel()

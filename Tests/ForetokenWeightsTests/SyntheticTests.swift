@@ -20,6 +20,41 @@ struct SyntheticTests {
         #expect(layout.warnings.isEmpty && layout.layers.count == 3 && layout.mtp.count == 1)
     }
 
+    @Test("Shapes of every family have its tensors") func families() throws {
+        typealias Published = PublishedConfiguration
+        for (text, hasModule) in [
+            (Published.deepSeekV3, true), (Published.joyAIFlash, true), (Published.glmFlash, true),
+            (Published.gigaChat3, true), (Published.kimiK25, false), (Published.deepSeekV2, false),
+        ] {
+            let shape = try SyntheticShape(name: "x", json: Array(text.utf8), file: "config.json")
+            let layout = try WeightLayout(try Checkpoint(synthetic: shape.part(moeLayers: 1, mtp: true), label: "x"))
+            #expect(layout.warnings.isEmpty && layout.mtp.count == (hasModule ? 1 : 0))
+            if case .dense = layout.mtp.first?.block.feedForward { #expect(text == Published.joyAIFlash) }
+            guard case .moe(_, let bias, _, _) = layout.layers[1].feedForward else {
+                Issue.record("layer 1 has experts")
+                return
+            }
+            #expect((bias == nil) == (text == Published.deepSeekV2))
+        }
+    }
+
+    /// What relatives of DeepSeek-V3 weigh, in billions of parameters without modules.
+    @Test func familiesHaveTheirPublishedSizes() throws {
+        typealias Published = PublishedConfiguration
+        for (text, billions) in [
+            (Published.glmFlash, 29.9), (Published.joyAIFlash, 48.9), (Published.kimiK2, 1026.4),
+            (Published.moonlight, 16.0), (Published.deepSeekV2, 235.7), (Published.deepSeekV2Lite, 15.7),
+        ] {
+            var whole = try SyntheticShape(name: "x", json: Array(text.utf8), file: "config.json").whole
+            whole.mtpModuleCount = 0
+            let checkpoint = try Checkpoint(synthetic: whole, label: "x")
+            let elements = checkpoint.tensors.values.reduce(0) {
+                $0 + ($1.name.contains("_scale_inv") ? 0 : $1.shape.reduce(1, *))
+            }
+            #expect(abs(Double(elements) / (billions * 1e9) - 1) < 0.005, "\(elements)")
+        }
+    }
+
     @Test func wholeModelsHaveTheirPublishedSize() throws {
         let whole = try SyntheticShape(named: "deepseek-v3").whole
         let checkpoint = try Checkpoint(synthetic: whole, label: "v3")

@@ -1,4 +1,5 @@
-// DeepSeek-V3's expert choice (noaux_tc): biased sigmoid scores, best groups, best experts, unbiased weights.
+// The choice of experts: DeepSeek-V3's (noaux_tc), by biased sigmoid scores, and DeepSeek-V2's (group_limited_greedy), by
+// softmax scores. Best groups, best experts, weights without bias.
 
 FT_INLINE void sigmoid_row(float *x, int32_t n) {
     int32_t i = 0;
@@ -46,7 +47,7 @@ static void take_largest(float *scores, int32_t n, int32_t count) {
     }
 }
 
-static void FT_ISA(route)(const foretoken_router *router, const float *logits, int32_t *ids, float *weights,
+static void sigmoid_route(const foretoken_router *router, const float *logits, int32_t *ids, float *weights,
                           float *scratch) {
     int32_t experts = router->experts, members = experts / router->expert_groups;
     float *biased = scratch, *groups = scratch + experts;
@@ -76,4 +77,48 @@ static void FT_ISA(route)(const foretoken_router *router, const float *logits, i
     for (int32_t i = 0; i < router->chosen; i++) sum += weights[i];
     float divisor = router->normalise ? sum + 1e-20f : 1.0f;
     for (int32_t i = 0; i < router->chosen; i++) weights[i] = weights[i] / divisor * router->scale;
+}
+
+/// The largest of n scores; -infinity where all are NaN.
+static float best_score(const float *scores, int32_t n) {
+    float best = -INFINITY;
+    for (int32_t i = 0; i < n; i++) best = scores[i] > best ? scores[i] : best;
+    return best;
+}
+
+static void FT_ISA(softmax_route)(const foretoken_router *router, const float *logits, int32_t *ids, float *weights,
+                                  float *scratch) {
+    int32_t experts = router->experts, members = experts / router->expert_groups;
+    float *scores = scratch, *groups = scratch + experts;
+    memcpy(scores, logits, (size_t)experts * sizeof(float));
+    float maximum;
+    float sum = FT_ISA(exp_block)(scores, experts, 1.0f, &maximum);
+    for (int32_t e = 0; e < experts; e++) scores[e] = scores[e] / sum;
+
+    for (int32_t g = 0; g < router->expert_groups; g++) groups[g] = best_score(scores + g * members, members);
+    take_largest(groups, router->expert_groups, router->kept_groups);
+    for (int32_t g = 0; g < router->expert_groups; g++) {
+        bool kept = groups[g] != groups[g];
+        // A score becomes 0; NaN, which is then in all of them, stays.
+        for (int32_t e = g * members; !kept && e < (g + 1) * members; e++) scores[e] *= 0.0f;
+    }
+
+    // The groups are done with, so the choice may use their room.
+    float *choice = scratch + experts;
+    for (int32_t e = 0; e < experts; e++) choice[e] = isfinite(scores[e]) ? scores[e] : -INFINITY;
+    take_largest(choice, experts, router->chosen);
+    for (int32_t e = 0, n = 0; e < experts && n < router->chosen; e++) {
+        if (choice[e] == choice[e]) continue;
+        ids[n] = e;
+        weights[n++] = scores[e] * router->scale;
+    }
+}
+
+static void FT_ISA(route)(const foretoken_router *router, const float *logits, int32_t *ids, float *weights,
+                          float *scratch) {
+    if (router->scoring == FORETOKEN_SOFTMAX) {
+        FT_ISA(softmax_route)(router, logits, ids, weights, scratch);
+    } else {
+        sigmoid_route(router, logits, ids, weights, scratch);
+    }
 }

@@ -81,15 +81,23 @@ typedef struct foretoken_latents {
     int32_t rope;
 } foretoken_latents;
 
-/// Expert choice of DeepSeek-V3's router (noaux_tc).
+/// How a router makes scores of its logits.
+typedef enum foretoken_scoring {
+    FORETOKEN_SIGMOID = 0,  // DeepSeek-V3, noaux_tc
+    FORETOKEN_SOFTMAX = 1,  // DeepSeek-V2, greedy and group_limited_greedy
+} foretoken_scoring;
+
+/// A router's expert choice.
 typedef struct foretoken_router {
-    const float *bias;  // [experts] e_score_correction_bias; used for selection only
+    /// [experts] e_score_correction_bias; used for selection only. NULL with a softmax, which has none.
+    const float *bias;
+    int32_t scoring;  // a foretoken_scoring
     int32_t experts;
     int32_t expert_groups;
     int32_t kept_groups;
     int32_t chosen;
     float scale;     // routed_scaling_factor
-    bool normalise;  // norm_topk_prob
+    bool normalise;  // norm_topk_prob; false with a softmax
 } foretoken_router;
 
 /// The best of some scores.
@@ -162,10 +170,11 @@ typedef struct foretoken_kernels {
     /// FP32 values of entries [first, first + count), `first` a multiple of FORETOKEN_ENTRY_GROUP: out[count][entry].
     void (*load_latents)(const foretoken_latents *cache, int32_t first, int32_t count, float *out);
 
-    /// Expert choice for one row from router logits [experts]: `ids` ascending, `weights` beside them, both [chosen].
-    /// s = sigmoid(z); selection by s + bias, expert groups ranked by the sum of their two best, masked with -inf;
-    /// weights = s normalised (Σ + 1e-20) if asked, times scale. Ties go to the lower index. `scratch`: 2 * experts
-    /// floats.
+    /// Expert choice for one row from router logits z [experts]: `ids` ascending, `weights` beside them, both [chosen].
+    /// Sigmoid: s = sigmoid(z); selection by s + bias, expert groups ranked by the sum of their two best, masked with
+    /// -inf; weights = s normalised (Σ + 1e-20) if asked, times scale. Softmax: s = softmax(z) over all experts;
+    /// selection by s, expert groups ranked by their best, masked with 0; weights = s times scale. Ties go to the lower
+    /// index. `scratch`: 2 * experts floats.
     void (*route)(const foretoken_router *router, const float *logits, int32_t *ids, float *weights, float *scratch);
 
     /// The largest value. n ≥ 1. NaN never wins; all NaN gives index 0.

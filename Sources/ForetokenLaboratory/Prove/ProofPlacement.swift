@@ -31,13 +31,12 @@ enum ProofPlacement: String, CaseIterable {
         }
     }
 
-    func plan(_ configuration: ModelConfiguration) -> PlacementPlan {
-        let layers = configuration.denseLayerCount..<configuration.layerCount + configuration.mtpModuleCount
-        let placements = layers.map { layer in
-            (layer, (0..<configuration.routedExpertCount).map { placement(layer: layer, expert: $0) })
-        }
-        return PlacementPlan(
-            policy: rawValue, model: "", machine: "", nodes: [0, 1, 2],
-            layers: Dictionary(uniqueKeysWithValues: placements))
+    /// - Parameter experts: the model's, all of which get a place.
+    func plan(_ experts: ExpertStore) -> PlacementPlan {
+        let layers = Dictionary(
+            uniqueKeysWithValues: experts.placements.map { layer, places in
+                (layer, places.indices.map { placement(layer: layer, expert: $0) })
+            })
+        return PlacementPlan(policy: rawValue, model: "", machine: "", nodes: [0, 1, 2], layers: layers)
     }
 }

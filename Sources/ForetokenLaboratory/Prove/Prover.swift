@@ -167,7 +167,7 @@ public final class Prover {
             preconditionFailure("courses with placements are planned only where their weights can be loaded")
         }
         placedWeights = placed
-        try placed.experts.move(to: placement.plan(placed.configuration))
+        try placed.experts.move(to: placement.plan(placed.experts))
         let sizes = threads > 1 ? [threads - threads / 2, threads / 2] : [1]
         return try Model(
             weights: placed, pool: try WorkerPool(threads: threads, teamSizes: sizes), instructionSet: set)

@@ -103,6 +103,7 @@ public struct Growth {
             "hidden_size": "\(original.hiddenSize * factors.hidden)",
             "moe_intermediate_size": "\(original.expertIntermediateSize * factors.experts)",
             "num_hidden_layers": "\(layerCount)",
+            "first_k_dense_replace": "\(original.denseLayerCount)",
             ModelConfiguration.growthKey: total.json,
         ]
         if factors.heads > 1 {
@@ -112,7 +113,12 @@ public struct Growth {
         }
         if let rank = original.queryRank { members["q_lora_rank"] = "\(rank * factors.query)" }
         if original.tiesEmbeddings { members["tie_word_embeddings"] = "false" }
-        let text = try replacingMembers(members, in: try checkpoint.folder.read(name) ?? [], file: name)
+        let old = try checkpoint.folder.read(name) ?? []
+        let text = try editingObject(under: original.family.nestedKey, of: old, file: name) { keys in
+            // A list with an entry a layer would be too short; the number of dense layers says the same.
+            let kept = try removingMember(ConfigurationReader.layerKinds, from: keys, file: name)
+            return try replacingMembers(members, in: kept, file: name)
+        }
         do {
             _ = try ModelConfiguration(json: text, file: name)
         } catch var error as CheckpointError {

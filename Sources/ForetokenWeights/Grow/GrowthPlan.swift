@@ -53,7 +53,8 @@ struct GrowthPlan {
         norm(layout.finalNorm, main)
         // A tied lm_head would have to be the embedding and the embedding divided by G at once.
         let lmHead = Place(
-            oldPrefix: configuration.tiesEmbeddings ? "model.embed_tokens" : "lm_head", newPrefix: "lm_head",
+            oldPrefix: name(configuration.tiesEmbeddings ? "model.embed_tokens" : "lm_head"),
+            newPrefix: name("lm_head"),
             role: .lmHead)
         matrix(layout.lmHead, repeatsInput(), lmHead)
         for (index, module) in layout.mtp.enumerated() {
@@ -77,8 +78,10 @@ struct GrowthPlan {
     }
 
     private func layerPlace(_ old: Int, _ new: Int, isSilent: Bool) -> Place {
-        Place(oldPrefix: "model.layers.\(old).", newPrefix: "model.layers.\(new).", isSilent: isSilent)
+        Place(oldPrefix: name("model.layers.\(old)."), newPrefix: name("model.layers.\(new)."), isSilent: isSilent)
     }
+
+    private func name(_ tensor: String) -> String { configuration.family.name(tensor) }
 
     // MARK: Blocks
 
@@ -102,7 +105,7 @@ struct GrowthPlan {
         case .dense(let mlp): self.mlp(mlp, widthCopies: 1, place)
         case .moe(let router, let bias, let experts, let shared):
             matrix(router, repeatsInput(), place)
-            copy(bias, place)
+            if let bias { copy(bias, place) }
             for expert in experts { mlp(expert, widthCopies: factors.experts, place.with(.expert)) }
             if let shared { mlp(shared, widthCopies: factors.experts, place) }
         }

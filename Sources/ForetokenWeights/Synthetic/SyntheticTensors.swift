@@ -27,14 +27,18 @@ struct SyntheticTensors {
         self.label = label
         let hidden = configuration.hiddenSize
         let vocabulary = configuration.vocabularySize
-        try plain("model.embed_tokens", vocabulary, hidden, deviation: 1)
+        let family = configuration.family
+        try plain(family.name("model.embed_tokens"), vocabulary, hidden, deviation: 1)
         for layer in 0..<configuration.layerCount + configuration.mtpModuleCount {
-            if layer >= configuration.layerCount { try module("model.layers.\(layer).") }
-            try decoderLayer("model.layers.\(layer).", isMoE: configuration.isMoE(layer: layer))
+            let prefix = family.name("model.layers.\(layer).")
+            let isModule = layer >= configuration.layerCount
+            if isModule { try module(prefix) }
+            try decoderLayer(
+                prefix, isMoE: isModule ? !family.hasDenseModules : configuration.isMoE(layer: layer))
         }
-        try norm("model.norm", hidden)
+        try norm(family.name("model.norm"), hidden)
         if !configuration.tiesEmbeddings {
-            try plain("lm_head", vocabulary, hidden, deviation: 3 / Double(hidden).squareRoot())
+            try plain(family.name("lm_head"), vocabulary, hidden, deviation: 3 / Double(hidden).squareRoot())
         }
     }
 
@@ -54,7 +58,9 @@ struct SyntheticTensors {
         guard isMoE else { return try mlp(prefix + "mlp.", width: c.intermediateSize) }
         let deviation = Self.routerDeviation(c)
         try plain(prefix + "mlp.gate", c.routedExpertCount, c.hiddenSize, deviation: deviation)
-        try add(prefix + "mlp.gate.e_score_correction_bias", .f32, [c.routedExpertCount], .constant(0))
+        if c.family.routerRule.hasBias {
+            try add(prefix + "mlp.gate.e_score_correction_bias", .f32, [c.routedExpertCount], .constant(0))
+        }
         for expert in 0..<c.routedExpertCount {
             try mlp("\(prefix)mlp.experts.\(expert).", width: c.expertIntermediateSize)
         }

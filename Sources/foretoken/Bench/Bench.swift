@@ -165,7 +165,7 @@ struct Bench: ParsableCommand {
                 contexts: plan.texts, besides: plan.machineBytes(workers: crew.pool.workerCount), crew: crew)
         } catch let error as HardwareError where error.kind == .memory && plan.shape != nil {
             if (layers ?? 1) > 1 { Console.note("fewer --layers take less memory") }
-            if !open.layout.mtp.isEmpty { Console.note("--no-mtp leaves out the module, a whole MoE layer") }
+            if !open.layout.mtp.isEmpty { Console.note("--no-mtp leaves out the module, a whole layer") }
             throw error
         }
     }

@@ -8,12 +8,15 @@ struct OverlapChoice {
     private let experts: Int
     private let perToken: Int
     private let hasExperts: Bool
+    /// Whether routers have biases, by which experts can be favoured.
+    private let isSteerable: Bool
 
     /// - Parameter whole: the whole model's dimensions.
     init(_ whole: ModelConfiguration) {
         experts = whole.routedExpertCount
         perToken = whole.expertsPerToken
         hasExperts = whole.layerCount > whole.denseLayerCount
+        isSteerable = whole.family.routerRule == .sigmoid
     }
 
     /// The one that was asked for, or what is usual, and behind it the others that there are; none for a model without
@@ -27,6 +30,13 @@ struct OverlapChoice {
         }
         let uniform = ExpertOverlap.uniform(expertCount: experts, expertsPerToken: perToken)
         let known = [.r1, uniform].filter(suits)
+        if !isSteerable {
+            guard argument == nil || argument == uniform.name else {
+                throw UsageError(
+                    "--overlap can only be \(uniform.name): the shape's routers have no biases to favour experts by")
+            }
+            return [uniform]
+        }
         guard let argument else { return known }
         let chosen =
             switch argument {

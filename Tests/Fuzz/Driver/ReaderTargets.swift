@@ -61,6 +61,7 @@ enum ReaderTargets {
             smallModel().files()[0].bytes, configuration(TinyGeometry { $0.storage = .mixed }),
             configuration(
                 TinyGeometry { ($0.queryRank, $0.yarn, $0.mtpModules, $0.storage) = (nil, false, 0, .bf16) }),
+            configuration(.glmFlash), configuration(.kimiK25), configuration(.deepSeekV2),
         ]
         let rest = Array(smallModel().files().dropFirst())
         return Target(form: .json, corpus: configurations) { bytes in
