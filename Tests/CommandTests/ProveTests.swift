@@ -67,6 +67,19 @@ extension EngineTests {
             #expect(!outcome.output.contains("DIFFERENT"))
         }
 
+        @Test(arguments: GoldenModel.relatives)
+        func everyRelativeIsProvedQuickly(golden: GoldenModel) throws {
+            let ids = try golden.prompts()[1].prompt_ids
+            let prompt = (0..<530).map { String(ids[$0 % ids.count]) }.joined(separator: ",")
+            let outcome = try Command.run(
+                "prove", "--quick", "--json", "--model", golden.directory, "--prompt-tokens", prompt,
+                "--max-tokens", "8", "--threads", "2")
+            try #require(outcome.status == 0, "\(outcome.errors)")
+            let proved = try outcome.json(Proved.self)
+            #expect(proved.identical && !proved.partial && proved.left_out.isEmpty == golden.hasModules)
+            #expect(proved.ways.allSatisfy { $0.identical && $0.runs == $0.planned_runs && $0.values > 0 })
+        }
+
         @Test func interruptionTellsWhatWasCompared() throws {
             let outcome = try Command.interrupt(["prove", "--max-tokens", "1000"])
             #expect(outcome.status == 130)

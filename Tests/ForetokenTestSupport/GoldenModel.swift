@@ -18,13 +18,41 @@ public struct GoldenModel: Sendable, CustomStringConvertible {
     public let description: String
     /// The checkpoint's folder.
     public let directory: String
+    /// Whether it has MTP modules, and so reference drafts.
+    public let hasModules: Bool
+
+    /// One whose checkpoint lies beside its reference results.
+    private init(_ name: String, hasModules: Bool = true) {
+        self.init(name, directory: Fixtures.golden(name), hasModules: hasModules)
+    }
+
+    private init(_ name: String, directory: String, hasModules: Bool) {
+        description = name
+        self.directory = directory
+        self.hasModules = hasModules
+    }
+
+    /// Relatives of DeepSeek-V3, each as its publisher writes config.json and names tensors and files.
+    public static let relatives = [
+        GoldenModel("glm-4.7-flash"), GoldenModel("joyai-flash"), GoldenModel("gigachat3"), GoldenModel("glm-fp8"),
+        GoldenModel("moonlight", hasModules: false), GoldenModel("kimi-k2", hasModules: false),
+        GoldenModel("deepseek-v2", hasModules: false), GoldenModel("deepseek-v2-lite", hasModules: false),
+    ]
 
     /// All there are.
-    public static let all = [
-        GoldenModel(description: "demo", directory: Fixtures.demoModel),
-        GoldenModel(description: "bf16-plain", directory: Fixtures.golden("bf16-plain")),
-        GoldenModel(description: "fp8-ragged", directory: Fixtures.golden("fp8-ragged")),
-    ]
+    public static let all =
+        [
+            GoldenModel("demo", directory: Fixtures.demoModel, hasModules: true), GoldenModel("bf16-plain"),
+            GoldenModel("fp8-ragged"),
+        ] + relatives
+
+    /// The one of that name.
+    public static func named(_ name: String) -> GoldenModel {
+        guard let model = all.first(where: { $0.description == name }) else {
+            preconditionFailure("there is no reference for \(name)")
+        }
+        return model
+    }
 
     private struct File: Decodable { let prompts: [GoldenPrompt] }
 
