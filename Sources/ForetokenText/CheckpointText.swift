@@ -3,10 +3,26 @@ import ForetokenWeights
 import Synchronization
 
 extension Tokenizer {
-    /// The tokenizer of a checkpoint; nil when it has no tokenizer.json.
+    /// The files that a tokenizer can be made of, the first of which counts.
+    static let files = ["tokenizer.json", "tiktoken.model"]
+
+    /// The tokenizer of a checkpoint; nil when it has no file of one.
     package init?(_ checkpoint: Checkpoint) throws {
-        guard let json = try checkpoint.file(named: "tokenizer.json") else { return nil }
-        try self.init(tokenizerJSON: json, configJSON: checkpoint.file(named: "tokenizer_config.json"))
+        for name in Self.files {
+            guard let bytes = try checkpoint.file(named: name) else { continue }
+            try self.init(name, bytes, settings: checkpoint.file(named: "tokenizer_config.json"))
+            return
+        }
+        return nil
+    }
+
+    /// The tokenizer that a file of `files` gives.
+    init(_ name: String, _ bytes: [UInt8], settings: [UInt8]?) throws(TokenizerError) {
+        if name == Self.files[0] {
+            try self.init(tokenizerJSON: bytes, configJSON: settings)
+        } else {
+            try self.init(ranks: bytes, configJSON: settings)
+        }
     }
 
     /// The ids of a text to go on with: between BOS and EOS where the tokenizer's files ask for them. A text that brings its own

@@ -7,6 +7,10 @@ package struct TextFiles {
     package private(set) var problems: [CheckpointError] = []
     /// What only some commands miss, one sentence each.
     package private(set) var warnings: [String] = []
+    /// The folder's tokenizer; nil when there is none, or none that can be used.
+    package private(set) var tokenizer: Tokenizer?
+    /// Its chat template's format; nil when there is none, or none that can be used.
+    package private(set) var chat: ChatFormat?
     private let inspection: Inspection
 
     /// Reads and checks the files, whatever is wrong with the weights.
@@ -16,18 +20,19 @@ package struct TextFiles {
     }
 
     private mutating func checkTokenizer() {
-        let name = "tokenizer.json"
-        let json = read(name)
+        var (name, file) = (Tokenizer.files[0], FileContent.missing)
+        for candidate in Tokenizer.files {
+            if case .missing = file { (name, file) = (candidate, read(candidate)) }
+        }
         let settings = read("tokenizer_config.json")
         let template = read("chat_template.jinja")
-        guard case .bytes(let bytes) = json else {
-            if case .missing = json { warnings.append("no \(name): token ids only") }
+        guard case .bytes(let bytes) = file else {
+            if case .missing = file { warnings.append("no \(Tokenizer.files[0]): token ids only") }
             return
         }
         // An unreadable settings file is a problem already; the tokenizer is checked without it.
-        guard let tokenizer = collect({ try Tokenizer(tokenizerJSON: bytes, configJSON: settings.content) }) else {
-            return
-        }
+        tokenizer = collect { try Tokenizer(name, bytes, settings: settings.content) }
+        guard let tokenizer else { return }
         checkChatTemplate(template, tokenizer)
     }
 
@@ -42,10 +47,10 @@ package struct TextFiles {
             sources = [ChatTemplates.usual: text]
         }
         guard !sources.isEmpty else {
-            do { _ = try ChatFormat(.v3, tokenizer) } catch { warnings.append("no chat: \(error)") }
+            do { chat = try ChatFormat(.v3, tokenizer) } catch { warnings.append("no chat: \(error)") }
             return
         }
-        _ = collect { try ChatFormat(ChatTemplates(sources), tokenizer) }
+        chat = collect { try ChatFormat(ChatTemplates(sources), tokenizer) }
     }
 
     // MARK: Files

@@ -114,12 +114,14 @@ struct TextEncoder {
             idCount: UInt32(output.count - first))
     }
 
-    /// With ignore_merges, a piece that is a token is never put together from merges.
+    /// With ignore_merges, a piece that is a token is never put together from merges. An added token is none: where added tokens
+    /// are looked for, it has been found before.
     private mutating func wholeToken(_ piece: UnsafeBufferPointer<UInt8>) -> Int32? {
         guard core.ignoresMerges else { return nil }
         spelling.removeAll(keepingCapacity: true)
         ByteAlphabet.encode(piece, into: &spelling)
-        return spelling.withUnsafeBufferPointer { core.vocabulary.id(spelt: $0) }
+        let token = spelling.withUnsafeBufferPointer { core.vocabulary.id(spelt: $0) }
+        return token.flatMap { core.vocabulary.isAdded($0) ? nil : $0 }
     }
 
     @inline(__always)

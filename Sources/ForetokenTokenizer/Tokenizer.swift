@@ -1,4 +1,5 @@
-/// A byte-level BPE tokenizer in the manner of DeepSeek-V3, made from a checkpoint's tokenizer.json.
+/// A byte-level BPE tokenizer in the manner of DeepSeek-V3, made from a checkpoint's tokenizer.json, or from the tiktoken.model of
+/// Kimi's folders.
 ///
 /// Text goes in as UTF-8 and comes out as ids below `vocabularyCount`; ids turn back into bytes. A token need not hold
 /// whole characters, so bytes become text only at the very end: see `StreamingDetokenizer`. No BOS is added, whatever
@@ -11,6 +12,8 @@ public struct Tokenizer: Sendable {
 
     let core: TokenizerCore
 
+    /// The file that it was made from, and what that file does not say.
+    public let origin: String
     /// The id that begins a text; nil when the checkpoint defines none.
     public let bos: Int32?
     /// The id that ends a text or an assistant's turn; nil when the checkpoint defines none.
@@ -31,6 +34,7 @@ public struct Tokenizer: Sendable {
     public init(tokenizerJSON: UnsafeRawBufferPointer, configJSON: UnsafeRawBufferPointer? = nil) throws(TokenizerError)
     {
         core = try TokenizerCore(try TokenizerFile(tokenizerJSON.bindMemory(to: UInt8.self)))
+        origin = TokenizerFile.name
         guard let configJSON else {
             bos = Self.id(spelt: "<｜begin▁of▁sentence｜>".utf8, in: core)
             eos = Self.id(spelt: "<｜end▁of▁sentence｜>".utf8, in: core)
@@ -45,7 +49,46 @@ public struct Tokenizer: Sendable {
         addsBOS = configuration.addsBOS ?? true
         addsEOS = configuration.addsEOS ?? false
         chatTemplates = configuration.chatTemplates
-        specialTokens = TokenizerConfiguration.tokenKeys.compactMap { key in
+        specialTokens = Self.named(tokens)
+    }
+
+    /// Reads a tiktoken.model, and the special tokens of tokenizer_config.json if the checkpoint has one, which stand behind the
+    /// others; those without a name there are `<|reserved_token_N|>`. Texts are cut as Kimi's are, since the file does not say
+    /// how, and get neither BOS nor EOS.
+    ///
+    /// Throws `TokenizerError.damaged`, and `.unsupported` where tokenizer_config.json names a class that is not Kimi's.
+    public init(ranks: [UInt8], configJSON: [UInt8]? = nil) throws(TokenizerError) {
+        let file = try Self.reading(ranks) { bytes throws(TokenizerError) in try RankFile(bytes) }
+        let configuration = try configJSON.map { json throws(TokenizerError) in
+            try Self.reading(json) { bytes throws(TokenizerError) in
+                try TokenizerConfiguration(bytes, readsAddedTokens: true)
+            }
+        }
+        if let found = configuration?.tokenizerClass, found != RankFile.tokenizerClass {
+            throw .unsupported(
+                file: TokenizerConfiguration.name,
+                feature: "the class \(found.prefix(60)) beside \(RankFile.name), which is read as "
+                    + "\(RankFile.tokenizerClass) alone reads it")
+        }
+        core = try TokenizerCore(file, special: try file.specialTokens(configuration?.addedTokens ?? [:]))
+        origin = "\(RankFile.name), cut by the expression of Kimi's family"
+        let tokens = configuration?.specialTokens ?? [:]
+        bos = try Self.required(tokens["bos_token"], "bos_token", in: core, RankFile.name)
+        eos = try Self.required(tokens["eos_token"], "eos_token", in: core, RankFile.name)
+        addsBOS = configuration?.addsBOS ?? false
+        addsEOS = configuration?.addsEOS ?? false
+        chatTemplates = configuration?.chatTemplates ?? [:]
+        specialTokens = Self.named(tokens)
+    }
+
+    private static func reading<Value>(
+        _ bytes: [UInt8], _ body: (UnsafeBufferPointer<UInt8>) throws(TokenizerError) -> Value
+    ) throws(TokenizerError) -> Value {
+        try bytes.withUnsafeBufferPointer { bytes throws(TokenizerError) in try body(bytes) }
+    }
+
+    private static func named(_ tokens: [String: [UInt8]]) -> [(name: String, text: String)] {
+        TokenizerConfiguration.tokenKeys.compactMap { key in
             tokens[key].map { (key, String(decoding: $0, as: UTF8.self)) }
         }
     }
@@ -66,14 +109,14 @@ public struct Tokenizer: Sendable {
     }
 
     private static func required(
-        _ token: [UInt8]?, _ key: String, in core: TokenizerCore
+        _ token: [UInt8]?, _ key: String, in core: TokenizerCore, _ file: String = TokenizerFile.name
     ) throws(TokenizerError) -> Int32? {
         guard let token else { return nil }
         guard let id = id(spelt: token, in: core) else {
             let name = String(decoding: token.prefix(60), as: UTF8.self)
             throw .damaged(
                 file: TokenizerConfiguration.name,
-                reason: "its \(key) is \"\(name)\", a token that \(TokenizerFile.name) does not have")
+                reason: "its \(key) is \"\(name)\", a token that \(file) does not have")
         }
         return id
     }

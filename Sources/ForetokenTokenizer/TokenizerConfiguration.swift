@@ -12,26 +12,34 @@ struct TokenizerConfiguration {
     private(set) var addsEOS: Bool?
     /// Sources of chat templates by name; a single one is "default".
     private(set) var chatTemplates: [String: String] = [:]
+    /// The class that reads the tokenizer; nil where the file does not say.
+    private(set) var tokenizerClass: String?
+    /// The tokens of `added_tokens_decoder` by their ids; empty unless asked for.
+    private(set) var addedTokens: [Int: TokenizerFile.AddedToken] = [:]
 
     /// The keys of tokens that chat templates may ask for.
     static let tokenKeys = ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"]
 
-    init(_ bytes: UnsafeBufferPointer<UInt8>) throws(TokenizerError) {
+    /// - Parameter readsAddedTokens: whether `added_tokens_decoder` is to be read: tokenizer.json says the same and more.
+    init(_ bytes: UnsafeBufferPointer<UInt8>, readsAddedTokens: Bool = false) throws(TokenizerError) {
         do {
             var reader = JSONReader(bytes)
-            try read(&reader)
+            try read(&reader, readsAddedTokens)
         } catch {
             throw TokenizerError(error, file: Self.name, size: bytes.count)
         }
     }
 
-    private mutating func read(_ reader: inout JSONReader) throws {
+    private mutating func read(_ reader: inout JSONReader, _ readsAddedTokens: Bool) throws {
         try reader.beginObject()
         while try reader.nextKey() {
             switch reader.key {
             case let key where Self.tokenKeys.contains(key): specialTokens[key] = try Self.readToken(&reader)
             case "add_bos_token": addsBOS = try Self.readFlag(&reader)
             case "add_eos_token": addsEOS = try Self.readFlag(&reader)
+            case "tokenizer_class" where readsAddedTokens:
+                tokenizerClass = try reader.takeNull() ? nil : try reader.string()
+            case "added_tokens_decoder" where readsAddedTokens: try readAddedTokens(&reader)
             case "chat_template": chatTemplates = try Self.readTemplates(&reader)
             default: try reader.skip()
             }
@@ -62,6 +70,29 @@ struct TokenizerConfiguration {
             try reader.skip()
             return nil
         default: throw reader.error("expected a token")
+        }
+    }
+
+    private mutating func readAddedTokens(_ reader: inout JSONReader) throws {
+        try reader.beginObject()
+        while try reader.nextKey() {
+            let key = reader.key
+            guard let id = Int(key), String(id) == key, (0..<Vocabulary.highestID).contains(id) else {
+                throw reader.error("expected the id of an added token, found \"\(key.prefix(60))\"")
+            }
+            var token = TokenizerFile.AddedToken(id: id, content: [])
+            try reader.beginObject()
+            while try reader.nextKey() {
+                switch reader.key {
+                case "content":
+                    try reader.readString()
+                    token.content = reader.text
+                case "special": token.isSpecial = try reader.bool()
+                default: try reader.skip()
+                }
+            }
+            guard !token.content.isEmpty else { throw reader.error("an added token without content") }
+            addedTokens[id] = token
         }
     }
 

@@ -9,9 +9,10 @@ final class TokenizerCore: Sendable {
 
     init(_ file: TokenizerFile) throws(TokenizerError) {
         var vocabulary = try Self.vocabulary(of: file)
-        for token in file.addedTokens { try Self.add(token, to: &vocabulary) }
+        for token in file.addedTokens { try Self.add(token, to: &vocabulary, file: TokenizerFile.name) }
         model = MergeModel(
-            byteTokens: try Self.byteTokens(of: vocabulary), merges: try Self.merges(of: file, in: vocabulary))
+            byteTokens: try Self.byteTokens(of: vocabulary, file: TokenizerFile.name),
+            merges: try Self.merges(of: file, in: vocabulary))
         self.vocabulary = vocabulary
         ignoresMerges = file.ignoresMerges
 
@@ -20,9 +21,49 @@ final class TokenizerCore: Sendable {
         self.patterns = patterns
 
         addedTokens = [false, true].compactMap { isNormalized in
-            let tokens = file.addedTokens.filter { $0.isNormalized == isNormalized }
-            return tokens.isEmpty ? nil : AddedTokenTrie(tokens.map { ($0.content, Int32($0.id)) })
+            Self.trie(file.addedTokens.filter { $0.isNormalized == isNormalized })
         }
+    }
+
+    /// The same from a file of tiktoken's and the special tokens behind its own.
+    init(_ file: RankFile, special: [TokenizerFile.AddedToken]) throws(TokenizerError) {
+        var vocabulary = Vocabulary(
+            tokens: file.tokens.count + special.count, idCount: file.tokens.count + special.count)
+        var spelling: [UInt8] = []
+        for (rank, token) in file.tokens.enumerated() {
+            spelling.removeAll(keepingCapacity: true)
+            token.withUnsafeBufferPointer { ByteAlphabet.encode($0, into: &spelling) }
+            let inserted = spelling.withUnsafeBufferPointer {
+                vocabulary.insert($0, id: Int32(rank), verbatim: false)
+            }
+            guard inserted == .done else {
+                throw .damaged(file: RankFile.name, reason: "the token of rank \(rank) is there twice")
+            }
+        }
+        let byteTokens = try Self.byteTokens(of: vocabulary, file: RankFile.name)
+        var merges = PairTable(capacity: file.tokens.count)
+        let halves = file.halves { bytes in
+            spelling.removeAll(keepingCapacity: true)
+            ByteAlphabet.encode(bytes, into: &spelling)
+            return spelling.withUnsafeBufferPointer { vocabulary.id(spelt: $0) }
+        }
+        for (rank, pair) in halves.enumerated() {
+            guard let pair else { continue }
+            // No two tokens have the same halves, since they would be the same.
+            _ = merges.insert(
+                UInt64(pair.left) << 32 | UInt64(pair.right), UInt64(rank) << 32 | UInt64(rank))
+        }
+        for token in special { try Self.add(token, to: &vocabulary, file: TokenizerConfiguration.name) }
+        self.vocabulary = vocabulary
+        model = MergeModel(byteTokens: byteTokens, merges: merges)
+        // A piece that is a token is that token, whether or not merges make it.
+        ignoresMerges = true
+        patterns = [try SplitPattern(.regex(RankFile.pattern))]
+        addedTokens = [Self.trie(special)].compactMap { $0 }
+    }
+
+    private static func trie(_ tokens: [TokenizerFile.AddedToken]) -> AddedTokenTrie? {
+        tokens.isEmpty ? nil : AddedTokenTrie(tokens.map { ($0.content, Int32($0.id)) })
     }
 
     private static func damaged(_ reason: String) -> TokenizerError {
@@ -47,27 +88,31 @@ final class TokenizerCore: Sendable {
 
     /// An added token may repeat an entry of the vocabulary, but then under the same id.
     private static func add(
-        _ token: TokenizerFile.AddedToken, to vocabulary: inout Vocabulary
+        _ token: TokenizerFile.AddedToken, to vocabulary: inout Vocabulary, file: String
     ) throws(TokenizerError) {
         let name = String(decoding: token.content.prefix(60), as: UTF8.self)
         guard token.content.count <= AddedTokenTrie.longestToken else {
-            throw damaged("the added token \"\(name)\"… has \(token.content.count) bytes")
+            throw .damaged(file: file, reason: "the added token \"\(name)\"… has \(token.content.count) bytes")
         }
         let id = Int32(token.id)
         let inserted = token.content.withUnsafeBufferPointer { content in
             if let known = vocabulary.id(spelt: content) { return known == id }
             return vocabulary.insert(content, id: id, verbatim: true) == .done
         }
-        guard inserted else { throw damaged("the added token \"\(name)\" and another token contend for an id (\(id))") }
+        guard inserted else {
+            throw .damaged(
+                file: file, reason: "the added token \"\(name)\" and another token contend for an id (\(id))")
+        }
         vocabulary.markAdded(id)
         if token.isSpecial { vocabulary.markSpecial(id) }
     }
 
-    private static func byteTokens(of vocabulary: Vocabulary) throws(TokenizerError) -> [Int32] {
+    private static func byteTokens(of vocabulary: Vocabulary, file: String) throws(TokenizerError) -> [Int32] {
         var tokens: [Int32] = []
         for (byte, scalar) in ByteAlphabet.scalars.enumerated() {
             guard let id = Array(scalar.utf8).withUnsafeBufferPointer({ vocabulary.id(spelt: $0) }) else {
-                throw damaged("the vocabulary has no token for byte \(byte), spelt \"\(scalar)\"")
+                throw .damaged(
+                    file: file, reason: "the vocabulary has no token for byte \(byte), spelt \"\(scalar)\"")
             }
             tokens.append(id)
         }

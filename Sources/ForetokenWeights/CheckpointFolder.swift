@@ -10,7 +10,8 @@ enum CheckpointFolder: Sendable {
     static func byteLimit(_ name: String) -> Int {
         switch name {
         case "tokenizer.json", CheckpointSurvey.indexFile: 256 << 20
-        case CheckpointSurvey.configurationFile, "tokenizer_config.json", "generation_config.json": 16 << 20
+        case CheckpointSurvey.configurationFile, "tokenizer_config.json", "generation_config.json", "tiktoken.model":
+            16 << 20
         default: 64 << 20
         }
     }

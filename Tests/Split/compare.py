@@ -1,13 +1,15 @@
-"""Compares the cuts of ForetokenTokenizer with those of PyPI's tokenizers. See `run`.
+"""Compares the cuts of ForetokenTokenizer with those of PyPI's tokenizers, and its ids with those of tiktoken. See `run`.
 
 Published expressions must be accepted and cut every text alike. Random ones must be refused, or cut alike."""
 
 import argparse
+import base64
 import json
 import random
 import subprocess
 import sys
 
+import tiktoken
 from tokenizers import Regex, pre_tokenizers
 
 ENDINGS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)"
@@ -90,17 +92,82 @@ def expression(rng, depth=0):
     return "|".join("".join(piece() for _ in range(rng.randrange(1, 4))) for _ in range(rng.choice([1, 1, 2, 3])))
 
 
+def random_ranks(rng):
+    """Every byte and random joints of tokens, in any order: also such that no merges make, or only ranks above their own."""
+    tokens = [bytes([byte]) for byte in range(256)]
+    words = [character.encode() for kind in KINDS for character in kind if character.isprintable()]
+    for _ in range(rng.randrange(50, 3000)):
+        parts = rng.choices(tokens[-400:] if rng.random() < 0.6 else words, k=rng.choice([2, 2, 2, 3, 4]))
+        tokens.append(b"".join(parts)[:60])
+    tokens = list(dict.fromkeys(tokens))
+    if rng.random() < 0.7:
+        rng.shuffle(tokens)
+    return {token: rank for rank, token in enumerate(tokens)}
+
+
+NAMES = ["[BOS]", "[EOS]", "<|im_end|>", "<think>", "</think>", "<|tool_calls_section_begin|>", "龘靐齉", "Qzxqz"]
+
+
+def compare_ids(name, ranks, texts, probe):
+    """How many texts have the same ids, with special tokens and without, and the same bytes again; and how many have not."""
+    named = {len(ranks) + place: text for place, text in zip(range(0, 256, 7), NAMES)}
+    special = {named.get(i, f"<|reserved_token_{i}|>"): i for i in range(len(ranks), len(ranks) + 256)}
+    encoding = tiktoken.Encoding(name, pat_str=PUBLISHED["kimi"][0], mergeable_ranks=ranks, special_tokens=special)
+    lines = "".join(f"{base64.b64encode(token).decode()} {rank}\n" for token, rank in ranks.items())
+    settings = {"tokenizer_class": "TikTokenTokenizer",
+                "added_tokens_decoder": {str(i): {"content": text, "special": True} for i, text in named.items()}}
+    found = probe.ask({"ranks": lines, "settings": json.dumps(settings), "texts": texts})
+    if "error" in found:
+        print(f"FAILED {name}: {found['error']}")
+        return 0, 1
+    failures = 0
+    for text, ids, plain in zip(texts, found["ids"], found["plain"], strict=True):
+        expected = encoding.encode(text, allowed_special="all"), encoding.encode(text, disallowed_special=())
+        if (ids, plain) != expected:
+            failures += 1
+            if failures == 1:
+                print(f"FAILED {name}: {text!r} is {ids} and {plain}, expected {expected}")
+    together = b"".join(encoding.decode_bytes(ids) for ids in found["ids"])
+    if together.hex() != found["bytes"] or together != "".join(texts).encode():
+        failures += 1
+        print(f"FAILED {name}: ids do not become the same bytes again")
+    return len(texts) - failures, failures
+
+
+def all_ids(path, texts, count, rng, probe):
+    """The published ranks, which are of another family, and random ones."""
+    with open(path, "rb") as file:
+        published = {base64.b64decode(token): int(rank) for token, rank in (line.split() for line in file if line.strip())}
+
+    def sample(number):
+        found = [texts.text() for _ in range(number)]
+        # Names of special tokens, whole and broken, and long runs.
+        for place in range(0, number, 5):
+            found[place] += rng.choice(NAMES)[rng.choice([0, 0, 1]):] + texts.text(5)
+        return found + [rng.choice(["a", "你", " ", "é🦖", "\n"]) * 3000]
+
+    passed, failed = compare_ids("published ranks", published, sample(4000), probe)
+    for number in range(count):
+        good, bad = compare_ids(f"random ranks {number}", random_ranks(rng), sample(100), probe)
+        passed, failed = passed + good, failed + bad
+    print(f"{count + 1} files of ranks, {passed + failed} texts")
+    return passed, failed
+
+
 class Probe:
     def __init__(self, path):
         self.process = subprocess.Popen([path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8")
 
-    def cut(self, patterns, texts):
-        self.process.stdin.write(json.dumps({"patterns": patterns, "texts": texts}) + "\n")
+    def ask(self, question):
+        self.process.stdin.write(json.dumps(question) + "\n")
         self.process.stdin.flush()
         line = self.process.stdout.readline()
         if not line:
-            sys.exit(f"the probe ended at {patterns}")
+            sys.exit(f"the probe ended at {str(question)[:1000]}")
         return json.loads(line)
+
+    def cut(self, patterns, texts):
+        return self.ask({"patterns": patterns, "texts": texts})
 
 
 def reference(splits, text):
@@ -139,17 +206,20 @@ def compare(name, patterns, texts, probe, mustBeTaken):
 def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("probe")
+    arguments.add_argument("ranks", help="a published file of ranks")
     arguments.add_argument("--texts", type=int, default=2000, help="for each published expression")
     arguments.add_argument("--expressions", type=int, default=3000, help="random ones")
+    arguments.add_argument("--ranks-files", type=int, default=40, help="random files of ranks")
     arguments.add_argument("--seed", type=int, default=1)
     options = arguments.parse_args()
     rng = random.Random(options.seed)
     texts, probe = Texts(rng), Probe(options.probe)
-    passed, failed, taken = 0, 0, 0
+    passed, failed = all_ids(options.ranks, texts, options.ranks_files, rng, probe)
+    taken = 0
     for name, patterns in PUBLISHED.items():
         good, bad = compare(name, patterns, [texts.text() for _ in range(options.texts)], probe, True)
         passed, failed = passed + good, failed + bad
-    print(f"{len(PUBLISHED)} published expressions, {passed + failed} texts")
+    print(f"{len(PUBLISHED)} published expressions, {options.texts} texts each")
     for number in range(options.expressions):
         samples = [texts.text(12) for _ in range(10)] + ["".join(rng.choices("abxs' k\n1é中", k=10)) for _ in range(15)]
         good, bad = compare(f"random {number}", [expression(rng)], samples, probe, False)

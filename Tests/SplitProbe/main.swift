@@ -3,7 +3,10 @@ import ForetokenTokenizer
 import Glibc
 
 // Cuts texts for a comparison with the reference library: reads lines {"patterns": ["…"], "texts": ["…"]}, and writes for each a
-// line {"cuts": [[…]]} with the ends of every text's pieces, in bytes, or with the `error` and whether it is a `refusal`.
+// line {"cuts": [[…]]} with the ends of every text's pieces, in bytes, or with the `error` and whether it is a `refusal`. For a line
+// {"ranks": "…", "settings": "…", "texts": ["…"]} with the contents of a tiktoken.model and of a tokenizer_config.json it writes
+// {"ids": [[…]], "plain": [[…]], "bytes": "…"}: the ids of every text, those without added tokens, and in hexadecimal the bytes of
+// all of the first, one after the other.
 
 /// The ends of the pieces: each expression cuts the pieces of the one before.
 func cuts(_ text: [UInt8], _ patterns: ArraySlice<SplitPattern>) throws(TokenizerError) -> [Int] {
@@ -28,7 +31,24 @@ func strings(_ value: JSONValue?) -> [String]? {
     return items.compactMap(\.string)
 }
 
+func ids(_ ranks: String, _ settings: String?, _ texts: [String]) throws(TokenizerError) -> String {
+    let tokenizer = try Tokenizer(ranks: Array(ranks.utf8), configJSON: settings.map { Array($0.utf8) })
+    let ids = try texts.map { text throws(TokenizerError) in try tokenizer.encode(text) }
+    let plain = try texts.map { text throws(TokenizerError) in try tokenizer.encode(text, addedTokens: false) }
+    let digits = tokenizer.decode(ids.joined(), skippingSpecial: false).map { byte in
+        String(byte >> 4, radix: 16) + String(byte & 15, radix: 16)
+    }
+    return "{\"ids\": \(ids), \"plain\": \(plain), \"bytes\": \"\(digits.joined())\"}"
+}
+
 func answer(_ line: String) -> String {
+    do {
+        if let object = try? JSONValue(Array(line.utf8)).object, let ranks = object["ranks"]?.string {
+            return try ids(ranks, object["settings"]?.string, strings(object["texts"]) ?? [])
+        }
+    } catch {
+        return "{\"error\": \(JSONValue.string(error.description).text), \"refusal\": true}"
+    }
     guard let object = try? JSONValue(Array(line.utf8)).object, let expressions = strings(object["patterns"]),
         let texts = strings(object["texts"])
     else { return #"{"error": "a line without patterns or texts", "refusal": false}"# }
