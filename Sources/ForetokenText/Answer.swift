@@ -58,7 +58,7 @@ extension Generator {
         _ prompt: [Int32], _ settings: AnswerSettings, tokenizer: Tokenizer?,
         observe: (AnswerEvent) throws -> Bool
     ) throws -> Answer {
-        var text = TextStream(tokenizer, stopStrings: settings.stopStrings, after: settings.minimumTokens)
+        var text = settings.textStream(tokenizer)
         var failure: (any Error)?
         let result = try generate(settings.request(prompt, context: capacity)) { event in
             let (event, isEnd) = text.take(event)
@@ -90,7 +90,7 @@ extension Engine {
         _ prompt: [Int32], _ settings: AnswerSettings, tokenizer: Tokenizer?,
         observe: @escaping (AnswerEvent) -> Bool, completion: @escaping (Result<Answer, any Error>) -> Void
     ) throws -> Int {
-        var text = TextStream(tokenizer, stopStrings: settings.stopStrings, after: settings.minimumTokens)
+        var text = settings.textStream(tokenizer)
         return try submit(
             settings.request(prompt, context: context),
             observe: { event in

@@ -1,4 +1,5 @@
 import ForetokenSpeculation
+import ForetokenTokenizer
 import ForetokenWeights
 
 /// What is wanted of one answer.
@@ -33,10 +34,26 @@ public struct AnswerSettings: Sendable {
     public var cancellation: Cancellation?
     /// Tokens that end the answer.
     public var endTokens: [Int32]
+    /// Those of them that are marks of a chat format, and so no part of the answer's text.
+    public var turnEnds: [Int32] = []
 
     /// The defaults.
     /// - Parameter endTokens: tokens that end the answer, mostly `OpenModel.endTokens`.
     public init(endTokens: [Int32]) { self.endTokens = endTokens }
+
+    /// Makes the ends of the model's turns ends of the answer, too, where those of the model are.
+    /// - Throws: as `OpenModel.turnEnds()` does.
+    public mutating func endTurns(of open: OpenModel) throws {
+        guard open.endTokens.allSatisfy(endTokens.contains) else { return }
+        turnEnds = try open.turnEnds()
+        endTokens += turnEnds.filter { !endTokens.contains($0) }
+    }
+
+    /// A stream of the answer's text.
+    package func textStream(_ tokenizer: Tokenizer?) -> TextStream {
+        TextStream(
+            tokenizer, stopStrings: stopStrings, after: minimumTokens, silent: turnEnds.filter(endTokens.contains))
+    }
 
     /// A request for what the prompt is to be continued by, in a context of so many tokens.
     public func request(_ prompt: [Int32], context: Int) -> GenerationRequest {

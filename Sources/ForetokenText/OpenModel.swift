@@ -9,7 +9,7 @@ public struct OpenModel: Sendable {
     public let checkpoint: Checkpoint
     /// Their tensors.
     public let layout: WeightLayout
-    /// nil when the folder has no tokenizer.json; ids still work then.
+    /// nil when the folder has no tokenizer; ids still work then.
     public let tokenizer: Tokenizer?
     /// What generation_config.json says; nil without one.
     public let defaults: GenerationDefaults?
@@ -48,7 +48,7 @@ public struct OpenModel: Sendable {
     public func requiredTokenizer() throws -> Tokenizer {
         guard let tokenizer else {
             throw InputError(
-                "\(checkpoint.label) has no tokenizer.json, so text cannot be read; add the file or give token ids "
+                "\(checkpoint.label) has no \(Tokenizer.files.joined(separator: " or ")), so text cannot be read; add the file or give token ids "
                     + "(--prompt-tokens, --tokens)")
         }
         return tokenizer
@@ -58,6 +58,13 @@ public struct OpenModel: Sendable {
     public var endTokens: [Int32] {
         let ids = configuration.endTokens(defaults)
         return ids.isEmpty ? tokenizer?.eos.map { [$0] } ?? [] : ids
+    }
+
+    /// Tokens that end an answer in a conversation, whether or not they are among `endTokens`: those by which the chat format ends
+    /// the model's turn.
+    /// - Throws: as `chatFormat()` does.
+    public func turnEnds() throws -> [Int32] {
+        try chatFormat().turnEnds.filter { $0 < configuration.vocabularySize }
     }
 
     /// Refuses a wish that no source of drafts can fulfil, and tells what will be done without MTP.

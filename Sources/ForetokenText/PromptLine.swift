@@ -91,6 +91,7 @@ package struct PromptLine {
         if let domain { try RoutingTrace.check(domain: domain) }
         try open.check(settings)
         let wanted = try Prompt(text: prompt, tokens: prompt_tokens, messages: messages, tools: tools, style: style)
+        if case .chat = wanted { try settings.endTurns(of: open) }
         return PromptJob(
             line: number, id: id, domain: domain, prompt: try open.encode(wanted), settings: settings)
     }

@@ -29,6 +29,8 @@ public struct TextStream: Sendable {
     private var isEnded = false
     /// Tokens that no stop string is looked for in, and how many tokens have come.
     private let minimum: Int
+    /// Tokens without text.
+    private let silent: [Int32]
     private var count = 0
     /// Fates of the bytes that are whole characters and not shown yet, in order.
     private var waiting: [(fate: TokenFate, count: Int)] = []
@@ -38,8 +40,9 @@ public struct TextStream: Sendable {
     /// - Parameters:
     ///   - stopStrings: none of them empty.
     ///   - minimum: so many tokens come before any of them is looked for.
-    public init(_ tokenizer: Tokenizer?, stopStrings: [String], after minimum: Int = 0) {
-        self.minimum = minimum
+    ///   - silent: tokens whose text is not to be shown.
+    public init(_ tokenizer: Tokenizer?, stopStrings: [String], after minimum: Int = 0, silent: [Int32] = []) {
+        (self.minimum, self.silent) = (minimum, silent)
         detokenizer = tokenizer.map { StreamingDetokenizer($0) }
         stops = StopStrings(stopStrings)
     }
@@ -54,7 +57,7 @@ public struct TextStream: Sendable {
     public mutating func push(_ token: Int32, _ fate: TokenFate) -> (text: [TextPiece], isEnd: Bool) {
         newest = fate
         count += 1
-        guard let bytes = detokenizer?.push(token) else { return ([], false) }
+        guard !silent.contains(token), let bytes = detokenizer?.push(token) else { return ([], false) }
         return take(bytes)
     }
 

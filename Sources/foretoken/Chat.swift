@@ -42,7 +42,8 @@ struct Chat: ParsableCommand {
         }
         let open = try OpenModel(model)
         try open.check(draft.draft, draft.draftSource)
-        let settings = try AnswerSettings(open, length, sampling, draft)
+        var settings = try AnswerSettings(open, length, sampling, draft)
+        try settings.endTurns(of: open)
         if let questions {
             try answer(questions, of: inputFile ?? "-", open, settings, marks)
         } else {

@@ -67,6 +67,7 @@ struct Generate: ParsableCommand {
         let ids = try open.encode(wanted)
         try open.check(draft.draft, draft.draftSource)
         var settings = try settings(open)
+        if case .chat = wanted { try settings.endTurns(of: open) }
         settings.prediction = try prediction.map(open.tokens(ofPrediction:))
         if prediction != nil && !settings.looksUp {
             Console.note("the prediction is not used, since --draft or --draft-source leaves nothing to look up")

@@ -14,6 +14,8 @@ public struct ChatFormat: Sendable {
     private let form: Form
     /// How the model calls tools; nil where the format writes no calls, or none with markers that are known.
     public let calls: CallFormat?
+    /// Tokens that end the model's turn, whether or not the checkpoint's settings say so.
+    public let turnEnds: [Int32]
 
     /// What a remark says of a format that no template gave; nil for a template's.
     public var remark: String? {
@@ -35,12 +37,14 @@ public struct ChatFormat: Sendable {
         let chat = try RenderedChat(templates, tokenizer)
         form = .template(chat)
         calls = chat.calls
+        turnEnds = chat.turnEnds
     }
 
     /// A format of DeepSeek's. Throws `TokenizerError.chat` when the tokenizer lacks one of its tokens.
     public init(_ generation: DeepSeekChat.Generation, _ tokenizer: Tokenizer) throws(TokenizerError) {
         form = .deepSeek(try DeepSeekChat(generation, tokenizer))
         calls = nil
+        turnEnds = tokenizer.eos.map { [$0] } ?? []
     }
 
     /// The prompt's text in pieces that know whether they are the format's own or came from the messages.

@@ -9,36 +9,88 @@ struct RenderedChat: Sendable {
     private var now = 0
     /// How the template writes calls of tools; nil where it writes none with markers that are known.
     private(set) var calls: CallFormat?
+    /// Tokens that end the model's turn.
+    private(set) var turnEnds: [Int32] = []
+    /// Whether the template writes Python's `None` where a message has no text.
+    private var writesNone = false
 
     init(_ templates: ChatTemplates, _ tokenizer: Tokenizer) throws(TokenizerError) {
         self.templates = templates
         specialTokens = tokenizer.specialTokens
         _ = try templates.template(withTools: false)
         calls = callStyle.flatMap { CallFormat($0, tokenizer) }
+        turnEnds = try findTurnEnds(tokenizer)
+        writesNone = findNone
     }
 
     /// How the template writes a call, seen by letting it write one.
     private var callStyle: CallFormat.Style? {
         let name = "probed_tool"
-        var call = JSONObject()
-        call["id"] = .string("call_0")
-        call["type"] = .string("function")
-        var function = JSONObject()
-        function["name"] = .string(name)
-        function["arguments"] = .string("{}")
-        call["function"] = .object(function)
-        var calling = ChatMessage(.assistant, nil)
-        calling.toolCalls = [.object(call)]
-        var result = ChatMessage(.tool, "done")
-        result.toolCallID = "call_0"
-        result.name = name
-        let messages = [ChatMessage(.user, "?"), calling, result]
         // Some write calls only where there are tools.
-        for tools in [[], [JSONValue.object(call)]] {
-            guard let pieces = try? render(ChatPrompt(messages, tools: tools)) else { continue }
+        for tools in [[], [Self.probedCall(name)]] {
+            guard let pieces = try? render(ChatPrompt(Self.probe(name), tools: tools)) else { continue }
             if let style = CallFormat.style(of: pieces, name: name) { return style }
         }
         return nil
+    }
+
+    /// A call with an id of the only form that any family asks for.
+    private static func probedCall(_ name: String) -> JSONValue {
+        var arguments = JSONObject()
+        arguments["probed_key"] = .string("probed value")
+        var function = JSONObject()
+        function["name"] = .string(name)
+        function["arguments"] = .string(JSONValue.object(arguments).text)
+        var call = JSONObject()
+        call["id"] = .string("functions.\(name):0")
+        call["type"] = .string("function")
+        call["function"] = .object(function)
+        return .object(call)
+    }
+
+    /// A question, a call and its result.
+    private static func probe(_ name: String) -> [ChatMessage] {
+        var calling = ChatMessage(.assistant, nil)
+        calling.toolCalls = [probedCall(name)]
+        var result = ChatMessage(.tool, "done")
+        result.toolCallID = "functions.\(name):0"
+        result.name = name
+        return [ChatMessage(.user, "?"), calling, result]
+    }
+
+    /// What a template writes behind an answer, a token at once: its end, or the role of who speaks next, since a model that has no
+    /// other end goes on with that. Before results of tools that is another role, which some have.
+    private func findTurnEnds(_ tokenizer: Tokenizer) throws(TokenizerError) -> [Int32] {
+        var ends: [Int32] = []
+        let messages = [ChatMessage(.user, "?"), ChatMessage(.assistant, Self.unusual), ChatMessage(.user, "?")]
+        if let pieces = try? render(ChatPrompt(messages), opensAnswer: false),
+            let answer = pieces.lastIndex(where: { $0.isInput && $0.text.lastPlace(of: Self.unusual) != nil })
+        {
+            let behind = pieces[(answer + 1)...].prefix { !$0.isInput }
+            let tokens = try tokenizer.encode(Array(behind))
+            let end = tokens.first { token in tokenizer.bytes(of: token)?.allSatisfy(\.isSpace) != true }
+            if let end, tokenizer.isAdded(end) { ends.append(end) }
+        }
+        let written = (try? render(ChatPrompt(Self.probe("probed_tool")), opensAnswer: false)) ?? []
+        if let observation = tokenizer.id(of: Self.observation), !ends.contains(observation),
+            written.contains(where: { !$0.isInput && $0.text.lastPlace(of: Self.observation) != nil })
+        {
+            ends.append(observation)
+        }
+        return ends
+    }
+
+    /// GLM's role of results of tools.
+    private static let observation = "<|observation|>"
+
+    private var findNone: Bool {
+        func written(_ content: String?) -> String? {
+            var messages = Self.probe("probed_tool")
+            messages[1].content = content
+            return (try? render(ChatPrompt(messages)))?.map(\.text).joined()
+        }
+        guard let none = written(nil), let empty = written("") else { return false }
+        return none.utf8.count == empty.utf8.count + 4 && none.lastPlace(of: "None") != nil
     }
 
     /// The prompt's text. Throws `TokenizerError.chat` for what the template refuses, and for what it would leave out without a
@@ -50,7 +102,7 @@ struct RenderedChat: Sendable {
     }
 
     private func checkedPieces(of prompt: ChatPrompt) throws(TokenizerError) -> [TemplatePiece] {
-        let prompt = declared(try withKnownRoles(prompt))
+        let prompt = declared(try withKnownRoles(withTexts(prompt)))
         if prompt.continuesAnswer { return try unfinished(prompt) }
         let pieces = try render(prompt)
         try checkThinking(prompt, pieces)
@@ -59,6 +111,16 @@ struct RenderedChat: Sendable {
     }
 
     // MARK: What a template may not know
+
+    /// The same with empty texts for none, where the template would write a word of Python for these.
+    private func withTexts(_ prompt: ChatPrompt) -> ChatPrompt {
+        guard writesNone else { return prompt }
+        var prompt = prompt
+        for index in prompt.messages.indices where prompt.messages[index].content == nil {
+            prompt.messages[index].content = ""
+        }
+        return prompt
+    }
 
     /// The same with developers' messages as system messages, where the template does not know the newer role.
     private func withKnownRoles(_ prompt: ChatPrompt) throws(TokenizerError) -> ChatPrompt {
@@ -87,6 +149,10 @@ struct RenderedChat: Sendable {
         var undecided = prompt
         undecided.thinking = nil
         guard pieces.opensThoughts != thinking, pieces == (try render(undecided)) else { return }
+        // Some only say when there are to be no thoughts.
+        var without = prompt
+        without.thinking = false
+        if thinking, let quiet = try? render(without), quiet != pieces { return }
         throw .chat(
             reason: thinking
                 ? "This checkpoint's chat template has no thinking mode. Ask without it."
@@ -206,6 +272,10 @@ extension [TemplatePiece] {
         guard let last, !last.isInput, let open = last.text.lastPlace(of: "<think>") else { return false }
         return last.text.lastPlace(of: "</think>").map { $0 < open } ?? true
     }
+}
+
+extension UInt8 {
+    fileprivate var isSpace: Bool { self == 0x20 || (0x09...0x0D).contains(self) }
 }
 
 extension String {
