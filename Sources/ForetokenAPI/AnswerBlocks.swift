@@ -9,6 +9,8 @@ struct AnswerBlocks: Sendable {
         let kind: Kind
         /// The called tool's.
         let name: String
+        /// The call's own id; nil where the model gave it none.
+        var id: String?
         /// Of a call the JSON text of its arguments.
         var text = ""
         /// Whether the answer did not end within it before its time.
@@ -66,7 +68,7 @@ struct AnswerBlocks: Sendable {
             switch part {
             case .reasoning(let text): steps += more(text, of: .thought)
             case .content(let text): steps += more(text, of: .text)
-            case .call(let name): steps += begin(.call, name)
+            case .call(let name, let id): steps += begin(.call, name, id)
             case .arguments(let text): steps.append(more(text))
             case .callEnd: steps.append(end(isWhole: true))
             }
@@ -84,9 +86,9 @@ struct AnswerBlocks: Sendable {
         return .more(blocks.count - 1, text)
     }
 
-    private mutating func begin(_ kind: Block.Kind, _ name: String = "") -> [Step] {
+    private mutating func begin(_ kind: Block.Kind, _ name: String = "", _ id: String? = nil) -> [Step] {
         let steps = isOpen ? [end(isWhole: true)] : []
-        blocks.append(Block(kind: kind, name: name))
+        blocks.append(Block(kind: kind, name: name, id: id))
         isOpen = true
         return steps + [.begin(blocks.count - 1)]
     }

@@ -6,6 +6,8 @@ struct AnswerDelta {
         let index: Int
         /// nil where the call has begun earlier.
         var name: String?
+        /// The model's own; nil where its format has none.
+        var id: String?
         var arguments = ""
     }
 
@@ -19,8 +21,8 @@ struct AnswerDelta {
             switch part {
             case .reasoning(let text): reasoning = (reasoning ?? "") + text
             case .content(let text): content = (content ?? "") + text
-            case .call(let name):
-                calls.append(Call(index: count, name: name))
+            case .call(let name, let id):
+                calls.append(Call(index: count, name: name, id: id))
                 count += 1
             case .arguments(let text):
                 if calls.isEmpty { calls.append(Call(index: count - 1)) }
@@ -30,7 +32,7 @@ struct AnswerDelta {
         }
     }
 
-    /// - Parameter id: gives a call of this number its id.
+    /// - Parameter id: gives a call of this number its id, where the model gave it none.
     func write(into delta: inout JSONWriter, id: (Int) -> String) {
         if let reasoning { delta.member("reasoning_content", reasoning) }
         if content != nil || reasoning == nil && calls.isEmpty { delta.member("content", content ?? "") }
@@ -40,7 +42,7 @@ struct AnswerDelta {
                 list.object { entry in
                     entry.member("index", call.index)
                     if call.name != nil {
-                        entry.member("id", id(call.index))
+                        entry.member("id", call.id ?? id(call.index))
                         entry.member("type", "function")
                     }
                     entry.object("function") { function in
@@ -65,7 +67,7 @@ extension ParsedAnswer {
         message.list("tool_calls") { list in
             for (index, call) in calls.enumerated() {
                 list.object { entry in
-                    entry.member("id", id(index))
+                    entry.member("id", call.id ?? id(index))
                     entry.member("type", "function")
                     entry.object("function") { function in
                         function.member("name", call.name)

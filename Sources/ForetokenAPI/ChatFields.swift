@@ -112,7 +112,9 @@ struct ChatFields {
     /// How the answer to the prompt with these tokens is told apart; nil where all of it is content.
     func grammar(_ served: ServedModel, _ tokens: [Int32]) throws(APIError) -> AnswerGrammar? {
         guard let tokenizer = served.open.tokenizer else { return nil }
-        let grammar = AnswerGrammar(tokenizer, prompt: tokens, calls: try calls(served))
+        let turnEnds = (try? served.open.turnEnds()) ?? []
+        let grammar = AnswerGrammar(
+            tokenizer, prompt: tokens, calls: try calls(served), tools: prompt.tools, turnEnds: turnEnds)
         return grammar.isPlain ? nil : grammar
     }
 

@@ -2,6 +2,7 @@ import ForetokenGrammar
 import ForetokenJSON
 import ForetokenSpeculation
 import ForetokenText
+import ForetokenTokenizer
 
 /// What a request says of how answers must look.
 ///
@@ -65,7 +66,10 @@ struct FormFields {
         let content = try content(served)
         var callable: [ToolFields.Callable] = []
         // Calls that nobody wants a form of are left alone.
-        if let tools, marks?.calls != nil, content != nil || tools.haveForm { callable = try tools.callable() }
+        if let tools, let calls = marks?.calls, content != nil || tools.haveForm {
+            guard calls.canBeForced else { throw Self.unformed(calls, tools) }
+            callable = try tools.callable()
+        }
         guard content != nil || !callable.isEmpty || minimumTokens > 0 else { return nil }
         func form() throws -> AnswerForm {
             try AnswerForm(
@@ -89,6 +93,19 @@ struct FormFields {
         } catch {
             throw APIError(error, param: "tools")
         }
+    }
+
+    /// What is to be said where calls cannot be made to have a form.
+    private static func unformed(_ calls: CallFormat, _ tools: ToolFields) -> APIError {
+        let (field, wish) =
+            tools.mustCall
+            ? ("tool_choice", "a call cannot be asked for")
+            : tools.haveForm
+                ? ("tools", "functions cannot be strict") : ("response_format", "tools cannot be offered beside it")
+        return .unsupported(
+            field,
+            "`\(field)`: \(wish) with this model, which writes calls as \(calls.name) does; only auto and none are possible"
+        )
     }
 
     private func content(_ served: ServedModel) throws(APIError) -> TokenGrammar? {

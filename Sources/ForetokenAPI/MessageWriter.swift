@@ -63,7 +63,7 @@ struct MessageWriter: AnswerWriter {
 
     private func writeCall(_ blocks: AnswerBlocks, _ index: Int, into block: inout JSONWriter) {
         block.member("type", "tool_use")
-        block.member("id", reply.callID(choice: 0, call: blocks.calls(before: index)))
+        block.member("id", blocks.blocks[index].id ?? reply.callID(choice: 0, call: blocks.calls(before: index)))
         block.member("name", blocks.blocks[index].name)
     }
 

@@ -122,8 +122,8 @@ package struct Order: Sendable {
             settings.mask = try form.mask(served, settings, grammar, chat.tools)
             if let calls = grammar?.calls {
                 // The end of the first call is the answer's where there may be no second.
-                if chat.tools.isSingle { settings.endTokens.append(calls.callEnd) }
-                if chat.tools.mustCall { settings.endTokens.append(calls.callsEnd) }
+                if chat.tools.isSingle, let end = calls.callEnd { settings.endTokens.append(end) }
+                if chat.tools.mustCall, let end = calls.callsEnd { settings.endTokens.append(end) }
             }
         case .completion:
             prompts = try CompletionFields.prompts(fields, served)
@@ -204,6 +204,11 @@ extension AnswerSettings {
         try readSampling(fields, served, seed: seed)
         let ignoresEnd = try fields.flag("ignore_eos") ?? false
         let own = try fields.read("stop_token_ids") { try served.open.stopTokens($0.integers()) } ?? []
+        if kind == .chat {
+            // A chat format that cannot be used has been refused before.
+            turnEnds = (try? served.open.turnEnds()) ?? []
+            endTokens += turnEnds.filter { !endTokens.contains($0) }
+        }
         endTokens = (ignoresEnd ? [] : endTokens) + own
         stopStrings = try fields.read("stop", Self.stops) ?? []
         logProbabilities = try Self.logProbabilities(fields, kind)

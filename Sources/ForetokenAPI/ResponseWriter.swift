@@ -115,7 +115,8 @@ struct ResponseWriter: AnswerWriter {
             item.member("role", "assistant")
         case .call:
             item.member("type", "function_call")
-            item.member("call_id", reply.callID(choice: 0, call: blocks.calls(before: index)))
+            item.member(
+                "call_id", blocks.blocks[index].id ?? reply.callID(choice: 0, call: blocks.calls(before: index)))
             item.member("name", block.name)
             item.member("arguments", isBeginning ? "" : block.text)
         }

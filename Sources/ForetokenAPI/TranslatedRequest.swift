@@ -73,16 +73,6 @@ extension JSONObject {
 }
 
 extension JSONValue {
-    /// Whether no number in it is one that JSON has no words for, such as Python's NaN.
-    var isFinite: Bool {
-        switch self {
-        case .number(let number): number.double.isFinite
-        case .array(let values): values.allSatisfy(\.isFinite)
-        case .object(let object): object.members.allSatisfy { $0.value.isFinite }
-        default: true
-        }
-    }
-
     /// A message of the chat.
     static func message(_ role: String, _ text: String, callID: String? = nil) -> JSONValue {
         .object(

@@ -5,9 +5,9 @@ public struct GrammarError: Error, Equatable, Sendable, CustomStringConvertible 
     /// What was expected and what was found there.
     public let reason: String
     /// Which of several schemas it is about; nil where it is about all of them.
-    public internal(set) var schema: Int?
+    public package(set) var schema: Int?
 
-    init(_ path: String, _ reason: String) {
+    package init(_ path: String, _ reason: String) {
         self.path = path
         self.reason = reason
     }

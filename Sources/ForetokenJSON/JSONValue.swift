@@ -54,6 +54,16 @@ public enum JSONValue: Sendable {
 
     /// The object, if it is one.
     public var object: JSONObject? { if case .object(let value) = self { value } else { nil } }
+
+    /// Whether no number in it is one that JSON has no words for, such as Python's NaN.
+    public var isFinite: Bool {
+        switch self {
+        case .number(let number): number.double.isFinite
+        case .array(let values): values.allSatisfy(\.isFinite)
+        case .object(let object): object.members.allSatisfy { $0.value.isFinite }
+        default: true
+        }
+    }
 }
 
 extension JSONValue: Equatable {

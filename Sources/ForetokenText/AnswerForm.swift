@@ -18,12 +18,25 @@ package final class AnswerForm: Sendable {
         }
     }
 
-    /// Tokens up to the arguments of a call, or those behind the last call.
+    /// Tokens that have to come as they are, and what comes behind them. `CallFormat.anyNumber` among them is a token of digits.
     struct Head: Sendable {
         let tokens: [Int32]
-        /// The grammar's schema for what follows; nil where anything may.
-        var schema: Int?
-        var isEnd = false
+        let goal: Goal
+    }
+
+    /// What comes behind a head.
+    enum Goal: Sendable {
+        /// Nothing but the answer's end.
+        case end
+        /// Whatever is behind a call.
+        case callEnd
+        /// A part of a call: a value of one of the grammar's schemas, or any text where that is nil; then a token, and behind it
+        /// the heads of another list, or what is behind a call where that is nil.
+        case part(schema: Int?, until: Int32, then: Int?)
+        /// Another list's heads.
+        case heads(Int)
+        /// Anything: nobody asked for a form of this call's arguments.
+        case anything
     }
 
     /// Ids of the model's tokens are below.
@@ -40,9 +53,16 @@ package final class AnswerForm: Sendable {
     let mustCall: Bool
     /// Arguments of calls; nil where they may be anything.
     let arguments: TokenGrammar?
-    /// Beginnings of the first call and of a later one, or the end of the calls, in the order of their tokens.
-    let firstHeads: [Head]
-    let laterHeads: [Head]
+    /// What calls are made of, each list in the order of its tokens: the beginnings of the first call; those of a later one, or the
+    /// end of the calls; and in formats of keys and values what comes behind each of these. Empty without calls.
+    let heads: [[Head]]
+    /// The token before a call, and how many tokens of a first call's head have come with it.
+    let callBegin: Int32?
+    let callDepth: Int
+    /// Whether the calls have an end of their own.
+    let closesCalls: Bool
+    /// Tokens that are numbers, in order.
+    let numbers: [Int32]
     /// Tokens that neither a thought nor free arguments may have where the rest of the answer has a form.
     let barred: [Int32]
 
@@ -65,30 +85,40 @@ package final class AnswerForm: Sendable {
         self.content = mustCall ? nil : content
         guard let calls = marks?.calls, !tools.isEmpty else {
             precondition(!mustCall, "calls need tools, and a way to write them")
-            (arguments, firstHeads, laterHeads, barred) = (nil, [], [], closers)
+            (arguments, heads, numbers, barred) = (nil, [], [], closers)
+            (callBegin, callDepth, closesCalls) = (nil, 0, false)
             return
         }
-        barred = closers + [calls.callsBegin, calls.callsEnd, calls.callBegin, calls.callEnd]
-        let schemas = tools.compactMap { tool in tool.parameters.map { (schema: $0, isStrict: tool.isStrict) } }
-        arguments = schemas.isEmpty ? nil : try shelf.grammar(schemas, suffix: calls.tail)
-        let tokens = try shelf.open.requiredTokenizer()
-        var heads: [Head] = []
-        var schema = 0
-        for tool in tools {
-            heads.append(Head(tokens: try calls.head(name: tool.name, tokens)))
-            guard tool.parameters != nil else { continue }
-            heads[heads.count - 1].schema = schema
-            schema += 1
+        barred = closers + calls.markers
+        (callBegin, callDepth) = (calls.callBegin, calls.callsBegin == nil ? 1 : 2)
+        closesCalls = calls.callsEnd != nil
+        let tokenizer = try shelf.open.requiredTokenizer()
+        numbers = try calls.isNumbered ? Self.numbers(tokenizer) : []
+        var plan = try CallPlan(calls, tokenizer, isFree: content == nil && !mustCall)
+        for (index, tool) in tools.enumerated() {
+            do throws(GrammarError) {
+                try plan.add(tool)
+            } catch {
+                var error = error
+                if tool.parameters != nil { error.schema = tools[..<index].count { $0.parameters != nil } }
+                throw error
+            }
         }
-        let gap = try calls.gap(tokens)
-        firstHeads = Self.sorted(heads.map { Head(tokens: [calls.callsBegin] + $0.tokens, schema: $0.schema) })
-        laterHeads = Self.sorted(
-            heads.map { Head(tokens: gap + $0.tokens, schema: $0.schema) }
-                + [Head(tokens: [calls.callsEnd], isEnd: true)])
+        heads = try plan.heads(closers: closers)
+        do {
+            arguments = plan.schemas.isEmpty ? nil : try shelf.grammar(plan.schemas, suffix: plan.suffix)
+        } catch let error as GrammarError {
+            throw plan.placed(error)
+        }
     }
 
-    private static func sorted(_ heads: [Head]) -> [Head] {
-        heads.sorted { $0.tokens.lexicographicallyPrecedes($1.tokens) }
+    private static func numbers(_ tokenizer: Tokenizer) throws -> [Int32] {
+        var numbers: Set<Int32> = []
+        for number in 0..<1000 {
+            let tokens = try tokenizer.encode("\(number)", addedTokens: false)
+            if tokens.count == 1 { numbers.insert(tokens[0]) }
+        }
+        return numbers.sorted()
     }
 
     /// Whether anything may come outside of calls.

@@ -13,11 +13,12 @@ package struct AnswerMask: TokenMask {
         case beginning(mayThink: Bool)
         case thought
         case content
-        /// In the beginning of a call; those heads are possible of which so many tokens are there.
-        case head(isFirst: Bool, Range<Int>, depth: Int)
-        case arguments
-        /// Arguments that may be anything.
-        case freeArguments
+        /// In the heads of a list; those are possible of which so many tokens are there.
+        case heads(Int, Range<Int>, depth: Int)
+        /// In a part of a call, up to a token; behind it come the heads of a list, or what is behind a call.
+        case part(until: Int32, then: Int?)
+        /// In one that may be anything.
+        case freePart(until: Int32, then: Int?)
         /// Behind all calls, or behind a token that ends the answer.
         case end
     }
@@ -41,9 +42,17 @@ package struct AnswerMask: TokenMask {
         switch place {
         case .free, .end: true
         case .content: cursor?.isComplete == true
-        case .beginning, .thought, .head, .arguments, .freeArguments: false
+        // Calls without an end of their own are over behind any of them.
+        case .heads(Self.later, _, depth: 0): !form.closesCalls
+        case .beginning, .thought, .heads, .part, .freePart: false
         }
     }
+
+    /// The lists of heads that every form with calls has.
+    private static let (first, later) = (0, 1)
+
+    /// What the first call begins with; nil where there are no calls.
+    private var callsBegin: Int32? { form.heads.first?.first?.tokens.first }
 
     // MARK: Masks
 
@@ -52,19 +61,19 @@ package struct AnswerMask: TokenMask {
         case .free: words.update(repeating: .max, count: wordCount)
         case .beginning(let mayThink):
             fill(words)
-            if let begin = form.firstHeads.first?.tokens.first { allow(begin, words) }
+            if let begin = callsBegin { allow(begin, words) }
             if mayThink, let begin = form.marks?.thoughtBegin { allow(begin, words) }
         case .thought: fillFreely(words, until: form.marks?.thoughtEnd)
         case .content:
             fill(words)
             if isComplete { for token in form.closers { allow(token, words) } }
-        case .head(let isFirst, let heads, let depth):
+        case .heads(let list, let range, let depth):
             words.update(repeating: 0, count: wordCount)
-            allow(heads, of: isFirst ? form.firstHeads : form.laterHeads, at: depth, words)
-        case .arguments:
+            allow(range, of: list, at: depth, words)
+        case .part(let end, _):
             fill(words)
-            if cursor?.isComplete == true, let end = form.marks?.calls?.callEnd { allow(end, words) }
-        case .freeArguments: fillFreely(words, until: form.marks?.calls?.callEnd)
+            if cursor?.isComplete == true { allow(end, words) }
+        case .freePart(let end, _): fillFreely(words, until: end)
         case .end:
             words.update(repeating: 0, count: wordCount)
             for token in form.closers { allow(token, words) }
@@ -93,10 +102,15 @@ package struct AnswerMask: TokenMask {
         words[Int(token >> 6)] &= ~(1 << UInt64(token & 63))
     }
 
-    private func allow(
-        _ range: Range<Int>, of heads: [AnswerForm.Head], at depth: Int, _ words: UnsafeMutablePointer<UInt64>
-    ) {
-        for index in range { allow(heads[index].tokens[depth], words) }
+    private func allow(_ range: Range<Int>, of list: Int, at depth: Int, _ words: UnsafeMutablePointer<UInt64>) {
+        for index in range {
+            let token = form.heads[list][index].tokens[depth]
+            if token == CallFormat.anyNumber {
+                for number in form.numbers { allow(number, words) }
+            } else {
+                allow(token, words)
+            }
+        }
     }
 
     // MARK: Tokens
@@ -110,8 +124,8 @@ package struct AnswerMask: TokenMask {
     private mutating func take(_ token: Int32) -> Bool {
         switch place {
         case .free:
-            if token == form.marks?.calls?.callBegin, !form.firstHeads.isEmpty {
-                place = .head(isFirst: true, form.firstHeads.indices, depth: 2)
+            if token == form.callBegin {
+                place = .heads(Self.first, form.heads[Self.first].indices, depth: form.callDepth)
             }
             return true
         case .beginning(let mayThink):
@@ -119,8 +133,8 @@ package struct AnswerMask: TokenMask {
                 place = .thought
                 return true
             }
-            if let begin = form.firstHeads.first?.tokens.first, token == begin {
-                place = .head(isFirst: true, form.firstHeads.indices, depth: 1)
+            if token == callsBegin {
+                place = .heads(Self.first, form.heads[Self.first].indices, depth: 1)
                 return true
             }
             guard cursor?.advance(token) == true else { return false }
@@ -136,16 +150,14 @@ package struct AnswerMask: TokenMask {
             guard isComplete && form.closers.contains(token) else { return cursor?.advance(token) == true }
             place = .end
             return true
-        case .head(let isFirst, let heads, let depth): return takeHead(token, isFirst, heads, depth)
-        case .arguments:
-            guard cursor?.isComplete == true && token == form.marks?.calls?.callEnd else {
-                return cursor?.advance(token) == true
-            }
-            endCall()
+        case .heads(let list, let range, let depth): return takeHead(token, list, range, depth)
+        case .part(let end, let next):
+            guard cursor?.isComplete == true && token == end else { return cursor?.advance(token) == true }
+            leavePart(next)
             return true
-        case .freeArguments:
-            guard token != form.marks?.calls?.callEnd else {
-                endCall()
+        case .freePart(let end, let next):
+            guard token != end else {
+                leavePart(next)
                 return true
             }
             return !form.barred.contains(token)
@@ -153,28 +165,40 @@ package struct AnswerMask: TokenMask {
         }
     }
 
-    /// Keeps the heads that have the token next. None begins with all of another, since names have no white space.
-    private mutating func takeHead(_ token: Int32, _ isFirst: Bool, _ range: Range<Int>, _ depth: Int) -> Bool {
-        let heads = isFirst ? form.firstHeads : form.laterHeads
-        guard let first = range.first(where: { heads[$0].tokens[depth] == token }) else { return false }
-        let end = (first..<range.upperBound).first { heads[$0].tokens[depth] != token } ?? range.upperBound
+    /// Keeps the heads that have the token next. None begins with all of another: each ends with a marker, or with text that no
+    /// name has.
+    private mutating func takeHead(_ token: Int32, _ list: Int, _ range: Range<Int>, _ depth: Int) -> Bool {
+        let heads = form.heads[list]
+        guard let first = place(of: token, in: heads, range, depth) else { return false }
+        let wanted = heads[first].tokens[depth]
+        let end = (first..<range.upperBound).first { heads[$0].tokens[depth] != wanted } ?? range.upperBound
         let head = heads[first]
         guard head.tokens.count == depth + 1 else {
-            place = .head(isFirst: isFirst, first..<end, depth: depth + 1)
+            place = .heads(list, first..<end, depth: depth + 1)
             return true
         }
-        if head.isEnd {
-            place = .end
-        } else if let schema = head.schema, let grammar = form.arguments {
-            cursor = GrammarCursor(grammar, schema: schema)
-            place = .arguments
-        } else {
-            place = form.isFree ? .free : .freeArguments
+        switch head.goal {
+        case .end: place = .end
+        case .callEnd: endCall()
+        case .heads(let next): begin(next)
+        case .anything: place = .free
+        case .part(let schema?, let end, let next):
+            cursor = form.arguments.map { GrammarCursor($0, schema: schema) }
+            place = .part(until: end, then: next)
+        case .part(nil, let end, let next): place = .freePart(until: end, then: next)
         }
         return true
     }
 
-    private mutating func endCall() {
-        place = form.isFree ? .free : .head(isFirst: false, form.laterHeads.indices, depth: 0)
+    /// The first head that may have the token next.
+    private func place(of token: Int32, in heads: [AnswerForm.Head], _ range: Range<Int>, _ depth: Int) -> Int? {
+        range.first { heads[$0].tokens[depth] == token }
+            ?? range.first { heads[$0].tokens[depth] == CallFormat.anyNumber && form.numbers.contains(token) }
     }
+
+    private mutating func begin(_ list: Int) { place = .heads(list, form.heads[list].indices, depth: 0) }
+
+    private mutating func leavePart(_ next: Int?) { if let next { begin(next) } else { endCall() } }
+
+    private mutating func endCall() { if form.isFree { place = .free } else { begin(Self.later) } }
 }

@@ -1,3 +1,4 @@
+import ForetokenJSON
 import ForetokenTokenizer
 
 /// Tells thoughts, calls of tools and content of an answer apart as it grows.
@@ -20,6 +21,13 @@ package struct AnswerParser: Sendable {
         /// Where a fenced call's fence opens, perhaps.
         case fence
         case arguments(isFenced: Bool)
+        /// Behind the begin of an argument's key.
+        case key
+        /// Between a key and its value, or behind a value.
+        case pairs
+        case value(ArgumentKind)
+        /// A call that is read when it is whole.
+        case body
     }
 
     /// A marker and the bytes of the text that are its own.
@@ -55,6 +63,9 @@ package struct AnswerParser: Sendable {
     /// Whether that white space stands between a thought and the answer.
     private var isBehindThought = false
     private var hasArguments = false
+    /// The called tool, and the key that its value is to come for.
+    private var tool = ""
+    private var key: String?
     private var parts: [AnswerPart] = []
 
     package init(_ grammar: AnswerGrammar, _ tokenizer: Tokenizer) {
@@ -85,10 +96,11 @@ package struct AnswerParser: Sendable {
     /// Ends the answer.
     package mutating func finish() -> [AnswerPart] {
         switch state {
-        case .content: if !isBehindThought { giveHeld { .content($0) } }
+        case .content: if !isBehindThought || !isLeading { giveHeld { .content($0) } }
         case .fence, .arguments: releaseArguments(isWhole: false)
-        // The beginning of a call whose name nobody knows is none.
-        case .thought, .calls, .head, .name: break
+        case .body where grammar.calls?.callEnd == nil: endCall()
+        // The beginning of a call whose name nobody knows is none, nor is that of an argument.
+        case .thought, .calls, .head, .name, .key, .pairs, .value, .body: break
         }
         held = []
         return takeParts()
@@ -129,7 +141,7 @@ package struct AnswerParser: Sendable {
         case .callsBegin, .callBegin:
             isThinking = false
             hasWords = true
-        case .callsEnd, .callEnd, .separator: break
+        case .callsEnd, .callEnd, .separator, .keyBegin, .keyEnd, .valueBegin, .valueEnd: break
         }
         return true
     }
@@ -153,17 +165,17 @@ package struct AnswerParser: Sendable {
             // White space alone is no content before calls.
             held = []
             state = .calls
+        // Within calls that are read together.
+        case (.callBegin, .body) where grammar.calls?.body == .invokes: break
         case (.callBegin, _):
             endCall()
             held = []
-            state = .head
+            state = grammar.calls?.isReadWhole == true ? .body : .head
         case (.separator, .head):
-            switch grammar.calls?.style {
-            case .fenced: state = .name
-            default: begin(with: .arguments(isFenced: false))
-            }
+            if isFenced { state = .name } else { begin(with: .arguments(isFenced: false)) }
             held = []
-        case (.callEnd, .head), (.callEnd, .name), (.callEnd, .fence), (.callEnd, .arguments):
+        case (.callEnd, .head), (.callEnd, .name), (.callEnd, .fence), (.callEnd, .arguments), (.callEnd, .key),
+            (.callEnd, .pairs), (.callEnd, .value), (.callEnd, .body):
             endCall()
             held = []
             state = .calls
@@ -175,32 +187,101 @@ package struct AnswerParser: Sendable {
             held = []
             state = .content
             (isLeading, isBehindThought) = (true, false)
-        default: return false
+        default: return actInPairs(on: marker)
         }
         return true
     }
 
+    /// The same for the markers of keys and values.
+    private mutating func actInPairs(on marker: Marker) -> Bool {
+        switch (marker, state) {
+        case (.keyBegin, .head), (.valueBegin, .head): begin(with: marker == .keyBegin ? .key : .pairs)
+        case (.keyBegin, .key), (.keyBegin, .pairs), (.keyBegin, .value):
+            endValue()
+            state = .key
+        case (.keyEnd, .key): endKey()
+        case (.valueBegin, .key), (.valueBegin, .pairs):
+            if case .key = state { endKey() }
+            beginValue()
+        case (.valueEnd, .value):
+            endValue()
+            state = .pairs
+        // Of an argument without a key, or of a call without a name.
+        case (.keyBegin, .calls), (.keyEnd, .calls), (.valueBegin, .calls), (.valueEnd, .calls), (.keyEnd, .pairs),
+            (.valueEnd, .pairs):
+            break
+        default: return false
+        }
+        held = []
+        return true
+    }
+
+    private var isFenced: Bool { grammar.calls?.body == .json(isFenced: true) }
+
     /// Begins the call whose name is held. Without a name it is none, and what follows is text.
     private mutating func begin(with next: State) {
-        let name = String(decoding: held.trimmed, as: UTF8.self)
+        let head = String(decoding: held.trimmed, as: UTF8.self)
         held = []
-        hasArguments = false
+        let (name, id) = grammar.calls?.called(head) ?? (head, nil)
         state = name.isEmpty ? .calls : next
-        if !name.isEmpty { parts.append(.call(name: name)) }
+        guard !name.isEmpty else { return }
+        (tool, hasArguments) = (name, false)
+        parts.append(.call(name: name, id: id))
     }
 
     /// Ends the call that is under way, if one is.
     private mutating func endCall() {
         switch state {
-        case .head where grammar.calls?.style == .bare, .name: begin(with: .arguments(isFenced: false))
+        case .head where !isFenced, .name: begin(with: .pairs)
         case .fence, .arguments: releaseArguments(isWhole: true)
+        case .key: break
+        case .value: endValue()
+        case .pairs: break
+        case .body: return takeBody()
         // A fenced call's head is no name.
         case .head, .thought, .content, .calls: return
         }
         if case .calls = state { return }
         // What is no JSON at all would make clients fail.
-        if !hasArguments { parts.append(.arguments("{}")) }
+        if !hasArguments { parts.append(.arguments("{}")) } else if isPairs { parts.append(.arguments("}")) }
         parts.append(.callEnd)
+    }
+
+    private var isPairs: Bool { if case .pairs? = grammar.calls?.body { true } else { false } }
+
+    /// Says calls that are whole. What nobody can read is text.
+    private mutating func takeBody() {
+        let calls = grammar.calls.map { CallBody.all(held, $0.body) } ?? []
+        if calls.isEmpty { giveHeld { .content($0) } }
+        for call in calls {
+            parts.append(.call(name: call.name, id: nil))
+            parts.append(.arguments(call.arguments { grammar.kind(tool: call.name, key: $0) }))
+            parts.append(.callEnd)
+        }
+    }
+
+    // MARK: Keys and values
+
+    private mutating func endKey() {
+        key = String(decoding: held.trimmed, as: UTF8.self)
+        state = .pairs
+    }
+
+    private mutating func beginValue() {
+        guard let key else { return }
+        self.key = nil
+        parts.append(.arguments((hasArguments ? ", " : "{") + JSONValue.string(key).text + ": "))
+        hasArguments = true
+        let kind = grammar.kind(tool: tool, key: key)
+        if kind == .text { parts.append(.arguments("\"")) }
+        state = .value(kind)
+    }
+
+    private mutating func endValue() {
+        guard case .value(let kind) = state else { return }
+        parts.append(.arguments(kind == .text ? "\"" : CallBody.json(held, kind)))
+        held = []
+        state = .pairs
     }
 
     // MARK: Text
@@ -221,6 +302,9 @@ package struct AnswerParser: Sendable {
         case .name: takeName()
         case .fence: takeFence()
         case .arguments(let isFenced): takeArguments(isFenced)
+        case .key, .body, .value(.json), .value(.either): break
+        case .pairs: held = []
+        case .value(.text): giveHeld { .arguments(CallBody.inside($0)) }
         }
     }
 
@@ -230,7 +314,11 @@ package struct AnswerParser: Sendable {
             if isBehindThought { held.removeFirst(start) }
             isLeading = false
         }
+        // Before the marker of such calls there is a bracket.
+        let isBracket = grammar.calls?.body == .invokes && held.last == UInt8(ascii: "<")
+        if isBracket { held.removeLast() }
         giveHeld { .content($0) }
+        if isBracket { held.append(UInt8(ascii: "<")) }
     }
 
     private mutating func takeName() {
@@ -293,14 +381,14 @@ package struct AnswerParser: Sendable {
 extension UInt8 {
     fileprivate static let tick = UInt8(ascii: "`")
 
-    fileprivate var isSpace: Bool { self == 0x20 || (0x09...0x0D).contains(self) }
+    var isSpace: Bool { self == 0x20 || (0x09...0x0D).contains(self) }
 
     fileprivate var isLetter: Bool { (0x61...0x7A).contains(self | 0x20) }
 }
 
 extension [UInt8] {
     /// Without white space at both ends.
-    fileprivate var trimmed: ArraySlice<UInt8> {
+    var trimmed: ArraySlice<UInt8> {
         let start = firstIndex { !$0.isSpace } ?? endIndex
         return self[start...].dropLast(self[start...].reversed().prefix { $0.isSpace }.count)
     }

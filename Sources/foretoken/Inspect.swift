@@ -38,7 +38,7 @@ struct Inspect: ParsableCommand {
             try StandardOutput.write(JSONOutput.line(InspectionLine(inspection: inspection)))
         } else {
             let checked = scan ? "their values are sound" : "weight values are checked while loading, or by --scan"
-            try StandardOutput.write(inspection.summary(folder ?? "foretoken-demo (embedded)", checked: checked))
+            try StandardOutput.write(inspection.summary(folder ?? "foretoken-demo (embedded)", text, checked: checked))
         }
         if !inspection.problems.isEmpty { throw ExitCode(Status.unusable) }
     }
@@ -72,7 +72,7 @@ private struct InspectionLine: Encodable {
 }
 
 extension Inspection {
-    fileprivate func summary(_ folder: String, checked: String) -> String {
+    fileprivate func summary(_ folder: String, _ files: TextFiles, checked: String) -> String {
         let terminal = Terminal(descriptor: STDOUT_FILENO)
         var facts = Table([.init(folder), .init("")])
         let type = modelType ?? "unknown"
@@ -84,7 +84,16 @@ extension Inspection {
         }
         if !weightBytes.isEmpty { facts.add("weights in memory", "by --weights; contexts and scratch come on top") }
         for (format, bytes) in weightBytes { facts.add("  \(format.rawValue)", Format.bytes(bytes)) }
-        facts.add("tokenizer", "Unicode \(Tokenizer.unicodeVersion), on every machine")
+        facts.add(
+            "tokenizer",
+            (files.tokenizer.map { "\($0.origin), " } ?? "") + "Unicode \(Tokenizer.unicodeVersion), on every machine")
+        if let chat = files.chat, let tokenizer = files.tokenizer {
+            let ends = chat.turnEnds.map { id in
+                "\(String(decoding: tokenizer.decode([id], skippingSpecial: false), as: UTF8.self)) (\(id))"
+            }
+            facts.add("chat turns end by", ends.isEmpty ? "the end tokens" : ends.joined(separator: ", "))
+            facts.add("calls of tools", chat.calls.map { "as \($0.name) writes them" } ?? "none that can be read")
+        }
         var text = facts.rendered(on: terminal)
         if problems.isEmpty {
             return text + "\n"

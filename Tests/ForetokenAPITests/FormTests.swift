@@ -27,7 +27,7 @@ import Testing
     }
 
     /// A text on its way through an order's mask.
-    private final class Walk {
+    final class Walk {
         var mask: any TokenMask
         let tokenizer: Tokenizer
 

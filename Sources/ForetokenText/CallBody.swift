@@ -1,0 +1,135 @@
+import ForetokenJSON
+import ForetokenTokenizer
+
+/// A call that is read when it is whole: its name and its arguments.
+struct CallBody {
+    let name: String
+    /// Each with what it may be, where that is said.
+    private let values: [(key: String, text: ArraySlice<UInt8>, kind: ArgumentKind?)]
+    /// The arguments as one JSON text; nil where they are in `values`.
+    private let object: String?
+
+    /// The calls of a text between markers; none for what is no call.
+    static func all(_ text: [UInt8], _ body: CallFormat.Body) -> [CallBody] {
+        guard body == .invokes else { return [CallBody(text, body)].compactMap(\.self) }
+        var reader = Reader(text)
+        var calls: [CallBody] = []
+        while reader.skip(behind: "<invoke name=\""), let name = reader.text(before: "\"") {
+            var inner = Reader(Array(reader.value(before: "</invoke>", or: ["<invoke name=", "</function_calls>"])))
+            var values: [(String, ArraySlice<UInt8>, ArgumentKind?)] = []
+            while inner.skip(behind: "<parameter name=\""), let key = inner.text(before: "\""),
+                let rest = inner.text(before: ">")
+            {
+                let isText = Array(rest).trimmed.elementsEqual("string=\"true\"".utf8)
+                let value = inner.value(before: "</parameter>", or: ["<parameter name="])
+                values.append((String(decoding: key, as: UTF8.self), value, isText ? .text : .json))
+            }
+            calls.append(CallBody(name: trimmed(name), values: values))
+        }
+        return calls.filter { !$0.name.isEmpty }
+    }
+
+    private init(name: String, values: [(String, ArraySlice<UInt8>, ArgumentKind?)]) {
+        (self.name, self.values, object) = (name, values, nil)
+    }
+
+    /// Reads the text between a call's markers; nil for what is none.
+    private init?(_ text: [UInt8], _ body: CallFormat.Body) {
+        switch body {
+        case .elements:
+            var reader = Reader(text)
+            guard reader.skip(behind: "<function="), let name = reader.text(before: ">") else { return nil }
+            var values: [(String, ArraySlice<UInt8>, ArgumentKind?)] = []
+            while reader.skip(behind: "<parameter="), let key = reader.text(before: ">") {
+                let value = reader.value(before: "</parameter>", or: ["<parameter=", "</function>"])
+                values.append((Self.trimmed(key), Self.withoutBreaks(value), nil))
+            }
+            (self.name, self.values, object) = (Self.trimmed(name), values, nil)
+        case .object:
+            guard let call = try? JSONValue(Array(text.trimmed)).object, let name = call["name"]?.string else {
+                return nil
+            }
+            let arguments = call["arguments"] ?? .object(JSONObject())
+            // Some write them as a text that is JSON.
+            let inner = arguments.string.flatMap { try? JSONValue(Array($0.utf8)) } ?? arguments
+            guard case .object = inner, inner.isFinite else { return nil }
+            (self.name, values, object) = (name, [], inner.text)
+        case .json, .pairs, .invokes: return nil
+        }
+        guard !name.isEmpty else { return nil }
+    }
+
+    /// The arguments as JSON text.
+    /// - Parameter kind: what the argument of a key may be.
+    func arguments(_ kind: (String) -> ArgumentKind) -> String {
+        if let object { return object }
+        let members = values.map {
+            "\(JSONValue.string($0.key).text): \(Self.json(Array($0.text), $0.kind ?? kind($0.key)))"
+        }
+        return "{" + members.joined(separator: ", ") + "}"
+    }
+
+    // MARK: Values
+
+    /// The JSON text of an argument that has been written as it is where it is a text, as JSON where it is none.
+    static func json(_ text: [UInt8], _ kind: ArgumentKind) -> String {
+        let trimmed = Array(text.trimmed)
+        if kind != .text {
+            if (try? JSONValue(trimmed))?.isFinite == true { return String(decoding: trimmed, as: UTF8.self) }
+            // Python's words, which some models write.
+            let word = kind == .json ? pythonWords[String(decoding: trimmed, as: UTF8.self)] : nil
+            if let word { return word }
+        }
+        return JSONValue.string(String(decoding: text, as: UTF8.self)).text
+    }
+
+    private static let pythonWords = ["True": "true", "False": "false", "None": "null"]
+
+    /// What a text is between the quotation marks of JSON.
+    static func inside(_ text: String) -> String { String(JSONValue.string(text).text.dropFirst().dropLast()) }
+
+    private static func trimmed(_ text: ArraySlice<UInt8>) -> String {
+        String(decoding: Array(text).trimmed, as: UTF8.self)
+    }
+
+    /// Without the line breaks that stand around a value.
+    private static func withoutBreaks(_ text: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
+        let lineFeed = UInt8(ascii: "\n")
+        let text = text.first == lineFeed ? text.dropFirst() : text
+        return text.last == lineFeed ? text.dropLast() : text
+    }
+
+    /// Looks for tags in what is left of a text.
+    private struct Reader {
+        private var rest: ArraySlice<UInt8>
+
+        init(_ text: [UInt8]) { rest = text[...] }
+
+        private func place(of tag: String) -> Int? {
+            let tag = Array(tag.utf8)
+            return rest.indices.first { rest[$0] == tag[0] && rest[$0...].starts(with: tag) }
+        }
+
+        /// - Returns: whether the tag is there; what is left begins behind it then.
+        mutating func skip(behind tag: String) -> Bool {
+            guard let place = place(of: tag) else { return false }
+            rest = rest[(place + tag.utf8.count)...]
+            return true
+        }
+
+        /// The text before a tag, behind which what is left begins.
+        mutating func text(before tag: String) -> ArraySlice<UInt8>? {
+            guard let place = place(of: tag) else { return nil }
+            defer { rest = rest[(place + tag.utf8.count)...] }
+            return rest[..<place]
+        }
+
+        /// A value up to its end, or to what shows that the end is missing.
+        mutating func value(before tag: String, or others: [String]) -> ArraySlice<UInt8> {
+            if let text = text(before: tag) { return text }
+            let end = others.compactMap { place(of: $0) }.min() ?? rest.endIndex
+            defer { rest = rest[end...] }
+            return rest[..<end]
+        }
+    }
+}
