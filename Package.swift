@@ -131,7 +131,8 @@ let package = Package(
             path: "Tests/ForetokenTestSupport",
             swiftSettings: swift),
         .executableTarget(
-            name: "template-probe", dependencies: ["ForetokenTemplate", "ForetokenJSON"], path: "Tests/TemplateProbe",
+            name: "template-probe", dependencies: ["ForetokenTokenizer", "ForetokenTemplate", "ForetokenJSON"],
+            path: "Tests/TemplateProbe",
             swiftSettings: swift),
         .executableTarget(
             name: "split-probe", dependencies: ["ForetokenTokenizer", "ForetokenJSON"], path: "Tests/SplitProbe",

@@ -1,9 +1,14 @@
 import ForetokenJSON
 import ForetokenTemplate
+import ForetokenTokenizer
 
 // Renders templates for a comparison with Jinja: reads lines {"template": …, "variables": {…}}, and writes for each a line with
 // the `text` and the characters of it that are input (`marked`), or with the `error` and its `kind`. Texts of variables are
 // input, but for those of the keys "role", "bos_token" and "eos_token".
+//
+// Lines {"chat": …, "tokenizer": …, "settings": …, "messages": […], "tools": […], "thinking": …}, of a template and the contents of
+// a tokenizer.json and a tokenizer_config.json, get the `ids` of the prompt, its `text`, the ids of all that is `added` in the
+// tokenizer, the ids that end turns (`ends`) and the `calls` that the template writes. The last tokenizer is kept.
 
 func value(_ json: JSONValue, isInput: Bool = true) -> TemplateValue {
     switch json {
@@ -38,8 +43,45 @@ func quoted(_ text: String) -> String {
     return result + "\""
 }
 
+func list(_ value: JSONValue?) -> [JSONValue] { if case .array(let items)? = value { items } else { [] } }
+
+func message(_ value: JSONValue) -> ChatMessage? {
+    guard let object = value.object, let role = object["role"]?.string.flatMap(ChatMessage.Role.init) else {
+        return nil
+    }
+    var message = ChatMessage(role, object["content"]?.string)
+    message.reasoning = object["reasoning_content"]?.string
+    message.toolCalls = list(object["tool_calls"])
+    message.toolCallID = object["tool_call_id"]?.string
+    message.name = object["name"]?.string
+    return message
+}
+
+nonisolated(unsafe) var known: (json: String, tokenizer: Tokenizer)?
+
+func chat(_ source: String, _ object: JSONObject) throws -> String {
+    let json = object["tokenizer"]?.string ?? ""
+    if known?.json != json {
+        let settings = object["settings"]?.string.map { Array($0.utf8) }
+        known = (json, try Tokenizer(tokenizerJSON: Array(json.utf8), configJSON: settings))
+    }
+    guard let tokenizer = known?.tokenizer else { return "{}" }
+    let format = try ChatFormat(ChatTemplates(source), tokenizer)
+    let thinking: Bool? = if case .bool(let value)? = object["thinking"] { value } else { nil }
+    let prompt = ChatPrompt(
+        list(object["messages"]).compactMap(message), tools: list(object["tools"]), thinking: thinking)
+    let ids = try format.encode(prompt, tokenizer)
+    let text = String(decoding: tokenizer.decode(ids, skippingSpecial: false), as: UTF8.self)
+    let added = (0..<Int32(tokenizer.vocabularyCount)).filter { tokenizer.isAdded($0) }
+    return "{\"ids\": \(ids), \"text\": \(quoted(text)), \"added\": \(added), \"ends\": \(format.turnEnds), "
+        + "\"calls\": \(quoted(format.calls?.name ?? ""))}"
+}
+
 func answer(_ line: String) -> String {
     do {
+        if let object = try JSONValue(Array(line.utf8)).object, let source = object["chat"]?.string {
+            return try chat(source, object)
+        }
         guard let object = try JSONValue(Array(line.utf8)).object, let source = object["template"]?.string,
             let variables = object["variables"]?.object
         else { return "{\"error\": \"bad line\", \"kind\": \"line\"}" }
