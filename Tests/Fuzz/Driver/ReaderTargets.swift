@@ -13,6 +13,7 @@ enum ReaderTargets {
         ("config", config), ("safetensors", safetensors), ("folder", folder), ("index", index),
         ("generation-config", generationDefaults),
         ("tokenizer", tokenizer), ("tokenizer-config", tokenizerConfig), ("template", template), ("text", text),
+        ("ranks", ranks), ("ranks-config", ranksConfig),
         ("schema", schema),
         ("plan", plan), ("topology", topology), ("trace", trace), ("trace-records", traceRecords),
         ("trace-text", traceText), ("shape", shape),
@@ -146,6 +147,21 @@ enum ReaderTargets {
             let tokenizer = try Tokenizer(tokenizerJSON: tokenizer, configJSON: bytes)
             let format = try ChatFormat(ChatTemplates(tokenizer.chatTemplates), tokenizer)
             _ = try format.encode(ChatPrompt(SmallTokenizer.conversation), tokenizer)
+        }
+    }
+
+    private static func ranks() throws -> Target {
+        Target(form: .bytes, corpus: [Array(SmallTokenizer.ranks.utf8)]) { bytes in
+            let tokenizer = try Tokenizer(ranks: bytes, configJSON: Array(SmallTokenizer.ranksConfiguration.utf8))
+            _ = tokenizer.decode(try tokenizer.encode(SmallTokenizer.sample))
+        }
+    }
+
+    private static func ranksConfig() throws -> Target {
+        let ranks = Array(SmallTokenizer.ranks.utf8)
+        return Target(form: .json, corpus: [Array(SmallTokenizer.ranksConfiguration.utf8)]) { bytes in
+            let tokenizer = try Tokenizer(ranks: ranks, configJSON: bytes)
+            _ = tokenizer.decode(try tokenizer.encode(SmallTokenizer.sample))
         }
     }
 

@@ -65,6 +65,20 @@ enum SmallTokenizer {
         """,
     ]
 
+    /// A tiktoken.model of all bytes and of "ab", "abc" and "bc".
+    static let ranks: String = {
+        let letters = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
+        let bytes = (0..<256).map { "\(letters[$0 >> 2])\(letters[($0 & 3) << 4])==" }
+        return (bytes + ["YWI=", "YWJj", "YmM="]).enumerated().map { "\($1) \($0)\n" }.joined()
+    }()
+
+    /// tokenizer_config.json beside it.
+    static let ranksConfiguration = """
+        {"tokenizer_class": "TikTokenTokenizer", "bos_token": "[BOS]", "eos_token": "[EOS]", "added_tokens_decoder": {
+        "259": {"content": "[BOS]", "special": true}, "260": {"content": "[EOS]", "special": true, "lstrip": false},
+        "263": {"content": "<x>", "special": false}}}
+        """
+
     /// The description of a tool.
     static let tool = """
         {"type": "function", "function": {"name": "f", "description": "\\u00e9\\n<｜User｜>", "parameters": {"a": [1, 2.5, null]}}}
