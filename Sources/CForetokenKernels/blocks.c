@@ -12,7 +12,7 @@ static const float smallest_row = 1e-30f;
 enum { CANDIDATES = 8 };
 
 size_t foretoken_panel_size(int32_t format, int32_t columns) {
-    if (is_integer_format(format)) return (size_t)block_count(format, columns) * block_bytes(format);
+    if (has_blocks(format)) return (size_t)block_count(format, columns) * block_bytes(format);
     size_t element = format == FORETOKEN_FP8 ? 1 : format == FORETOKEN_F32 ? 4 : 2;
     return (size_t)columns * FORETOKEN_PANEL_ROWS * element;
 }
@@ -140,7 +140,7 @@ static void encode_scale_block(const float *values, int32_t columns, uint8_t *co
 }
 
 void foretoken_quantise_panel(int32_t format, const float *values, int32_t columns, void *panel, float *scales) {
-    if (is_integer_format(format)) {
+    if (has_blocks(format)) {
         quantise_blocks(format, values, columns, panel);
     } else if (format == FORETOKEN_BF16) {
         uint16_t *out = panel;
@@ -151,6 +151,61 @@ void foretoken_quantise_panel(int32_t format, const float *values, int32_t colum
             size_t start = (size_t)from * FORETOKEN_PANEL_ROWS;
             encode_scale_block(values + start, count, (uint8_t *)panel + start, scales);
             scales += FORETOKEN_PANEL_ROWS;
+        }
+    }
+}
+
+/// The four lowest nibbles of `bits` at the even places of 32 bits.
+FT_INLINE uint32_t spread_nibbles(uint32_t bits) {
+    bits = (bits | bits << 8) & 0x00FF00FFu;
+    return (bits | bits << 4) & 0x0F0F0F0Fu;
+}
+
+/// The reverse; the odd places of `bits` do not matter.
+FT_INLINE uint32_t gather_nibbles(uint32_t bits) {
+    bits &= 0x0F0F0F0Fu;
+    bits = (bits | bits >> 4) & 0x00FF00FFu;
+    return (bits | bits >> 8) & 0x0000FFFFu;
+}
+
+enum {
+    CODE_COLUMNS = 32,              // of an INT4 block
+    CODE_BYTES = CODE_COLUMNS / 2,  // of a row of it
+};
+
+void foretoken_pack_int4_panel(const void *codes, size_t code_stride, const uint16_t *scales, size_t scale_stride,
+                               int32_t scale_columns, int32_t row_count, int32_t columns, void *panel) {
+    for (int32_t b = 0; b < columns / CODE_COLUMNS; b++) {
+        uint8_t *block = (uint8_t *)panel + (size_t)b * block_bytes(FORETOKEN_INT4);
+        for (int32_t row = 0; row < FORETOKEN_PANEL_ROWS; row++) {
+            uint16_t scale = 0;
+            uint32_t words[CODE_BYTES / 4] = {0x88888888u, 0x88888888u, 0x88888888u, 0x88888888u};
+            if (row < row_count) {
+                scale = scales[(size_t)row * scale_stride + (size_t)(b * CODE_COLUMNS / scale_columns)];
+                memcpy(words, (const uint8_t *)codes + (size_t)row * code_stride + (size_t)b * CODE_BYTES, sizeof words);
+            }
+            memcpy(block + 2 * row, &scale, sizeof scale);
+            for (int quad = 0; quad < 4; quad++) {
+                uint32_t packed = spread_nibbles(words[quad] & 0xFFFF) | spread_nibbles(words[quad] >> 16) << 4;
+                memcpy(block + FT_SCALE_BYTES + quad * FT_QUAD_BYTES + 4 * row, &packed, sizeof packed);
+            }
+        }
+    }
+}
+
+void foretoken_unpack_int4_panel(const void *panel, int32_t row_count, int32_t columns, void *codes, size_t code_stride,
+                                 uint16_t *scales, size_t scale_stride) {
+    for (int32_t b = 0; b < columns / CODE_COLUMNS; b++) {
+        const uint8_t *block = (const uint8_t *)panel + (size_t)b * block_bytes(FORETOKEN_INT4);
+        for (int32_t row = 0; row < row_count; row++) {
+            memcpy(scales + (size_t)row * scale_stride + b, block + 2 * row, sizeof *scales);
+            uint8_t *out = (uint8_t *)codes + (size_t)row * code_stride + (size_t)b * CODE_BYTES;
+            for (int quad = 0; quad < 4; quad++) {
+                uint32_t packed;
+                memcpy(&packed, block + FT_SCALE_BYTES + quad * FT_QUAD_BYTES + 4 * row, sizeof packed);
+                uint32_t word = gather_nibbles(packed) | gather_nibbles(packed >> 4) << 16;
+                memcpy(out + 4 * quad, &word, sizeof word);
+            }
         }
     }
 }

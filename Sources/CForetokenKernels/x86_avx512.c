@@ -20,6 +20,9 @@ typedef int32_t vni __attribute__((vector_size(64)));
 /// Adds to each 32-bit lane the products of its four unsigned bytes of `w` with the signed ones of `x`.
 #define dot_bytes(sums, w, x) ((vni)_mm512_dpbusd_epi32((__m512i)(sums), (__m512i)(w), (__m512i)(x)))
 
+/// For each lane, the element of `table` that the lowest four bits of `index` name.
+#define lookup16(table, index) ((vn)_mm512_permutexvar_ps((__m512i)(index), (__m512)(table)))
+
 #include "lanes_avx512_inl.h"
 #include "table_inl.h"
 #pragma clang attribute pop

@@ -1,4 +1,4 @@
-// Sixteen-lane vectors become pairs of registers; the one operation that AVX-512 has of its own is written out.
+// Sixteen-lane vectors become pairs of registers; the operations that AVX-512 has of its own are written out.
 #include "foretoken_emulated_kernels.h"
 
 #if defined(__x86_64__)
@@ -22,6 +22,14 @@ typedef int32_t vni __attribute__((vector_size(64)));
 FT_INLINE vni dot_bytes(vni sums, vni w, vni x) {
     for (int k = 0; k < 4; k++) sums += (w >> 8 * k & 255) * (x << (24 - 8 * k) >> 24);
     return sums;
+}
+
+typedef float floats __attribute__((vector_size(64)));
+
+FT_INLINE floats lookup16(floats table, vni index) {
+    floats found;
+    for (int i = 0; i < 16; i++) found[i] = table[index[i] & 15];
+    return found;
 }
 
 #include "lanes_avx512_inl.h"

@@ -1,4 +1,4 @@
-// Blocks of the integer formats, the same for every instruction set.
+// Blocks of the integer formats and of EXACT_INT4, the same for every instruction set.
 #ifndef FORETOKEN_BLOCKS_INL_H
 #define FORETOKEN_BLOCKS_INL_H
 
@@ -10,8 +10,14 @@ enum {
     FT_QUAD_BYTES = 4 * FORETOKEN_PANEL_ROWS,   // 32 rows of four bytes: four INT8 columns or eight INT4 ones
 };
 
+/// Whether activations are quantised too.
 FT_INLINE bool is_integer_format(int format) {
     return format == FORETOKEN_INT8 || format == FORETOKEN_INT4;
+}
+
+/// Whether a panel is blocks of codes with their own scales.
+FT_INLINE bool has_blocks(int format) {
+    return is_integer_format(format) || format == FORETOKEN_EXACT_INT4;
 }
 
 /// Columns of one block.

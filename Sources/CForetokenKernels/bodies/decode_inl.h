@@ -62,7 +62,7 @@ FT_INLINE vn block_codesn(int format, const uint8_t *block, int32_t k, int slot)
     return __builtin_convertvector((vni)(bytes >> shift & mask) - block_offset(format), vn);
 }
 
-/// The same as `decode_columns` for an integer format.
+/// The same as `decode_columns` for a format with blocks.
 FT_INLINE void decode_blocks(int format, const uint8_t *panel, int32_t begin, int32_t end, float *out, size_t stride) {
     for (int32_t column = begin; column < end;) {
         const uint8_t *block = panel + (size_t)(column / block_columns(format)) * block_bytes(format);
@@ -81,16 +81,16 @@ FT_INLINE void decode_blocks(int format, const uint8_t *panel, int32_t begin, in
 static void decode_integers(const foretoken_matrix *w, int32_t panel, int32_t begin, int32_t end, float *out,
                             size_t stride) {
     if (w->format == FORETOKEN_INT8) {
-        decode_blocks(FORETOKEN_INT8, integer_panel(w, panel), begin, end, out, stride);
+        decode_blocks(FORETOKEN_INT8, block_panel(w, panel), begin, end, out, stride);
     } else {
-        decode_blocks(FORETOKEN_INT4, integer_panel(w, panel), begin, end, out, stride);
+        decode_blocks(FORETOKEN_INT4, block_panel(w, panel), begin, end, out, stride);
     }
 }
 
 static void FT_ISA(decode_panels)(const foretoken_matrix *w, int32_t first, int32_t count, int32_t column,
                                   int32_t columns, float *out, size_t stride) {
     for (int32_t p = 0; p < count; p++) {
-        if (is_integer_format(w->format)) {
+        if (has_blocks(w->format)) {
             decode_integers(w, first + p, column, column + columns, out + (size_t)p * PANEL, stride);
         } else {
             decode_columns(w, first + p, column, column + columns, out + (size_t)p * PANEL, stride);
@@ -98,7 +98,7 @@ static void FT_ISA(decode_panels)(const foretoken_matrix *w, int32_t first, int3
     }
 }
 
-/// Row `row` of an integer format by way of its panel's columns.
+/// Row `row` of a format with blocks by way of its panel's columns.
 static void decode_integer_row(const foretoken_matrix *w, int32_t row, float *out) {
     for (int32_t from = 0; from < w->columns; from += GROUP_COLUMNS) {
         int32_t columns = w->columns - from < GROUP_COLUMNS ? w->columns - from : GROUP_COLUMNS;
@@ -109,7 +109,7 @@ static void decode_integer_row(const foretoken_matrix *w, int32_t row, float *ou
 }
 
 static void FT_ISA(decode_row)(const foretoken_matrix *w, int32_t row, float *out) {
-    if (is_integer_format(w->format)) {
+    if (has_blocks(w->format)) {
         decode_integer_row(w, row, out);
         return;
     }

@@ -125,7 +125,7 @@ FT_NOINLINE void strip_int4(const uint8_t *panel, int32_t from, int32_t columns,
     integer_strip(FORETOKEN_INT4, panel, from, columns, x, rows, totals);
 }
 
-FT_INLINE const uint8_t *integer_panel(const foretoken_matrix *w, int32_t panel) {
+FT_INLINE const uint8_t *block_panel(const foretoken_matrix *w, int32_t panel) {
     return (const uint8_t *)w->panels + (size_t)panel * block_count(w->format, w->columns) * block_bytes(w->format);
 }
 
@@ -139,7 +139,7 @@ static void integer_totals(const foretoken_matrix *const *w, int matrices, int32
         quantise_segment(shape->format, x, rows, from, columns, quantised);
         for (int m = 0; m < matrices; m++) {
             for (int32_t p = 0; p < count; p++) {
-                const uint8_t *panel = integer_panel(w[m], first + p);
+                const uint8_t *panel = block_panel(w[m], first + p);
                 float(*own)[PANEL] = totals + (size_t)(m * count + p) * (size_t)rows;
                 if (shape->format == FORETOKEN_INT8) {
                     strip_int8(panel, from, columns, quantised, rows, own);

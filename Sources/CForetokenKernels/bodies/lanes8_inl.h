@@ -16,6 +16,11 @@ FT_INLINE vn bfloatn(const uint16_t *p) {
     return bfloat8(p);
 }
 
+/// Values of the signed four bits from `shift` on of each lane.
+FT_INLINE vn signed_nibblen(vnu bits, int shift) {
+    return __builtin_convertvector((vni)(bits << (28 - shift)) >> 28, vn);
+}
+
 /// Most activation rows whose sums the registers hold, and most of a call that passes over two panels at once.
 enum { BLOCK_ROWS = 6, PAIR_ROWS = 1, INTEGER_ROWS = 4 };
 

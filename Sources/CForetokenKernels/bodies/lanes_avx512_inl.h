@@ -1,5 +1,5 @@
-// Sixteen lanes, 32 registers and the byte products of VNNI. Vector extensions say all of it but `dot_bytes`, which the
-// including file defines beside `vni`: so the same text compiles for processors without AVX-512, slowly, and the tests
+// Sixteen lanes, 32 registers and the byte products of VNNI. Vector extensions say all of it but `dot_bytes` and
+// `lookup16`, which the including file defines beside `vni`: so the same text compiles for processors without AVX-512, slowly, and the tests
 // can run it there.
 
 #define FT_FMA1(a, b, c) __builtin_fmaf(a, b, c)
@@ -40,6 +40,12 @@ FT_INLINE vn halfn(const uint8_t *p) {
 
 FT_INLINE vni load_bits(const void *p) {
     return (vni)loadn(p);
+}
+
+/// Values of the signed four bits from `shift` on of each lane: a look-up takes no more than their place.
+FT_INLINE vn signed_nibblen(vnu bits, int shift) {
+    const vn values = {0, 1, 2, 3, 4, 5, 6, 7, -8, -7, -6, -5, -4, -3, -2, -1};
+    return lookup16(values, (vni)(bits >> shift));
 }
 
 /// Most activation rows whose sums the registers hold, and most of a call that passes over two panels at once: all, for

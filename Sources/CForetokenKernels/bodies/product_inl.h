@@ -101,11 +101,50 @@ FT_INLINE void accumulate(int format, int panels, int rows, int vectors, int slo
     }
 }
 
+/// The same for one strip of EXACT_INT4 blocks. Codes become numbers and weights once for all rows; few rows are bound by
+/// that, so that a second panel beside this one would gain nothing.
+FT_INLINE void accumulate_codes(int rows, int vectors, int slot, const strip *s, walk how, const float *const *x) {
+    vn sums[BLOCK_ROWS][PANEL_VECTORS];
+    FT_UNROLL for (int r = 0; r < rows; r++) {
+        FT_UNROLL for (int v = 0; v < vectors; v++) {
+            sums[r][v] = how.opens ? splatn(0.0f) : loadn(s->totals[r] + slot + LANES * v);
+        }
+    }
+    const uint8_t *block = s->weights;
+    for (int32_t from = 0; from < how.columns; from += block_columns(FORETOKEN_EXACT_INT4)) {
+        vn scales[PANEL_VECTORS];
+        if (slot == 0) fetch_ahead(FORETOKEN_EXACT_INT4, 2, block);  // its scales
+        FT_UNROLL for (int v = 0; v < vectors; v++) scales[v] = block_scalen(block, slot + LANES * v);
+        for (int32_t quad = 0; quad < 4; quad++) {
+            const uint8_t *codes = block + FT_SCALE_BYTES + (size_t)quad * FT_QUAD_BYTES + 4 * slot;
+            fetch_ahead(FORETOKEN_EXACT_INT4, vectors * LANES / 8, codes);
+            const size_t first = (size_t)(from + 8 * quad);
+            vnu bits[PANEL_VECTORS];
+            // With the offset of 8 turned into a sign.
+            FT_UNROLL for (int v = 0; v < vectors; v++) bits[v] = (vnu)loadn(codes + 4 * LANES * v) ^ 0x88888888u;
+            FT_UNROLL for (int k = 0; k < 8; k++) {
+                FT_UNROLL for (int v = 0; v < vectors; v++) {
+                    vn w = signed_nibblen(bits[v], 8 * (k % 4) + k / 4 * 4) * scales[v];
+                    FT_UNROLL for (int r = 0; r < rows; r++) {
+                        sums[r][v] = fman(w, splatn(x[r][first + (size_t)k]), sums[r][v]);
+                    }
+                }
+            }
+        }
+        block += block_bytes(FORETOKEN_EXACT_INT4);
+    }
+    FT_UNROLL for (int r = 0; r < rows; r++) {
+        FT_UNROLL for (int v = 0; v < vectors; v++) storen(s->totals[r] + slot + LANES * v, sums[r][v]);
+    }
+}
+
 /// One column group for `rows` (a constant) activation rows, over as many passes as its 32 slots need.
 FT_INLINE void group_block(int format, const strip *s, int panels, walk how, const float *const *x, int rows) {
     const int vectors = block_vectors(rows);
     FT_UNROLL for (int slot = 0; slot < PANEL; slot += vectors * LANES) {
-        if (rows <= PAIR_ROWS && panels == 2) {
+        if (format == FORETOKEN_EXACT_INT4) {
+            for (int p = 0; p < panels; p++) accumulate_codes(rows, vectors, slot, s + p, how, x);
+        } else if (rows <= PAIR_ROWS && panels == 2) {
             accumulate(format, 2, rows, vectors, slot, s, how, x);
         } else {
             accumulate(format, 1, rows, vectors, slot, s, how, x);
@@ -144,6 +183,10 @@ FT_NOINLINE void group_bf16(const strip *s, int panels, walk how, const float *c
     group_rows(FORETOKEN_BF16, s, panels, how, x, rows);
 }
 
+FT_NOINLINE void group_exact_int4(const strip *s, int panels, walk how, const float *const *x, int rows) {
+    group_rows(FORETOKEN_EXACT_INT4, s, panels, how, x, rows);
+}
+
 FT_NOINLINE void group_f32(const strip *s, int panels, walk how, const float *const *x, int rows) {
     group_rows(FORETOKEN_F32, s, panels, how, x, rows);
 }
@@ -155,6 +198,9 @@ FT_INLINE int32_t group_columns(const foretoken_matrix *w, int32_t index, int32_
 }
 
 FT_INLINE const uint8_t *panel_weights(const foretoken_matrix *w, int32_t panel, int32_t column) {
+    if (has_blocks(w->format)) {
+        return block_panel(w, panel) + (size_t)(column / block_columns(w->format)) * block_bytes(w->format);
+    }
     return (const uint8_t *)w->panels + ((size_t)panel * w->columns + column) * PANEL * element_bytes(w->format);
 }
 
@@ -205,6 +251,7 @@ static void panel_totals(const foretoken_matrix *const *w, const int32_t *panel,
         case FORETOKEN_FP8: group_fp8(s, panels, how, inputs, rows); break;
         case FORETOKEN_F16: group_f16(s, panels, how, inputs, rows); break;
         case FORETOKEN_BF16: group_bf16(s, panels, how, inputs, rows); break;
+        case FORETOKEN_EXACT_INT4: group_exact_int4(s, panels, how, inputs, rows); break;
         default: group_f32(s, panels, how, inputs, rows); break;
         }
         from += columns;

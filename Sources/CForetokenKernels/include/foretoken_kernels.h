@@ -32,11 +32,13 @@ typedef enum foretoken_format {
     FORETOKEN_INT8 = 4,  // blocks of 64 columns: scales, then codes -127...127 as code + 128, [16][32 rows][4 columns]
     FORETOKEN_INT4 = 5,  // blocks of 32 columns: scales, then codes -8...7 as code + 8, [4][32 rows][4 bytes]; byte j
                          // holds columns j (low half) and j + 4 (high half) of eight
+    // The blocks of INT4 for a multiple of 32 columns, whose activations stay FP32: how stored codes keep their values.
+    FORETOKEN_EXACT_INT4 = 6,
 } foretoken_format;
 
 /// A weight matrix W [rows, columns], y = W x, packed in panels of 32 output rows interleaved along the columns.
 typedef struct foretoken_matrix {
-    /// [panels][columns][32] elements of `format`, or [panels][blocks] of an integer format; 64-byte aligned; rows past
+    /// [panels][columns][32] elements of `format`, or [panels][blocks] of one with blocks; 64-byte aligned; rows past
     /// the end are zero. The byte in front of them can be read.
     const void *panels;
     /// FP8 only, else NULL: FP32 multipliers, [panels][scale_blocks][scale_lanes].
@@ -113,7 +115,8 @@ typedef struct foretoken_kernels {
     /// y[m][n] = Σ_k W[n][k] x[m][k], or += when `add`, for output rows n of panels [first, first + count) and
     /// activation rows m < row_count (1...16). Never writes past W.rows.
     /// FP8: total ← fma(scale_g, inner_g, total) over ascending scale blocks, inner_g ← fma(w, x, inner_g) from 0 over
-    /// ascending k. F32, F16, BF16: total ← fma(w, x, total) over ascending k. `add` adds the finished total to y once.
+    /// ascending k. F32, F16, BF16, EXACT_INT4: total ← fma(w, x, total) over ascending k, with w = code × scale, which FP32
+    /// holds exactly: so EXACT_INT4 has the bits of an F32 matrix of the same values. `add` adds the finished total to y once.
     /// The generic table rounds between product and sum. FP8: NaN codes must have been refused before (they read as
     /// ±480); the bits are the formula's for activations that are 0 or 2^-61 ≤ |x| < 2^63 and for scales below 2^70.
     /// Integer formats take x as codes q and a scale t for each column group of 128, as `quantise_row` gives it but
@@ -225,7 +228,7 @@ const foretoken_kernels *foretoken_kernels_best(void);
 /// Names of all tables in this build, NULL-terminated, widest first.
 const char *const *foretoken_kernels_names(void);
 
-/// Bytes of one packed panel of `columns` columns in any format, an integer format's scales included.
+/// Bytes of one packed panel of `columns` columns in any format, the scales of one with blocks included.
 size_t foretoken_panel_size(int32_t format, int32_t columns);
 
 /// Writes one panel in a format other than F32 and F16 from values [columns][32] below 2^70. BF16: nearest even. FP8:
@@ -237,6 +240,17 @@ void foretoken_quantise_panel(int32_t format, const float *values, int32_t colum
 /// panel[columns][32]; missing rows become zero. element_bytes is 1, 2 or 4.
 void foretoken_pack_panel(const void *source, size_t source_stride, int32_t row_count, int32_t columns,
                           int32_t element_bytes, void *panel);
+
+/// Makes one panel of INT4 blocks from rows of codes as compressed-tensors' pack-quantized files store them: 32-bit words of
+/// eight columns, code + 8, the first in the lowest four bits. `columns` is a multiple of `scale_columns`, which is one of 32.
+/// - codes: `row_count` (≤ 32) rows, `code_stride` bytes apart; missing rows become zero.
+/// - scales: BF16, one for each `scale_columns` columns of a row, rows `scale_stride` elements apart.
+void foretoken_pack_int4_panel(const void *codes, size_t code_stride, const uint16_t *scales, size_t scale_stride,
+                               int32_t scale_columns, int32_t row_count, int32_t columns, void *panel);
+
+/// The reverse, with a scale for every 32 columns.
+void foretoken_unpack_int4_panel(const void *panel, int32_t row_count, int32_t columns, void *codes, size_t code_stride,
+                                 uint16_t *scales, size_t scale_stride);
 
 /// Row-major C[rows][n] = A[rows][k] · B[k][n] (or += when `add`) through single-threaded OpenBLAS; strides in floats.
 void foretoken_blas_product(const float *a, size_t a_stride, const float *b, size_t b_stride, float *c, size_t c_stride,

@@ -18,6 +18,7 @@ package struct PanelFormat: Sendable {
         PanelFormat("f32", FORETOKEN_F32) { interleaved($0, $1, $2) },
         PanelFormat("int8", FORETOKEN_INT8) { quantised($0, $1, $2, FORETOKEN_INT8) },
         PanelFormat("int4", FORETOKEN_INT4) { quantised($0, $1, $2, FORETOKEN_INT4) },
+        PanelFormat("int4 stored", FORETOKEN_EXACT_INT4) { quantised($0, $1, $2, FORETOKEN_EXACT_INT4) },
     ]
 
     private init(
