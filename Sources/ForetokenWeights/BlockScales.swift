@@ -16,11 +16,11 @@ enum BlockScales {
         "_scale_2", "_global_scale", "_scale_1", "_zero_point", "_scale_zp", "_g_idx", "_offset",
     ]
     /// What stands in the place of a weight in formats that are not read.
-    static let foreignWeights = ["weight_packed", "qweight", "weight_blocks"]
+    static let foreignWeights = ["qweight", "weight_blocks"]
     /// Scales of activations, which this program does not round.
     static let activationSuffixes = [".input_scale", ".output_scale", ".input_global_scale", ".activation_scale"]
 
-    /// Whether a tensor of that name holds scales of weights.
+    /// Whether a tensor of that name holds scales of weights, but for those of packed codes.
     static func isScale(_ name: String) -> Bool { name.hasSuffix("_scale_inv") || name.hasSuffix("weight_scale") }
 
     /// Whether a tensor of that name only says how activations would be rounded.

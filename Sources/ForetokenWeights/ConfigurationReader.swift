@@ -316,7 +316,6 @@ struct ConfigurationReader {
         }
         require("rope_interleave", .bool(true), "the family's weights are stored for interleaved pairs")
         checkRotatedPart()
-        checkQuantization()
     }
 
     /// Keys about routing that the family's rule has no choice in.
@@ -377,28 +376,14 @@ struct ConfigurationReader {
         }
     }
 
-    private mutating func checkQuantization() {
-        guard let value = members["quantization_config"], value != .null else { return }
-        guard case .object(let object) = value else {
-            return mismatch("quantization_config", "an object", value, instead: ())
-        }
-        let hint = "use the published FP8 or a BF16 checkpoint"
-        func refuseUnless(_ key: String, _ allowed: [String], isRequired: Bool = false) {
-            let found = object[key].flatMap { $0 == .null ? nil : $0 }
-            guard found != nil || isRequired, !allowed.contains(where: { found == .string($0) }) else { return }
-            refuse(
-                "`quantization_config.\(key)` is not supported",
-                expected: allowed.map { "\"\($0)\"" }.joined(separator: " or "),
-                found: found?.shortDescription ?? "nothing", hint: hint)
-        }
-        refuseUnless("quant_method", ["fp8"], isRequired: true)
-        refuseUnless("fmt", ["e4m3"])
-        // ue8m0: the scales are powers of two, whatever type they are stored in.
-        refuseUnless("scale_fmt", ["ue8m0", "float"])
-        let block = object["weight_block_size"]
-        if case .array(let sizes) = block, sizes.map(\.integer) == [128, 128] { return }
-        refuse(
-            "`quantization_config.weight_block_size` is not supported", expected: "[128, 128]",
-            found: block?.shortDescription ?? "nothing", hint: hint)
+    /// How weights are quantised; nil where `quantization_config` does not say so.
+    mutating func quantization() -> QuantizationScheme? {
+        let key = "quantization_config"
+        guard let value = members[key], value != .null else { return nil }
+        guard case .object(let object) = value else { return mismatch(key, "an object", value, instead: nil) }
+        var reader = QuantizationReader(object, file: file)
+        let scheme = reader.scheme()
+        problems += reader.problems
+        return scheme
     }
 }

@@ -58,6 +58,8 @@ public struct ModelConfiguration: Sendable, Equatable {
     public var bosToken: Int32?
     /// Tokens that end a sequence.
     public var eosTokens: [Int32]
+    /// How some of the weights are quantised; nil where none is.
+    public var quantization: QuantizationScheme?
     /// How the checkpoint was enlarged without changing what it computes (`foretoken_growth`, which only this program
     /// writes).
     public var growth: GrowthFactors
@@ -107,6 +109,7 @@ public struct ModelConfiguration: Sendable, Equatable {
         tiesEmbeddings = reader.flag("tie_word_embeddings", default: false)
         bosToken = reader.tokens("bos_token_id", below: vocabularySize).first
         eosTokens = reader.tokens("eos_token_id", below: vocabularySize)
+        quantization = reader.quantization()
         growth = reader.growth(ModelConfiguration.growthKey)
     }
 

@@ -8,7 +8,7 @@ extension PackedMatrix {
     @inlinable
     public var panelCount: Int { (Int(rows) + Int(FORETOKEN_PANEL_ROWS) - 1) / Int(FORETOKEN_PANEL_ROWS) }
 
-    /// Bytes of one panel's weights, with an integer format's scales.
+    /// Bytes of one panel's weights, with the scales of a format that has them in blocks.
     @inlinable
     public var panelBytes: Int { foretoken_panel_size(format, columns) }
 
@@ -21,6 +21,8 @@ extension PackedMatrix {
 enum PackedFormat {
     case f32, bf16, f16, fp8
     case int8, int4
+    /// Stored codes, of which `int4` has the same blocks.
+    case exactInt4
 
     init(raw: Int32) {
         switch UInt32(raw) {
@@ -29,6 +31,7 @@ enum PackedFormat {
         case FORETOKEN_F16.rawValue: self = .f16
         case FORETOKEN_INT8.rawValue: self = .int8
         case FORETOKEN_INT4.rawValue: self = .int4
+        case FORETOKEN_EXACT_INT4.rawValue: self = .exactInt4
         default: self = .f32
         }
     }
@@ -40,9 +43,13 @@ enum PackedFormat {
         case .bf16: self = .bf16
         case .f16: self = .f16
         case .fp8: self = .fp8
+        case .i32: self = .exactInt4
         default: return nil
         }
     }
+
+    /// Whether panels of that format are made of these weights without new numbers.
+    func hasPanels(of other: PackedFormat) -> Bool { self == other || self == .exactInt4 && other == .int4 }
 
     var raw: Int32 {
         switch self {
@@ -52,6 +59,7 @@ enum PackedFormat {
         case .fp8: Int32(FORETOKEN_FP8.rawValue)
         case .int8: Int32(FORETOKEN_INT8.rawValue)
         case .int4: Int32(FORETOKEN_INT4.rawValue)
+        case .exactInt4: Int32(FORETOKEN_EXACT_INT4.rawValue)
         }
     }
 
@@ -66,7 +74,7 @@ enum PackedFormat {
             return Self.anyExponent(elements, count, UInt16.self, mask: 0x7F80)
         case .f16:
             return Self.anyExponent(elements, count, UInt16.self, mask: 0x7C00)
-        case .int8, .int4:
+        case .int8, .int4, .exactInt4:
             return false
         }
     }

@@ -5,12 +5,11 @@ import Synchronization
 /// Runs a plan's tasks on all threads: reads each stored weight once, checks it, and writes it where the plan says. A
 /// worker takes tasks of its own team as long as there are any, then the others'.
 final class Packer: Sendable {
-    let checkpoint: Checkpoint
+    private let reader: WeightReader
     private let pool: WorkerPool
     private let queues: [Queue]
     private let packedBytes = Atomic<Int>(0)
     private let failure = Mutex<(any Error)?>(nil)
-    private let pageCache: PageCacheUse
     private let progress: @Sendable (Int) -> Void
 
     /// Tasks of one team.
@@ -36,17 +35,17 @@ final class Packer: Sendable {
         checkpoint: Checkpoint, tasks: [PlacedTask], teams: Int, pool: WorkerPool, pageCache: PageCacheUse,
         progress: @escaping @Sendable (Int) -> Void
     ) {
-        self.checkpoint = checkpoint
+        reader = WeightReader(checkpoint: checkpoint, pageCache: pageCache)
         self.pool = pool
-        self.pageCache = pageCache
         queues = (0..<teams).map { team in Queue(tasks.filter { $0.team == team }.map(\.task)) }
         self.progress = progress
     }
 
     func run() throws {
         // Before: what earlier runs left takes room on the nodes. After: pages between two pieces stay behind.
-        if pageCache == .drop { checkpoint.dropPageCache() }
-        defer { if pageCache == .drop { checkpoint.dropPageCache() } }
+        let drops = reader.pageCache == .drop
+        if drops { reader.checkpoint.dropPageCache() }
+        defer { if drops { reader.checkpoint.dropPageCache() } }
         let context = Unmanaged.passUnretained(self).toOpaque()
         withExtendedLifetime(self) {
             pool.run(
@@ -93,25 +92,52 @@ final class Packer: Sendable {
         _ scratch: inout PackingScratch
     ) throws -> Int {
         let lanes = Int(FORETOKEN_PANEL_ROWS)
-        let columns = Int(matrix.columns)
         let first = panels.lowerBound * lanes
         let count = min(panels.upperBound * lanes, Int(matrix.rows)) - first
-        let bytes = try readRows(source.weight, first: firstRow + first, count: count, &scratch)
-        guard matrix.format == PackedFormat(source.weight.type)?.raw else {
-            try convert(source, into: matrix, panels: panels, firstRow: firstRow, &scratch)
+        let rows = firstRow + first..<firstRow + first + count
+        let bytes = try reader.read(source, rows: rows, &scratch)
+        guard source.storedFormat.hasPanels(of: PackedFormat(raw: matrix.format)) else {
+            try convert(source, into: matrix, panels: panels, rows: rows, &scratch)
             return bytes
         }
-        let size = source.weight.type.bits / 8
         for panel in panels {
-            let row = panel * lanes - first
-            foretoken_pack_panel(
-                UnsafeRawPointer(scratch.weights + row * columns * size), columns, Int32(min(lanes, count - row)),
-                Int32(columns), Int32(size),
-                UnsafeMutableRawPointer(mutating: matrix.panels + panel * matrix.panelBytes))
+            reader.interleave(
+                source, row: panel * lanes - first, of: count,
+                into: UnsafeMutableRawPointer(mutating: matrix.panels + panel * matrix.panelBytes), scratch)
         }
-        guard let scaleTensor = source.scale else { return bytes }
-        let scales = try readScales(scaleTensor, of: source.weight, &scratch)
-        try checkZeroBlocks(source, scaleTensor, scales, rows: firstRow + first..<firstRow + first + count, scratch)
+        guard source.weight.type == .fp8, let scale = source.scale else { return bytes }
+        let scales = try reader.readScales(scale, of: source.weight, &scratch)
+        try reader.checkZeroBlocks(source, scale, scales, rows: rows, scratch)
+        spread(scales, of: source, into: matrix, panels: panels, firstRow: firstRow)
+        return bytes
+    }
+
+    /// Writes panels in another format than the stored one from rows in `scratch`.
+    private func convert(
+        _ source: LinearSource, into matrix: PackedMatrix, panels: Range<Int>, rows: Range<Int>,
+        _ scratch: inout PackingScratch
+    ) throws {
+        try reader.forEachPanel(of: source, rows: rows, &scratch) { index, values in
+            let panel = panels.lowerBound + index
+            let out = UnsafeMutableRawPointer(mutating: matrix.panels + panel * matrix.panelBytes)
+            if PackedFormat(raw: matrix.format) == .f32 {
+                out.copyMemory(from: values, byteCount: matrix.panelBytes)
+                return
+            }
+            foretoken_quantise_panel(
+                matrix.format, values, matrix.columns, out,
+                matrix.scales.map {
+                    UnsafeMutablePointer(mutating: $0)
+                        + panel * Int(matrix.scale_blocks) * Int(FORETOKEN_PANEL_ROWS)
+                })
+        }
+    }
+
+    /// Gives each panel the block scales of its rows.
+    private func spread(
+        _ scales: UnsafePointer<Float>, of source: LinearSource, into matrix: PackedMatrix, panels: Range<Int>,
+        firstRow: Int
+    ) {
         let block = Int(FORETOKEN_SCALE_BLOCK)
         let out = UnsafeMutablePointer(mutating: matrix.scales!)
         let scaleBlocks = Int(matrix.scale_blocks)
@@ -119,19 +145,22 @@ final class Packer: Sendable {
         for panel in panels {
             for scaleBlock in 0..<scaleBlocks {
                 for lane in 0..<scaleLanes {
-                    let row = min(firstRow + panel * lanes + lane, source.weight.shape[0] - 1)
+                    let row = min(firstRow + panel * Int(FORETOKEN_PANEL_ROWS) + lane, source.rows - 1)
                     out[(panel * scaleBlocks + scaleBlock) * scaleLanes + lane] =
                         scales[row / block * scaleBlocks + scaleBlock]
                 }
             }
         }
-        return bytes
     }
 
     private func packTransposed(
         _ source: LinearSource, into matrix: PackedMatrix, rows: Range<Int>, _ scratch: inout PackingScratch
     ) throws -> Int {
-        let bytes = try readRows(source.weight, first: rows.lowerBound, count: rows.count, &scratch)
+        let bytes = try reader.read(source, rows: rows, &scratch)
+        if source.isPacked {
+            try turnCodes(source, into: matrix, rows: rows, &scratch)
+            return bytes
+        }
         let lanes = Int(FORETOKEN_PANEL_ROWS)
         let stored = Int(matrix.rows)  // stored columns
         let size = source.weight.type.bits / 8
@@ -147,8 +176,8 @@ final class Packer: Sendable {
             }
         }
         guard let scaleTensor = source.scale else { return bytes }
-        let scales = try readScales(scaleTensor, of: source.weight, &scratch)
-        try checkZeroBlocks(source, scaleTensor, scales, rows: rows, scratch)
+        let scales = try reader.readScales(scaleTensor, of: source.weight, &scratch)
+        try reader.checkZeroBlocks(source, scaleTensor, scales, rows: rows, scratch)
         let block = Int(FORETOKEN_SCALE_BLOCK)
         let blocksAcross = scaleTensor.shape[1]
         let scaleBlocks = Int(matrix.scale_blocks)
@@ -162,15 +191,28 @@ final class Packer: Sendable {
         return bytes
     }
 
+    /// The transpose of rows of codes in `scratch` as FP32.
+    private func turnCodes(
+        _ source: LinearSource, into matrix: PackedMatrix, rows: Range<Int>, _ scratch: inout PackingScratch
+    ) throws {
+        let lanes = Int(FORETOKEN_PANEL_ROWS)
+        let out = UnsafeMutableRawPointer(mutating: matrix.panels!).assumingMemoryBound(to: Float.self)
+        try reader.forEachPanel(of: source, rows: rows, &scratch) { panel, values in
+            for lane in 0..<min(lanes, rows.count - panel * lanes) {
+                let column = panel * lanes + lane
+                // Packed matrices have whole blocks of 32 columns, so no place stays empty.
+                for k in 0..<source.columns {
+                    out[(k / lanes * rows.count + column) * lanes + k % lanes] = values[k * lanes + lane]
+                }
+            }
+        }
+    }
+
     private func widen(
         _ tensor: TensorInfo, into out: UnsafeMutablePointer<Float>, _ scratch: inout PackingScratch
     ) throws -> Int {
         let count = tensor.elementCount
-        let size = tensor.type.bits / 8
-        scratch.reserve(weightBytes: count * size)
-        let bytes = UnsafeMutableRawBufferPointer(start: scratch.weights, count: count * size)
-        try checkpoint.read(tensor, fromByte: 0, into: bytes)
-        try checkFinite(tensor, count: count, at: 0, &scratch)
+        try reader.readVector(tensor, &scratch)
         for i in 0..<count {
             switch tensor.type {
             case .bf16:
@@ -182,38 +224,6 @@ final class Packer: Sendable {
                 out[i] = scratch.weights.load(fromByteOffset: i * 4, as: Float.self)
             }
         }
-        return bytes.count
-    }
-
-    private func readRows(
-        _ tensor: TensorInfo, first: Int, count: Int, _ scratch: inout PackingScratch
-    ) throws -> Int {
-        let columns = tensor.shape[1]
-        let rowBytes = columns * tensor.type.bits / 8
-        scratch.reserve(weightBytes: count * rowBytes)
-        let bytes = UnsafeMutableRawBufferPointer(start: scratch.weights, count: count * rowBytes)
-        try checkpoint.read(tensor, fromByte: first * rowBytes, into: bytes)
-        if pageCache == .drop { checkpoint.dropPageCache(tensor, first * rowBytes..<first * rowBytes + bytes.count) }
-        try checkFinite(tensor, count: count * columns, at: first, &scratch)
-        return bytes.count
-    }
-
-    private func checkFinite(
-        _ tensor: TensorInfo, count: Int, at row: Int, _ scratch: inout PackingScratch
-    ) throws {
-        guard let format = PackedFormat(tensor.type), format.hasNonFinite(scratch.weights, count: count) else { return }
-        throw CheckpointError(
-            "\(checkpoint.fileNames[tensor.file]): \(tensor.name) holds NaN or infinite weights",
-            expected: "finite \(tensor.type.rawValue) values",
-            found: "a non-finite value in the block that starts at row \(row)",
-            hint: "the file is damaged or was exported wrongly; fetch or export it again")
-    }
-
-    func readScales(
-        _ tensor: TensorInfo, of weight: TensorInfo, _ scratch: inout PackingScratch
-    ) throws -> UnsafeMutablePointer<Float> {
-        scratch.reserve(scaleCount: tensor.elementCount)
-        try checkpoint.readScales(tensor, into: scratch.scales)
-        return scratch.scales
+        return tensor.range.count
     }
 }

@@ -102,9 +102,9 @@ struct PackingPlan {
         return matrix(source, rows: rows, as: format.resident(source.storedFormat))
     }
 
-    /// Packs stored rows `rows` as they are stored.
+    /// Packs stored rows `rows` as they are stored, or codes as FP32.
     mutating func matrix(_ source: LinearSource, rows: Range<Int>) -> PackedMatrix {
-        matrix(source, rows: rows, as: source.storedFormat)
+        matrix(source, rows: rows, as: source.dividedFormat)
     }
 
     private mutating func matrix(
@@ -114,7 +114,7 @@ struct PackingPlan {
         storedByteCount += source.weight.range.count / source.rows * rows.count
         // A panel whose first row is no multiple of 32 can straddle two scale blocks: then each lane has its own.
         // So it has where the scales are made here.
-        let sharesScales = rows.lowerBound % Int(FORETOKEN_PANEL_ROWS) == 0 && source.scale != nil
+        let sharesScales = rows.lowerBound % Int(FORETOKEN_PANEL_ROWS) == 0 && source.weight.type == .fp8
         let matrix = reserveMatrix(
             format, rows: rows.count, columns: columns, grid: ScaleGrid(start: 0, count: columns),
             scaleLanes: sharesScales ? 1 : Int(FORETOKEN_PANEL_ROWS))
@@ -126,11 +126,10 @@ struct PackingPlan {
         return matrix
     }
 
-    /// Packs the transpose of stored rows `rows`: a matrix [stored columns, rows.count].
+    /// The same for the transpose of stored rows `rows`: a matrix [stored columns, rows.count].
     mutating func transposed(_ source: LinearSource, rows: Range<Int>) -> PackedMatrix {
-        // WeightLayout admits the four stored formats alone.
         let matrix = reserveMatrix(
-            source.storedFormat, rows: source.columns, columns: rows.count,
+            source.dividedFormat, rows: source.columns, columns: rows.count,
             grid: ScaleGrid(start: rows.lowerBound, count: rows.count), scaleLanes: 1)
         storedByteCount += source.weight.range.count / source.rows * rows.count
         add(.transposedRows(source, into: matrix, rows: rows))

@@ -2,6 +2,10 @@
 struct PackingScratch: ~Copyable {
     private(set) var weights = UnsafeMutableRawPointer.allocate(byteCount: 64, alignment: 64)
     private(set) var scales = UnsafeMutablePointer<Float>.allocate(capacity: 16)
+    /// Scales of packed codes, BF16, where block scales lie otherwise; half as large.
+    var codeScales: UnsafeMutablePointer<UInt16> {
+        UnsafeMutableRawPointer(scales).assumingMemoryBound(to: UInt16.self)
+    }
     /// One panel as stored, and its values.
     var panel: UnsafeMutableRawPointer { panelRoom + Self.front }
     private(set) var values = UnsafeMutablePointer<Float>.allocate(capacity: 16)

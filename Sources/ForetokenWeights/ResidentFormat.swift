@@ -6,7 +6,7 @@ import CForetokenKernels
 /// Formats other than the stored one are made while loading, by all threads, from the stored values; every step then reads
 /// fewer (or more) bytes, and the model is not quite the same any more. What speculation promises holds for each of them.
 public enum ResidentFormat: String, CaseIterable, Sendable {
-    /// Every matrix as the checkpoint stores it.
+    /// Every matrix as the checkpoint stores it. INT4 codes keep their values: activations are not quantised.
     case stored
     /// FP8 (e4m3). Matrices stored so stay exactly as they are, with their block scales; others get one FP32 scale for each
     /// row and 128 columns, amax / 448.
@@ -17,7 +17,7 @@ public enum ResidentFormat: String, CaseIterable, Sendable {
     /// INT8 with a BF16 scale for each row and 64 columns; 8.25 bits a weight. Activations are quantised as well.
     case int8
     /// 4-bit codes with a BF16 scale for each row and 32 columns; 4.5 bits a weight. lm_head and MTP input projections
-    /// are INT8. Activations are quantised as well, to INT8.
+    /// are INT8. Codes that are stored are taken as they are. Activations are quantised as well, to INT8.
     case int4
     /// The routed experts, those of MTP modules included, as in `int4`; everything else as stored. A step of few rows reads
     /// mostly experts, so this saves most of what `int4` does and leaves alone what every token passes through.

@@ -67,7 +67,7 @@ struct TensorResolver {
 
     /// Whether the files hold a feed-forward part with routed experts, and one without.
     private func kinds(_ prefix: String) -> (experts: Bool, dense: Bool) {
-        (checkpoint.tensor(prefix + "gate.weight") != nil, hasWeight(prefix + "gate_proj"))
+        (isThere(prefix + "gate"), hasWeight(prefix + "gate_proj"))
     }
 
     /// A layer that config.json takes for the other kind: the list of all its missing tensors would not say so.
@@ -115,7 +115,7 @@ struct TensorResolver {
             ? tensor(prefix + "gate.e_score_correction_bias", [count], types: TensorResolver.floats) : nil
         // A hostile configuration must not keep us busy after the list of problems is full.
         let experts = (0..<(isExhausted ? 0 : count)).map { mlp("\(prefix)experts.\($0).", width: width) }
-        if shared == 0, checkpoint.tensor(prefix + "shared_experts.gate_proj.weight") != nil {
+        if shared == 0, isThere(prefix + "shared_experts.gate_proj") {
             report(
                 CheckpointError(
                     "\(checkpoint.label): \(prefix)shared_experts exists but the configuration has no shared experts",
@@ -168,17 +168,40 @@ struct TensorResolver {
     }
 
     private mutating func copy(_ name: String) -> LinearSource? {
-        checkpoint.tensor(name + ".weight") == nil ? nil : vocabulary(name)
+        isThere(name) ? vocabulary(name) : nil
     }
 
     // MARK: Tensors
 
-    /// The matrix `name.weight` with its scale, if it is FP8.
+    /// The matrix `name.weight` with its scale, if it is FP8, or the codes in its place.
     mutating func linear(_ name: String, rows: Int, columns: Int) -> LinearSource {
         let name = name + ".weight"
+        let codes = name + PackedCodes.codeSuffix
+        if checkpoint.tensor(codes) != nil || checkpoint.knownMissing.contains(codes) {
+            return packed(name, rows: rows, columns: columns)
+        }
         let weight = tensor(name, [rows, columns], types: TensorResolver.floats.union([.fp8]))
         guard weight.type == .fp8 else { return LinearSource(weight: weight, scale: nil) }
         return LinearSource(weight: weight, scale: scale(of: weight))
+    }
+
+    /// The matrix whose codes are there in the place of the weight `name`.
+    private mutating func packed(_ name: String, rows: Int, columns: Int) -> LinearSource {
+        let suffixes = [PackedCodes.codeSuffix, PackedCodes.scaleSuffix, PackedCodes.shapeSuffix]
+        used.formUnion(suffixes.map { name + $0 }.filter { checkpoint.tensor($0) != nil })
+        do throws(CheckpointError) {
+            if checkpoint.tensor(name) != nil {
+                throw CheckpointError(
+                    "\(checkpoint.label): \(shown(name)) is there twice", expected: "a weight or its codes",
+                    found: "both", hint: "which one belongs to the model cannot be known; convert the checkpoint again")
+            }
+            return try checkpoint.packedMatrix(name, rows: rows, columns: columns)
+        } catch {
+            let isExplained = suffixes.contains { checkpoint.knownMissing.contains(name + $0) }
+            if !isExplained && !isExhausted { report(error) }
+        }
+        let placeholder = TensorInfo(name: name, type: .f32, shape: [rows, columns], file: 0, range: 0..<0)
+        return LinearSource(weight: placeholder, scale: nil)
     }
 
     private mutating func scale(of weight: TensorInfo) -> TensorInfo {
@@ -236,7 +259,11 @@ struct TensorResolver {
 
     /// Whether there is a weight `name.weight`, or one that another quantiser packed in its place.
     private func hasWeight(_ name: String) -> Bool {
-        checkpoint.tensor(name + ".weight") != nil || foreignWeight(instead: name + ".weight") != nil
+        isThere(name) || foreignWeight(instead: name + ".weight") != nil
+    }
+
+    private func isThere(_ name: String) -> Bool {
+        ["", PackedCodes.codeSuffix].contains { checkpoint.tensor(name + ".weight" + $0) != nil }
     }
 
     /// The name of a weight that another quantiser packed, in the place of the weight `name`.
@@ -261,7 +288,8 @@ struct TensorResolver {
     mutating func tolerateLMHead() {
         let name = name("lm_head")
         tolerated.append(name + ".weight")
-        tolerated += BlockScales.suffixes.map { name + ".weight" + $0 }
+        let suffixes = BlockScales.suffixes + [PackedCodes.codeSuffix, PackedCodes.shapeSuffix]
+        tolerated += suffixes.map { name + ".weight" + $0 }
     }
 
     /// A remark on the parts of the model that are not run, such as a vision tower, where the files hold them.

@@ -6,17 +6,20 @@ struct ValueCheck {
         case finite
         /// Every value is finite and zero or more; what zero is allowed for, `ZeroBlocks` tells.
         case scale
+        /// Every value is finite and no larger than a scale of codes can be, of either sign.
+        case codeScale
     }
 
     let type: ElementType
     let rule: Rule
 
     /// The rule for a tensor, by its name and type; nil when its values mean nothing to this program.
-    init?(_ tensor: TensorInfo) {
+    /// - Parameter isCodeScale: whether INT4 codes stand beside it.
+    init?(_ tensor: TensorInfo, isCodeScale: Bool = false) {
         let isScale = BlockScales.isScale(tensor.name)
         guard [.f32, .bf16, .f16, .fp8].contains(tensor.type) || isScale && tensor.type == .fp8E8M0 else { return nil }
         type = tensor.type
-        rule = isScale ? .scale : .finite
+        rule = isCodeScale ? .codeScale : isScale ? .scale : .finite
     }
 
     /// How many elements of whole, little-endian elements break the rule.
@@ -27,13 +30,13 @@ struct ValueCheck {
         case .bf16:
             count(
                 bytes, UInt16.self, magnitude: 0x7FFF,
-                firstBad: rule == .scale ? UInt16(BlockScales.limit.bitPattern >> 16) : 0x7F80)
+                firstBad: rule == .finite ? 0x7F80 : UInt16(BlockScales.limit.bitPattern >> 16))
         // Exponents alone: every one is above zero, and NaN is the largest.
         case .fp8E8M0: bytes.count { $0 >= UInt8(BlockScales.limit.bitPattern >> 23) }
         default:
             count(
                 bytes, UInt32.self, magnitude: 0x7FFF_FFFF,
-                firstBad: rule == .scale ? BlockScales.limit.bitPattern : 0x7F80_0000)
+                firstBad: rule == .finite ? 0x7F80_0000 : BlockScales.limit.bitPattern)
         }
     }
 
@@ -52,12 +55,32 @@ struct ValueCheck {
         return bad
     }
 
+    private static func expectation(_ rule: Rule) -> String {
+        switch rule {
+        case .finite: "finite numbers"
+        case .scale: BlockScales.expectation
+        case .codeScale: PackedCodes.expectation
+        }
+    }
+
+    private static func finding(_ rule: Rule) -> String {
+        switch rule {
+        case .finite: "NaN or infinity"
+        case .scale: "NaN, less than zero, or larger"
+        case .codeScale: "NaN or larger"
+        }
+    }
+
     /// Reads the whole tensor and describes what is wrong with it, or returns nil.
     static func problem(
         _ tensor: TensorInfo, of checkpoint: Checkpoint, buffer: UnsafeMutableRawBufferPointer,
         progress: (Int) throws -> Void
     ) throws -> CheckpointError? {
-        guard let check = ValueCheck(tensor) else {
+        if let codes = checkpoint.codes(beside: tensor, PackedCodes.shapeSuffix) {
+            try checkpoint.checkPackedShape(LinearSource(weight: codes, scale: nil, packedShape: tensor))
+        }
+        let isCodeScale = checkpoint.codes(beside: tensor, PackedCodes.scaleSuffix) != nil
+        guard let check = ValueCheck(tensor, isCodeScale: isCodeScale) else {
             try progress(tensor.range.count)
             return nil
         }
@@ -72,8 +95,7 @@ struct ValueCheck {
         return CheckpointError(
             "\(checkpoint.fileNames[tensor.file]): tensor \(shown(tensor.name)) holds \(bad) bad "
                 + "value\(bad == 1 ? "" : "s")",
-            expected: check.rule == .scale ? BlockScales.expectation : "finite numbers",
-            found: check.rule == .scale ? "NaN, less than zero, or larger" : "NaN or infinity",
+            expected: expectation(check.rule), found: finding(check.rule),
             hint: "the file is damaged or was badly converted; download it again")
     }
 }

@@ -71,14 +71,17 @@ extension ExpertShape {
 extension LinearSource {
     /// Bytes that one pass over the packed matrix reads.
     fileprivate func residentBytes(_ format: ResidentFormat) -> Int {
-        let packed = format.resident(storedFormat)
+        residentBytes(as: format.resident(storedFormat))
+    }
+
+    fileprivate func residentBytes(as packed: PackedFormat) -> Int {
         var matrix = PackedMatrix()
         matrix.rows = Int32(rows)
         matrix.columns = Int32(columns)
         matrix.format = packed.raw
         if packed == .fp8 {
             matrix.scale_blocks = Int32(ScaleGrid(start: 0, count: columns).blockCount)
-            matrix.scale_lanes = scale == nil ? FORETOKEN_PANEL_ROWS : 1
+            matrix.scale_lanes = weight.type == .fp8 ? 1 : FORETOKEN_PANEL_ROWS
         }
         return matrix.byteCount
     }
@@ -87,9 +90,10 @@ extension LinearSource {
 extension LayerSource {
     /// Bytes outside the routed experts that a step reads.
     fileprivate func denseBytes(_ format: ResidentFormat) -> Int {
+        let latentUp = attention.latentUp
         let attention =
             [attention.queryDown, attention.query, attention.latentDown, attention.output]
-            .reduce(attention.latentUp.residentBytes(.stored)) { $0 + ($1?.residentBytes(format) ?? 0) }
+            .reduce(latentUp.residentBytes(as: latentUp.dividedFormat)) { $0 + ($1?.residentBytes(format) ?? 0) }
         switch feedForward {
         case .dense(let mlp): return attention + mlp.residentBytes(format)
         case .moe(let router, _, _, let shared):

@@ -1,15 +1,24 @@
-/// A matrix W [rows, columns] of the checkpoint, y = W x. FP8 weights carry one multiplier per 128×128 block.
+/// A matrix W [rows, columns] of the checkpoint, y = W x. FP8 weights carry one multiplier per 128×128 block, INT4 codes one
+/// for each row and some columns.
 public struct LinearSource: Sendable, Equatable {
-    /// The weight, [rows, columns], F8_E4M3, BF16, F16 or F32.
+    /// The weight, [rows, columns], F8_E4M3, BF16, F16 or F32; or its INT4 codes, I32 [rows, columns/8].
     public let weight: TensorInfo
-    /// For F8_E4M3 only: `weight_scale_inv` or `weight_scale`, F32, BF16 or F8_E8M0 [⌈rows/128⌉, ⌈columns/128⌉].
-    /// Multiplied under either name.
+    /// For F8_E4M3: `weight_scale_inv` or `weight_scale`, F32, BF16 or F8_E8M0 [⌈rows/128⌉, ⌈columns/128⌉].
+    /// Multiplied under either name. For codes: `weight_scale`, BF16 [rows, columns/32, /64 or /128].
     public let scale: TensorInfo?
+    /// For codes: `weight_shape`, the matrix's rows and columns once more, if there is one.
+    public let packedShape: TensorInfo?
+
+    init(weight: TensorInfo, scale: TensorInfo?, packedShape: TensorInfo? = nil) {
+        self.weight = weight
+        self.scale = scale
+        self.packedShape = packedShape
+    }
 
     /// Outputs.
     public var rows: Int { weight.shape[0] }
     /// Inputs.
-    public var columns: Int { weight.shape[1] }
+    public var columns: Int { isPacked ? 8 * weight.shape[1] : weight.shape[1] }
 
     /// The format that the weight is packed in where it is kept as stored.
     var storedFormat: PackedFormat {
@@ -18,6 +27,9 @@ public struct LinearSource: Sendable, Equatable {
         }
         return format
     }
+
+    /// The same for a matrix that is taken apart: the halves of kv_b_proj, one of which is turned. Codes are widened for it.
+    var dividedFormat: PackedFormat { isPacked ? .f32 : storedFormat }
 }
 
 /// The tensors of one multi-head latent attention. H: hidden size, Q: query dimension (nope + rope).

@@ -66,7 +66,7 @@ enum ZeroBlocks {
     }
 }
 
-extension Packer {
+extension WeightReader {
     /// Checks rows of an FP8 matrix, whose codes are in `scratch.weights`, against scales of 0.
     func checkZeroBlocks(
         _ source: LinearSource, _ scale: TensorInfo, _ scales: UnsafePointer<Float>, rows: Range<Int>,

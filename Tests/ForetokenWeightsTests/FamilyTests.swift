@@ -135,8 +135,10 @@ private func read(_ json: String) throws -> ModelConfiguration {
                 Published.kimiK25.replacing(text, with: inner.isEmpty ? text : "\(text), \(inner)")
                     .replacing("\"bos_token_id\": 163584,\n \"eos", with: "\(outer.isEmpty ? "" : outer + ", ")\"eos"))
         }
-        let plain = try read(Published.kimiK25)
-        for (inner, outer) in [("", ""), (fp8, ""), ("", fp8), (fp8, fp8)] {
+        var plain = try read(Published.kimiK25)
+        #expect(try nested("", "") == plain)
+        plain.quantization = .fp8Blocks
+        for (inner, outer) in [(fp8, ""), ("", fp8), (fp8, fp8)] {
             #expect(try nested(inner, outer) == plain)
         }
         #expect(complaint { _ = try nested("", other) }.contains("weight_block_size"))

@@ -142,6 +142,7 @@ struct GrowthPlan {
     private mutating func copy(_ tensor: TensorInfo, _ place: Place) { add(tensor, Rule(), place, isZero: false) }
 
     private mutating func matrix(_ source: LinearSource, _ rule: Rule, _ place: Place, isOutput: Bool = false) {
+        if source.isPacked { return refuseCodes(source.weight) }
         // Scales must stay above zero, so a silent FP8 matrix has codes of zero and the scales it would have anyway.
         add(source.weight, rule, place, isZero: isOutput && place.isSilent, divides: source.scale == nil)
         guard let scale = source.scale else { return }
@@ -190,6 +191,14 @@ struct GrowthPlan {
             CheckpointError(
                 "\(files[weight.file]): tensor \(shown(weight.name)) has no down-projection that could be repeated",
                 expected: "`q_lora_rank` in config.json", hint: "leave out query"))
+    }
+
+    private mutating func refuseCodes(_ weight: TensorInfo) {
+        problems.append(
+            CheckpointError(
+                "\(files[weight.file]): tensor \(shown(weight.name)) cannot be repeated",
+                expected: "FP8 or wider weights", found: "INT4 codes",
+                hint: "convert the checkpoint first: foretoken convert --to bf16"))
     }
 
     private mutating func refuse(_ weight: TensorInfo, _ what: String) {
