@@ -93,7 +93,7 @@ final class OutputFolder {
     }
 }
 
-/// A new file being written from start to end.
+/// A new file being written, from start to end or at given places.
 final class NewFile {
     private let name: String
     private let descriptor: Int32
@@ -117,6 +117,19 @@ final class NewFile {
     }
 
     func write(_ bytes: [UInt8]) throws { try bytes.withUnsafeBytes { try write($0) } }
+
+    /// Writes bytes at a place of the file; where the file ends before it, zeros fill the gap.
+    func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws {
+        var done = 0
+        while done < bytes.count {
+            let put = pwrite(descriptor, bytes.baseAddress! + done, bytes.count - done, offset + done)
+            if put < 0 && errno == EINTR { continue }
+            guard put >= 0 else { throw CheckpointError.system("write", name, code: errno) }
+            done += put
+        }
+    }
+
+    func write(_ bytes: [UInt8], at offset: Int) throws { try bytes.withUnsafeBytes { try write($0, at: offset) } }
 
     func finish() throws {
         guard fsync(descriptor) == 0 else { throw CheckpointError.system("synchronize", name, code: errno) }

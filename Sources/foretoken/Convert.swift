@@ -9,9 +9,13 @@ import ForetokenWeights
 struct Convert: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Writes a checkpoint in another format, or larger.",
-        usage: "foretoken convert (--to bf16 | --grow <size>) [<src>] <dst>",
+        usage: "foretoken convert (--to (bf16 | fp8 | int4) | --grow <size>) [<src>] <dst>",
         discussion: """
-            With --to bf16 the values are those of DeepSeek's fp8_cast_bf16.py, MTP modules included.
+            With --to bf16 the values are those of DeepSeek's fp8_cast_bf16.py, MTP modules included, or those that \
+            compressed-tensors makes of INT4 codes. With --to fp8 the projections of attention and all feed-forward parts of \
+            a BF16 model become what DeepSeek publishes: e4m3 with a scale for each block of 128x128. With --to int4 the \
+            routed experts of a BF16 or FP8 model become the codes that --weights experts-int4 makes, in \
+            compressed-tensors' pack-quantized format with groups of 32, and the rest BF16.
 
             With --grow the checkpoint becomes larger and computes the same: the residual stream, each expert's \
             neurons, the MoE layers, attention's heads and the query's rank are repeated, so that tokens, drafts and \
@@ -21,12 +25,8 @@ struct Convert: ParsableCommand {
             its bytes between experts, attention and draft as DeepSeek-V3 does.
             """)
 
-    enum Target: String, ExpressibleByArgument, CaseIterable {
-        case bf16
-    }
-
     @Option(help: "The new format.")
-    var to: Target?
+    var to: Conversion.Target?
 
     @Option(help: ArgumentHelp("How much larger.", valueName: "size"))
     var grow: GrowthFactors?
@@ -54,9 +54,16 @@ struct Convert: ParsableCommand {
             describe(growth)
             if source == nil { try foretell(growth) }
             try showingProgress("growing") { try growth.write(to: destination, progress: $0) }
-        } else {
+        } else if let to {
             for warning in checkpoint.warnings { Console.warning(warning) }
-            try showingProgress("converting") { try BF16Conversion.run(checkpoint, to: destination, progress: $0) }
+            let conversion = try Conversion(checkpoint, to: to)
+            let before = checkpoint.tensors.values.reduce(0) { $0 + $1.range.count }
+            Console.note("\(to.rawValue): \(Format.bytes(conversion.byteCount)), made of \(Format.bytes(before))")
+            var findings = Findings()
+            let threads = Topology.read(findings: &findings).defaultWorkers(quota: CPUInfo.quota(findings: &findings))
+            try showingProgress("converting") {
+                try conversion.write(to: destination, threads: threads.count, progress: $0)
+            }
         }
         Console.note("\(destination) is ready")
     }
@@ -115,6 +122,8 @@ struct Convert: ParsableCommand {
         }
     }
 }
+
+extension Conversion.Target: ExpressibleByArgument {}
 
 extension GrowthFactors: ExpressibleByArgument {
     /// Reads a preset's name or the factors by name.

@@ -44,7 +44,7 @@ import Testing
         for (name, model) in [
             ("plain", model), ("stored", model.storingScales(as: spelling.type, suffix: spelling.suffix)),
         ] {
-            try withCheckpoint(model.files()) { try BF16Conversion.run($0, to: folder.path + "/" + name) }
+            try withCheckpoint(model.files()) { try Conversion($0, to: .bf16).write(to: folder.path + "/" + name) }
         }
         #expect(
             try folder.read("plain/model.safetensors") == folder.read("stored/model.safetensors"))
@@ -62,7 +62,7 @@ import Testing
             let grown = folder.path + "/\(name)-grown"
             try withCheckpoint(model.files()) { try Growth($0, by: factors).write(to: grown) }
             // What the scales say is compared through the BF16 weights that they give.
-            try BF16Conversion.run(Checkpoint(directory: grown), to: folder.path + "/" + name)
+            try Conversion(Checkpoint(directory: grown), to: .bf16).write(to: folder.path + "/" + name)
         }
         let (plain, stored) = (
             try Checkpoint(directory: folder.path + "/plain"), try Checkpoint(directory: folder.path + "/stored")
@@ -143,9 +143,9 @@ import Testing
 
     @Test func packedWeightsOfOtherQuantisersAreNamed() throws {
         var model = TinyModel(Self.geometry)
-        model.change(Self.down) { $0.name += "_packed" }
+        model.change(Self.down) { $0.name.replace(".weight", with: ".qweight") }
         let text = complaint { try withCheckpoint(model.files()) { _ = try WeightLayout($0) } }
-        #expect(text.contains("down_proj.weight_packed in its place"), "\(text)")
+        #expect(text.contains("down_proj.qweight in its place"), "\(text)")
     }
 
     @Test func scalesOfActivationsAreIgnoredWithOneWarning() throws {

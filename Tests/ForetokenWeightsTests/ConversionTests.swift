@@ -10,7 +10,7 @@ import Testing
         let source = try TemporaryFolder()
         try model.write(to: source, shards: shards)
         for (name, bytes) in more { try source.write(bytes, name) }
-        try BF16Conversion.run(Checkpoint(directory: source.path), to: folder.path + "/out/")
+        try Conversion(Checkpoint(directory: source.path), to: .bf16).write(to: folder.path + "/out/")
         return (folder, try Checkpoint(directory: folder.path + "/out"))
     }
 
@@ -115,7 +115,7 @@ import Testing
             }
         files[0].bytes = Array(changed.utf8)
         let folder = try TemporaryFolder()
-        try withCheckpoint(files) { try BF16Conversion.run($0, to: folder.path + "/out") }
+        try withCheckpoint(files) { try Conversion($0, to: .bf16).write(to: folder.path + "/out") }
         #expect(try String(decoding: folder.read("out/config.json"), as: UTF8.self) == text)
     }
 
@@ -140,7 +140,7 @@ import Testing
             change(&model)
             let folder = try TemporaryFolder()
             let text = complaint {
-                try withCheckpoint(model.files()) { try BF16Conversion.run($0, to: folder.path + "/out") }
+                try withCheckpoint(model.files()) { try Conversion($0, to: .bf16).write(to: folder.path + "/out") }
             }
             #expect(text.contains(mention), "\(text)")
             #expect(try folder.names().isEmpty)
@@ -151,12 +151,12 @@ import Testing
         let folder = try TemporaryFolder()
         try folder.write([1], "out")
         let text = complaint {
-            try withCheckpoint(TinyModel().files()) { try BF16Conversion.run($0, to: folder.path + "/out") }
+            try withCheckpoint(TinyModel().files()) { try Conversion($0, to: .bf16).write(to: folder.path + "/out") }
         }
         #expect(text.contains("exists already"))
         #expect(try folder.names() == ["out"])
         let orphan = checkpointError {
-            try withCheckpoint(TinyModel().files()) { try BF16Conversion.run($0, to: folder.path + "/no/out") }
+            try withCheckpoint(TinyModel().files()) { try Conversion($0, to: .bf16).write(to: folder.path + "/no/out") }
         }
         #expect(orphan?.kind == .missingPath)
     }
@@ -166,7 +166,7 @@ import Testing
         let folder = try TemporaryFolder()
         #expect(throws: Stop.self) {
             try withCheckpoint(TinyModel().files()) { checkpoint in
-                try BF16Conversion.run(checkpoint, to: folder.path + "/out") { progress in
+                try Conversion(checkpoint, to: .bf16).write(to: folder.path + "/out") { progress in
                     if progress.doneBytes * 2 > progress.totalBytes { throw Stop() }
                 }
             }

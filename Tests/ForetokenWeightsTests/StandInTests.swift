@@ -47,7 +47,7 @@ import Testing
         }
         // Files that the model does not need are copied as they are.
         let other = try TemporaryFolder()
-        try BF16Conversion.run(checkpoint, to: other.path + "/out")
+        try Conversion(checkpoint, to: .bf16).write(to: other.path + "/out")
         #expect(try other.read("out/tokenizer.json") == Array(Self.pointer.utf8))
     }
 
@@ -77,7 +77,7 @@ import Testing
         let names = [String(repeating: "n", count: 255), "日本語.txt", ".hidden"]
         for name in names { try folder.write([1], name) }
         let other = try TemporaryFolder()
-        try BF16Conversion.run(Checkpoint(directory: folder.path), to: other.path + "/out")
+        try Conversion(Checkpoint(directory: folder.path), to: .bf16).write(to: other.path + "/out")
         for name in names.prefix(2) { #expect(access(other.path + "/out/" + name, R_OK) == 0) }
     }
 
