@@ -1,13 +1,13 @@
 /// Figures in sentences.
-enum FigureText {
+package enum FigureText {
     /// One decimal.
     static func decimal(_ value: Double) -> String { "\((value * 10).rounded() / 10)" }
 
     /// In powers of ten, as weights are counted: "12.3 GB".
-    static func bytes(_ count: Int) -> String { size(count, 1000, ["kB", "MB", "GB", "TB", "PB"]) }
+    package static func bytes(_ count: Int) -> String { size(count, 1000, ["kB", "MB", "GB", "TB", "PB"]) }
 
     /// In powers of two, as memory is sold: "12.3 GiB".
-    static func binaryBytes(_ count: Int) -> String { size(count, 1024, ["KiB", "MiB", "GiB", "TiB", "PiB"]) }
+    package static func binaryBytes(_ count: Int) -> String { size(count, 1024, ["KiB", "MiB", "GiB", "TiB", "PiB"]) }
 
     private static func size(_ count: Int, _ base: Double, _ units: [String]) -> String {
         guard Double(count) >= base else { return "\(count) bytes" }

@@ -112,12 +112,11 @@ public final class Model {
     public static func workingBytes(
         _ configuration: ModelConfiguration, modules: Int, contexts: [Int], cacheType: CacheType, workers: Int
     ) throws -> Int {
-        let shape = PageShape(configuration, modules: modules, type: cacheType)
-        let pages = contexts.reduce(0) { $0 + LatentPool.pages(forPositions: $1) }
+        let pages = cacheBytes(configuration, modules: modules, contexts: contexts, cacheType: cacheType)
         let texts = try contexts.count * TokenSequence.rowBytes(configuration, modules: modules)
         let machinery = try BufferMaker.bytes { try makeBuffers(configuration, modules, workers, &$0) }
         let scratch = 4 * workers * WorkerScratch.floatCount(configuration, rows: Workspace.chunkRows)
-        return pages * shape.pageBytes + texts + machinery + scratch
+        return pages + texts + machinery + scratch
     }
 
     /// Every buffer that a model has, where its weights are cut over nodes: otherwise there are a few less.
@@ -132,6 +131,23 @@ public final class Model {
         guard modules > 0 else { return }
         _ = try MTPHead.Buffers(width: c.hiddenSize, modules: modules, &make)
         _ = try LMHeadRunner.Buffers(c, workers: workers, &make)
+    }
+
+    /// Bytes of latents that each position of a text takes.
+    /// - Parameter modules: MTP modules that will draft.
+    public static func cacheBytesPerPosition(
+        _ configuration: ModelConfiguration, modules: Int, cacheType: CacheType
+    ) -> Int {
+        PageShape(configuration, modules: modules, type: cacheType).pageBytes / LatentPool.pagePositions
+    }
+
+    /// Bytes of the pages of texts of so many positions each.
+    /// - Parameter modules: MTP modules that will draft.
+    public static func cacheBytes(
+        _ configuration: ModelConfiguration, modules: Int, contexts: [Int], cacheType: CacheType
+    ) -> Int {
+        contexts.reduce(0) { $0 + LatentPool.pages(forPositions: $1) }
+            * PageShape(configuration, modules: modules, type: cacheType).pageBytes
     }
 
     private func pageShape(_ cacheType: CacheType, drafting: Bool) -> PageShape {

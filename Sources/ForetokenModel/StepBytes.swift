@@ -39,12 +39,14 @@ extension Model {
     /// (lm_head for the last token alone), and causal attention over explicit keys and values.
     package func promptOperations(tokens: Int) -> Double {
         let c = configuration
-        let weights = self.weights.layers.reduce(0.0) { $0 + operations($1) }
         let n = Double(tokens)
         let perPair = 2 * Double(c.headCount * (c.queryDimension + c.valueDimension))
-        return n * weights + Self.elements(self.weights.lmHead) * 2
+        return n * operationsPerToken + Self.elements(self.weights.lmHead) * 2
             + Double(c.layerCount) * perPair * n * (n + 1) / 2
     }
+
+    /// Operations that one token's pass through all layers' matrices takes.
+    package var operationsPerToken: Double { weights.layers.reduce(0.0) { $0 + operations($1) } }
 
     /// Operations that one token's pass through a layer's matrices takes.
     private func operations(_ layer: LayerWeights) -> Double {

@@ -29,11 +29,27 @@ extension OpenModel {
             + Model.workingBytes(
                 configuration, modules: layout.mtp.count, contexts: contexts,
                 cacheType: settings.cacheType, workers: crew.pool.workerCount)
+        let reserved = reservation(contexts: contexts, working: working)
+        // A small model is there before anybody has read about it.
+        let bytes = layout.packedBytes(configuration, format)
+        if bytes + working >= 1 << 30 {
+            tell(.note("memory: \(FigureText.binaryBytes(bytes)) of weights, \(reserved)"))
+        }
         let weights = try ModelWeights(
             checkpoint: checkpoint, layout: layout, pool: crew.pool, format: format, nodes: crew.nodes,
             placement: try placement(on: crew, format: format, besides: working), reservedBytes: working,
-            progress: progress)
+            reservedFor: reserved, progress: progress)
         return try Model(weights: weights, pool: crew.pool, instructionSet: settings.instructionSet)
+    }
+
+    /// "0.4 GiB of caches (54,144 bytes a token for 8192 tokens), 0.1 GiB of scratch".
+    private func reservation(contexts: [Int], working: Int) -> String {
+        let (modules, type) = (layout.mtp.count, settings.cacheType)
+        let each = Model.cacheBytesPerPosition(configuration, modules: modules, cacheType: type)
+        let caches = Model.cacheBytes(configuration, modules: modules, contexts: contexts, cacheType: type)
+        let tokens = contexts.reduce(0, +)
+        return "\(FigureText.binaryBytes(caches)) of caches (\(each) bytes a token for \(tokens) tokens in "
+            + "\(type.rawValue)), \(FigureText.binaryBytes(working - caches)) of scratch"
     }
 
     /// The settings' plan. One for another model or machine, or one that does not fit, is refused.

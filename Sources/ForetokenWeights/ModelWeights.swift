@@ -127,6 +127,7 @@ public final class ModelWeights: @unchecked Sendable {
     ///   - nodes: the nodes and teams to cut for; the pool's teams are those.
     ///   - placement: where routed experts lie, validated; nil cuts them like everything else.
     ///   - reservedBytes: memory the caller will need besides the weights; counted in the fit check.
+    ///   - reservedFor: what for, in words that follow "weights, ".
     ///   - pageCache: what becomes of the file pages that are read on the way; nil drops them where there are several nodes.
     ///   - progress: told the fraction done, on the calling thread.
     /// - Throws: `CheckpointError` for unreadable, non-finite or badly scaled weights; `HardwareError` before
@@ -134,7 +135,7 @@ public final class ModelWeights: @unchecked Sendable {
     public init(
         checkpoint: Checkpoint, layout: WeightLayout, pool: WorkerPool, format: ResidentFormat = .stored,
         nodes: NodeLayout = .single, placement: PlacementPlan? = nil, reservedBytes: Int = 0,
-        pageCache: PageCacheUse? = nil,
+        reservedFor: String = "caches and scratch", pageCache: PageCacheUse? = nil,
         progress: @escaping @Sendable (Double) -> Void = { _ in }
     ) throws {
         let configuration = checkpoint.configuration
@@ -142,7 +143,8 @@ public final class ModelWeights: @unchecked Sendable {
         func measured(_ shared: SharedCopies) throws -> PackingPlan {
             var measure = PackingPlan(format: format, nodes: nodes)
             _ = PackedModel(layout, configuration, shared, places, &measure)
-            let what = "the weights, caches and scratch of \(checkpoint.label)"
+            let bytes = FigureText.binaryBytes(measure.byteCounts.sum)
+            let what = "\(checkpoint.label): \(bytes) of weights, \(reservedFor) together"
             try nodes.check(measure.byteCounts, besides: reservedBytes, for: what)
             try AddressSpace.check(
                 needed: measure.byteCounts.sum + reservedBytes, workers: pool.workerCount, for: what)

@@ -31,7 +31,7 @@ extension WeightLayout {
 
     /// Bytes of packed weights on a machine with one node, derived copies included, where the MTP modules' copies of the
     /// main tables are repetitions, as they are in published files.
-    func packedBytes(_ configuration: ModelConfiguration, _ format: ResidentFormat) -> Int {
+    package func packedBytes(_ configuration: ModelConfiguration, _ format: ResidentFormat) -> Int {
         var measure = PackingPlan(format: format, nodes: .single)
         _ = PackedModel(self, configuration, .allRepeated(self), ExpertPlaces(nil, .single), &measure)
         return measure.byteCount

@@ -1,5 +1,6 @@
 import ArgumentParser
 import ForetokenHardware
+import ForetokenModel
 import ForetokenReport
 import ForetokenText
 import ForetokenTokenizer
@@ -8,7 +9,9 @@ import Glibc
 
 /// Shows what a checkpoint holds and what is wrong with it.
 struct Inspect: ParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Shows what a checkpoint folder holds, and its problems.")
+    static let configuration = CommandConfiguration(
+        abstract:
+            "Shows what a checkpoint folder holds, and its problems; or what a model takes that one does not have.")
 
     @Argument(
         help: ArgumentHelp("The folder (default: $FORETOKEN_MODEL, or the demonstration model).", valueName: "dir"))
@@ -16,6 +19,15 @@ struct Inspect: ParsableCommand {
 
     @Option(help: ArgumentHelp("The same as DIR.", valueName: "dir"))
     var model: String?
+
+    @Flag(help: "Lists models whose dimensions are known: parameters, size of the files, memory by format, MTP.")
+    var shapes = false
+
+    @Option(
+        help: ArgumentHelp(
+            "Shows the same of one model in full: of a name that --shapes lists, or of the path of a config.json.",
+            valueName: "name|f"))
+    var shape: String?
 
     @Flag(help: "Also reads all weights, looking for NaN, infinities and scales that are not positive.")
     var scan = false
@@ -25,9 +37,14 @@ struct Inspect: ParsableCommand {
 
     func validate() throws {
         if directory != nil && model != nil { throw ValidationError("give the folder once, as DIR or with --model") }
+        if shapes && shape != nil { throw ValidationError("give --shape or --shapes, not both") }
+        if shapes || shape != nil, directory != nil || model != nil || scan {
+            throw ValidationError("--shape and --shapes need no checkpoint: they take no folder and no --scan")
+        }
     }
 
     func run() throws {
+        if shapes || shape != nil { return try showShapes() }
         let folder = directory ?? model ?? environment("FORETOKEN_MODEL")
         var inspection = try inspection(of: folder)
         let text = TextFiles(of: inspection)
@@ -41,6 +58,19 @@ struct Inspect: ParsableCommand {
             try StandardOutput.write(inspection.summary(folder ?? "foretoken-demo (embedded)", text, checked: checked))
         }
         if !inspection.problems.isEmpty { throw ExitCode(Status.unusable) }
+    }
+
+    private func showShapes() throws {
+        let tables = ShapeTables(
+            terminal: Terminal(descriptor: STDOUT_FILENO), available: MemoryBudget.read().available)
+        if let shape {
+            let report = try ShapeReport(SyntheticShape(argument: shape))
+            return try StandardOutput.write(
+                json ? JSONOutput.line(report) : Array(tables.all(of: report).printablePage.utf8))
+        }
+        let reports = try SyntheticShape.names.map { try ShapeReport(SyntheticShape(named: $0)) }
+        try StandardOutput.write(
+            json ? JSONOutput.line(ShapeList(shapes: reports)) : Array(tables.list(reports).printablePage.utf8))
     }
 
     private func inspection(of folder: String?) throws -> Inspection {
@@ -58,16 +88,22 @@ struct Inspect: ParsableCommand {
     }
 }
 
-/// What `--json` prints: the inspection, and the version of Unicode by which texts are cut.
+/// What `--json` prints: the inspection, the version of Unicode by which texts are cut, and what each token of a text takes in
+/// the cache.
 private struct InspectionLine: Encodable {
     let inspection: Inspection
 
-    private enum Keys: CodingKey { case unicode }
+    private enum Keys: String, CodingKey {
+        case unicode
+        case cacheBytes = "cache_bytes_per_token"
+    }
 
     func encode(to encoder: any Encoder) throws {
         try inspection.encode(to: encoder)
         var container = encoder.container(keyedBy: Keys.self)
         try container.encode(Tokenizer.unicodeVersion, forKey: .unicode)
+        let cacheBytes = inspection.configuration?.cacheBytesByType(modules: inspection.mtpModuleCount)
+        try container.encode(cacheBytes, forKey: .cacheBytes)
     }
 }
 
@@ -127,6 +163,11 @@ extension ModelConfiguration {
             "expert width", "\(Format.grouped(expertIntermediateSize)), dense \(Format.grouped(intermediateSize))")
         facts.add("vocabulary", Format.grouped(vocabularySize) + (tiesEmbeddings ? ", tied" : ""))
         facts.add("context", "\(Format.grouped(maximumPositions)) tokens\(rope.yarn == nil ? "" : ", YaRN")")
+        let cache = CacheType.allCases.map { type in
+            let bytes = Model.cacheBytesPerPosition(self, modules: modules.count, cacheType: type)
+            return "\(Format.grouped(bytes)) bytes a token in \(type.rawValue)"
+        }
+        facts.add("cache", cache.joined(separator: ", "))
         let ends = endTokens(defaults)
         facts.add("end tokens", ends.isEmpty ? "those of the tokenizer" : ends.map(String.init).joined(separator: ", "))
         facts.add("sampling defaults", defaults?.spelling ?? "none")

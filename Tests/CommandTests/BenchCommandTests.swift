@@ -67,9 +67,43 @@ struct BenchCommandTests {
                 let name: String
                 let rows: [Row]
             }
+            struct Memory: Decodable {
+                let format: String
+                let weight_bytes: Int
+                let is_measured: Bool
+            }
+            struct Context: Decodable {
+                let context: Int
+                let time: Double
+                let attention_share: Double
+            }
             let layers: Int
             let tokens_per_second: Double
+            let parameters: Int
+            let active_parameters: Int
+            let memory: [Memory]
+            let cache_bytes_per_token: Int
+            let contexts: [Context]
             let overlaps: [Overlap]
+        }
+        struct Depth: Decodable {
+            struct Row: Decodable {
+                let rows: Int
+                let time: Double
+                let relative: Double
+            }
+            struct Chunk: Decodable {
+                let tokens: Int
+                let time: Double
+                let attention_share: Double
+            }
+            let context: Int
+            let rows: [Row]
+            let attention_share: Double
+            let cache_bytes: Int
+            let chunk: Chunk?
+            let is_projected: Bool
+            let has_made_latents: Bool
         }
         let roofs: Roofs
         let products: [Product]
@@ -86,6 +120,7 @@ struct BenchCommandTests {
         }
         let formats: [FormatLoss]
         let projection: Projection?
+        let depths: [Depth]
         let left_out: [String]
         let is_partial: Bool
     }
@@ -109,7 +144,47 @@ struct BenchCommandTests {
         #expect(output.steps.map(\.context) == [128] && output.steps[0].points.count == 16)
         #expect(output.rounds.count == 8 && output.prompts.map(\.tokens) == [128])
         #expect(output.projection?.layers == 3 && !output.is_partial)
-        #expect(output.projection?.overlaps.map(\.name) == ["uniform"])
+        #expect(output.projection?.overlaps.map(\.name) == ["uniform"] && output.depths.isEmpty)
+        let projection = try #require(output.projection)
+        #expect(projection.parameters > projection.active_parameters && projection.active_parameters > 0)
+        #expect(projection.memory.map(\.format) == ["stored", "fp8", "bf16", "int8", "int4", "experts-int4"])
+        #expect(projection.memory.map(\.is_measured) == [true, false, false, false, false, false])
+        #expect(projection.memory[2].weight_bytes > projection.memory[0].weight_bytes)
+        #expect(projection.contexts.map(\.context) == [128] && projection.contexts[0].attention_share > 0)
+    }
+
+    @Test func longContextsAreMeasured() throws {
+        let folder = try TemporaryFolder()
+        let shape = try writeShape(folder) { $0 = TinyModel(TinyGeometry { $0.positions = 20_000 }) }
+        let flags = ["--shape", shape, "--seconds", "0.2", "--cache-type", "bf16"]
+        let outcome = try Command(["bench", "--contexts", "16k,1k,1024", "--json"] + flags).finish()
+        #expect(outcome.status == 0, "\(outcome.errors)")
+        let output = try outcome.json(Output.self)
+        #expect(output.depths.map(\.context) == [1024, 16384] && output.prompts.isEmpty)
+        for depth in output.depths {
+            #expect(depth.rows.map(\.rows) == [1, 2, 4] && depth.rows[0].relative == 1 && depth.is_projected)
+            #expect(depth.rows.allSatisfy { $0.time > 0 } && depth.has_made_latents)
+            // A machine that is busy may be too slow for it.
+            let isLeftOut = output.left_out.contains { $0.contains("512 prompt tokens behind \(depth.context)") }
+            #expect((depth.chunk == nil) == isLeftOut && depth.chunk?.tokens ?? 512 == 512)
+            #expect(0 < depth.attention_share && depth.attention_share < 1)
+        }
+        let bytes = try #require(output.projection).cache_bytes_per_token
+        // Whole pages of 256 positions, drafts among them.
+        #expect(output.depths.map(\.cache_bytes) == [1280 * bytes, 16640 * bytes])
+        let tables = try Command(["bench", "--contexts", "1k"] + flags).finish()
+        for part in ["Long contexts", "made-up latents", "Projected", "Memory that the whole model"] {
+            #expect(tables.output.contains(part), "\(tables.output) \(tables.errors)")
+        }
+    }
+
+    @Test func longContextsOfARealModelAreRead() throws {
+        let outcome = try Command(["bench", "--contexts", "1k", "--seconds", "1", "--json"]).finish()
+        #expect(outcome.status == 0, "\(outcome.errors)")
+        let output = try outcome.json(Output.self)
+        let depth = try #require(output.depths.first)
+        #expect(!depth.is_projected && !depth.has_made_latents && depth.rows[0].time > 0 && output.projection == nil)
+        #expect(depth.context == 1024 && depth.cache_bytes == 1280 * 4160)
     }
 
     private func routedLikeV3(_ model: inout TinyModel) {
@@ -196,16 +271,22 @@ struct BenchCommandTests {
     @Test func shapesThatDoNotFitAreRefusedBeforeAnythingIsMade() throws {
         let outcome = try Command(["bench", "--shape", "deepseek-v3", "--layers", "58"]).finish()
         #expect(outcome.status == 1 && outcome.output.isEmpty)
-        #expect(outcome.errors.contains("GiB") && outcome.errors.contains("fewer --layers"), "\(outcome.errors)")
+        for part in ["GiB of weights", "bytes a token for", "in f32)", "of scratch together need", "fewer --layers"] {
+            #expect(outcome.errors.contains(part), "\(part): \(outcome.errors)")
+        }
     }
 
     @Test(arguments: [
-        (["--shape", "gpt-2"], 2, "deepseek-v3, v3-lite"), (["--shape", "/nonexistent.json"], 2, "does not exist"),
-        (["--shape", "v3-lite", "--model", "x"], 2, "not both"), (["--layers", "2"], 2, "--shape"),
+        (["--shape", "gpt-2"], 2, "glm-4.7-flash"), (["--shape", "glm"], 2, "perhaps glm-4.7-flash or glm-5"),
+        (["--shape", "joyai-flash", "--layers", "40"], 2, "39 MoE layers"),
+        (["--contexts", "8k,x"], 2, "'x' is none"), (["--contexts", "0"], 2, "from 1 on"),
+        (["--contexts", "8k"], 65, "holds 4096"), (["--contexts", "1k", "--numa"], 2, "--numa"),
+        (["--shape", "/nonexistent.json"], 2, "does not exist"),
+        (["--shape", "gigachat3-10b", "--model", "x"], 2, "not both"), (["--layers", "2"], 2, "--shape"),
         (["--overlap", "r1"], 2, "--shape"), (["--shape", "deepseek-v3", "--overlap", "/none"], 2, "exist"),
-        (["--no-mtp"], 2, "--shape"), (["--shape", "v3-lite", "--layers", "0"], 2, "--layers"),
-        (["--seconds", "0"], 2, "--seconds"), (["--shape", "v3-lite", "--perplexity"], 2, "--perplexity"),
-        (["--shape", "v3-lite", "--context", "100"], 65, "too short"),
+        (["--no-mtp"], 2, "--shape"), (["--shape", "gigachat3-10b", "--layers", "0"], 2, "--layers"),
+        (["--seconds", "0"], 2, "--seconds"), (["--shape", "gigachat3-10b", "--perplexity"], 2, "--perplexity"),
+        (["--shape", "gigachat3-10b", "--context", "100"], 65, "too short"),
     ])
     func wrongCallsAreExplained(arguments: [String], status: Int32, message: String) throws {
         let outcome = try Command(["bench"] + arguments).finish()

@@ -1,8 +1,72 @@
 import ForetokenTestSupport
+import ForetokenWeights
 import Glibc
 import Testing
 
 extension EngineTests {
+    /// `inspect` of models that one does not have.
+    @Suite struct InspectingShapes {
+        private struct Shape: Decodable {
+            struct Memory: Decodable {
+                let format: String
+                let weight_bytes: Int
+                let needed_bytes: Int
+            }
+            let name: String
+            let parameters: Int
+            let active_parameters: Int
+            let mtp_modules: Int
+            let file_bytes: Int
+            let cache_bytes_per_token: [String: Int]
+            let memory: [Memory]
+            let remarks: [String]
+        }
+        private struct List: Decodable { let shapes: [Shape] }
+
+        @Test func allAreListed() throws {
+            let list: List = try Command.run("inspect", "--shapes", "--json").json()
+            #expect(list.shapes.map(\.name) == SyntheticShape.names)
+            for shape in list.shapes {
+                #expect(
+                    shape.parameters > shape.active_parameters && shape.memory.count == ResidentFormat.allCases.count)
+                #expect(shape.memory.allSatisfy { $0.needed_bytes > $0.weight_bytes })
+                #expect(shape.cache_bytes_per_token["f32"] == shape.cache_bytes_per_token["bf16"].map { 2 * $0 })
+            }
+            #expect(
+                list.shapes.first { $0.name == "gigachat3-10b" }?.remarks.contains { $0.contains("guesses") } == true)
+            let table = try Command.run("inspect", "--shapes")
+            #expect(table.status == 0 && SyntheticShape.names.allSatisfy(table.output.contains), "\(table.errors)")
+        }
+
+        @Test func oneIsShownInFull() throws {
+            let outcome = try Command.run("inspect", "--shape", "joyai-flash")
+            for part in [
+                "JoyAI-LLM-Flash", "48,942,532,608", "3.04 B active", "1, 78,", "94,464 bytes a token", "int4",
+            ] {
+                #expect(outcome.output.contains(part), "\(part): \(outcome.output) \(outcome.errors)")
+            }
+            let folder = try TemporaryFolder()
+            try TinyModel().write(to: folder)
+            let own: Shape = try Command.run("inspect", "--json", "--shape", folder.path + "/config.json").json()
+            #expect(own.mtp_modules == 1 && own.parameters > 0 && own.remarks.isEmpty)
+        }
+
+        @Test func checkpointsTellTheirCache() throws {
+            let outcome = try Command.run("inspect")
+            #expect(
+                outcome.output.contains("4,160 bytes a token in f32, 2,080 bytes a token in bf16"), "\(outcome.output)")
+        }
+
+        @Test(arguments: [
+            (["--shape", "nothing"], "there is no shape 'nothing'"), (["--shapes", "--shape", "glm-5"], "not both"),
+            (["--shapes", "folder"], "no folder"), (["--shape", "glm-5", "--scan"], "--scan"),
+        ])
+        func wrongCallsAreExplained(arguments: [String], message: String) throws {
+            let outcome = try Command(["inspect"] + arguments).finish()
+            #expect(outcome.status == 2 && outcome.errors.contains(message), "\(outcome.errors)")
+        }
+    }
+
     /// `inspect` on folders whose smaller files are damaged, and text that would steer a terminal.
     @Suite struct InspectingOddFolders {
         private struct Answer: Decodable { let problems: [String] }

@@ -123,7 +123,7 @@ struct NumaBenchTests {
     }
 
     @Test(arguments: [
-        ["--numa", "--shape", "v3-lite"], ["--numa", "--perplexity"], ["--numa", "--model", "x"],
+        ["--numa", "--shape", "gigachat3-10b"], ["--numa", "--perplexity"], ["--numa", "--model", "x"],
         ["--numa", "--threads", "1"], ["--fresh"], ["--topology-out", "x"], ["--numa", "--seconds", "0"],
         ["--numa", "--topology-out", "/no/such/folder/x"],
     ])

@@ -164,15 +164,17 @@ extension EngineTests {
             try folder.write(
                 Array(SampleMachines.textTrace(layers: 26, dense: 1, experts: 64, chosen: 6).utf8), "trace.jsonl")
             let outcome = try Command.run(
-                "place", "--trace-jsonl", path("trace.jsonl"), "--shape", "v3-lite", "--topology", path("large.json"),
+                "place", "--trace-jsonl", path("trace.jsonl"), "--shape", "moonlight-16b", "--topology",
+                path("large.json"),
                 "--json")
             #expect(outcome.status == 2, "the file is missing")
             try folder.write(Array(SampleMachines.large.utf8), "large.json")
             let planned: Planned = try Command.run(
-                "place", "--trace-jsonl", path("trace.jsonl"), "--shape", "v3-lite", "--topology", path("large.json"),
+                "place", "--trace-jsonl", path("trace.jsonl"), "--shape", "moonlight-16b", "--topology",
+                path("large.json"),
                 "--json"
             ).json()
-            #expect(planned.policy == "sliced" && planned.plan.layers == Array(1...26) && planned.model.layers == 27)
+            #expect(planned.policy == "sliced" && planned.plan.layers == Array(1...26) && planned.model.layers == 26)
             #expect(planned.verdict.contains("Slice"))
             #expect(planned.caveats.contains { $0.contains("dimensions") })
             let other = try Command.run(
@@ -238,7 +240,7 @@ extension EngineTests {
                 ["--trace", "a", "--policy", "sliced", "--format", "eplb", "--out", "b"],
                 ["--trace", "a", "--window", "0"], ["--trace", "a", "--search-seconds", "-1"],
                 ["--trace", "a", "--piece-us", "-1"], ["--trace", "a", "--barrier-us", "nan"],
-                ["--trace", "a", "--shape", "v3-lite", "--model", "b"], ["--trace", "-", "--trace", "-"],
+                ["--trace", "a", "--shape", "gigachat3-10b", "--model", "b"], ["--trace", "-", "--trace", "-"],
                 ["--trace", "a", "--topology", "none.json"], ["--trace", "a", "--out", "none/plan.json"],
                 ["--trace", "a", "--out", "plan", "--report", "plan"],
             ])

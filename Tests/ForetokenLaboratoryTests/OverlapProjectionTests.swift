@@ -71,7 +71,7 @@ struct OverlapProjectionTests {
 
     /// DeepSeek-V3 in FP8, as worked out by hand from its dimensions.
     @Test func bytesOfTheWholeModel() throws {
-        let whole = try WholeModelBytes(SyntheticShape(named: "deepseek-v3"), .stored)
+        let whole = try WholeModelBytes(WholeShape(SyntheticShape(named: "deepseek-v3")), .stored)
         func relative(_ overlap: ExpertOverlap, _ rows: Int) -> Double {
             whole.step(experts: overlap.distinct[rows - 1]) / whole.step(experts: 8)
         }
@@ -82,7 +82,7 @@ struct OverlapProjectionTests {
         let draft = try #require(whole.draft) / whole.step(experts: 8)
         // The module's 0.8 GB, and a quarter of an INT8 lm_head's 0.93, of 37.7.
         #expect(abs(draft - 0.0275) < 0.002, "\(draft)")
-        let mixed = try WholeModelBytes(SyntheticShape(named: "deepseek-v3"), .expertsInt4)
+        let mixed = try WholeModelBytes(WholeShape(SyntheticShape(named: "deepseek-v3")), .expertsInt4)
         #expect(abs(whole.step(experts: 8) / mixed.step(experts: 8) - 1.31) < 0.01)
     }
 

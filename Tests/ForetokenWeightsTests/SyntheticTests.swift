@@ -13,11 +13,16 @@ struct SyntheticTests {
     @Test(arguments: SyntheticShape.names)
     func namedShapesAreThoseOfPublishedModels(name: String) throws {
         let shape = try SyntheticShape(named: name)
+        let modules = min(1, shape.whole.mtpModuleCount)
         let part = shape.part(moeLayers: 2, mtp: true)
-        #expect(part.layerCount == 3 && part.denseLayerCount == 1 && part.mtpModuleCount == 1)
+        #expect(part.layerCount == 3 && part.denseLayerCount == 1 && part.mtpModuleCount == modules)
         #expect(part.hiddenSize == shape.whole.hiddenSize && shape.part(moeLayers: 1, mtp: false).mtpModuleCount == 0)
-        let layout = try WeightLayout(try Checkpoint(synthetic: part, label: name))
-        #expect(layout.warnings.isEmpty && layout.layers.count == 3 && layout.mtp.count == 1)
+        let layout = try WeightLayout(try shape.checkpoint(part, label: name))
+        #expect(layout.warnings.isEmpty && layout.layers.count == 3 && layout.mtp.count == modules)
+        // Without an end of its name, and with one that it does not have.
+        for near in [String(name.dropLast()), name.uppercased(), name + "-fp8"] {
+            #expect(complaint { _ = try SyntheticShape(named: near) }.contains("perhaps"), "\(near)")
+        }
     }
 
     @Test("Shapes of every family have its tensors") func families() throws {
@@ -27,7 +32,7 @@ struct SyntheticTests {
             (Published.gigaChat3, true), (Published.kimiK25, false), (Published.deepSeekV2, false),
         ] {
             let shape = try SyntheticShape(name: "x", json: Array(text.utf8), file: "config.json")
-            let layout = try WeightLayout(try Checkpoint(synthetic: shape.part(moeLayers: 1, mtp: true), label: "x"))
+            let layout = try WeightLayout(try shape.checkpoint(shape.part(moeLayers: 1, mtp: true), label: "x"))
             #expect(layout.warnings.isEmpty && layout.mtp.count == (hasModule ? 1 : 0))
             if case .dense = layout.mtp.first?.block.feedForward { #expect(text == Published.joyAIFlash) }
             guard case .moe(_, let bias, _, _) = layout.layers[1].feedForward else {
@@ -38,29 +43,79 @@ struct SyntheticTests {
         }
     }
 
-    /// What relatives of DeepSeek-V3 weigh, in billions of parameters without modules.
-    @Test func familiesHaveTheirPublishedSizes() throws {
-        typealias Published = PublishedConfiguration
-        for (text, billions) in [
-            (Published.glmFlash, 29.9), (Published.joyAIFlash, 48.9), (Published.kimiK2, 1026.4),
-            (Published.moonlight, 16.0), (Published.deepSeekV2, 235.7), (Published.deepSeekV2Lite, 15.7),
-        ] {
-            var whole = try SyntheticShape(name: "x", json: Array(text.utf8), file: "config.json").whole
-            whole.mtpModuleCount = 0
-            let checkpoint = try Checkpoint(synthetic: whole, label: "x")
-            let elements = checkpoint.tensors.values.reduce(0) {
-                $0 + ($1.name.contains("_scale_inv") ? 0 : $1.shape.reduce(1, *))
+    /// What the makers say, or what follows from their dimensions, without MTP modules and indexers: billions of parameters in
+    /// all and in a step; gigabytes of the published files; bytes of BF16 latents a token.
+    private static let published: [(name: String, total: Double, active: Double, files: Double, cache: Int)] = [
+        ("deepseek-v2-lite", 15.7, 2.45, 31.4, 31_104), ("deepseek-v2", 235.7, 20.8, 471, 69_120),
+        ("deepseek-v3", 671.0, 36.6, 688.6, 70_272), ("deepseek-v3.2", 671.0, 36.6, 688.6, 70_272),
+        ("glm-4.7-flash", 29.9, 3.58, 62.5, 54_144), ("glm-5", 743.2, 40.1, 756, 89_856),
+        ("glm-5.2", 743.2, 40.1, 756, 89_856), ("gigachat3-10b", 10.7, 1.63, 11.5, 29_952),
+        ("moonlight-16b", 16.0, 2.58, 31.9, 31_104), ("joyai-flash", 48.9, 3.04, 49.6, 46_080),
+        ("kimi-k2", 1026.4, 31.7, 1029, 70_272), ("kimi-k2-thinking", 1026.4, 31.7, 594, 70_272),
+    ]
+
+    @Test func allShapesHaveTheirPublishedSize() throws {
+        #expect(Self.published.map(\.name) == SyntheticShape.names)
+        for (name, total, active, files, cache) in Self.published {
+            let whole = try WholeShape(SyntheticShape(named: name))
+            func expect(_ found: Int, near wanted: Double, within tolerance: Double, _ what: String) {
+                #expect(
+                    abs(Double(found) / 1e9 / wanted - 1) < tolerance, "\(name), \(what): \(found), not \(wanted)e9")
             }
-            #expect(abs(Double(elements) / (billions * 1e9) - 1) < 0.005, "\(elements)")
+            expect(whole.parameterCount, near: total, within: 0.003, "parameters")
+            expect(whole.activeParameterCount, near: active, within: 0.004, "active parameters")
+            expect(whole.fileByteCount, near: files, within: 0.01, "files")
+            let c = whole.shape.whole
+            #expect(2 * c.layerCount * (c.latentRank + c.ropeDimension) == cache)
         }
     }
 
-    @Test func wholeModelsHaveTheirPublishedSize() throws {
-        let whole = try SyntheticShape(named: "deepseek-v3").whole
-        let checkpoint = try Checkpoint(synthetic: whole, label: "v3")
-        let bytes = checkpoint.tensors.values.reduce(0) { $0 + $1.range.count }
-        // The published files have 688.6 GB, of which 3.7 GB are the module's copies of embedding and head.
-        #expect(abs(Double(bytes) / 684.9e9 - 1) < 0.005)
+    @Test func modulesAreThoseOfTheirFamilies() throws {
+        // JoyAI's has no experts.
+        for (name, billions) in [("joyai-flash", 0.0788), ("glm-4.7-flash", 0.644), ("deepseek-v3", 11.6)] {
+            let count = try WholeShape(SyntheticShape(named: name)).moduleParameterCount
+            #expect(abs(Double(count) / 1e9 / billions - 1) < 0.01, "\(name): \(count)")
+        }
+        #expect(try WholeShape(SyntheticShape(named: "kimi-k2")).moduleParameterCount == 0)
+    }
+
+    @Test func softmaxScalesAreThePublishedOnes() throws {
+        let scales: [(String, Float)] = [
+            ("deepseek-v3", 0.1352338), ("glm-4.7-flash", 0.0625), ("glm-5.2", 0.0625), ("joyai-flash", 0.0721688),
+            ("kimi-k2", 0.1308608), ("kimi-k2-thinking", 0.1446796), ("moonlight-16b", 0.0721688),
+            ("deepseek-v2", 0.1147214), ("deepseek-v2-lite", 0.1147214),
+        ]
+        for (name, scale) in scales {
+            let found = try SyntheticShape(named: name).whole.attentionScale
+            #expect(abs(found / scale - 1) < 1e-6, "\(name): \(found)")
+        }
+    }
+
+    @Test func memoryFollowsFromTheFormat() throws {
+        let whole = try WholeShape(SyntheticShape(named: "gigachat3-10b"))
+        func gigabytes(_ format: ResidentFormat) -> Double { Double(whole.residentByteCount(format)) / 1e9 }
+        // Worked out from the dimensions: parameters with the module times 2, 1 and 0.5625 bytes; the tables besides.
+        let (layers, table) = (10.275 + 0.415, 0.197)
+        let inEight = Double(layers) + 5 * table
+        #expect(abs(gigabytes(.bf16) / (2 * Double(layers) + 5 * table) - 1) < 0.02, "\(gigabytes(.bf16))")
+        #expect(abs(gigabytes(.stored) / inEight - 1) < 0.02, "\(gigabytes(.stored))")
+        #expect(abs(gigabytes(.int4) / (0.5625 * Double(layers) + 4.03 * table) - 1) < 0.02, "\(gigabytes(.int4))")
+        let experts = 26.0 * 64 * 3 * 1536 * 1280 / 1e9
+        let saved = gigabytes(.stored) - gigabytes(.expertsInt4)
+        #expect(abs(saved / (experts * (1 + 4.0 / 4096 - 0.5625)) - 1) < 0.01, "\(saved)")
+        let kept = try SyntheticShape(named: "kimi-k2-thinking")
+        #expect(kept.publishedFormat == .expertsInt4 && whole.shape.publishedFormat == .stored)
+    }
+
+    @Test func theConfigurationSaysHowWeightsAreStored() throws {
+        for (name, type) in [("glm-4.7-flash", ElementType.bf16), ("gigachat3-10b", .fp8)] {
+            let shape = try SyntheticShape(named: name)
+            let checkpoint = try shape.checkpoint(shape.part(moeLayers: 1, mtp: true), label: name)
+            for tensor in ["self_attn.o_proj", "mlp.experts.0.up_proj", "mlp.shared_experts.down_proj"] {
+                #expect(checkpoint.tensor("model.layers.1.\(tensor).weight")?.type == type, "\(name), \(tensor)")
+            }
+            #expect(checkpoint.tensor("model.embed_tokens.weight")?.type == .bf16)
+        }
     }
 
     @Test func everyWeightIsFinite() throws {
@@ -94,7 +149,10 @@ struct SyntheticTests {
     }
 
     @Test func whatCannotBeMadeIsRefused() throws {
-        #expect(complaint { _ = try SyntheticShape(named: "gpt-2") }.contains("deepseek-v3, v3-lite"))
+        let unknown = complaint { _ = try SyntheticShape(named: "gpt-2") }
+        #expect(SyntheticShape.names.allSatisfy(unknown.contains) && !unknown.contains("perhaps"), "\(unknown)")
+        let several = complaint { _ = try SyntheticShape(named: "glm") }
+        #expect(several.contains("perhaps glm-4.7-flash or glm-5 or glm-5.2;"), "\(several)")
         #expect(complaint { _ = try SyntheticShape(name: "x", json: Array("{}".utf8), file: "x") }.contains("x"))
         let huge = try shape {
             $0.hidden = 1 << 29

@@ -20,6 +20,8 @@ public struct BenchReport: Sendable, Encodable {
     public var stream: Stream?
     /// Parts of a step, by context, rows, kind of layer and component.
     public var components: [Component] = []
+    /// Steps and prompts behind the contexts that were asked for; empty unless some were.
+    public var depths: [Depth] = []
     /// What each resident format costs in fidelity; empty unless asked for.
     public var formats: [FormatLoss] = []
     /// Memory of the process; nil before the model has run.
@@ -271,65 +273,5 @@ extension BenchReport {
 
         /// Resident over weights and caches; nil where the system does not say.
         public var share: Double? { resident.map { Double($0) / Double(max(1, weights + cache)) } }
-    }
-
-    /// What the whole model would do if all its layers were like those measured. Nobody ran it.
-    public struct Projection: Sendable, Encodable {
-        /// The shape's name.
-        public var shape: String
-        /// Its main layers.
-        public var layers: Int
-        /// Tokens before the step.
-        public var context: Int
-        /// Time of an undrafted step.
-        public var time: Double
-        /// Undrafted decoding, tokens a second.
-        public var tokensPerSecond: Double
-        /// Bytes of weights that a draft reads over those of a step of one row; nil without an MTP module.
-        public var draftBytes: Double?
-        /// Time of a draft over that of a step of one row; nil where no module was made.
-        public var draftTime: Double?
-        /// Steps of several rows by how rows overlap in their experts; empty for models without experts.
-        public var overlaps: [OverlapProjection] = []
-    }
-
-    /// Steps of the whole model whose rows overlap so.
-    public struct OverlapProjection: Sendable, Encodable {
-        /// A step of so many rows.
-        public struct Row: Sendable, Encodable {
-            /// Rows.
-            public var rows: Int
-            /// Distinct experts a layer that the overlap says.
-            public var experts: Double
-            /// Bytes of weights that such a step reads, over those of one row.
-            public var relativeBytes: Double
-            /// Distinct experts that the made-up router chose in the steps that were timed.
-            public var madeExperts: Double
-            /// T(rows)/T(1) of the whole model, from the layers that were timed.
-            public var relative: Double
-        }
-
-        /// What drafts would gain, in tokens a second over none.
-        public struct Gain: Sendable, Encodable {
-            /// The best fixed number of drafts.
-            public var drafts: Int
-            /// With that number.
-            public var fixed: Double
-            /// With a gate that keeps the drafts that pay.
-            public var gated: Double
-        }
-
-        /// The overlap's name.
-        public var name: String
-        /// Where it comes from.
-        public var source: String
-        /// By rows.
-        public var rows: [Row]
-        /// If time went with bytes; nil without an MTP module.
-        public var gainByBytes: Gain?
-        /// By the times measured; nil without an MTP module.
-        public var gain: Gain?
-        /// The chances to hold that both assume, by draft.
-        public var acceptance = DraftForecast.acceptance
     }
 }

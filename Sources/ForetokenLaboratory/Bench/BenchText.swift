@@ -19,6 +19,8 @@ final class BenchText {
     private var step = Step()
     /// Whether the weights are made up: then contexts need not be run.
     private let isSynthetic: Bool
+    /// Positions whose latents are made up.
+    private var madeCount = 0
     private var promptNanoseconds = 0.0
     private var promptTokens = 0
 
@@ -50,7 +52,9 @@ final class BenchText {
         guard !isSynthetic else {
             tokens = prompt(context + Self.stretch + 1)
             sequence.restart(tokens)
-            sequence.jump(to: context + Self.stretch)
+            sequence.makeLatents(madeCount..<context + Self.stretch)
+            madeCount = context + Self.stretch
+            sequence.jump(to: madeCount)
             return true
         }
         let begun = MonotonicClock.now

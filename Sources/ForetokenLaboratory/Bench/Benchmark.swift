@@ -1,6 +1,7 @@
 import ForetokenHardware
 import ForetokenModel
 import ForetokenPlacement
+import ForetokenSpeculation
 import ForetokenWeights
 
 /// What is to be measured, and for how long.
@@ -11,6 +12,10 @@ public struct BenchPlan: Sendable {
     public var contexts = [128, 1024, 4096]
     /// Lengths of prompts, ascending; those that do not fit the model are left out.
     public var promptLengths = [128, 512, 1024, 3584]
+    /// Contexts, ascending, behind which few rows and a prompt's chunk are timed as well.
+    public var depths: [Int] = []
+    /// Whether several texts at once are timed.
+    public var measuresCompany = true
     /// Whether roofs and panel products are measured; without them, shares are unknown.
     public var measuresMachine = true
     /// Bytes of all last-level caches.
@@ -24,6 +29,14 @@ public struct BenchPlan: Sendable {
     /// The defaults.
     public init() {}
 
+    /// Measures these contexts, ascending, and of the rest only what they are compared with.
+    public mutating func look(at depths: [Int]) {
+        self.depths = depths
+        contexts = [contexts[0]]
+        promptLengths = []
+        measuresCompany = false
+    }
+
     /// Leaves out what a context of `limit` tokens cannot hold.
     public mutating func fit(limit: Int) {
         contexts = contexts.filter { $0 + BenchText.stretch < limit }
@@ -32,12 +45,15 @@ public struct BenchPlan: Sendable {
 
     /// Tokens that the caches must hold.
     public var capacity: Int {
-        max((contexts.last ?? 0) + BenchText.stretch, promptLengths.last ?? 0) + Step.windowRows
+        max(
+            max((contexts.last ?? 0) + BenchText.stretch, promptLengths.last ?? 0) + Step.windowRows,
+            depths.last.map(DepthBench.capacity) ?? 0)
     }
 
     /// Tokens of every text that there will be pages for.
     public var texts: [Int] {
-        [capacity] + .init(repeating: CompanyBench.capacity, count: CompanyBench.textCount)
+        [capacity]
+            + (measuresCompany ? .init(repeating: CompanyBench.capacity, count: CompanyBench.textCount) : [])
             + (promptLengths.last.map(StreamBench.capacities) ?? [])
     }
 
@@ -60,7 +76,10 @@ public final class Benchmark {
     private let textOverlap: TextOverlap
     private var projection: ProjectionBench?
     private var prompts: [PromptBench] = []
+    private var depths: [DepthBench] = []
     private var roofs: RoofBench?
+    /// Seconds of a chunk without a context, once it was timed.
+    private var firstChunk: Double?
     private var report = BenchReport()
 
     /// - Throws: `HardwareError` without memory for the caches.
@@ -96,13 +115,14 @@ public final class Benchmark {
     private func prepare(_ source: [Int32], _ proceed: (String, Double) -> Bool) throws -> Bool {
         let text = BenchText(source, model, sequence, isSynthetic: plan.shape != nil)
         var reached: [Int] = []
-        for (i, context) in plan.contexts.enumerated() {
+        let contexts = plan.contexts + plan.depths.filter { $0 > plan.contexts.last ?? 0 }
+        for (i, context) in contexts.enumerated() {
             let estimate = text.estimate(context) / 1e9
             guard i == 0 || estimate < longest else {
                 leaveOut("steps behind \(context) tokens", seconds: estimate)
                 break
             }
-            let fraction = Double(i) / Double(plan.contexts.count)
+            let fraction = Double(i) / Double(contexts.count)
             let isRead = textOverlap.watch(upTo: context) {
                 text.extend(to: context) { proceed("reading", fraction) }
             }
@@ -111,15 +131,23 @@ public final class Benchmark {
         }
         // Made-up text has no routing of its own.
         report.overlap = plan.shape == nil ? textOverlap.windows : []
-        if let shape = plan.shape, !reached.isEmpty {
-            let context = reached[reached.count / 2]
-            projection = try ProjectionBench(model, shape, plan.overlaps) {
+        let whole = try plan.shape.map { try WholeShape($0) }
+        let usual = reached.filter(plan.contexts.contains)
+        if let whole, !usual.isEmpty {
+            let context = usual[usual.count / 2]
+            projection = try ProjectionBench(model, whole, plan.overlaps, cacheType: cacheType) {
                 StepBench(model, sequence, tokens: text.tokens, context: context, timesPlaces: true)
             }
         }
-        steps = reached.map { StepBench(model, sequence, tokens: text.tokens, context: $0) }
+        steps = usual.map { StepBench(model, sequence, tokens: text.tokens, context: $0) }
+        depths = plan.depths.filter { $0 <= reached.last ?? 0 }.map {
+            DepthBench(
+                model, sequence, tokens: { source[$0 % source.count] }, context: $0, whole: whole, cacheType: cacheType)
+        }
         prompts = plan.promptLengths.map { PromptBench(model, sequence, tokens: text.prompt($0)) }
-        company = try CompanyBench(model, tokens: text.prompt(Self.companyTokens), cacheType: cacheType)
+        if plan.measuresCompany {
+            company = try CompanyBench(model, tokens: text.prompt(Self.companyTokens), cacheType: cacheType)
+        }
         stream = try plan.promptLengths.last.map {
             try StreamBench(model, prompt: text.prompt($0), cacheType: cacheType)
         }
@@ -173,6 +201,8 @@ public final class Benchmark {
         probes += steps.map { step in { step.timeSteps(proceed: $0) } }
         probes += steps.map { step in { step.timeRounds(proceed: $0) } }
         if let projection { probes += projection.probes }
+        probes += depths.map { depth in { depth.timeSteps(longest: self.longest, proceed: $0) } }
+        probes += depths.indices.map { index in { self.timeChunk(index, $0) } }
         if let company { probes.append { try company.run(proceed: $0) } }
         probes += prompts.indices.map { index in { self.timePrompt(index, $0) } }
         if let stream { probes.append { try self.timeStream(stream, $0) } }
@@ -183,6 +213,36 @@ public final class Benchmark {
     private func timeStream(_ stream: StreamBench, _ proceed: () -> Bool) throws -> Bool {
         guard let alone = prompts.last?.time, 2 * alone / 1e9 < longest else { return true }
         return try stream.run(proceed: proceed)
+    }
+
+    /// The same for a prompt's chunk at one of the depths: how long it takes is told by a chunk at the beginning.
+    private func timeChunk(_ index: Int, _ proceed: () -> Bool) -> Bool {
+        let depth = depths[index]
+        if let seconds = depth.chunkSeconds, seconds > plan.seconds / 8 { return true }
+        if depth.chunkSeconds == nil {
+            let first = firstChunk ?? timeFirstChunk()
+            firstChunk = first
+            let growth =
+                DepthBench.chunkOperations(model, context: depth.context)
+                / DepthBench.chunkOperations(model, context: 0)
+            guard first * growth < longest else {
+                if report.turns == 0 {
+                    leaveOut(
+                        "\(Step.chunkRows) prompt tokens behind \(depth.context)", seconds: first * growth)
+                }
+                return true
+            }
+        }
+        return depth.timeChunk(proceed: proceed)
+    }
+
+    /// Seconds of a chunk without a context.
+    private func timeFirstChunk() -> Double {
+        var reader = PromptReader(model, drafting: false)
+        let begun = MonotonicClock.now
+        sequence.jump(to: 0)
+        reader.read(sequence, to: Step.chunkRows)
+        return Double(MonotonicClock.now - begun) / 1e9
     }
 
     /// Prompts that would take most of the time are not begun; those that take much of it are run once.
@@ -225,6 +285,7 @@ public final class Benchmark {
         report.components = steps.flatMap(\.components)
         report.prompts = prompts.compactMap { $0.result(report.roofs.fullSgemm) }
         report.projection = projection?.result(report)
+        report.depths = depths.compactMap(\.result)
     }
 }
 

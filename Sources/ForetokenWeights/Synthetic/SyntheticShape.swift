@@ -1,26 +1,30 @@
+import ForetokenJSON
+
 /// The dimensions of a model that is to be measured without its weights.
 public struct SyntheticShape: Sendable {
-    /// What reports call it.
+    /// What the command line and reports call it.
     public let name: String
+    /// What its makers call it; the name for a config.json that was given.
+    public let title: String
     /// The whole model, of which only some layers will be made.
     public let whole: ModelConfiguration
+    /// What is not known of the model or not made of it, as sentences without a full stop.
+    public let remarks: [String]
+    /// The type of large matrices, FP8 or BF16, by the configuration.
+    let storage: SyntheticStorage
+    /// How the published files keep the weights.
+    package let files: PublishedFiles
+    /// Whether MTP modules in the published files have copies of embedding and lm_head.
+    let repeatsTables: Bool
 
     /// The shapes known by name.
-    public static let names = ["deepseek-v3", "v3-lite"]
+    public static let names = PublishedShape.all.map(\.name)
 
     /// A shape known by name.
     /// - Throws: `CheckpointError` of kind `missingPath` for other names.
     public init(named name: String) throws {
-        let json: String
-        switch name {
-        case "deepseek-v3": json = Self.deepSeekV3
-        case "v3-lite": json = Self.v3Lite
-        default:
-            throw CheckpointError(
-                "there is no shape '\(shown(name))'",
-                expected: "\(Self.names.joined(separator: ", ")), or the path of a config.json", kind: .missingPath)
-        }
-        try self.init(name: name, json: Array(json.utf8), file: name)
+        guard let published = PublishedShape.all.first(where: { $0.name == name }) else { throw Self.unknown(name) }
+        try self.init(published, json: Array(published.configuration.utf8), file: name)
     }
 
     /// The shape that a config.json describes.
@@ -30,9 +34,21 @@ public struct SyntheticShape: Sendable {
     ///   - file: its name, for messages.
     /// - Throws: `CheckpointError` as `ModelConfiguration` does.
     public init(name: String, json: [UInt8], file: String) throws {
-        self.name = name
-        whole = try ModelConfiguration(json: json, file: file)
+        try self.init(PublishedShape(name: name, title: name, configuration: ""), json: json, file: file)
     }
+
+    private init(_ published: PublishedShape, json: [UInt8], file: String) throws {
+        name = published.name
+        title = published.title
+        whole = try ModelConfiguration(json: json, file: file)
+        remarks = published.remarks
+        storage = SyntheticStorage(json)
+        files = published.files
+        repeatsTables = published.repeatsTables
+    }
+
+    /// How the weights lie in memory where nothing else is asked for: as the published files have them.
+    public var publishedFormat: ResidentFormat { files == .expertsInt4 ? .expertsInt4 : .stored }
 
     /// The configuration of a model with so many MoE layers, at most one dense layer before them, and at most one MTP
     /// module behind them. Everything else is the whole model's.
@@ -44,28 +60,46 @@ public struct SyntheticShape: Sendable {
         return part
     }
 
+    /// Layers of the whole model with experts.
+    public var moeLayerCount: Int { max(0, whole.layerCount - whole.denseLayerCount) }
+
+    /// A checkpoint of such a model, or of a part of it, whose weights are made while they are read.
+    /// - Parameters:
+    ///   - configuration: the whole, or what `part` gives.
+    ///   - label: what to call it in messages.
+    /// - Throws: `CheckpointError` for shapes beyond any memory.
+    public func checkpoint(_ configuration: ModelConfiguration, label: String) throws -> Checkpoint {
+        try Checkpoint(synthetic: configuration, storage: storage, label: label)
+    }
+
     /// Standard deviation of the logits of a made model's routers.
     package var routerLogitDeviation: Double { SyntheticTensors.logitDeviation(whole) }
 
-    // MARK: Published dimensions
+    /// Tells what names there are, and first those that the given one may stand for.
+    private static func unknown(_ name: String) -> CheckpointError {
+        let wanted = name.lowercased()
+        let near = wanted.isEmpty ? [] : names.filter { $0.hasPrefix(wanted) || wanted.hasPrefix($0) }
+        let rest = names.filter { !near.contains($0) }
+        let list = "\((near.isEmpty ? names : rest).joined(separator: ", ")), or the path of a config.json"
+        return CheckpointError(
+            "there is no shape '\(shown(name))'",
+            expected: near.isEmpty ? list : "perhaps \(near.joined(separator: " or ")); there are also \(list)",
+            kind: .missingPath)
+    }
+}
 
-    private static let deepSeekV3 = """
-        {"model_type": "deepseek_v3", "vocab_size": 129280, "hidden_size": 7168, "intermediate_size": 18432,
-         "moe_intermediate_size": 2048, "num_hidden_layers": 61, "num_nextn_predict_layers": 1,
-         "first_k_dense_replace": 3, "n_routed_experts": 256, "n_shared_experts": 1, "num_experts_per_tok": 8,
-         "n_group": 8, "topk_group": 4, "norm_topk_prob": true, "routed_scaling_factor": 2.5, "q_lora_rank": 1536,
-         "kv_lora_rank": 512, "qk_nope_head_dim": 128, "qk_rope_head_dim": 64, "v_head_dim": 128,
-         "num_attention_heads": 128, "rms_norm_eps": 1e-6, "max_position_embeddings": 163840, "rope_theta": 10000,
-         "rope_scaling": {"type": "yarn", "factor": 40, "original_max_position_embeddings": 4096, "beta_fast": 32,
-                          "beta_slow": 1, "mscale": 1.0, "mscale_all_dim": 1.0}}
-        """
+/// The type of a made-up model's large matrices.
+package enum SyntheticStorage: Sendable {
+    /// FP8 with block scales, but embedding, lm_head, router and `eh_proj` in BF16.
+    case fp8
+    /// BF16.
+    case bf16
 
-    private static let v3Lite = """
-        {"model_type": "deepseek_v3", "vocab_size": 102400, "hidden_size": 2048, "intermediate_size": 10944,
-         "moe_intermediate_size": 1408, "num_hidden_layers": 27, "num_nextn_predict_layers": 1,
-         "first_k_dense_replace": 1, "n_routed_experts": 64, "n_shared_experts": 2, "num_experts_per_tok": 6,
-         "n_group": 1, "topk_group": 1, "norm_topk_prob": true, "routed_scaling_factor": 2.5, "q_lora_rank": null,
-         "kv_lora_rank": 512, "qk_nope_head_dim": 128, "qk_rope_head_dim": 64, "v_head_dim": 128,
-         "num_attention_heads": 16, "rms_norm_eps": 1e-6, "max_position_embeddings": 163840, "rope_theta": 10000}
-        """
+    /// What a config.json, known to be usable, says: FP8 where that is its `quant_method`.
+    init(_ json: [UInt8]) {
+        let members = (try? JSONValue(json))?.object
+        let inner = members?["text_config"]?.object
+        let quantization = (members?["quantization_config"] ?? inner?["quantization_config"])?.object
+        self = quantization?["quant_method"]?.string == "fp8" ? .fp8 : .bf16
+    }
 }

@@ -1,10 +1,11 @@
-/// Lists the tensors of a configuration as the published checkpoints have them: FP8 with block scales, but embedding,
-/// lm_head, router and `eh_proj` in BF16. Matrices have variance 1/columns, so that activations stay of order 1.
+/// Lists the tensors of a configuration as the published checkpoints have them. Matrices have variance 1/columns, so that
+/// activations stay of order 1.
 struct SyntheticTensors {
     private(set) var tensors: [String: TensorInfo] = [:]
     private(set) var pieces: [SyntheticSource.Piece] = []
     private let label: String
     private let configuration: ModelConfiguration
+    private let storage: SyntheticStorage
     private var end = 0
 
     /// More than any memory holds; sums stay far below what overflows.
@@ -22,8 +23,9 @@ struct SyntheticTensors {
         SyntheticFill.bf16Deviation(routerDeviation(configuration)) * Double(configuration.hiddenSize).squareRoot()
     }
 
-    init(_ configuration: ModelConfiguration, label: String) throws {
+    init(_ configuration: ModelConfiguration, storage: SyntheticStorage, label: String) throws {
         self.configuration = configuration
+        self.storage = storage
         self.label = label
         let hidden = configuration.hiddenSize
         let vocabulary = configuration.vocabularySize
@@ -94,6 +96,9 @@ struct SyntheticTensors {
     // MARK: Tensors
 
     private mutating func quantised(_ name: String, _ rows: Int, _ columns: Int) throws {
+        guard storage == .fp8 else {
+            return try plain(name, rows, columns, deviation: 1 / Double(columns).squareRoot())
+        }
         let block = TensorResolver.scaleBlock
         try add(name + ".weight", .fp8, [rows, columns], .codes)
         try add(
@@ -131,10 +136,13 @@ extension Checkpoint {
     /// It has no tokenizer and nothing to say.
     /// - Parameters:
     ///   - configuration: its dimensions, for example a `SyntheticShape`'s part.
+    ///   - storage: the type of its large matrices.
     ///   - label: what to call it in messages.
     /// - Throws: `CheckpointError` for shapes beyond any memory.
-    public convenience init(synthetic configuration: ModelConfiguration, label: String) throws {
-        let synthetic = try SyntheticTensors(configuration, label: label)
+    package convenience init(
+        synthetic configuration: ModelConfiguration, storage: SyntheticStorage = .fp8, label: String
+    ) throws {
+        let synthetic = try SyntheticTensors(configuration, storage: storage, label: label)
         self.init(
             label: label, configuration: configuration, tensors: synthetic.tensors,
             source: .synthetic(SyntheticSource(pieces: synthetic.pieces)))

@@ -15,9 +15,11 @@ struct Bench: ParsableCommand {
         abstract: "Measures the speed of steps, rounds and prompts on this machine, beside its roofs.",
         discussion: """
             Steps are those of real text: the built-in suite's prompts, continued greedily. With --shape a part of a model \
-            is made in memory at true dimensions, and the speed of the whole is projected, also for steps of several rows, \
-            whose time depends on how many experts they share: --overlap says what to measure with, and the projection \
-            shows the others beside it. All measurements take turns, so \
+            is made in memory at true dimensions, and the speed and memory of the whole are projected, also for steps of \
+            several rows, whose time depends on how many experts they share: --overlap says what to measure with, and the \
+            projection shows the others beside it. inspect --shapes lists what is known by name. With --contexts steps and \
+            a prompt's next tokens are timed behind long texts, whose latents are made up with --shape and read otherwise. \
+            All measurements take turns, so \
             that noise hits all alike; figures are medians. Interrupted, it reports what it has measured so far; \
             --perplexity comes first and is all or nothing.
 
@@ -40,8 +42,8 @@ struct Bench: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Makes weights in memory instead of reading them: deepseek-v3, v3-lite, or the path of a config.json.",
-            valueName: "name|f"))
+            "Makes weights in memory instead of reading them: those of \(SyntheticShape.names.joined(separator: ", ")), "
+                + "or of the path of a config.json.", valueName: "name|f"))
     var shape: String?
 
     @Option(
@@ -51,6 +53,14 @@ struct Bench: ParsableCommand {
 
     @Flag(name: .customLong("no-mtp"), help: "Makes no MTP module with --shape.")
     var withoutMTP = false
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "Measures steps and prompts behind so many tokens instead of short texts, prompts and several texts at once.",
+            valueName: "8k,32k,128k"),
+        transform: { try TokenCounts.parse($0, option: "--contexts") })
+    var contexts: TokenCounts?
 
     @Option(
         help: ArgumentHelp(
@@ -89,13 +99,15 @@ struct Bench: ParsableCommand {
     func validate() throws {
         if load.serve != nil {
             guard shape == nil, layers == nil, overlap == nil, !withoutMTP, !perplexity, !model.isChosen, !numa,
-                seconds == nil
+                seconds == nil, contexts == nil
             else {
                 throw ValidationError("--serve measures a server: it takes no model, --shape, --numa or --seconds")
             }
         }
         if numa {
-            guard shape == nil, layers == nil, overlap == nil, !withoutMTP, !perplexity, !model.isChosen else {
+            guard shape == nil, layers == nil, overlap == nil, !withoutMTP, !perplexity, !model.isChosen,
+                contexts == nil
+            else {
                 throw ValidationError("--numa measures the machine: it takes no model, --shape or --perplexity")
             }
         } else if fresh || topologyOut != nil {
@@ -121,12 +133,16 @@ struct Bench: ParsableCommand {
             return try NumaBench(seconds: seconds, isFresh: fresh, topologyOut: topologyOut, json: json).run()
         }
         let shape = try shape.map { try SyntheticShape(argument: $0) }
+        var model = model
+        if let shape, model.weights == .stored { model.weights = shape.publishedFormat }
         let open = try OpenModel(model, checkpoint: shape.map(made))
+        for remark in shape?.remarks ?? [] { Console.note("\(shape!.name): \(remark)") }
         var plan = BenchPlan()
         plan.seconds = seconds
         plan.shape = shape
         plan.overlaps = try shape.map { try OverlapChoice($0.whole).overlaps(overlap) } ?? []
         plan.cacheBytes = Topology.read().cacheBytes
+        if let contexts { plan.look(at: try suitable(contexts.values, for: open)) }
         plan.fit(limit: open.contextLimit)
         guard !plan.contexts.isEmpty else {
             throw InputError("a context of \(open.contextLimit) tokens is too short to measure steps in")
@@ -154,8 +170,21 @@ struct Bench: ParsableCommand {
     }
 
     private func made(_ shape: SyntheticShape) throws -> Checkpoint {
-        try Checkpoint(
-            synthetic: shape.part(moeLayers: layers ?? 1, mtp: !withoutMTP), label: "\(shape.name) (synthetic)")
+        let most = max(1, shape.moeLayerCount)
+        if let layers, layers > most {
+            throw UsageError("--layers \(layers) are more than the \(most) MoE layers of \(shape.name)")
+        }
+        return try shape.checkpoint(
+            shape.part(moeLayers: min(layers ?? 1, shape.moeLayerCount), mtp: !withoutMTP),
+            label: "\(shape.name) (synthetic)")
+    }
+
+    /// - Throws: `InputError` for contexts that the model was not made for.
+    private func suitable(_ contexts: [Int], for open: OpenModel) throws -> [Int] {
+        let limit = open.contextLimit
+        guard let last = contexts.last, last > limit else { return contexts }
+        throw InputError(
+            "--contexts has \(last) tokens, but the context of \(open.checkpoint.label) holds \(limit)")
     }
 
     private func load(_ open: OpenModel, _ plan: BenchPlan) throws -> Model {

@@ -29,10 +29,8 @@ struct BenchTables {
         if let stream = report.stream { parts.append(line(stream)) }
         if !report.formats.isEmpty { parts.append(formats) }
         if let memory = report.memory { parts.append(line(memory)) }
-        if let projection = report.projection {
-            parts.append(line(projection))
-            if !projection.overlaps.isEmpty { parts.append(overlaps(projection)) }
-        }
+        if !report.depths.isEmpty { parts.append(depths) }
+        if let projection = report.projection { parts += self.parts(of: projection) }
         if !report.leftOut.isEmpty {
             parts.append(report.leftOut.map { terminal.styled("left out: \($0)", .dim) + "\n" }.joined())
         }
@@ -51,7 +49,7 @@ struct BenchTables {
         return words.joined(separator: " · ") + "\n" + cut
     }
 
-    private func titled(_ title: String, _ table: Table, _ note: String? = nil) -> String {
+    func titled(_ title: String, _ table: Table, _ note: String? = nil) -> String {
         terminal.styled(title, .bold) + "\n" + table.rendered(on: terminal)
             + (note.map { terminal.styled($0, .dim) + "\n" } ?? "")
     }
@@ -126,7 +124,7 @@ struct BenchTables {
             "bytes: what a step of so many rows reads, over one row's; by chance: if all experts were alike")
     }
 
-    private static let shownRows = [1, 2, 3, 4, 6, 8, 12, 16]
+    static let shownRows = [1, 2, 3, 4, 6, 8, 12, 16]
 
     private var steps: String {
         let contexts = report.steps.map(\.context)
@@ -287,95 +285,21 @@ struct BenchTables {
             + "\(Format.bytes(memory.weights)) of weights and \(Format.bytes(memory.cache)) of cache\(share)\n"
     }
 
-    private func line(_ projection: BenchReport.Projection) -> String {
-        let measured = [
-            counted(report.subject.layers - report.subject.moeLayers, "dense layer"),
-            counted(report.subject.moeLayers, "MoE layer"), "the head",
-        ]
-        return terminal.styled("Projected", .bold)
-            + ": the whole \(projection.layers)-layer model would decode at "
-            + "\(Format.short(projection.tokensPerSecond)) tok/s on this machine behind "
-            + "\(Format.grouped(projection.context)) tokens\n"
-            + terminal.styled(
-                "projected from \(measured.compactMap { $0 }.joined(separator: ", ")); not run; "
-                    + "as if all of its weights were in memory", .dim) + "\n"
-    }
-
-    private func overlaps(_ projection: BenchReport.Projection) -> String {
-        let overlaps = projection.overlaps
-        var table = Table(
-            [.init("rows", .right)]
-                + overlaps.flatMap { overlap in
-                    [
-                        Table.Column("\(overlap.name): experts", .right), .init("made", .right), .init("bytes", .right),
-                        .init("T/T(1)", .right),
-                    ]
-                })
-        for (i, row) in overlaps[0].rows.enumerated() where Self.shownRows.contains(row.rows) {
-            table.add(
-                ["\(row.rows)"]
-                    + overlaps.flatMap { overlap in
-                        let row = overlap.rows[i]
-                        return [
-                            Format.fixed(row.experts, 1), Format.fixed(row.madeExperts, 1), times(row.relativeBytes),
-                            times(row.relative),
-                        ]
-                    })
-        }
-        let sources = overlaps.map { "\($0.name): \($0.source)" }.joined(separator: "; ")
-        let steps = titled(
-            "Projected steps of several rows, by how rows overlap", table,
-            "experts: distinct ones a layer; made: in the steps that were timed, with a router that favours some experts so "
-                + "that rows overlap like that; \(sources)")
-        return steps + gains(projection)
-    }
-
-    /// What drafts would gain; empty without an MTP module.
-    private func gains(_ projection: BenchReport.Projection) -> String {
-        guard let bytes = projection.draftBytes else { return "" }
-        var table = Table([
-            .init("overlap"), .init("by bytes: fixed", .right), .init("gated", .right),
-            .init("by these times: fixed", .right), .init("gated", .right),
-        ])
-        func fixed(_ gain: BenchReport.OverlapProjection.Gain) -> String {
-            "\(times(gain.fixed)) (\(gain.drafts))"
-        }
-        for overlap in projection.overlaps {
-            guard let byBytes = overlap.gainByBytes, let gain = overlap.gain else { continue }
-            table.add(overlap.name, fixed(byBytes), times(byBytes.gated), fixed(gain), times(gain.gated))
-        }
-        let acceptance = projection.overlaps[0].acceptance.map { Format.percent($0) }.joined(separator: ", ")
-        let draft =
-            projection.draftTime.map { "\(Format.percent($0)) of a step by time" } ?? "no module was made to time"
-        return "\n"
-            + titled(
-                "Projected gain of drafts over none", table,
-                "assumed, not measured: drafts 1 to 4 hold in \(acceptance) of cases, as reported for V3 and R1, spread "
-                    + "over their leads as the embedded model's are; a draft takes \(Format.percent(bytes)) of a step by "
-                    + "bytes, \(draft). fixed: the best number of drafts, in brackets; gated: the best that a gate by lead "
-                    + "can do")
-    }
-
-    /// "one MoE layer", "3 MoE layers"; nil for none.
-    private func counted(_ number: Int, _ noun: String) -> String? {
-        number == 0 ? nil : number == 1 ? "one \(noun)" : "\(number) \(noun)s"
-    }
-
     // MARK: Numbers
 
     private func gigabytes(_ bytes: Double) -> String { Format.fixed(bytes / 1e9, 1) + " GB/s" }
 
     private func gigaflops(_ operations: Double) -> String { Format.short(operations / 1e9) + " GFLOP/s" }
 
-    private func share(_ value: Double?) -> String { value.map { Format.fixed($0 * 100, 0) + " %" } ?? "–" }
+    func share(_ value: Double?) -> String { value.map { Format.fixed($0 * 100, 0) + " %" } ?? "–" }
 
     private func beside(_ text: String, _ share: Double?) -> String {
         share.map { text + " " + (Format.fixed($0 * 100, 0) + "%").leftPadded(5) } ?? text
     }
 
-    private func times(_ factor: Double) -> String { Format.fixed(factor, 2) + "×" }
+    func times(_ factor: Double) -> String { Format.fixed(factor, 2) + "×" }
 
-    private func duration(_ nanoseconds: Double) -> String {
+    func duration(_ nanoseconds: Double) -> String {
         nanoseconds < 1e6
             ? Format.short(nanoseconds / 1000) + " µs" : Format.duration(nanoseconds: Int64(nanoseconds))
     }

@@ -259,10 +259,3 @@ struct TemperatureList {
         return TemperatureList(values: values)
     }
 }
-
-extension Substring {
-    /// Without spaces at either end.
-    fileprivate var trimmed: String {
-        String(drop { $0 == " " }.reversed().drop { $0 == " " }.reversed())
-    }
-}

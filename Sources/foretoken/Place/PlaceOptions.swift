@@ -13,8 +13,8 @@ struct PlacedModelOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Takes a model that one does not have: deepseek-v3, v3-lite, or the path of a config.json.",
-            valueName: "name|f"))
+            "Takes a model that one does not have: one of \(SyntheticShape.names.joined(separator: ", ")), or the path "
+                + "of a config.json.", valueName: "name|f"))
     var shape: String?
 
     @Option(

@@ -19,8 +19,11 @@ struct PlacedModel {
     /// - Throws: as `Checkpoint` does, and `InputError` for a model without routed experts.
     init(_ options: PlacedModelOptions, on machine: PlacementMachine) throws {
         let checkpoint: Checkpoint
+        var format = options.weights
         if let shape = try options.shape.map({ try SyntheticShape(argument: $0) }) {
-            checkpoint = try Checkpoint(synthetic: shape.whole, label: "\(shape.name) (dimensions only)")
+            checkpoint = try shape.checkpoint(shape.whole, label: "\(shape.name) (dimensions only)")
+            if format == .stored { format = shape.publishedFormat }
+            for remark in shape.remarks { Console.note("\(shape.name): \(remark)") }
             isShape = true
         } else {
             let directory = options.model ?? environment("FORETOKEN_MODEL")
@@ -38,7 +41,7 @@ struct PlacedModel {
         let besides = try Model.workingBytes(
             configuration, modules: layout.mtp.count, contexts: [context], cacheType: options.cacheType,
             workers: machine.nodes.reduce(0) { $0 + $1.workers })
-        guard let placement = try layout.placementModel(checkpoint, format: options.weights, besides: besides) else {
+        guard let placement = try layout.placementModel(checkpoint, format: format, besides: besides) else {
             throw InputError("\(checkpoint.label) has no routed experts, so there is nothing to place")
         }
         self.placement = placement

@@ -127,7 +127,9 @@ enum ReaderTargets {
     private static func shape() -> Target {
         Target(form: .json, corpus: [smallModel().files()[0].bytes, configuration(TinyGeometry())]) { bytes in
             let shape = try SyntheticShape(name: "shape", json: bytes, file: "shape.json")
-            _ = try Checkpoint(synthetic: shape.part(moeLayers: 1, mtp: true), label: "shape")
+            _ = try shape.checkpoint(shape.part(moeLayers: 1, mtp: true), label: "shape")
+            let whole = try WholeShape(shape)
+            _ = (whole.parameterCount, whole.fileByteCount, whole.residentByteCount(.int4))
         }
     }
 
