@@ -65,13 +65,14 @@ public struct RopeConfiguration: Sendable, Equatable {
 
 extension ModelConfiguration {
     /// Angle per position of each of the `ropeDimension / 2` pairs, in radians: θ^(-2i/d), and under YaRN blended with
-    /// the same divided by `factor`.
-    public var inverseFrequencies: [Float] {
+    /// the same divided by `factor`. In double precision: at position 262,143 a frequency's rounding to FP32 turns the fastest
+    /// pairs by a hundredth of a radian.
+    public var inverseFrequencies: [Double] {
         let interpolation = rope.yarn?.interpolation(dimension: ropeDimension, theta: rope.theta)
         return (0..<ropeDimension / 2).map { pair in
             let plain = pow(rope.theta, -2 * Double(pair) / Double(ropeDimension))
-            guard let yarn = rope.yarn, let fraction = interpolation?(pair) else { return Float(plain) }
-            return Float(plain * (1 - fraction) + plain / yarn.factor * fraction)
+            guard let yarn = rope.yarn, let fraction = interpolation?(pair) else { return plain }
+            return plain * (1 - fraction) + plain / yarn.factor * fraction
         }
     }
 
