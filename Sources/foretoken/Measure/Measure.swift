@@ -17,6 +17,12 @@ struct Measure: ParsableCommand {
             Without --suite or --text the embedded model's own suite is used: prompts that it was not trained on. \
             A prompt with an answer makes the model say that, at temperature 0 alone: it tells what drafts are worth on \
             text that a better model would write. Interrupted, it reports what it has measured so far.
+
+            With --needle it tells instead how well facts are found that are hidden in long texts: numbers, asked for at the \
+            end. Each text is read once more without its fact, so that a model that cannot answer still shows whether it \
+            saw it. --chat asks in the checkpoint's chat format; --max-tokens is then the most that an answer may have. \
+            --json then prints "model", "form", "threads", "instruction_set", "cache_type", "is_partial" and "cells", each \
+            with "length", "depth", "exact", "gain", "log_probability", "control" and "trials".
             """)
 
     @Option(
@@ -80,6 +86,7 @@ struct Measure: ParsableCommand {
             "Seconds for timing steps and racing draft modes, at each temperature; 0 for neither.", valueName: "s"))
     var seconds = 30.0
 
+    @OptionGroup(title: "Hidden facts") var needle: NeedleFlags
     @OptionGroup(title: "Routing") var routing: RoutingFlags
     @OptionGroup(title: "Model") var model: ModelOptions
 
@@ -105,10 +112,21 @@ struct Measure: ParsableCommand {
                 "MTP modules make at most \(MTPHead.maximumDrafts) drafts a round, so --drafts \(most) with "
                     + "--draft-source mtp is impossible")
         }
+        if needle.needle {
+            guard suite == nil, drafts == nil, domain.isEmpty, prompts == nil, report == nil,
+                routing.recordRouting == nil
+            else {
+                throw ValidationError(
+                    "--needle measures no drafts: it takes no --suite, --drafts, --domain, --prompts, --report or "
+                        + "--record-routing")
+            }
+            return
+        }
         if !text.isEmpty && format == .chat { throw ValidationError("--text is taken as it is; --chat needs prompts") }
     }
 
     func run() throws {
+        if needle.needle { return try searchForNeedles() }
         try routing.check()
         if let report {
             try OutputFile.check(report)
@@ -130,6 +148,19 @@ struct Measure: ParsableCommand {
         let longest = texts.map(\.tokens.count).max() ?? 0
         let context = try open.context(for: longest, and: text.isEmpty ? maxTokens : 0)
         try routing.record(open) { try measure(texts, source, open, context: context, $0) }
+    }
+
+    private func searchForNeedles() throws {
+        let lines = try text.flatMap { path in
+            try InputFile.text(path, for: .text).split(separator: "\n", omittingEmptySubsequences: false).map(
+                String.init)
+        }
+        if !text.isEmpty, lines.allSatisfy(\.isEmpty) {
+            throw InputError("\(text.joined(separator: ", ")): no text to hide facts in")
+        }
+        let style = PromptStyle(format: format, thinking: chat.thinking)
+        let trials = try NeedleTrials(needle, style, OpenModel(model), lines: lines, answerTokens: maxTokens)
+        try trials.run(json: json)
     }
 
     /// Without what has a given answer, where no temperature is 0.

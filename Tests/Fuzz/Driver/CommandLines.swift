@@ -77,6 +77,12 @@ enum CommandLines {
         ["measure", "--text", "text.txt", "--seconds", "0", "--report", "report.html", "--top-p", "0.9"],
         ["prove", "--quick", "--model", "model", "--prompt-tokens", "1,2", "--max-tokens", "2", "--seed", "1"],
         ["bench", "--shape", "model/config.json", "--seconds", "0.01", "--layers", "1", "--no-mtp", "--json"],
+        ["bench", "--shape", "model/config.json", "--seconds", "0.01", "--contexts", "600,1k", "--cache-type", "bf16"],
+        [
+            "measure", "--needle", "--lengths", "256", "--depths", "0,50", "--needles", "1", "--needle-form", "prose",
+            "--text", "text.txt",
+        ],
+        ["inspect", "--shape", "model/config.json", "--json"],
         ["bench", "--numa", "--seconds", "0.01", "--topology-out", "new.json", "--fresh"],
         ["place", "--show", "code.trace"], ["place", "--show", "trace.jsonl", "--json"],
         [
