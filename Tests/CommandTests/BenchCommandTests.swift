@@ -182,9 +182,14 @@ struct BenchCommandTests {
         let outcome = try Command(["bench", "--contexts", "1k", "--seconds", "1", "--json"]).finish()
         #expect(outcome.status == 0, "\(outcome.errors)")
         let output = try outcome.json(Output.self)
-        let depth = try #require(output.depths.first)
-        #expect(!depth.is_projected && !depth.has_made_latents && depth.rows[0].time > 0 && output.projection == nil)
-        #expect(depth.context == 1024 && depth.cache_bytes == 1280 * 4160)
+        #expect(output.projection == nil)
+        // A machine that is busy may be too slow to read so far.
+        let isLeftOut = output.left_out.contains { $0.contains("behind 1024 tokens") }
+        #expect(output.depths.map(\.context) == (isLeftOut ? [] : [1024]))
+        for depth in output.depths {
+            #expect(!depth.is_projected && !depth.has_made_latents && depth.rows[0].time > 0)
+            #expect(depth.cache_bytes == 1280 * 4160)
+        }
     }
 
     private func routedLikeV3(_ model: inout TinyModel) {
