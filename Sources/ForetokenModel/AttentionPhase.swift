@@ -48,13 +48,49 @@ struct AttentionStep {
     }
 
     @inline(__always)
-    func rotateQueries(_ head: Int) {
-        for row in 0..<rowCount {
+    func rotateQueries(_ head: Int, _ rows: Range<Int>) {
+        for row in rows {
             kernels.pointee.rotate(
                 queryHead(head, row: row) + nope, cosines.base! + row * cosines.stride,
                 sines.base! + row * sines.stride, Int32(rope))
         }
     }
+}
+
+/// What rows of a chunk chose.
+struct ChosenEntries: BitwiseCopyable {
+    /// Entries of a list; rows that see no more have none.
+    let count: Int
+    /// [row of the step][count], ascending.
+    let lists: UnsafePointer<Int32>
+
+    /// Makes the scores of neighbouring entries that a row did not choose -infinity, so that they weigh nothing. Where it
+    /// chose none of a block, the block's sum is 0 and its maximum below every other.
+    func mask(_ scores: UnsafeMutablePointer<Float>, row: Int, entries: Range<Int>) {
+        let list = lists + row * count
+        var (next, end) = (0, count)
+        while next < end {
+            let middle = (next + end) / 2
+            if Int(list[middle]) < entries.lowerBound { next = middle + 1 } else { end = middle }
+        }
+        var from = 0
+        while next < count, Int(list[next]) < entries.upperBound {
+            let kept = Int(list[next]) - entries.lowerBound
+            (scores + from).update(repeating: -.infinity, count: kept - from)
+            from = kept + 1
+            next += 1
+        }
+        (scores + from).update(repeating: -.infinity, count: entries.count - from)
+    }
+}
+
+/// Copies of latents that rows chose, by row of a batch.
+struct ChosenLatents: BitwiseCopyable {
+    /// Entries that a row attends to at most; rows that see no more attend to the texts' own.
+    let count: Int
+    /// [row of the batch][pages]
+    let pages: UnsafePointer<UnsafeMutableRawPointer?>
+    let pagesPerRow: Int
 }
 
 /// Absorbed attention: queries go into latent space, so the cache is read as it lies. Rows go in batches of a window's
@@ -65,6 +101,10 @@ struct AbsorbedAttentionPhase: Phase {
     let query: ProductJob?
     /// Which of each worker's heads; a chunk's may be divided over several phases.
     let slice: Slice
+    /// Rows of the step; at most a batch where entries were chosen.
+    let rows: Range<Int>
+    /// nil where every row attends to all entries that it sees.
+    let chosen: ChosenLatents?
     /// One batch's queries in latent space [row][head][rank | rope].
     let absorbed: foretoken_rows
     /// One batch's weighted latents [row][head][rank].
@@ -76,6 +116,13 @@ struct AbsorbedAttentionPhase: Phase {
     static func isShorter(_ c: ModelConfiguration, rows: Int) -> Bool {
         let explicit = c.nopeDimension + c.valueDimension
         return rows * (2 * c.latentRank - explicit) <= c.latentRank * explicit
+    }
+
+    /// The same where a chunk's rows attend to chosen entries, of the `entries` that the last one sees, while naive attention
+    /// computes all scores and masks them: chosen latents are copied first, which takes about as long as attending to them.
+    static func isShorter(_ c: ModelConfiguration, rows: Int, entries: Int, chosen: Int) -> Bool {
+        let naive = PromptAttentionPhase.work(c, rows: rows) / LatentPool.pagePositions * entries
+        return isShorter(c, rows: rows) || 2 * work(c, rows: rows, entries: chosen) <= naive
     }
 
     /// Multiply-adds of `rows` rows that see `entries` entries: scores and weighted latents.
@@ -99,9 +146,9 @@ struct AbsorbedAttentionPhase: Phase {
             PanelProduct(kernels: step.kernels, scratch: step.scratch.wide(worker))
                 .run(query, panels: firstPanel..<endPanel)
         }
-        for head in heads { step.rotateQueries(head) }
-        for first in stride(from: 0, to: step.rowCount, by: Workspace.windowRows) {
-            let rows = first..<min(first + Workspace.windowRows, step.rowCount)
+        for head in heads { step.rotateQueries(head, rows) }
+        for first in stride(from: rows.lowerBound, to: rows.upperBound, by: Workspace.windowRows) {
+            let rows = first..<min(first + Workspace.windowRows, rows.upperBound)
             for head in heads { absorb(head, rows) }
             for i in 0..<step.spanCount {
                 let mine = step.spans[i].rows.clamped(to: rows)
@@ -128,16 +175,31 @@ struct AbsorbedAttentionPhase: Phase {
 
     /// Some rows of one text. Row `batch` of the step is row 0 of `absorbed` and `mixed`.
     private func attend(_ heads: Range<Int>, _ rows: Range<Int>, of span: RowSpan, batch: Int, _ worker: Int) {
-        let width = step.rank + step.rope
-        let row = rows.lowerBound - batch
         var cache = step.cache
         cache.pages = span.pages
+        let choosing = chosen.map { span.rows(behind: $0.count).clamped(to: rows) }
+        let seeAll = rows.lowerBound..<(choosing?.lowerBound ?? rows.upperBound)
+        if !seeAll.isEmpty { attend(heads, seeAll, to: cache, span.length(ofRow: rows.lowerBound), batch, worker) }
+        guard let chosen, let choosing else { return }
+        cache.offset = 0
+        for row in choosing {
+            cache.pages = chosen.pages + (row - batch) * chosen.pagesPerRow
+            attend(heads, row..<row + 1, to: cache, chosen.count, batch, worker)
+        }
+    }
+
+    /// Rows of which the first attends to `length` entries of a cache, and each later one to one more.
+    private func attend(
+        _ heads: Range<Int>, _ rows: Range<Int>, to cache: foretoken_latents, _ length: Int, _ batch: Int, _ worker: Int
+    ) {
+        let width = step.rank + step.rope
+        let row = rows.lowerBound - batch
+        var cache = cache
         let queries = foretoken_rows(
             base: absorbed.base! + row * absorbed.stride + heads.lowerBound * width, stride: absorbed.stride, index: nil
         )
         let output = foretoken_rows(
             base: mixed.base! + row * mixed.stride + heads.lowerBound * step.rank, stride: mixed.stride, index: nil)
-        let length = span.entry + rows.lowerBound - span.firstRow + 1
         step.kernels.pointee.attend(
             &cache, Int32(length), queries, Int32(rows.count), Int32(heads.count), step.sigma, output,
             step.scratch.attention(worker))
@@ -165,6 +227,8 @@ struct PromptAttentionPhase: Phase {
     let slice: Slice
     /// By head: each row's maximum and sum over the blocks so far [2][rows].
     let softmax: foretoken_rows
+    /// nil where every row attends to all entries that it sees.
+    let chosen: ChosenEntries?
 
     /// Context blocks that `rows` rows see whose first has cache entry `firstEntry`.
     static func blockCount(firstEntry: Int, rows: Int) -> Int { (firstEntry + rows + block - 1) / block }
@@ -189,7 +253,7 @@ struct PromptAttentionPhase: Phase {
     private func run(_ heads: Range<Int>, _ scratch: PromptAttentionScratch) {
         let end = step.firstEntry + step.rowCount
         for head in heads {
-            if blocks.lowerBound == 0 { step.rotateQueries(head) }
+            if blocks.lowerBound == 0 { step.rotateQueries(head, 0..<step.rowCount) }
             let keyUp = step.keyUp.matrices + head
             let valueUp = step.valueUp.matrices + head
             step.kernels.pointee.decode_panels(
@@ -243,6 +307,9 @@ struct PromptAttentionPhase: Phase {
         for (i, row) in rows.enumerated() {
             let scores = s.scores + i * Self.block
             let visible = min(count, step.firstEntry + row - start + 1)
+            if let chosen, step.firstEntry + row >= chosen.count {
+                chosen.mask(scores, row: row, entries: start..<start + visible)
+            }
             s.blockSum[i] = step.kernels.pointee.exp_block(scores, Int32(visible), step.sigma, s.blockMaximum + i)
             (scores + visible).update(repeating: 0, count: count - visible)
         }

@@ -32,6 +32,10 @@ final class Decoder {
     private(set) var rows = 0
     private(set) var spanCount = 0
     private var shape: PageShape
+    /// What choosing entries takes; nil where no row can see more than may be chosen.
+    let selection: SelectionSpace?
+    /// By layer, MTP modules' included: which of the layers with index keys it is, if it is one.
+    private let indexLayers: [Int]
 
     init(
         _ kind: StepKind, weights: ModelWeights, kernels: KernelTable, pool: WorkerPool, workers: WorkerTables,
@@ -46,10 +50,14 @@ final class Decoder {
         var make = BufferMaker()
         space = try Workspace(
             configuration, rows: kind.mostRows, nodes: weights.nodes.nodes.count, isCut: weights.nodes.isCut, &make)
+        selection = try SelectionSpace.make(configuration, rows: kind.mostRows, &make)
         rotation = Rotation(configuration)
         sigma = configuration.attentionScale
         sliceWork = max(1, Self.workPerByte * weights.bytesPerStep)
         shape = PageShape(configuration, modules: 0, type: .f32)
+        let sparse = configuration.sparseAttention
+        let layers = 0..<configuration.layerCount + weights.modules.count
+        indexLayers = layers.map { sparse?.indexerCount(layers: $0) ?? 0 }
     }
 
     /// Begins a step without rows, for texts whose pages are those of this one.
@@ -66,6 +74,7 @@ final class Decoder {
     ///   - position: its position in the text.
     func add(_ sequence: TokenSequence, count: Int, entry: Int, position: Int) {
         precondition(sequence.pool?.shape == shape && entry + count <= sequence.capacity + MTPHead.maximumDrafts)
+        precondition(selection.map { entry + count <= $0.longest } ?? true, "more positions than the model has")
         space.spans.pointer[spanCount] = RowSpan(
             pages: UnsafePointer(sequence.pages), text: sequence.number, firstRow: rows, count: count, entry: entry,
             position: position)
@@ -80,18 +89,22 @@ final class Decoder {
     ///
     /// - Parameter index: of the layer in the pages; new latents go there.
     func run(_ layer: LayerWeights, _ index: Int) {
-        finish(layer, compress(layer.attention, latents(index), lastOnly: false), latents(index))
+        finish(layer, compress(layer.attention, index, lastOnly: false), index)
     }
 
     /// The same for each text's last row alone, as residual row i of text i: of the rows before it only the latents are
     /// kept, which is all that later rows of this layer will read of them.
     func runLast(_ layer: LayerWeights, _ index: Int) {
-        let query = compress(layer.attention, latents(index), lastOnly: true)
-        finish(layer, query, latents(index))
+        finish(layer, compress(layer.attention, index, lastOnly: true), index)
     }
 
     /// One layer of the first text; others differ in their pages.
     private func latents(_ index: Int) -> foretoken_latents { shape.layer(index, of: space.spans.pointer[0].pages) }
+
+    /// The same of one layer's index keys.
+    func indexKeys(_ layer: Int) -> foretoken_latents {
+        shape.indexKeys(indexLayers[layer], of: space.spans.pointer[0].pages)
+    }
 
     /// Makes the step one of each text's last row.
     private func keepLastRows() {
@@ -147,7 +160,7 @@ final class Decoder {
         }
     }
 
-    private func run<P: Phase>(_ phase: P) {
+    func run<P: Phase>(_ phase: P) {
         guard !isEnded else { return }
         pool.run(phase)
         if let rest { isEnded = !rest() }
@@ -164,20 +177,27 @@ final class Decoder {
 
     /// Compresses keys and values of all rows into the cache, and the queries of all rows or of each text's last. Returns
     /// what makes those queries.
-    private func compress(_ weights: AttentionWeights, _ latents: foretoken_latents, lastOnly: Bool) -> ProductJob {
+    private func compress(_ weights: AttentionWeights, _ layer: Int, lastOnly: Bool) -> ProductJob {
         normalise(space.residual, weights.inputNorm, into: space.normed)
         show(.attentionNorm, space.normed, width: configuration.hiddenSize)
-        let latent = ProductJob(
-            weights.latentDown, kind, input: space.normed.rows, output: space.latent.rows, rowCount: rows)
+        var input = space.normed.rows
+        if lastOnly { input.index = lastRows() }
+        let wanted = lastOnly ? spanCount : rows
+        var jobs = 0
         if let down = weights.queryDown {
-            var input = space.normed.rows
-            if lastOnly { input.index = lastRows() }
-            let wanted = lastOnly ? spanCount : rows
-            multiply(ProductJob(down, kind, input: input, output: space.queryRank.rows, rowCount: wanted), latent)
-        } else {
-            multiply(latent)
+            enqueue(ProductJob(down, kind, input: input, output: space.queryRank.rows, rowCount: wanted), &jobs)
         }
-        store(weights, latents)
+        enqueue(
+            ProductJob(weights.latentDown, kind, input: space.normed.rows, output: space.latent.rows, rowCount: rows),
+            &jobs)
+        if let indexer = weights.indexer {
+            let (key, weights) = indexerJobs(indexer, wanted: input, count: wanted)
+            enqueue(key, &jobs)
+            enqueue(weights, &jobs)
+        }
+        runJobs(jobs)
+        store(weights, latents(layer))
+        if let indexer = weights.indexer { storeIndexKeys(indexer, layer) }
         if lastOnly { keepLastRows() }
         guard let down = weights.queryDown, let norm = weights.queryNorm else {
             return ProductJob(
@@ -191,6 +211,11 @@ final class Decoder {
         return ProductJob(weights.queryUp, kind, input: space.queryRank.rows, output: space.query.rows, rowCount: rows)
     }
 
+    private func enqueue(_ job: ProductJob, _ count: inout Int) {
+        space.jobs.pointer[count] = job
+        count += 1
+    }
+
     /// Each text's last row.
     private func lastRows() -> UnsafePointer<Int32> {
         for i in 0..<spanCount { space.lastRows.pointer[i] = Int32(space.spans.pointer[i].rows.upperBound - 1) }
@@ -198,8 +223,9 @@ final class Decoder {
     }
 
     /// Attention and feed-forward of rows whose latents are in the cache.
-    private func finish(_ layer: LayerWeights, _ query: ProductJob, _ latents: foretoken_latents) {
-        attend(layer.attention, query, latents)
+    private func finish(_ layer: LayerWeights, _ query: ProductJob, _ index: Int) {
+        let isChosen = choose(layer.attention.indexer, index)
+        attend(layer.attention, query, latents(index), isChosen: isChosen)
         multiply(
             ProductJob(
                 layer.attention.output, kind, input: space.attended.rows, output: space.residual.rows, rowCount: rows,
@@ -226,7 +252,9 @@ final class Decoder {
         show(.latent, space.latent, width: width)
     }
 
-    private func attend(_ weights: AttentionWeights, _ query: ProductJob, _ latents: foretoken_latents) {
+    private func attend(
+        _ weights: AttentionWeights, _ query: ProductJob, _ latents: foretoken_latents, isChosen: Bool
+    ) {
         let step = AttentionStep(
             kernels: kernels, keyUp: weights.keyUp, valueUp: weights.valueUp, cache: latents,
             spans: UnsafePointer(space.spans.pointer), spanCount: spanCount, query: space.query.rows,
@@ -234,23 +262,33 @@ final class Decoder {
             nope: configuration.nopeDimension, value: configuration.valueDimension, sigma: sigma,
             headCut: workers.headCut, scratch: workers.scratch)
         if kind == .chunk { multiply(query) }
-        if kind == .window || AbsorbedAttentionPhase.isShorter(configuration, rows: rows) {
-            let work = AbsorbedAttentionPhase.work(configuration, rows: rows, entries: step.firstEntry + rows)
-            let slices = min(sliceCount(work), configuration.headCount)
-            for index in 0..<slices {
-                run(
-                    AbsorbedAttentionPhase(
-                        step: step, query: kind == .window ? query : nil,
-                        slice: Slice(index: index, count: slices), absorbed: space.absorbed.rows,
-                        mixed: space.mixedLatents.rows))
-            }
+        let own = kind == .window ? query : nil
+        if isChosen {
+            attendToChosen(step, own)
+        } else if kind == .window || AbsorbedAttentionPhase.isShorter(configuration, rows: rows) {
+            attendAbsorbed(step, own, 0..<rows, entries: step.firstEntry + rows, chosen: nil)
         } else {
-            attendPrompt(step)
+            attendPrompt(step, chosen: nil)
         }
         showAttention()
     }
 
-    private func attendPrompt(_ step: AttentionStep) {
+    /// Absorbed attention of some rows, which see about `entries` entries.
+    func attendAbsorbed(
+        _ step: AttentionStep, _ query: ProductJob?, _ rows: Range<Int>, entries: Int, chosen: ChosenLatents?
+    ) {
+        let work = AbsorbedAttentionPhase.work(configuration, rows: rows.count, entries: entries)
+        let slices = min(sliceCount(work), configuration.headCount)
+        for index in 0..<slices {
+            run(
+                AbsorbedAttentionPhase(
+                    step: step, query: query, slice: Slice(index: index, count: slices), rows: rows, chosen: chosen,
+                    absorbed: space.absorbed.rows, mixed: space.mixedLatents.rows))
+        }
+    }
+
+    /// Naive attention of a chunk.
+    func attendPrompt(_ step: AttentionStep, chosen: ChosenEntries?) {
         let blocks = PromptAttentionPhase.blockCount(firstEntry: step.firstEntry, rows: rows)
         let slices = sliceCount(blocks * PromptAttentionPhase.work(configuration, rows: rows))
         let blockSlices = min(slices, blocks)
@@ -260,7 +298,7 @@ final class Decoder {
                 run(
                     PromptAttentionPhase(
                         step: step, blocks: Slice(index: i, count: blockSlices).of(0..<blocks),
-                        slice: Slice(index: j, count: headSlices), softmax: space.softmax.rows))
+                        slice: Slice(index: j, count: headSlices), softmax: space.softmax.rows, chosen: chosen))
             }
         }
     }

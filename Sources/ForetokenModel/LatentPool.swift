@@ -21,12 +21,16 @@ public enum CacheType: String, Sendable, CaseIterable {
 }
 
 /// What a page of latents holds: for `pagePositions` positions one latent and one rotated key in each layer, nothing per
-/// head. MTP modules are layers behind the main model's.
+/// head. MTP modules are layers behind the main model's. Behind all of these lie the index keys, one in each layer that may
+/// have an indexer.
 struct PageShape: Equatable, Sendable {
     let type: CacheType
     let rank: Int
     let rope: Int
     let layers: Int
+    /// Width of an index key, and layers that have them; 0 without sparse attention.
+    let indexWidth: Int
+    let indexLayers: Int
 
     /// - Parameter modules: MTP modules that will draft.
     init(_ configuration: ModelConfiguration, modules: Int, type: CacheType) {
@@ -34,16 +38,27 @@ struct PageShape: Equatable, Sendable {
         rank = configuration.latentRank
         rope = configuration.ropeDimension
         layers = configuration.layerCount + modules
+        indexWidth = configuration.sparseAttention?.headDimension ?? 0
+        indexLayers = configuration.sparseAttention?.indexerCount(layers: layers) ?? 0
     }
 
     /// Whole cache lines, since a page's positions are a multiple of a line's elements.
     var layerBytes: Int { LatentPool.pagePositions * (rank + rope) * type.elementBytes }
-    var pageBytes: Int { layers * layerBytes }
+    private var indexLayerBytes: Int { LatentPool.pagePositions * indexWidth * type.elementBytes }
+    var pageBytes: Int { layers * layerBytes + indexLayers * indexLayerBytes }
 
     /// One layer of a text whose pages are given.
     func layer(_ index: Int, of pages: UnsafePointer<UnsafeMutableRawPointer?>) -> foretoken_latents {
         foretoken_latents(
             pages: pages, offset: index * layerBytes, format: type.format, rank: Int32(rank), rope: Int32(rope))
+    }
+
+    /// The index keys of one layer of such a text, which lie as latents do.
+    /// - Parameter index: among the layers that have some.
+    func indexKeys(_ index: Int, of pages: UnsafePointer<UnsafeMutableRawPointer?>) -> foretoken_latents {
+        foretoken_latents(
+            pages: pages, offset: layers * layerBytes + index * indexLayerBytes, format: type.format,
+            rank: Int32(indexWidth), rope: 0)
     }
 }
 

@@ -125,6 +125,7 @@ public final class Model {
     ) throws {
         for kind in StepKind.allCases {
             _ = try Workspace(c, rows: kind.mostRows, nodes: 1, isCut: true, &make)
+            _ = try SelectionSpace.make(c, rows: kind.mostRows, &make)
         }
         _ = try Verifier.hiddenRows(c, &make)
         _ = try LMHeadRunner.Buffers(c, workers: workers, &make)

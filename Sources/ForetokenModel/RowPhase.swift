@@ -10,7 +10,7 @@ protocol RowPhase: Phase {
 }
 
 extension RowPhase {
-    fileprivate func work(worker: Int, workers: Int) {
+    func work(worker: Int, workers: Int) {
         run(rowCount * worker / workers..<rowCount * (worker + 1) / workers, worker: worker)
     }
 }

@@ -36,13 +36,23 @@ extension Model {
     }
 
     /// Floating-point operations that a prompt of `tokens` tokens needs at least: two for each weight that a token uses
-    /// (lm_head for the last token alone), and causal attention over explicit keys and values.
+    /// (lm_head for the last token alone), causal attention over explicit keys and values, and the index scores of rows that
+    /// choose entries.
     package func promptOperations(tokens: Int) -> Double {
         let c = configuration
         let n = Double(tokens)
         let perPair = 2 * Double(c.headCount * (c.queryDimension + c.valueDimension))
+        let causal = { (count: Double) in count * (count + 1) / 2 }
+        var (pairs, scores) = (causal(n), 0.0)
+        if let sparse = c.sparseAttention, tokens > sparse.chosenCount {
+            let most = Double(sparse.chosenCount)
+            let scored = causal(n) - causal(most)
+            pairs = causal(most) + (n - most) * most
+            let perScore = 2 * sparse.headCount * sparse.headDimension * sparse.indexerCount(layers: c.layerCount)
+            scores = scored * Double(perScore)
+        }
         return n * operationsPerToken + Self.elements(self.weights.lmHead) * 2
-            + Double(c.layerCount) * perPair * n * (n + 1) / 2
+            + Double(c.layerCount) * perPair * pairs + scores
     }
 
     /// Operations that one token's pass through all layers' matrices takes.
@@ -55,6 +65,9 @@ extension Model {
             [attention.queryDown, attention.queryUp, attention.latentDown, attention.output]
             .reduce(0.0) { $0 + ($1.map(Self.elements) ?? 0) }
         elements += Self.elements(attention.keyUp) + Self.elements(attention.valueUp)
+        if let indexer = attention.indexer {
+            for linear in [indexer.query, indexer.key, indexer.weights] { elements += Self.elements(linear) }
+        }
         switch layer.feedForward {
         case .dense(let mlp): elements += Self.elements(mlp)
         case .moe(let moe):

@@ -121,6 +121,9 @@ public protocol StepObserver: AnyObject {
     func saw(_ site: StepSite, _ rows: StepRows)
     /// Chosen experts [count][perRow] of one text's rows, ascending in each row.
     func routed(layer: Int, chosen: UnsafePointer<Int32>, perRow: Int, rows: TextRows)
+    /// Entries [count][perRow] that one text's rows chose by a layer's indexer, ascending in each row. Rows that see no more
+    /// than so many choose nothing. Does nothing by default.
+    func chose(layer: Int, entries: UnsafePointer<Int32>, perRow: Int, rows: TextRows)
     /// What became of a text's rows in the last step, once whoever ran the step knows. Does nothing by default.
     func ended(_ outcome: StepOutcome, text: Int)
     /// No row of that text will come any more. Told of every text that was to be served beside others; does nothing by
@@ -129,6 +132,8 @@ public protocol StepObserver: AnyObject {
 }
 
 extension StepObserver {
+    /// Does nothing.
+    public func chose(layer: Int, entries: UnsafePointer<Int32>, perRow: Int, rows: TextRows) {}
     /// Does nothing.
     public func ended(_ outcome: StepOutcome, text: Int) {}
     /// Does nothing.
@@ -196,6 +201,23 @@ extension Decoder {
         }
         guard observation.wantsValues else { return }
         show(.routingWeights, space.assignment.weights.pointer, stride: perRow, width: perRow, to: observation)
+    }
+
+    /// Shows what rows chose by an indexer.
+    @inline(__always)
+    func showChoice(_ selection: SelectionSpace) {
+        guard let observation, let layer = observation.layer else { return }
+        for i in 0..<spanCount {
+            let span = space.spans.pointer[i]
+            let rows = span.rows(behind: selection.chosenCount)
+            guard !rows.isEmpty else { continue }
+            observation.observer.chose(
+                layer: layer, entries: selection.lists.pointer + rows.lowerBound * selection.chosenCount,
+                perRow: selection.chosenCount,
+                rows: TextRows(
+                    kind: kind, text: span.text, firstRow: rows.lowerBound, count: rows.count,
+                    firstPosition: span.position + rows.lowerBound - span.firstRow))
+        }
     }
 
     /// Shows the SwiGLU rows of the chosen experts. They lie grouped by expert; each is shown as its row's.

@@ -21,6 +21,9 @@ struct WorkerScratch {
     func attention(_ worker: Int) -> UnsafeMutablePointer<Float> { bases[worker] }
 
     @inline(__always)
+    func selection(_ worker: Int) -> UnsafeMutablePointer<Float> { bases[worker] }
+
+    @inline(__always)
     func router(_ worker: Int) -> UnsafeMutablePointer<Float> { bases[worker] }
 
     /// Columns of a wide product's decoded block: the widest input of any matrix, up to a fixed limit.
@@ -37,7 +40,8 @@ struct WorkerScratch {
         let absorbed = foretoken_attention_scratch(Int32(configuration.headCount), Int32(configuration.latentRank))
         let prompt = PromptAttentionScratch.floatCount(configuration)
         let wide = WideScratch.floatCount(rows: rows, columns: columns(configuration))
-        return max(wide, absorbed, prompt, 2 * configuration.routedExpertCount)
+        let selection = configuration.sparseAttention.map { foretoken_selection_scratch(Int32($0.chosenCount)) } ?? 0
+        return max(wide, absorbed, prompt, selection, 2 * configuration.routedExpertCount)
     }
 }
 

@@ -30,6 +30,8 @@ final class Workspace {
     let absorbed, mixedLatents: FloatBuffer
     /// [head][2][row] of a chunk: maxima and sums of the context blocks so far.
     let softmax: FloatBuffer
+    /// An indexer's queries [row][head · key width], keys [row][key width] and heads' weights [row][head].
+    let indexQuery, indexKey, indexWeights: FloatBuffer
     let routerLogits, slots, shared, mixed: FloatBuffer
     let cosines, sines: FloatBuffer
     /// [row][2 · hidden], input of eh_proj.
@@ -59,6 +61,11 @@ final class Workspace {
         absorbed = try make.floats(rows: windowRows, columns: c.headCount * latentWidth)
         mixedLatents = try make.floats(rows: windowRows, columns: c.headCount * c.latentRank)
         softmax = try make.floats(rows: rows == windowRows ? 0 : c.headCount, columns: 2 * rows)
+        let sparse = c.sparseAttention
+        let indexRows = sparse == nil ? 0 : rows
+        indexQuery = try make.floats(rows: indexRows, columns: sparse.map { $0.headCount * $0.headDimension } ?? 0)
+        indexKey = try make.floats(rows: indexRows, columns: sparse?.headDimension ?? 0)
+        indexWeights = try make.floats(rows: indexRows, columns: sparse?.headCount ?? 0)
         routerLogits = try make.floats(rows: rows, columns: c.routedExpertCount)
         slots = try make.floats(rows: rows * c.expertsPerToken, columns: c.expertIntermediateSize)
         shared = try make.floats(

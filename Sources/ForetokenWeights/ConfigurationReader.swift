@@ -98,14 +98,14 @@ struct ConfigurationReader {
         return mismatch(key, "some of \(names), each a power of two up to \(limit)", value, instead: .one)
     }
 
-    private mutating func mismatch<Value>(
+    mutating func mismatch<Value>(
         _ key: String, _ expected: String, _ found: JSONValue?, instead: Value
     ) -> Value {
         refuse("`\(key)` is \(found == nil ? "missing" : "wrong")", expected: expected, found: found?.shortDescription)
         return instead
     }
 
-    private mutating func refuse(
+    mutating func refuse(
         _ what: String, expected: String? = nil, found: String? = nil, hint: String? = nil
     ) {
         problems.append(CheckpointError("\(file): \(what)", expected: expected, found: found, hint: hint))
@@ -125,7 +125,6 @@ struct ConfigurationReader {
         }
         checkArchitecture(family.architectures)
         if let key = family.nestedKey { enter(key, of: family) }
-        if problems.isEmpty { refuseSparseAttention(family) }
         return problems.isEmpty ? family : nil
     }
 
@@ -163,15 +162,6 @@ struct ConfigurationReader {
         } else {
             members[quantization] = value
         }
-    }
-
-    /// The only place that knows of sparse attention.
-    private mutating func refuseSparseAttention(_ family: ModelFamily) {
-        let topK = members["index_topk"].flatMap { $0 == .null ? nil : $0 }
-        guard family.hasSparseAttention || topK != nil else { return }
-        refuse(
-            "`index_topk` \(topK?.shortDescription ?? "of \(family.name)") is not supported: it stands for sparse attention"
-        )
     }
 
     /// The key of a list with an entry for each layer.

@@ -60,6 +60,8 @@ public struct ModelConfiguration: Sendable, Equatable {
     public var eosTokens: [Int32]
     /// How some of the weights are quantised; nil where none is.
     public var quantization: QuantizationScheme?
+    /// How attention chooses what it reads; nil where it reads the whole context.
+    public var sparseAttention: SparseAttention?
     /// How the checkpoint was enlarged without changing what it computes (`foretoken_growth`, which only this program
     /// writes).
     public var growth: GrowthFactors
@@ -110,6 +112,7 @@ public struct ModelConfiguration: Sendable, Equatable {
         bosToken = reader.tokens("bos_token_id", below: vocabularySize).first
         eosTokens = reader.tokens("eos_token_id", below: vocabularySize)
         quantization = reader.quantization()
+        sparseAttention = reader.sparseAttention(family, layers: layerCount, rope: ropeDimension)
         growth = reader.growth(ModelConfiguration.growthKey)
     }
 

@@ -47,6 +47,8 @@ public struct ModelFamily: Sendable, Equatable {
     var otherParts: [String] = []
     /// Whether attention looks only at entries that an indexer chooses.
     var hasSparseAttention = false
+    /// Whether an indexer rotates neighbouring elements together where config.json does not say.
+    var hasInterleavedIndexer = false
     /// Whether the published MTP modules have a dense MLP. Where there are files, their tensors decide.
     var hasDenseModules = false
 
@@ -96,7 +98,8 @@ extension ModelFamily {
 
     /// GLM-5 and later: GLM-4.7-Flash at another size, with sparse attention.
     public static let glm5 = ModelFamily(
-        name: "GLM-5", modelTypes: ["glm_moe_dsa"], architectures: ["GlmMoeDsaForCausalLM"], hasSparseAttention: true)
+        name: "GLM-5", modelTypes: ["glm_moe_dsa"], architectures: ["GlmMoeDsaForCausalLM"], hasSparseAttention: true,
+        hasInterleavedIndexer: true)
 
     /// All families that are run.
     public static let all = [

@@ -22,6 +22,8 @@ public struct AttentionWeights: Sendable {
     public let valueUp: MatrixTable
     /// o_proj [hidden, heads · value]
     public let output: Linear
+    /// What chooses the entries that are attended to; nil where all are, or a layer before has chosen them.
+    public let indexer: IndexerWeights?
 }
 
 /// A SwiGLU feed-forward: down( silu(gate x) ⊙ up x ).
@@ -216,6 +218,9 @@ public final class ModelWeights: @unchecked Sendable {
             let attention = layer.attention
             add(attention.queryDown)
             for linear in [attention.queryUp, attention.latentDown, attention.output] { add(linear) }
+            if let indexer = attention.indexer {
+                for linear in [indexer.query, indexer.key, indexer.weights] { add(linear) }
+            }
             for (team, range) in heads.enumerated() {
                 for table in [attention.keyUp, attention.valueUp] {
                     for head in range { bytes[nodes.teams[team]] += table.matrices[head].byteCount }

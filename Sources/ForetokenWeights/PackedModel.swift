@@ -168,7 +168,14 @@ extension PackingPlan {
             queryNorm: source.queryNorm.map { norm($0) },
             queryUp: cut(source.query, into: queryPanels.enumerated().map { ($0, $1) }, as: format),
             latentDown: linear(source.latentDown), latentNorm: norm(source.latentNorm), keyUp: keyUp,
-            valueUp: valueUp, output: linear(source.output))
+            valueUp: valueUp, output: linear(source.output), indexer: source.indexer.map { indexer($0) })
+    }
+
+    private mutating func indexer(_ source: IndexerSource) -> IndexerWeights {
+        IndexerWeights(
+            query: linear(source.query, as: .stored), key: linear(source.key, as: .stored),
+            keyNorm: norm(source.keyNorm), keyBias: norm(source.keyBias),
+            weights: linear(source.weights, as: .stored))
     }
 
     /// The halves of kv_b_proj by head, each on the node of the team that has the head. Heads begin anywhere in the scale

@@ -2,12 +2,12 @@
 struct TensorResolver {
     /// A hostile configuration may ask for millions of tensors; nobody reads further than this.
     private static let maximumProblems = 10_000
-    private static let floats: Set<ElementType> = [.bf16, .f16, .f32]
+    static let floats: Set<ElementType> = [.bf16, .f16, .f32]
     /// Rows and columns of one FP8 scale block.
     static let scaleBlock = 128
 
     private let checkpoint: Checkpoint
-    private let configuration: ModelConfiguration
+    let configuration: ModelConfiguration
     private let layersPresent: Set<Int>
     private var used: Set<String> = []
     private var tolerated: [String] = []
@@ -53,13 +53,13 @@ struct TensorResolver {
         let hasExperts = configuration.isMoE(layer: index)
         let prefix = name("model.layers.\(index).")
         reportOtherKind(prefix + "mlp.", hasExperts: hasExperts, layer: index)
-        return layer(prefix, hasExperts: hasExperts)
+        return layer(prefix, index, hasExperts: hasExperts)
     }
 
-    private mutating func layer(_ prefix: String, hasExperts: Bool) -> LayerSource {
+    private mutating func layer(_ prefix: String, _ index: Int, hasExperts: Bool) -> LayerSource {
         tolerated.append(prefix + "self_attn.rotary_emb.inv_freq")
         return LayerSource(
-            attention: attention(prefix),
+            attention: attention(prefix, index),
             feedForwardNorm: norm(prefix + "post_attention_layernorm", configuration.hiddenSize),
             feedForward: hasExperts
                 ? experts(prefix + "mlp.") : .dense(mlp(prefix + "mlp.", width: configuration.intermediateSize)))
@@ -83,7 +83,7 @@ struct TensorResolver {
                 hint: "config.json belongs to another model"))
     }
 
-    private mutating func attention(_ layer: String) -> AttentionSource {
+    private mutating func attention(_ layer: String, _ index: Int) -> AttentionSource {
         let prefix = layer + "self_attn."
         let hidden = configuration.hiddenSize
         let heads = configuration.headCount
@@ -102,7 +102,8 @@ struct TensorResolver {
             latentUp: linear(
                 prefix + "kv_b_proj", rows: heads * (configuration.nopeDimension + configuration.valueDimension),
                 columns: configuration.latentRank),
-            output: linear(prefix + "o_proj", rows: hidden, columns: heads * configuration.valueDimension))
+            output: linear(prefix + "o_proj", rows: hidden, columns: heads * configuration.valueDimension),
+            indexer: indexer(prefix, layer: index))
     }
 
     private mutating func experts(_ prefix: String) -> FeedForwardSource {
@@ -143,13 +144,14 @@ struct TensorResolver {
     }
 
     mutating func mtpModule(_ index: Int) -> MTPSource {
-        let prefix = name("model.layers.\(configuration.layerCount + index).")
+        let layer = configuration.layerCount + index
+        let prefix = name("model.layers.\(layer).")
         let hidden = configuration.hiddenSize
         return MTPSource(
             embeddingNorm: norm(prefix + "enorm", hidden),
             hiddenNorm: norm(prefix + "hnorm", hidden),
             projection: linear(prefix + "eh_proj", rows: hidden, columns: 2 * hidden),
-            block: layer(prefix, hasExperts: moduleHasExperts(prefix)),
+            block: self.layer(prefix, layer, hasExperts: moduleHasExperts(prefix)),
             finalNorm: norm(prefix + "shared_head.norm", hidden),
             embedding: copy(prefix + "embed_tokens"),
             lmHead: copy(prefix + "shared_head.head"))
@@ -222,7 +224,7 @@ struct TensorResolver {
         tensor(name + ".weight", [size], types: TensorResolver.floats)
     }
 
-    private mutating func tensor(_ name: String, _ shape: [Int], types: Set<ElementType>) -> TensorInfo {
+    mutating func tensor(_ name: String, _ shape: [Int], types: Set<ElementType>) -> TensorInfo {
         let placeholder = TensorInfo(name: name, type: .f32, shape: shape, file: 0, range: 0..<0)
         if isExhausted { return placeholder }
         guard let tensor = checkpoint.tensor(name) else {
@@ -258,7 +260,7 @@ struct TensorResolver {
     }
 
     /// Whether there is a weight `name.weight`, or one that another quantiser packed in its place.
-    private func hasWeight(_ name: String) -> Bool {
+    func hasWeight(_ name: String) -> Bool {
         isThere(name) || foreignWeight(instead: name + ".weight") != nil
     }
 
@@ -285,9 +287,14 @@ struct TensorResolver {
     // MARK: Leftovers
 
     /// Notes that an lm_head may exist although nothing uses it.
-    mutating func tolerateLMHead() {
-        let name = name("lm_head")
-        tolerated.append(name + ".weight")
+    mutating func tolerateLMHead() { tolerateMatrix(name("lm_head")) }
+
+    /// Notes that the tensor may exist although nothing uses it.
+    mutating func tolerate(_ name: String) { tolerated.append(name) }
+
+    /// The same of the matrix, or vector, `name.weight` and its scale.
+    mutating func tolerateMatrix(_ name: String) {
+        tolerate(name + ".weight")
         let suffixes = BlockScales.suffixes + [PackedCodes.codeSuffix, PackedCodes.shapeSuffix]
         tolerated += suffixes.map { name + ".weight" + $0 }
     }

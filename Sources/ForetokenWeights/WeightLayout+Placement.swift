@@ -94,6 +94,8 @@ extension LayerSource {
         let attention =
             [attention.queryDown, attention.query, attention.latentDown, attention.output]
             .reduce(latentUp.residentBytes(as: latentUp.dividedFormat)) { $0 + ($1?.residentBytes(format) ?? 0) }
+            + (attention.indexer.map { [$0.query, $0.key, $0.weights] } ?? [])
+            .reduce(0) { $0 + $1.residentBytes(.stored) }
         switch feedForward {
         case .dense(let mlp): return attention + mlp.residentBytes(format)
         case .moe(let router, _, _, let shared):

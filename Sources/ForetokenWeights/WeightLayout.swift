@@ -50,6 +50,8 @@ public struct AttentionSource: Sendable {
     public let latentUp: LinearSource
     /// `o_proj` [H, heads·value].
     public let output: LinearSource
+    /// `indexer`; nil in layers without one.
+    public let indexer: IndexerSource?
 }
 
 /// down( silu(gate x) ⊙ up x ). I: width.

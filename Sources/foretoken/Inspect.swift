@@ -157,6 +157,12 @@ extension ModelConfiguration {
             "attention",
             "\(headCount) heads of \(nopeDimension) + \(ropeDimension), values of \(valueDimension), "
                 + "latent \(latentRank), \(queryRank.map { "query rank \($0)" } ?? "direct queries")")
+        if let sparse = sparseAttention {
+            facts.add(
+                "sparse attention",
+                "\(Format.grouped(sparse.chosenCount)) tokens of a context, chosen by \(sparse.headCount) heads of "
+                    + "\(sparse.headDimension) in \(sparse.indexerCount(layers: layerCount)) layers")
+        }
         let groups = expertGroupCount > 1 ? ", \(keptGroupCount) of \(expertGroupCount) groups" : ""
         facts.add("experts", "\(expertsPerToken) of \(routedExpertCount)\(groups), \(sharedExpertCount) shared")
         facts.add(

@@ -51,7 +51,7 @@ struct Context {
         return poisoned
     }
 
-    private mutating func withCache(_ body: (UnsafePointer<foretoken_latents>) -> Void) {
+    mutating func withCache(_ body: (UnsafePointer<foretoken_latents>) -> Void) {
         let pageCount = Self.pageCount(capacity)
         let pageBytes = bytes.count / pageCount
         bytes.withUnsafeMutableBytes { memory in

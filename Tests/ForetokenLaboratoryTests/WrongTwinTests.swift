@@ -43,6 +43,9 @@ struct WrongTwinTests {
         Change("deepseek-v2", #""topk_group": 2"#, #""topk_group": 4"#),
         Change("deepseek-v2", #""routed_scaling_factor": 4.0"#, #""routed_scaling_factor": 1.0"#),
         Change("deepseek-v2", #""mscale_all_dim": 0.707"#, #""mscale_all_dim": 1.0"#),
+        Change("deepseek-v32", #""index_topk": 8"#, #""index_topk": 64"#),
+        Change("deepseek-v32", #""index_topk": 8"#, #""index_topk": 8, "indexer_rope_interleave": true"#),
+        Change("glm-5", #""indexer_rope_interleave": true"#, #""indexer_rope_interleave": false"#),
     ])
     func isFarFromTheReference(change: Change) throws {
         #expect(try GoldenModel.named(change.golden).worstLogit(of: load(change)) > 1e-2)
@@ -64,6 +67,10 @@ struct WrongTwinTests {
             "deepseek-v2", #""topk_method": "group_limited_greedy""#, #""topk_method": "noaux_tc""#, about: "noaux_tc"),
         Change("deepseek-v2", #""scoring_func": "softmax""#, #""scoring_func": "sigmoid""#, about: "scoring_func"),
         Change("moonlight", #""model_type": "deepseek_v3""#, #""model_type": "deepseek_v2""#, about: "architectures"),
+        Change("deepseek-v32", #""index_n_heads": 16"#, #""index_n_heads": 8"#, about: "wq_b"),
+        Change(
+            "glm-5.2", #""index_skip_topk_offset": 3"#, #""index_skip_topk_offset": 2"#,
+            about: "layers.5.self_attn.indexer"),
     ])
     func isRefused(change: Change) {
         let error = #expect(throws: CheckpointError.self) { try load(change) }
@@ -79,6 +86,8 @@ struct WrongTwinTests {
         Change("deepseek-v2-lite", #""n_group": 1"#, #""n_group": null"#),
         Change("kimi-k2", #""model_type": "kimi_k2""#, #""model_type": "deepseek_v3""#),
         Change("joyai-flash", #""model_type": "joyai_llm_flash""#, #""model_type": "deepseek_v3""#),
+        Change("glm-5", #""indexer_rope_interleave": true"#, #""indexer_rope_interleave": null"#),
+        Change("glm-5.2", #""index_topk_pattern": null"#, #""index_topk_pattern": "FFFSSSF""#),
     ])
     func isTheSame(change: Change) throws {
         #expect(try GoldenModel.named(change.golden).worstLogit(of: load(change)) < GoldenLogitTests.tolerance)

@@ -33,10 +33,16 @@ public struct GoldenModel: Sendable, CustomStringConvertible {
     }
 
     /// Relatives of DeepSeek-V3, each as its publisher writes config.json and names tensors and files.
-    public static let relatives = [
-        GoldenModel("glm-4.7-flash"), GoldenModel("joyai-flash"), GoldenModel("gigachat3"), GoldenModel("glm-fp8"),
-        GoldenModel("moonlight", hasModules: false), GoldenModel("kimi-k2", hasModules: false),
-        GoldenModel("deepseek-v2", hasModules: false), GoldenModel("deepseek-v2-lite", hasModules: false),
+    public static let relatives =
+        [
+            GoldenModel("glm-4.7-flash"), GoldenModel("joyai-flash"), GoldenModel("gigachat3"), GoldenModel("glm-fp8"),
+            GoldenModel("moonlight", hasModules: false), GoldenModel("kimi-k2", hasModules: false),
+            GoldenModel("deepseek-v2", hasModules: false), GoldenModel("deepseek-v2-lite", hasModules: false),
+        ] + sparse
+
+    /// Those that attend to entries which an indexer chooses.
+    public static let sparse = [
+        GoldenModel("deepseek-v32"), GoldenModel("glm-5"), GoldenModel("glm-5.2", hasModules: false),
     ]
 
     /// All there are.

@@ -1,5 +1,29 @@
 import ForetokenWeights
 
+/// The indexers of a `TinyModel` with sparse attention.
+public struct TinyIndexer: Sendable {
+    /// Entries that a token attends to.
+    public var chosen: Int
+    /// Index heads.
+    public var heads = 6
+    /// Width of an index head.
+    public var width = 32
+    /// By main layer, F where it has an indexer and S where it goes by another layer's choice; GLM's spelling then. nil:
+    /// all have one, in DeepSeek's spelling.
+    public var pattern: String?
+
+    /// Indexers of that pattern.
+    public init(chosen: Int = 8, pattern: String? = nil) {
+        self.chosen = chosen
+        self.pattern = pattern
+    }
+
+    /// Whose spelling it is in.
+    var family: ModelFamily { pattern == nil ? .deepSeekV32 : .glm5 }
+
+    func isIn(layer: Int) -> Bool { pattern.map { Array($0).dropFirst(layer).first != "S" } ?? true }
+}
+
 /// The shape of a `TinyModel`. The defaults are small, ragged against the 128-wide FP8 blocks, and use every feature.
 public struct TinyGeometry: Sendable {
     /// How matrices are stored. Norms follow; the router's bias and the scales are always F32.
@@ -72,6 +96,8 @@ public struct TinyGeometry: Sendable {
     public var tiedHead = false
     /// Whether the chosen experts' weights are normalised.
     public var normalizesExpertWeights = true
+    /// Sparse attention; nil for attention to the whole context.
+    public var indexer: TinyIndexer?
 
     /// The default geometry.
     public init() {}

@@ -4,7 +4,7 @@ extension TinyModel {
     /// config.json of a geometry in the original spelling of its family.
     public static func configuration(_ shape: TinyGeometry) -> [String: String] {
         var keys = textKeys(shape)
-        let family = shape.family
+        let family = shape.indexer?.family ?? shape.family
         keys["model_type"] = "\"\(family.modelTypes[0])\""
         keys["architectures"] = "[\"\(family.architectures[0])\"]"
         switch family {
@@ -52,6 +52,12 @@ extension TinyModel {
                 {"type": "yarn", "factor": 8, "original_max_position_embeddings": 64, "beta_fast": 32, "beta_slow": 1, \
                 "mscale": 1.0, "mscale_all_dim": 1.0}
                 """
+        }
+        if let indexer = shape.indexer {
+            keys["index_topk"] = "\(indexer.chosen)"
+            keys["index_n_heads"] = "\(indexer.heads)"
+            keys["index_head_dim"] = "\(indexer.width)"
+            keys["index_topk_pattern"] = indexer.pattern.map { "\"\($0)\"" } ?? "null"
         }
         if shape.storage == .fp8 || shape.storage == .mixed {
             keys["quantization_config"] = """

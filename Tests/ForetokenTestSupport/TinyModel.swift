@@ -131,6 +131,7 @@ public struct TinyModel: Sendable {
         addNorm(attention + "kv_a_layernorm", shape.latentRank)
         addMatrix(attention + "kv_b_proj", shape.heads * (shape.nope + shape.value), shape.latentRank)
         addMatrix(attention + "o_proj", shape.hidden, shape.heads * shape.value)
+        if let indexer = shape.indexer, indexer.isIn(layer: layer) { addIndexer(attention + "indexer.", indexer) }
         addNorm(prefix + "post_attention_layernorm", shape.hidden)
         let isDense = layer >= shape.layers ? shape.denseModules : layer < shape.denseLayers
         if isDense { return addMLP(prefix + "mlp.", shape.intermediate) }
@@ -142,6 +143,14 @@ public struct TinyModel: Sendable {
         if shape.sharedExperts > 0 {
             addMLP(prefix + "mlp.shared_experts.", shape.sharedExperts * shape.expertIntermediate)
         }
+    }
+
+    private mutating func addIndexer(_ prefix: String, _ indexer: TinyIndexer) {
+        addMatrix(prefix + "wq_b", indexer.heads * indexer.width, geometry.queryRank ?? geometry.hidden)
+        addMatrix(prefix + "wk", indexer.width, geometry.hidden)
+        addNorm(prefix + "k_norm", indexer.width)
+        addBias(prefix + "k_norm.bias", indexer.width)
+        addMatrix(prefix + "weights_proj", indexer.heads, geometry.hidden, isPlain: true)
     }
 
     private mutating func addMLP(_ prefix: String, _ width: Int) {

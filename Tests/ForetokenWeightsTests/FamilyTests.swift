@@ -145,9 +145,15 @@ private func read(_ json: String) throws -> ModelConfiguration {
         #expect(complaint { _ = try nested(fp8, other) }.contains("inside and outside"))
     }
 
-    @Test("Sparse attention is refused for now", arguments: [Published.deepSeekV32, Published.glm5])
-    func sparseAttention(text: String) {
-        #expect(complaint { _ = try read(text) }.contains("`index_topk` 2048 is not supported"))
+    @Test("Sparse attention as published", arguments: [(Published.deepSeekV32, 64, false), (Published.glm5, 32, true)])
+    func sparseAttention(text: String, heads: Int, isInterleaved: Bool) throws {
+        let configuration = try read(text)
+        let layers = [Bool](repeating: true, count: configuration.layerCount)
+        #expect(
+            configuration.sparseAttention
+                == SparseAttention(
+                    chosenCount: 2048, headCount: heads, headDimension: 128, hasInterleavedRotation: isInterleaved,
+                    ownIndexers: layers))
     }
 
     @Test(

@@ -173,6 +173,24 @@ typedef struct foretoken_kernels {
     /// FP32 values of entries [first, first + count), `first` a multiple of FORETOKEN_ENTRY_GROUP: out[count][entry].
     void (*load_latents)(const foretoken_latents *cache, int32_t first, int32_t count, float *out);
 
+    /// y[i] = weight[i] * ((x[i] - mean) * rsqrt(mean((x - mean)²) + epsilon)) + bias[i]. x may equal y.
+    void (*layer_norm)(const float *x, const float *weight, const float *bias, float *y, int32_t n, float epsilon);
+
+    /// In place on the n/2 pairs of element i and element n/2 + i: (x0, x1) ← (x0 c - x1 s, x0 s + x1 c).
+    void (*rotate_halves)(float *x, const float *cosine, const float *sine, int32_t n);
+
+    /// Index scores of entries [first, first + count) for each row: scores[i][e] = Σ_h weights[i][h] · max(0,
+    /// query[i][h]·key of e), `first` a multiple of FORETOKEN_ENTRY_GROUP. Index keys lie as latents do; query[i] is
+    /// [heads][rank + rope]. A dot product is one sum over ascending dimensions, a score one over ascending heads; NaN
+    /// stays NaN. Writes whole entry groups: what lies behind the last entry is not to be looked at.
+    void (*score_entries)(const foretoken_latents *keys, int32_t first, int32_t count, foretoken_rows query,
+                          foretoken_rows weights, int32_t row_count, int32_t heads, foretoken_rows scores);
+
+    /// Copies entry positions[i] to entry i of `out`, a cache of the same shape and format, for i in
+    /// [first, first + count).
+    void (*gather_latents)(const foretoken_latents *cache, const int32_t *positions, int32_t first, int32_t count,
+                           const foretoken_latents *out);
+
     /// Expert choice for one row from router logits z [experts]: `ids` ascending, `weights` beside them, both [chosen].
     /// Sigmoid: s = sigmoid(z); selection by s + bias, expert groups ranked by the sum of their two best, masked with
     /// -inf; weights = s normalised (Σ + 1e-20) if asked, times scale. Softmax: s = softmax(z) over all experts;
@@ -199,6 +217,13 @@ typedef struct foretoken_kernels {
 
 /// Floats of scratch that `attend` needs for so many heads or fewer, 64-byte aligned.
 size_t foretoken_attention_scratch(int32_t heads, int32_t rank);
+
+/// The places of the `count` largest of n scores, ascending: chosen[count], 1 ≤ count ≤ n. Equal scores, as -0 and 0
+/// are, go to the lower place; NaN comes after every number. `scratch` holds selection_scratch(count) floats.
+void foretoken_select_largest(const float *scores, int32_t n, int32_t count, int32_t *chosen, float *scratch);
+
+/// Floats of scratch that the choice of `count` scores needs.
+size_t foretoken_selection_scratch(int32_t count);
 
 /// Key of the noise of one output position; (seed, position) decide it alone.
 uint64_t foretoken_noise_key(uint64_t seed, uint64_t position);

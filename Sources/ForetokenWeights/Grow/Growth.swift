@@ -39,6 +39,11 @@ public struct Growth {
     ///   exceed what a configuration allows.
     public init(_ checkpoint: Checkpoint, by factors: GrowthFactors) throws {
         let original = checkpoint.configuration
+        guard original.sparseAttention == nil else {
+            throw CheckpointError(
+                "\(checkpoint.label) cannot be enlarged: it chooses what attention reads by an indexer",
+                hint: "enlarge a model without sparse attention")
+        }
         let layout = try WeightLayout(checkpoint)
         guard checkpoint.tensors.count * factors.layers <= SafetensorsHeader.maximumTensors else {
             throw CheckpointError(

@@ -57,6 +57,8 @@ public struct SyntheticShape: Sendable {
         part.denseLayerCount = min(1, whole.denseLayerCount)
         part.layerCount = part.denseLayerCount + moeLayers
         part.mtpModuleCount = mtp ? min(1, whole.mtpModuleCount) : 0
+        part.sparseAttention = whole.sparseAttention?.part(
+            dense: part.denseLayerCount, moe: moeLayers, wholeDense: whole.denseLayerCount)
         return part
     }
 

@@ -37,6 +37,7 @@ struct SyntheticTensors {
             if isModule { try module(prefix) }
             try decoderLayer(
                 prefix, isMoE: isModule ? !family.hasDenseModules : configuration.isMoE(layer: layer))
+            try indexer(prefix + "self_attn.indexer.", layer: layer)
         }
         try norm(family.name("model.norm"), hidden)
         if !configuration.tiesEmbeddings {
@@ -85,6 +86,17 @@ struct SyntheticTensors {
         try norm(prefix + "kv_a_layernorm", c.latentRank)
         try quantised(prefix + "kv_b_proj", c.headCount * (c.nopeDimension + c.valueDimension), c.latentRank)
         try quantised(prefix + "o_proj", c.hiddenSize, c.headCount * c.valueDimension)
+    }
+
+    private mutating func indexer(_ prefix: String, layer: Int) throws {
+        let c = configuration
+        guard let sparse = c.sparseAttention, sparse.hasOwnIndexer(layer: layer) else { return }
+        try quantised(prefix + "wq_b", sparse.headCount * sparse.headDimension, c.queryRank ?? 1)
+        try quantised(prefix + "wk", sparse.headDimension, c.hiddenSize)
+        try norm(prefix + "k_norm", sparse.headDimension)
+        try add(prefix + "k_norm.bias", .f32, [sparse.headDimension], .constant(0))
+        try plain(
+            prefix + "weights_proj", sparse.headCount, c.hiddenSize, deviation: 1 / Double(c.hiddenSize).squareRoot())
     }
 
     private mutating func mlp(_ prefix: String, width: Int) throws {
