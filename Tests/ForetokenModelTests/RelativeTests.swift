@@ -9,7 +9,9 @@ struct RelativeTests {
     private static let total = 100
 
     /// All rows' bits when a text goes through the verifier `width` rows at a time, after a prompt of `prompt` rows.
-    private func rows(_ model: Model, prompt: Int = 0, total: Int = total, width: Int = 1) throws -> [RowBits] {
+    private func rows(_ model: Model, prompt: Int = 0, total: Int = RelativeTests.total, width: Int = 1) throws
+        -> [RowBits]
+    {
         model.rows(try model.text(3, total: total, read: prompt), to: total, width: width)
     }
 

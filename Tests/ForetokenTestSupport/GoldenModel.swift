@@ -37,6 +37,7 @@ public struct GoldenModel: Sendable, CustomStringConvertible {
         [
             GoldenModel("glm-4.7-flash"), GoldenModel("joyai-flash"), GoldenModel("gigachat3"), GoldenModel("glm-fp8"),
             GoldenModel("moonlight", hasModules: false), GoldenModel("kimi-k2", hasModules: false),
+            GoldenModel("kimi-k2-int4", hasModules: false),
             GoldenModel("deepseek-v2", hasModules: false), GoldenModel("deepseek-v2-lite", hasModules: false),
         ] + sparse
 
