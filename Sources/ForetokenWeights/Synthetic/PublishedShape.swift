@@ -39,8 +39,10 @@ extension PublishedShape {
         """
     }
 
-    private static let withoutIndexer =
-        "made without the indexer of its sparse attention, as if attention looked at all positions"
+    /// Keys of sparse attention.
+    private static func sparse(heads: Int) -> String {
+        "\"index_n_heads\": \(heads), \"index_head_dim\": 128, \"index_topk\": 2048"
+    }
 
     // MARK: DeepSeek
 
@@ -71,22 +73,25 @@ extension PublishedShape {
                 """),
         PublishedShape(
             name: "deepseek-v3", title: "DeepSeek-V3, V3.1, R1",
-            configuration: deepSeekV3, repeatsTables: true),
+            configuration: deepSeekV3("deepseek_v3", "DeepseekV3ForCausalLM", fp8), repeatsTables: true),
         PublishedShape(
             name: "deepseek-v3.2", title: "DeepSeek-V3.2, V3.2-Exp",
-            configuration: deepSeekV3, repeatsTables: true, remarks: [withoutIndexer]),
+            configuration: deepSeekV3("deepseek_v32", "DeepseekV32ForCausalLM", "\(sparse(heads: 64)), \(fp8)"),
+            repeatsTables: true),
     ]
 
-    private static let deepSeekV3 = """
-        {"model_type": "deepseek_v3", "architectures": ["DeepseekV3ForCausalLM"], "vocab_size": 129280,
+    private static func deepSeekV3(_ type: String, _ architecture: String, _ more: String) -> String {
+        """
+        {"model_type": "\(type)", "architectures": ["\(architecture)"], "vocab_size": 129280,
          "hidden_size": 7168, "intermediate_size": 18432, "moe_intermediate_size": 2048, "num_hidden_layers": 61,
          "num_nextn_predict_layers": 1, "first_k_dense_replace": 3, "n_routed_experts": 256, "n_shared_experts": 1,
          "num_experts_per_tok": 8, "n_group": 8, "topk_group": 4, "topk_method": "noaux_tc",
          "scoring_func": "sigmoid", "norm_topk_prob": true, "routed_scaling_factor": 2.5,
          "num_attention_heads": 128, "q_lora_rank": 1536, "kv_lora_rank": 512, "qk_nope_head_dim": 128,
          "qk_rope_head_dim": 64, "v_head_dim": 128, "rms_norm_eps": 1e-6, "max_position_embeddings": 163840,
-         "rope_theta": 10000, \(yarn(40)), \(fp8)}
+         "rope_theta": 10000, \(yarn(40)), \(more)}
         """
+    }
 
     // MARK: GLM
 
@@ -104,23 +109,29 @@ extension PublishedShape {
                  "max_position_embeddings": 202752, "rope_theta": 1000000, "rope_scaling": null}
                 """, repeatsTables: true),
         PublishedShape(
-            name: "glm-5", title: "GLM-5, 5.1", configuration: glm5(theta: 1_000_000, positions: 202_752),
-            remarks: [withoutIndexer, "the base of its rotation, 1,000,000, is not certain"]),
+            name: "glm-5", title: "GLM-5, 5.1", configuration: glm5(theta: 1_000_000, positions: 202_752, fp8),
+            remarks: ["the base of its rotation, 1,000,000, is not certain"]),
         PublishedShape(
-            name: "glm-5.2", title: "GLM-5.2, 5.3", configuration: glm5(theta: 8_000_000, positions: 1_048_576),
-            remarks: [withoutIndexer]),
+            name: "glm-5.2", title: "GLM-5.2, 5.3",
+            configuration: glm5(
+                theta: 8_000_000, positions: 1_048_576,
+                "\"index_topk_freq\": 4, \"index_skip_topk_offset\": 3, \(fp8)"),
+            remarks: [
+                "three layers in four have no indexer of their own; with fewer than --layers 4 they are projected as if they "
+                    + "had one"
+            ]),
     ]
 
-    private static func glm5(theta: Int, positions: Int) -> String {
+    private static func glm5(theta: Int, positions: Int, _ more: String) -> String {
         """
-        {"model_type": "deepseek_v3", "vocab_size": 154880, "hidden_size": 6144, "intermediate_size": 12288,
+        {"model_type": "glm_moe_dsa", "architectures": ["GlmMoeDsaForCausalLM"], "vocab_size": 154880, "hidden_size": 6144, "intermediate_size": 12288,
          "moe_intermediate_size": 2048, "num_hidden_layers": 78, "num_nextn_predict_layers": 1,
          "first_k_dense_replace": 3, "n_routed_experts": 256, "n_shared_experts": 1, "num_experts_per_tok": 8,
          "n_group": 1, "topk_group": 1, "topk_method": "noaux_tc", "scoring_func": "sigmoid",
          "norm_topk_prob": true, "routed_scaling_factor": 2.5, "num_attention_heads": 64, "q_lora_rank": 2048,
          "kv_lora_rank": 512, "qk_nope_head_dim": 192, "qk_rope_head_dim": 64, "v_head_dim": 256,
          "rms_norm_eps": 1e-5, "max_position_embeddings": \(positions), "rope_theta": \(theta),
-         "rope_scaling": null, \(fp8)}
+         "rope_scaling": null, "indexer_rope_interleave": true, \(sparse(heads: 32)), \(more)}
         """
     }
 

@@ -70,10 +70,15 @@ extension LayerSource {
 
     /// Weights with so many of the routed experts.
     fileprivate func parameterCount(experts most: Int) -> Int {
+        let indexer = attention.indexer
         let matrices = [
             attention.queryDown, attention.query, attention.latentDown, attention.latentUp, attention.output,
+            indexer?.query, indexer?.key, indexer?.weights,
         ]
-        let norms = [attention.inputNorm, attention.queryNorm, attention.latentNorm, feedForwardNorm]
+        let norms = [
+            attention.inputNorm, attention.queryNorm, attention.latentNorm, feedForwardNorm, indexer?.keyNorm,
+            indexer?.keyBias,
+        ]
         let outside =
             matrices.reduce(0) { $0 + ($1?.weight.elementCount ?? 0) }
             + norms.reduce(0) { $0 + ($1?.elementCount ?? 0) }
