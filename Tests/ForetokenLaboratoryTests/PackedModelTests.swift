@@ -48,6 +48,7 @@ struct PackedModelTests {
             try model.write(to: folder)
             return folder
         }
+        defer { withExtendedLifetime(folders) {} }
         let models = try folders.map { try Model.load($0.path, instructionSet: instructionSet) }
         let tokens = tokens(70, below: models[0].configuration.vocabularySize)
         expectSame(try score(models[0], tokens), try score(models[1], tokens))
@@ -63,6 +64,7 @@ struct PackedModelTests {
     /// A converted folder computes with `experts-int4` what the original does with it, drafts included.
     @Test func convertedFoldersComputeTheSame() throws {
         let plain = try TemporaryFolder()
+        defer { withExtendedLifetime(plain) {} }
         try Conversion(Checkpoint(directory: Fixtures.demoModel), to: .bf16).write(to: plain.path + "/bf16")
         let original = plain.path + "/bf16"
         let converted = plain.path + "/int4"

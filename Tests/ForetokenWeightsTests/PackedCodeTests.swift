@@ -203,7 +203,8 @@ struct PackedCodeTests {
         var model = TinyModel(TinyModel.packableGeometry()).packing().packed
         model.configuration["quantization_config"] = TinyModel.packedConfiguration(
             members: ["ignore": "[\"re:.*experts.*\"]"])
-        let folder = try TemporaryFolder()
+        let (folder, other) = (try TemporaryFolder(), try TemporaryFolder())
+        defer { withExtendedLifetime((folder, other)) {} }
         try model.write(to: folder)
         let inspection = try Inspection(directory: folder.path, scanningWeights: true)
         #expect(inspection.problems.isEmpty && inspection.warnings.isEmpty, "\(inspection.problems)")
@@ -218,7 +219,6 @@ struct PackedCodeTests {
         // Scales of either sign are sound.
         var negative = TinyModel(TinyModel.packableGeometry()).packing().packed
         negative.change(Self.up + "_scale") { $0.bytes[9] |= 0x80 }
-        let other = try TemporaryFolder()
         try negative.write(to: other)
         #expect(try Inspection(directory: other.path, scanningWeights: true).problems.isEmpty)
     }

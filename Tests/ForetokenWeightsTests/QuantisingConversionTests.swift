@@ -191,7 +191,8 @@ struct QuantisingConversionTests {
 
     @Test func matricesBecomeFP8Blocks() throws {
         let model = TinyModel(TinyGeometry { $0.storage = .bf16 }, seed: 4)
-        let (_, checkpoint) = try convert(model, to: .fp8)
+        let (folder, checkpoint) = try convert(model, to: .fp8)
+        defer { withExtendedLifetime(folder) {} }
         // Which ones, the test support's own FP8 models say; they quantise by W / S with S = amax / 448, too.
         let published = TinyModel(TinyGeometry(), seed: 4)
         for tensor in published.tensors where !tensor.name.hasSuffix("_scale_inv") {
@@ -218,6 +219,7 @@ struct QuantisingConversionTests {
         model.change(name) { $0.bytes = .init(repeating: 0, count: $0.bytes.count) }
         for target in [Conversion.Target.fp8, .int4] {
             let (folder, checkpoint) = try convert(model, to: target)
+            defer { withExtendedLifetime(folder) {} }
             #expect(try Inspection(directory: folder.path + "/out", scanningWeights: true).problems.isEmpty)
             #expect(try !expertPanels(checkpoint, .bf16).isEmpty)
         }
