@@ -96,7 +96,9 @@ public struct ModelConfiguration: Sendable, Equatable {
         sharedExpertCount = reader.integer("n_shared_experts", in: 0...1_024, null: 0)
         expertsPerToken = reader.integer("num_experts_per_tok", in: 1...routedExpertCount)
         expertGroupCount = reader.integer("n_group", in: 1...routedExpertCount, null: 1)
-        keptGroupCount = reader.integer("topk_group", in: 1...expertGroupCount, null: 1)
+        // Of several groups the file must say how many are kept.
+        keptGroupCount = reader.integer(
+            "topk_group", in: 1...expertGroupCount, null: expertGroupCount == 1 ? 1 : nil)
         normalizesExpertWeights = reader.flag("norm_topk_prob", default: family.routerRule == .softmax ? false : nil)
         routedScalingFactor = Float(reader.number("routed_scaling_factor") { $0 > 0 })
         queryRank = reader.optionalInteger("q_lora_rank", in: dimension)

@@ -169,6 +169,7 @@ extension TensorResolver {
         let isModule = layer >= configuration.layerCount
         guard isModule ? hasWeight(prefix + "wq_b") : sparse.hasOwnIndexer(layer: layer) else {
             // Files may hold what nothing uses.
+            if hasWeight(prefix + "wq_b") { idleIndexers.append(layer) }
             for name in ["wq_b", "wk", "weights_proj", "k_norm"] { tolerateMatrix(prefix + name) }
             tolerate(prefix + "k_norm.bias")
             return nil

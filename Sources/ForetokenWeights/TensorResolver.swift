@@ -11,6 +11,8 @@ struct TensorResolver {
     private let layersPresent: Set<Int>
     private var used: Set<String> = []
     private var tolerated: [String] = []
+    /// Layers whose indexer nothing uses.
+    var idleIndexers: [Int] = []
     private(set) var problems: [CheckpointError] = []
 
     init(_ checkpoint: Checkpoint) {
@@ -297,6 +299,16 @@ struct TensorResolver {
         tolerate(name + ".weight")
         let suffixes = BlockScales.suffixes + [PackedCodes.codeSuffix, PackedCodes.shapeSuffix]
         tolerated += suffixes.map { name + ".weight" + $0 }
+    }
+
+    /// A remark on indexers that nothing uses, where the files hold some.
+    func sharedChoices() -> [String] {
+        guard let first = idleIndexers.min() else { return [] }
+        let (isOne, count) = (idleIndexers.count == 1, idleIndexers.count)
+        return [
+            "the indexer\(isOne ? "" : "s") of \(count) layer\(isOne ? "" : "s"), for example of layer \(first), "
+                + "\(isOne ? "is" : "are") not used: config.json lets \(isOne ? "it" : "them") share the choice of a layer before"
+        ]
     }
 
     /// A remark on the parts of the model that are not run, such as a vision tower, where the files hold them.

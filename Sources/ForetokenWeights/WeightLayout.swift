@@ -205,7 +205,7 @@ public struct WeightLayout: Sendable {
         if configuration.tiesEmbeddings, let remark = Self.ignoredLMHead(checkpoint, embedding) {
             warnings.append(remark)
         }
-        remarks = resolver.otherParts()
+        remarks = resolver.otherParts() + resolver.sharedChoices()
         self.warnings = warnings + resolver.unexpectedTensors()
         comparedCopies = SharedCopies.Memory()
     }

@@ -61,6 +61,7 @@ struct WrongTwinTests {
         Change("gigachat3", #""q_lora_rank": null"#, #""q_lora_rank": 24"#, about: "_proj"),
         Change("joyai-flash", #""first_k_dense_replace": 1"#, #""first_k_dense_replace": 0"#, about: "layer 0"),
         Change("deepseek-v2", #""model_type": "deepseek_v2""#, #""model_type": "deepseek_v3""#, about: "architectures"),
+        Change("deepseek-v2", #""topk_group": 2"#, #""topk_group": null"#, about: "topk_group"),
         Change("deepseek-v2", #""norm_topk_prob": false"#, #""norm_topk_prob": true"#, about: "norm_topk_prob"),
         Change("deepseek-v2", #""topk_method": "group_limited_greedy""#, #""topk_method": "greedy""#, about: "greedy"),
         Change(
