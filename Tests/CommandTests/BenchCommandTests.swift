@@ -178,6 +178,17 @@ struct BenchCommandTests {
         }
     }
 
+    @Test("The longest context that fits is measured, and a longer one refused") func contextsUpToTheEnd() throws {
+        let folder = try TemporaryFolder()
+        let shape = try writeShape(folder) { $0 = TinyModel(TinyGeometry { $0.positions = 2048 }) }
+        let flags = ["--shape", shape, "--seconds", "0.2", "--json"]
+        let outcome = try Command(["bench", "--contexts", "2008"] + flags).finish()
+        #expect(outcome.status == 0, "\(outcome.errors)")
+        #expect(try outcome.json(Output.self).depths.map(\.context) == [2008])
+        let refused = try Command(["bench", "--contexts", "2k"] + flags).finish()
+        #expect(refused.status == 65 && refused.errors.contains("they can be 2008"), "\(refused.errors)")
+    }
+
     @Test func longContextsOfARealModelAreRead() throws {
         let outcome = try Command(["bench", "--contexts", "1k", "--seconds", "1", "--json"]).finish()
         #expect(outcome.status == 0, "\(outcome.errors)")

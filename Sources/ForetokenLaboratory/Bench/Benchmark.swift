@@ -37,10 +37,14 @@ public struct BenchPlan: Sendable {
         measuresCompany = false
     }
 
+    /// The largest context that can be looked at where the model takes `limit` tokens.
+    public static func deepest(limit: Int) -> Int { limit - BenchText.stretch }
+
     /// Leaves out what a context of `limit` tokens cannot hold.
     public mutating func fit(limit: Int) {
         contexts = contexts.filter { $0 + BenchText.stretch < limit }
         promptLengths = promptLengths.filter { $0 < limit }
+        depths = depths.filter { $0 <= Self.deepest(limit: limit) }
     }
 
     /// Tokens that the caches must hold.
@@ -215,9 +219,11 @@ public final class Benchmark {
         return try stream.run(proceed: proceed)
     }
 
-    /// The same for a prompt's chunk at one of the depths: how long it takes is told by a chunk at the beginning.
+    /// The same for a prompt's chunk at one of the depths: how long it takes is told by a chunk at the beginning. Models that take
+    /// less than a chunk have none.
     private func timeChunk(_ index: Int, _ proceed: () -> Bool) -> Bool {
         let depth = depths[index]
+        guard model.configuration.maximumPositions >= Step.chunkRows else { return true }
         if let seconds = depth.chunkSeconds, seconds > plan.seconds / 8 { return true }
         if depth.chunkSeconds == nil {
             let first = firstChunk ?? timeFirstChunk()

@@ -58,8 +58,11 @@ final class DepthBench {
     /// Positions that a text must have room for.
     static func capacity(context: Int) -> Int { context + Step.chunkRows + Step.windowRows }
 
-    /// Chunks begin at multiples of their size.
-    private var chunkStart: Int { context / Step.chunkRows * Step.chunkRows }
+    /// Chunks begin at multiples of their size, and end where the model does at the latest.
+    private var chunkStart: Int {
+        let last = max(0, model.configuration.maximumPositions - Step.chunkRows)
+        return min(context, last) / Step.chunkRows * Step.chunkRows
+    }
 
     /// Nanoseconds of a step of one row without looking on.
     private func plainStep() -> Double {

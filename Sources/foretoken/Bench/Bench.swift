@@ -182,9 +182,12 @@ struct Bench: ParsableCommand {
     /// - Throws: `InputError` for contexts that the model was not made for.
     private func suitable(_ contexts: [Int], for open: OpenModel) throws -> [Int] {
         let limit = open.contextLimit
-        guard let last = contexts.last, last > limit else { return contexts }
+        let most = BenchPlan.deepest(limit: limit)
+        guard let last = contexts.last, last > most else { return contexts }
+        guard most > 0 else { throw InputError("a context of \(limit) tokens is too short for --contexts") }
         throw InputError(
-            "--contexts has \(last) tokens, but the context of \(open.checkpoint.label) holds \(limit)")
+            "--contexts has \(last) tokens, but the context of \(open.checkpoint.label) holds \(limit); with what is "
+                + "measured behind them they can be \(most)")
     }
 
     private func load(_ open: OpenModel, _ plan: BenchPlan) throws -> Model {
