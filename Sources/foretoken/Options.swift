@@ -28,7 +28,7 @@ struct ModelOptions: ParsableArguments {
         help: ArgumentHelp(
             "How the large matrices are kept in memory (default: stored, as the checkpoint has them).",
             valueName: "stored|fp8|bf16|int8|int4|experts-int4"))
-    var weights = ResidentFormat.stored
+    var weights: ResidentFormat?
 
     @Option(
         parsing: .unconditional,
@@ -60,7 +60,7 @@ struct ModelOptions: ParsableArguments {
 
     /// Whether any option was given.
     var isChosen: Bool {
-        model != nil || threads != nil || isa != nil || context != nil || cacheType != .f32 || weights != .stored
+        model != nil || threads != nil || isa != nil || context != nil || cacheType != .f32 || weights != nil
             || plan != nil || chatTemplate != nil
     }
 
@@ -75,7 +75,7 @@ struct ModelOptions: ParsableArguments {
         settings.threads = threads
         settings.instructionSet = try instructionSet()
         settings.cacheType = cacheType
-        settings.weights = weights
+        settings.weights = weights ?? .stored
         settings.context = context
         settings.plan = try plan.map { ModelSettings.Plan(name: $0, bytes: try InputFile.bytes($0, for: .plan)) }
         settings.chat = try chatTemplate.map { name in

@@ -107,6 +107,20 @@ struct SyntheticTests {
         #expect(kept.publishedFormat == .expertsInt4 && whole.shape.publishedFormat == .stored)
     }
 
+    @Test func packedExpertsAreThoseOfTheConfiguration() throws {
+        func shape(_ model: TinyModel) throws -> SyntheticShape {
+            let members = model.configuration.map { "\"\($0.key)\": \($0.value)" }
+            let json = "{\(members.joined(separator: ","))}"
+            return try SyntheticShape(name: "tiny", json: Array(json.utf8), file: "config.json")
+        }
+        let (packed, wide) = TinyModel(TinyModel.packableGeometry()).packing()
+        let (small, large) = (try shape(packed), try shape(wide))
+        #expect(small.publishedFormat == .expertsInt4 && large.publishedFormat == .stored)
+        #expect(small.remarks.count == 1 && large.remarks.isEmpty)
+        let sizes = try [small, large].map { try WholeShape($0).fileByteCount }
+        #expect(sizes[0] < sizes[1])
+    }
+
     @Test func theConfigurationSaysHowWeightsAreStored() throws {
         for (name, type) in [("glm-4.7-flash", ElementType.bf16), ("gigachat3-10b", .fp8)] {
             let shape = try SyntheticShape(named: name)

@@ -1,6 +1,7 @@
 /// A published model by its dimensions, in the spelling of its config.json.
 ///
-/// What is quantised follows from `quantization_config`, as in a checkpoint; without one weights are BF16.
+/// What is quantised follows from `quantization_config`, as in a checkpoint; without one weights are BF16, but for the experts
+/// where `files` says so.
 struct PublishedShape: Sendable {
     /// What the command line calls it.
     let name: String
@@ -18,7 +19,7 @@ struct PublishedShape: Sendable {
 
 /// How a model's published files keep its weights.
 package enum PublishedFiles: Sendable {
-    /// As `quantization_config` says: FP8, or BF16 where there is none.
+    /// FP8 where `quantization_config` says so, or BF16.
     case asConfigured
     /// Routed experts in 4 bits with a BF16 scale for 32 columns (compressed-tensors, `pack-quantized`), everything else BF16.
     case expertsInt4

@@ -10,9 +10,9 @@ public struct SyntheticShape: Sendable {
     public let whole: ModelConfiguration
     /// What is not known of the model or not made of it, as sentences without a full stop.
     public let remarks: [String]
-    /// The type of large matrices, FP8 or BF16, by the configuration.
+    /// The type that large matrices are made in, FP8 or BF16, by the configuration; BF16 also where experts are packed.
     let storage: SyntheticStorage
-    /// How the published files keep the weights.
+    /// How the published files keep the weights: with packed experts where the configuration or what is known of them says so.
     package let files: PublishedFiles
     /// Whether MTP modules in the published files have copies of embedding and lm_head.
     let repeatsTables: Bool
@@ -41,13 +41,17 @@ public struct SyntheticShape: Sendable {
         name = published.name
         title = published.title
         whole = try ModelConfiguration(json: json, file: file)
-        remarks = published.remarks
         storage = SyntheticStorage(json)
-        files = published.files
+        if case .packedInt4 = whole.quantization { files = .expertsInt4 } else { files = published.files }
+        remarks = published.remarks + (files == .expertsInt4 ? [Self.packedRemark] : [])
         repeatsTables = published.repeatsTables
     }
 
-    /// How the weights lie in memory where nothing else is asked for: as the published files have them.
+    private static let packedRemark =
+        "its experts are kept as experts-int4 unless --weights says otherwise, which rounds activations to INT8; the published "
+        + "files as stored meet FP32 activations"
+
+    /// How the weights lie in memory where nothing else is asked for: in as many bits as the published files have.
     public var publishedFormat: ResidentFormat { files == .expertsInt4 ? .expertsInt4 : .stored }
 
     /// The configuration of a model with so many MoE layers, at most one dense layer before them, and at most one MTP
@@ -97,7 +101,8 @@ package enum SyntheticStorage: Sendable {
     /// BF16.
     case bf16
 
-    /// What a config.json, known to be usable, says: FP8 where that is its `quant_method`.
+    /// What a config.json, known to be usable, says: FP8 where that is its `quant_method`. Codes that are packed are not made;
+    /// what they would take, `SyntheticShape.files` tells.
     init(_ json: [UInt8]) {
         let members = (try? JSONValue(json))?.object
         let inner = members?["text_config"]?.object

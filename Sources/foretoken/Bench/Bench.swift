@@ -134,7 +134,7 @@ struct Bench: ParsableCommand {
         }
         let shape = try shape.map { try SyntheticShape(argument: $0) }
         var model = model
-        if let shape, model.weights == .stored { model.weights = shape.publishedFormat }
+        if let shape { model.weights = model.weights ?? shape.publishedFormat }
         let open = try OpenModel(model, checkpoint: shape.map(made))
         for remark in shape?.remarks ?? [] { Console.note("\(shape!.name): \(remark)") }
         var plan = BenchPlan()

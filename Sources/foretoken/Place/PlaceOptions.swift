@@ -21,7 +21,7 @@ struct PlacedModelOptions: ParsableArguments {
         help: ArgumentHelp(
             "How the large matrices will be kept in memory (default: stored, as the checkpoint has them).",
             valueName: "stored|fp8|bf16|int8|int4|experts-int4"))
-    var weights = ResidentFormat.stored
+    var weights: ResidentFormat?
 
     @Option(help: ArgumentHelp("Element type of the latent cache.", valueName: "f32|bf16"))
     var cacheType = CacheType.f32
@@ -41,7 +41,7 @@ struct PlacedModelOptions: ParsableArguments {
 
     /// Whether any option was given.
     var isChosen: Bool {
-        model != nil || shape != nil || context != nil || cacheType != .f32 || weights != .stored
+        model != nil || shape != nil || context != nil || cacheType != .f32 || weights != nil
     }
 }
 

@@ -19,15 +19,16 @@ struct PlacedModel {
     /// - Throws: as `Checkpoint` does, and `InputError` for a model without routed experts.
     init(_ options: PlacedModelOptions, on machine: PlacementMachine) throws {
         let checkpoint: Checkpoint
-        var format = options.weights
+        let format: ResidentFormat
         if let shape = try options.shape.map({ try SyntheticShape(argument: $0) }) {
             checkpoint = try shape.checkpoint(shape.whole, label: "\(shape.name) (dimensions only)")
-            if format == .stored { format = shape.publishedFormat }
+            format = options.weights ?? shape.publishedFormat
             for remark in shape.remarks { Console.note("\(shape.name): \(remark)") }
             isShape = true
         } else {
             let directory = options.model ?? environment("FORETOKEN_MODEL")
             checkpoint = try directory.map { try Checkpoint(directory: $0) } ?? .demo()
+            format = options.weights ?? .stored
             isShape = false
         }
         let layout = try WeightLayout(checkpoint)
