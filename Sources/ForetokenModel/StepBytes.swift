@@ -42,18 +42,27 @@ extension Model {
         let c = configuration
         let n = Double(tokens)
         let perPair = 2 * Double(c.headCount * (c.queryDimension + c.valueDimension))
-        let causal = { (count: Double) in count * (count + 1) / 2 }
-        var (pairs, scores) = (causal(n), 0.0)
-        if let sparse = c.sparseAttention, tokens > sparse.chosenCount {
-            let most = Double(sparse.chosenCount)
-            let scored = causal(n) - causal(most)
-            pairs = causal(most) + (n - most) * most
-            let perScore = 2 * sparse.headCount * sparse.headDimension * sparse.indexerCount(layers: c.layerCount)
-            scores = scored * Double(perScore)
-        }
         return n * operationsPerToken + Self.elements(self.weights.lmHead) * 2
-            + Double(c.layerCount) * perPair * pairs + scores
+            + Double(c.layerCount) * perPair * attendedPairs(tokens: tokens) + indexOperations(tokens: tokens)
     }
+
+    /// Pairs of a token and an entry that it attends to, in one layer, over the first `tokens` tokens.
+    package func attendedPairs(tokens: Int) -> Double {
+        guard let sparse = configuration.sparseAttention, tokens > sparse.chosenCount else {
+            return Self.causalPairs(tokens)
+        }
+        return Self.causalPairs(sparse.chosenCount) + Double(tokens - sparse.chosenCount) * Double(sparse.chosenCount)
+    }
+
+    /// Operations of all layers' index scores over the first `tokens` tokens; only those that choose entries need them.
+    package func indexOperations(tokens: Int) -> Double {
+        let c = configuration
+        guard let sparse = c.sparseAttention, tokens > sparse.chosenCount else { return 0 }
+        let perScore = 2 * sparse.headCount * sparse.headDimension * sparse.indexerCount(layers: c.layerCount)
+        return (Self.causalPairs(tokens) - Self.causalPairs(sparse.chosenCount)) * Double(perScore)
+    }
+
+    private static func causalPairs(_ tokens: Int) -> Double { Double(tokens) * Double(tokens + 1) / 2 }
 
     /// Operations that one token's pass through all layers' matrices takes.
     package var operationsPerToken: Double { weights.layers.reduce(0.0) { $0 + operations($1) } }

@@ -118,13 +118,16 @@ final class DepthBench {
         body()
     }
 
-    /// Multiply-adds of a chunk that starts at so many positions: of the part's weights and of its attention.
+    /// Multiply-adds of a chunk that starts at so many positions: of the part's weights, its attention and its index scores.
     static func chunkOperations(_ model: Model, context: Int) -> Double {
         let (c, rows) = (model.configuration, Double(Step.chunkRows))
+        let end = context + Step.chunkRows
+        let entries = (model.attendedPairs(tokens: end) - model.attendedPairs(tokens: context)) / rows
+        let scores = (model.indexOperations(tokens: end) - model.indexOperations(tokens: context)) / 2
         let explicit = Double(c.nopeDimension + c.valueDimension)
         let perEntry = Double(c.latentRank) * explicit + rows * (explicit + Double(c.ropeDimension))
-        let attention = Double(c.layerCount * c.headCount) * perEntry * (Double(context) + rows / 2)
-        return rows * model.operationsPerToken / 2 + attention
+        let attention = Double(c.layerCount * c.headCount) * perEntry * entries
+        return rows * model.operationsPerToken / 2 + attention + scores
     }
 
     /// Seconds that a sample of the chunk took; nil before there was one.
