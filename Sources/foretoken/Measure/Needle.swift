@@ -216,9 +216,11 @@ struct NeedleTrials {
 
     /// nil after an interruption.
     private func trial(_ text: Case, _ reader: NeedleReader) throws -> NeedleReport.Trial? {
+        var ends = open.endTokens
+        if isChat { ends += try open.turnEnds().filter { !ends.contains($0) } }
         let most = isChat ? answerTokens : text.value.count + Self.slack
         func read(_ tokens: [Int32], saying most: Int) throws -> NeedleReader.Outcome? {
-            try reader.read(tokens, value: text.value, saying: most, ends: open.endTokens) { !Interrupts.requested }
+            try reader.read(tokens, value: text.value, saying: most, ends: ends) { !Interrupts.requested }
         }
         guard let found = try read(text.tokens, saying: most), let control = try read(text.control, saying: 0) else {
             return nil
