@@ -117,7 +117,9 @@ final class Packer: Sendable {
         _ source: LinearSource, into matrix: PackedMatrix, panels: Range<Int>, rows: Range<Int>,
         _ scratch: inout PackingScratch
     ) throws {
-        try reader.forEachPanel(of: source, rows: rows, &scratch) { index, values in
+        // What becomes F32 does so whatever --weights says.
+        let canStayStored = PackedFormat(raw: matrix.format) != .f32
+        try reader.forEachPanel(of: source, rows: rows, canStayStored: canStayStored, &scratch) { index, values in
             let panel = panels.lowerBound + index
             let out = UnsafeMutableRawPointer(mutating: matrix.panels + panel * matrix.panelBytes)
             if PackedFormat(raw: matrix.format) == .f32 {

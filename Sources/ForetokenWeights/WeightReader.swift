@@ -64,9 +64,10 @@ struct WeightReader: Sendable {
     /// never a second copy of the weights.
     /// - Parameters:
     ///   - rows: those that were read. Of FP8 matrices the first is a multiple of 32.
+    ///   - canStayStored: whether the user might have the values kept as they are instead, which a refusal then tells.
     ///   - body: gets the panel, counted from the first row, and its values [columns][32]; missing rows are zero.
     func forEachPanel(
-        of source: LinearSource, rows: Range<Int>, _ scratch: inout PackingScratch,
+        of source: LinearSource, rows: Range<Int>, canStayStored: Bool = false, _ scratch: inout PackingScratch,
         _ body: (_ panel: Int, _ values: UnsafeMutablePointer<Float>) throws -> Void
     ) throws {
         let lanes = Int(FORETOKEN_PANEL_ROWS)
@@ -96,7 +97,9 @@ struct WeightReader: Sendable {
             let block = (rows.lowerBound + row) / Int(FORETOKEN_SCALE_BLOCK)
             stored.scales = scales.map { UnsafePointer($0 + block * grid.blockCount) }
             kernels.pointee.decode_panels(&stored, 0, 1, 0, Int32(columns), scratch.values, lanes)
-            try checkRange(source.weight, scratch.values, count: columns * lanes, row: rows.lowerBound + row)
+            try checkRange(
+                source.weight, scratch.values, count: columns * lanes, row: rows.lowerBound + row,
+                canStayStored: canStayStored)
             try body(panel, scratch.values)
         }
     }
@@ -127,7 +130,7 @@ struct WeightReader: Sendable {
 
     /// Refuses finite values so large that another format's scales would not be.
     private func checkRange(
-        _ tensor: TensorInfo, _ values: UnsafeMutablePointer<Float>, count: Int, row: Int
+        _ tensor: TensorInfo, _ values: UnsafeMutablePointer<Float>, count: Int, row: Int, canStayStored: Bool
     ) throws {
         var largest: Float = 0
         for i in 0..<count { largest = max(largest, values[i].magnitude) }
@@ -135,6 +138,7 @@ struct WeightReader: Sendable {
         throw CheckpointError(
             "\(checkpoint.fileNames[tensor.file]): \(tensor.name) cannot be kept in another format",
             expected: "weights below 2^70", found: "\(largest) in the 32 rows from row \(row) on",
-            hint: "the file is damaged or was exported wrongly; --weights stored takes it as it is")
+            hint: "the file is damaged or was exported wrongly; "
+                + (canStayStored ? "--weights stored takes it as it is" : "fetch or export it again"))
     }
 }
