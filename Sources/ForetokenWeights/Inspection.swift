@@ -48,7 +48,7 @@ public struct Inspection: Sendable, Encodable {
     /// Looks at a folder.
     /// - Parameters:
     ///   - directory: a folder, of whatever content.
-    ///   - scanningWeights: also reads all weights, looking for NaN, infinities and scales that are not positive.
+    ///   - scanningWeights: also reads all weights, looking for NaN, infinities and scales that cannot be.
     ///   - progress: called during the scan with the bytes done and the bytes in all; may throw to stop.
     /// - Throws: `CheckpointError` of kind `.missingPath` when there is no such folder; whatever `progress` throws.
     ///   Problems *in* the folder are results, not errors.

@@ -31,6 +31,38 @@ enum PackedCodes {
                 + "group \(element % shape[1])",
             hint: "the file is damaged or was exported wrongly; fetch or export it again")
     }
+
+    /// The error for a scale of 0 beside codes that are not zero.
+    static func lostScale(at element: Int, of shape: [Int], place: String) -> CheckpointError {
+        CheckpointError(
+            "\(place) holds a bad scale", expected: "a scale other than zero where codes are not all zero",
+            found: "0 for row \(element / shape[1]), group \(element % shape[1])",
+            hint: "the file is damaged or was exported wrongly; fetch or export it again")
+    }
+
+    /// What a scan says of sound scales with zeros among them; nil where all codes of these are zero.
+    static func problem(
+        _ scale: TensorInfo, of codes: TensorInfo, in checkpoint: Checkpoint, buffer: UnsafeMutableRawBufferPointer
+    ) throws -> CheckpointError? {
+        guard scale.type == .bf16, scale.shape.count == 2, scale.shape[0] == codes.shape[0], scale.shape[1] > 0,
+            codes.shape[1] > 0, codes.shape[1].isMultiple(of: scale.shape[1])
+        else { return nil }
+        let words = codes.shape[1] / scale.shape[1]
+        var scales = [UInt16](repeating: 0, count: scale.elementCount)
+        try scales.withUnsafeMutableBytes { try checkpoint.read(scale, fromByte: 0, into: $0) }
+        guard scales.contains(where: { $0 & 0x7FFF == 0 }) else { return nil }
+        var lost: Int?
+        try checkpoint.forEachChunk(of: codes, buffer: buffer) { offset, bytes in
+            guard lost == nil else { return }
+            for i in 0..<bytes.count / 4 where scales[(offset / 4 + i) / words] & 0x7FFF == 0 {
+                guard bytes.loadUnaligned(fromByteOffset: 4 * i, as: UInt32.self) != zeros else { continue }
+                lost = (offset / 4 + i) / words
+                return
+            }
+        }
+        let place = "\(checkpoint.fileNames[scale.file]): tensor \(shown(scale.name))"
+        return lost.map { lostScale(at: $0, of: scale.shape, place: place) }
+    }
 }
 
 extension LinearSource {
@@ -150,10 +182,7 @@ extension WeightReader {
             guard scales[i] & 0x7FFF == 0 else { continue }
             let codes = scratch.weights.assumingMemoryBound(to: UInt32.self) + i * words
             guard (0..<words).contains(where: { codes[$0] != PackedCodes.zeros }) else { continue }
-            throw CheckpointError(
-                "\(place) holds a bad scale", expected: "a scale other than zero where codes are not all zero",
-                found: "0 for row \((first + i) / groups), group \((first + i) % groups)",
-                hint: "the file is damaged or was exported wrongly; fetch or export it again")
+            throw PackedCodes.lostScale(at: first + i, of: scale.shape, place: place)
         }
     }
 }

@@ -1,4 +1,5 @@
-/// Looks for values no honest checkpoint holds: NaN and infinities anywhere, scales below zero.
+/// Looks for values no honest checkpoint holds: NaN and infinities anywhere, block scales below zero, scales
+/// of zero beside codes that are not.
 struct ValueCheck {
     /// What one tensor must satisfy.
     enum Rule: Sendable {
@@ -6,7 +7,8 @@ struct ValueCheck {
         case finite
         /// Every value is finite and zero or more; what zero is allowed for, `ZeroBlocks` tells.
         case scale
-        /// Every value is finite and no larger than a scale of codes can be, of either sign.
+        /// Every value is finite and no larger than a scale of codes can be, of either sign; what zero is allowed for,
+        /// `PackedCodes` tells.
         case codeScale
     }
 
@@ -79,8 +81,8 @@ struct ValueCheck {
         if let codes = checkpoint.codes(beside: tensor, PackedCodes.shapeSuffix) {
             try checkpoint.checkPackedShape(LinearSource(weight: codes, scale: nil, packedShape: tensor))
         }
-        let isCodeScale = checkpoint.codes(beside: tensor, PackedCodes.scaleSuffix) != nil
-        guard let check = ValueCheck(tensor, isCodeScale: isCodeScale) else {
+        let codes = checkpoint.codes(beside: tensor, PackedCodes.scaleSuffix)
+        guard let check = ValueCheck(tensor, isCodeScale: codes != nil) else {
             try progress(tensor.range.count)
             return nil
         }
@@ -90,6 +92,7 @@ struct ValueCheck {
             try progress(bytes.count)
         }
         guard bad > 0 else {
+            if let codes { return try PackedCodes.problem(tensor, of: codes, in: checkpoint, buffer: buffer) }
             return check.rule == .scale ? try ZeroBlocks.problem(tensor, of: checkpoint, buffer: buffer) : nil
         }
         return CheckpointError(

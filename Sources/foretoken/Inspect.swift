@@ -29,7 +29,7 @@ struct Inspect: ParsableCommand {
             valueName: "name|f"))
     var shape: String?
 
-    @Flag(help: "Also reads all weights, looking for NaN, infinities and scales that are not positive.")
+    @Flag(help: "Also reads all weights, looking for NaN, infinities and scales that cannot be.")
     var scan = false
 
     @Flag(help: "Prints one JSON object.")

@@ -223,6 +223,22 @@ struct PackedCodeTests {
         #expect(try Inspection(directory: other.path, scanningWeights: true).problems.isEmpty)
     }
 
+    @Test("A scan finds scales of 0 that were lost, but none whose codes are all zero") func scalesOfZero() throws {
+        for isPruned in [true, false] {
+            var model = TinyModel(TinyModel.packableGeometry()).packing().packed
+            model.setScale(Self.up, 4, 0x8000)
+            if isPruned {
+                // Row 1's first 32 columns.
+                model.change(Self.up + "_packed") { tensor in for i in 64..<80 { tensor.bytes[i] = 0x88 } }
+            }
+            let folder = try TemporaryFolder()
+            try model.write(to: folder)
+            let problems = try Inspection(directory: folder.path, scanningWeights: true).problems
+            #expect(problems.count == (isPruned ? 0 : 1), "\(problems)")
+            #expect(isPruned || problems[0].description.contains("0 for row 1, group 0"), "\(problems)")
+        }
+    }
+
     @Test func codesAreNotGrown() throws {
         let model = TinyModel(TinyModel.packableGeometry()).packing().packed
         let factors = try #require(GrowthFactors("experts=2"))
