@@ -7,8 +7,8 @@ import ForetokenHardware
 /// - `bf16`: FP8 weights and INT4 codes become W[r,c] = bf16( float(q[r,c]) · scale ), product in FP32, round to nearest
 ///   even; of FP8 these are the values of DeepSeek's `fp8_cast_bf16.py`. A code times a scale of few significant bits stays
 ///   exact, others lose what eight bits do not hold.
-/// - `fp8`: the matrices that DeepSeek publishes so, the projections of attention and all feed-forward parts, with a scale
-///   amax / 448 for each block of 128×128.
+/// - `fp8`: the matrices that DeepSeek publishes so, the projections of attention and of its indexer and all feed-forward
+///   parts, with a scale amax / 448 for each block of 128×128. How much each head of an indexer counts stays as it is.
 /// - `int4`: the routed experts, those of MTP modules included, as compressed-tensors packs them (`PackedCodes`), with the
 ///   codes and scales that `ResidentFormat.expertsInt4` makes; FP8 weights beside them become BF16.
 public struct Conversion {
@@ -274,12 +274,9 @@ extension Conversion {
 extension LayerSource {
     /// The projections of attention and of every feed-forward part; not the router.
     fileprivate var matrices: [LinearSource] {
-        let all = [
-            attention.queryDown, attention.query, attention.latentDown, attention.latentUp, attention.output,
-        ].compactMap(\.self)
         switch feedForward {
-        case .dense(let mlp): return all + mlp.matrices
-        case .moe(_, _, _, let shared): return all + (shared?.matrices ?? []) + routedExperts
+        case .dense(let mlp): return attention.projections + mlp.matrices
+        case .moe(_, _, _, let shared): return attention.projections + (shared?.matrices ?? []) + routedExperts
         }
     }
 
@@ -287,8 +284,4 @@ extension LayerSource {
         guard case .moe(_, _, let experts, _) = feedForward else { return [] }
         return experts.flatMap(\.matrices)
     }
-}
-
-extension MLPSource {
-    fileprivate var matrices: [LinearSource] { [gate, up, down] }
 }

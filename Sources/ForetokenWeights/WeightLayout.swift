@@ -52,6 +52,11 @@ public struct AttentionSource: Sendable {
     public let output: LinearSource
     /// `indexer`; nil in layers without one.
     public let indexer: IndexerSource?
+
+    /// The matrices of attention and of its indexer but for `weights_proj`.
+    var projections: [LinearSource] {
+        [queryDown, query, latentDown, latentUp, output, indexer?.query, indexer?.key].compactMap(\.self)
+    }
 }
 
 /// down( silu(gate x) ⊙ up x ). I: width.
@@ -62,6 +67,9 @@ public struct MLPSource: Sendable {
     public let up: LinearSource
     /// `down_proj` [H, I].
     public let down: LinearSource
+
+    /// All of them.
+    var matrices: [LinearSource] { [gate, up, down] }
 }
 
 /// The tensors of one layer's feed-forward part.

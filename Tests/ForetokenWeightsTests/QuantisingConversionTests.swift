@@ -189,12 +189,15 @@ struct QuantisingConversionTests {
 
     // MARK: FP8
 
-    @Test func matricesBecomeFP8Blocks() throws {
-        let model = TinyModel(TinyGeometry { $0.storage = .bf16 }, seed: 4)
+    @Test("Matrices become FP8 blocks, those of indexers among them", arguments: [false, true])
+    func matricesBecomeFP8Blocks(isSparse: Bool) throws {
+        var geometry = TinyGeometry { if isSparse { $0.indexer = TinyIndexer() } }
+        let published = TinyModel(geometry, seed: 4)
+        geometry.storage = .bf16
+        let model = TinyModel(geometry, seed: 4)
         let (folder, checkpoint) = try convert(model, to: .fp8)
         defer { withExtendedLifetime(folder) {} }
         // Which ones, the test support's own FP8 models say; they quantise by W / S with S = amax / 448, too.
-        let published = TinyModel(TinyGeometry(), seed: 4)
         for tensor in published.tensors where !tensor.name.hasSuffix("_scale_inv") {
             let found = try stored(tensor.name, of: checkpoint)
             #expect(found.type == tensor.type && found.shape == tensor.shape, "\(tensor.name)")

@@ -41,7 +41,7 @@ public struct WholeShape: Sendable {
         guard shape.files == .expertsInt4 else { return bytes }
         for layer in layout.layers + layout.mtp.map(\.block) {
             guard case .moe(_, _, let experts, _) = layer.feedForward else { continue }
-            for matrix in experts.flatMap({ [$0.gate, $0.up, $0.down] }) {
+            for matrix in experts.flatMap(\.matrices) {
                 let (rows, columns) = (matrix.rows, matrix.columns)
                 // Codes in words of eight, a scale for 32 columns, and the two dimensions.
                 let packed = rows * ((columns + 7) / 8 * 4 + (columns + 31) / 32 * 2) + 16
@@ -71,16 +71,13 @@ extension LayerSource {
     /// Weights with so many of the routed experts.
     fileprivate func parameterCount(experts most: Int) -> Int {
         let indexer = attention.indexer
-        let matrices = [
-            attention.queryDown, attention.query, attention.latentDown, attention.latentUp, attention.output,
-            indexer?.query, indexer?.key, indexer?.weights,
-        ]
+        let matrices = attention.projections + (indexer.map { [$0.weights] } ?? [])
         let norms = [
             attention.inputNorm, attention.queryNorm, attention.latentNorm, feedForwardNorm, indexer?.keyNorm,
             indexer?.keyBias,
         ]
         let outside =
-            matrices.reduce(0) { $0 + ($1?.weight.elementCount ?? 0) }
+            matrices.reduce(0) { $0 + $1.weight.elementCount }
             + norms.reduce(0) { $0 + ($1?.elementCount ?? 0) }
         switch feedForward {
         case .dense(let mlp): return outside + mlp.parameterCount
@@ -99,7 +96,5 @@ extension MTPSource {
 }
 
 extension MLPSource {
-    fileprivate var parameterCount: Int {
-        gate.weight.elementCount + up.weight.elementCount + down.weight.elementCount
-    }
+    fileprivate var parameterCount: Int { matrices.reduce(0) { $0 + $1.weight.elementCount } }
 }
