@@ -78,8 +78,9 @@ FT_INLINE void decode_blocks(int format, const uint8_t *panel, int32_t begin, in
     }
 }
 
-static void decode_integers(const foretoken_matrix *w, int32_t panel, int32_t begin, int32_t end, float *out,
-                            size_t stride) {
+/// The same for one panel of any of these formats; EXACT_INT4 has the blocks of INT4.
+static void decode_block_panel(const foretoken_matrix *w, int32_t panel, int32_t begin, int32_t end, float *out,
+                               size_t stride) {
     if (w->format == FORETOKEN_INT8) {
         decode_blocks(FORETOKEN_INT8, block_panel(w, panel), begin, end, out, stride);
     } else {
@@ -91,7 +92,7 @@ static void FT_ISA(decode_panels)(const foretoken_matrix *w, int32_t first, int3
                                   int32_t columns, float *out, size_t stride) {
     for (int32_t p = 0; p < count; p++) {
         if (has_blocks(w->format)) {
-            decode_integers(w, first + p, column, column + columns, out + (size_t)p * PANEL, stride);
+            decode_block_panel(w, first + p, column, column + columns, out + (size_t)p * PANEL, stride);
         } else {
             decode_columns(w, first + p, column, column + columns, out + (size_t)p * PANEL, stride);
         }
@@ -99,18 +100,18 @@ static void FT_ISA(decode_panels)(const foretoken_matrix *w, int32_t first, int3
 }
 
 /// Row `row` of a format with blocks by way of its panel's columns.
-static void decode_integer_row(const foretoken_matrix *w, int32_t row, float *out) {
+static void decode_block_row(const foretoken_matrix *w, int32_t row, float *out) {
     for (int32_t from = 0; from < w->columns; from += GROUP_COLUMNS) {
         int32_t columns = w->columns - from < GROUP_COLUMNS ? w->columns - from : GROUP_COLUMNS;
         _Alignas(64) float decoded[GROUP_COLUMNS * PANEL];
-        decode_integers(w, row / PANEL, from, from + columns, decoded, PANEL);
+        decode_block_panel(w, row / PANEL, from, from + columns, decoded, PANEL);
         for (int32_t k = 0; k < columns; k++) out[from + k] = decoded[k * PANEL + row % PANEL];
     }
 }
 
 static void FT_ISA(decode_row)(const foretoken_matrix *w, int32_t row, float *out) {
     if (has_blocks(w->format)) {
-        decode_integer_row(w, row, out);
+        decode_block_row(w, row, out);
         return;
     }
     size_t bytes = element_bytes(w->format);
