@@ -27,7 +27,9 @@ package struct TextFiles {
         let settings = read("tokenizer_config.json")
         let template = read("chat_template.jinja")
         guard case .bytes(let bytes) = file else {
-            if case .missing = file { warnings.append("no \(Tokenizer.files.joined(separator: " or ")): token ids only") }
+            if case .missing = file {
+                warnings.append("no \(Tokenizer.files.joined(separator: " or ")): token ids only")
+            }
             return
         }
         // An unreadable settings file is a problem already; the tokenizer is checked without it.
