@@ -118,11 +118,11 @@ struct CheckpointSurvey {
             TensorResolver.layerIndex(name, layers).map { $0 >= configuration.layerCount } ?? false
         }
         guard !tensors.keys.contains(where: isOfModule), !knownMissing.contains(where: isOfModule) else { return names }
-        var strange: [String] = []
+        var strange: [(name: String, file: String)] = []
         for file in files {
             for tensor in collect({ try $0.openFile(file) }) ?? [] {
                 guard isOfModule(tensor.name) else {
-                    if tensors[tensor.name] == nil { strange.append(tensor.name) }
+                    if tensors[tensor.name] == nil { strange.append((tensor.name, file)) }
                     continue
                 }
                 if let other = tensors.updateValue(tensor, forKey: tensor.name) {
@@ -133,10 +133,12 @@ struct CheckpointSurvey {
                 }
             }
         }
-        if let first = strange.min() {
+        if let first = strange.min(by: { $0.name < $1.name }) {
+            let count = strange.count { $0.file == first.file }
+            let others = strange.count - count
             warnings.append(
-                "\(shown(files[0])) holds more than MTP modules; \(strange.count) of its tensors are ignored, for example "
-                    + shown(first))
+                "\(shown(first.file)) holds more than MTP modules; \(count) of its tensors are ignored, for example "
+                    + shown(first.name) + (others > 0 ? ", and \(others) of other files" : ""))
         }
         return names.filter { !files.contains($0) }
     }

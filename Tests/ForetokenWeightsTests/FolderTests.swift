@@ -199,6 +199,14 @@ private final class PageCache {
             files.append(("mtp-2-of-2.safetensors", file.bytes))
         }
         #expect(complaintAbout(twice).contains("is in mtp-1-of-1.safetensors and in mtp-2-of-2.safetensors"))
+        // A second file with strange tensors alone.
+        let strange = try joyAI { files in
+            let tensor = StoredTensor(name: "draft.a", .f32, shape: [1], values: [1])
+            files.append(("mtp-2-of-2.safetensors", SafetensorsWriter.file([tensor])))
+        }
+        let mixed = try Checkpoint(directory: strange.path)
+        #expect(mixed.warnings.count == 1, "\(mixed.warnings)")
+        #expect(mixed.warnings[0].contains("mtp-2-of-2.safetensors holds more than MTP modules; 1 of"))
         // No file at all.
         let none = try joyAI { $0.removeAll { $0.name == Self.modules } }
         let bare = try Checkpoint(directory: none.path)
