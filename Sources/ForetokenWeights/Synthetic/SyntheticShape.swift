@@ -49,7 +49,7 @@ public struct SyntheticShape: Sendable {
 
     private static let packedRemark =
         "its experts are kept as experts-int4 unless --weights says otherwise, which rounds activations to INT8; the published "
-        + "files as stored meet FP32 activations"
+        + "files as stored meet FP32 activations, but --weights stored makes them in BF16 here"
 
     /// How the weights lie in memory where nothing else is asked for: in as many bits as the published files have.
     public var publishedFormat: ResidentFormat { files == .expertsInt4 ? .expertsInt4 : .stored }
