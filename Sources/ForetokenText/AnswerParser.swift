@@ -166,7 +166,7 @@ package struct AnswerParser: Sendable {
             held = []
             state = .calls
         // Within calls that are read together.
-        case (.callBegin, .body) where grammar.calls?.body == .invokes: break
+        case (.callBegin, .body) where grammar.calls?.body == .invokes: held.append(CallBody.marker)
         case (.callBegin, _):
             endCall()
             held = []
@@ -252,7 +252,10 @@ package struct AnswerParser: Sendable {
     /// Says calls that are whole. What nobody can read is text.
     private mutating func takeBody() {
         let calls = grammar.calls.map { CallBody.all(held, $0.body) } ?? []
-        if calls.isEmpty { giveHeld { .content($0) } }
+        if calls.isEmpty {
+            held.removeAll { $0 == CallBody.marker }
+            giveHeld { .content($0) }
+        }
         for call in calls {
             parts.append(.call(name: call.name, id: nil))
             parts.append(.arguments(call.arguments { grammar.kind(tool: call.name, key: $0) }))

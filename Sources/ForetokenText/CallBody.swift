@@ -9,20 +9,25 @@ struct CallBody {
     /// The arguments as one JSON text; nil where they are in `values`.
     private let object: String?
 
+    /// Stands in the text of calls that are read together where their marker was: a byte that no text has. What only looks
+    /// like a tag is told from one by it.
+    static let marker: UInt8 = 0xFF
+
     /// The calls of a text between markers; none for what is no call.
     static func all(_ text: [UInt8], _ body: CallFormat.Body) -> [CallBody] {
         guard body == .invokes else { return [CallBody(text, body)].compactMap(\.self) }
         var reader = Reader(text)
         var calls: [CallBody] = []
-        while reader.skip(behind: "<invoke name=\""), let name = reader.text(before: "\"") {
-            var inner = Reader(Array(reader.value(before: "</invoke>", or: ["<invoke name=", "</function_calls>"])))
+        while reader.skip(behind: "<\0invoke name=\""), let name = reader.text(before: "\"") {
+            let body = reader.value(before: "</\0invoke>", or: ["<\0invoke name=", "</\0function_calls>"])
+            var inner = Reader(Array(body))
             var values: [(String, ArraySlice<UInt8>, ArgumentKind?)] = []
-            while inner.skip(behind: "<parameter name=\""), let key = inner.text(before: "\""),
+            while inner.skip(behind: "<\0parameter name=\""), let key = inner.text(before: "\""),
                 let rest = inner.text(before: ">")
             {
                 let isText = Array(rest).trimmed.elementsEqual("string=\"true\"".utf8)
-                let value = inner.value(before: "</parameter>", or: ["<parameter name="])
-                values.append((String(decoding: key, as: UTF8.self), value, isText ? .text : .json))
+                let value = inner.value(before: "</\0parameter>", or: ["<\0parameter name="])
+                values.append((plain(key), value.filter { $0 != marker }[...], isText ? .text : .json))
             }
             calls.append(CallBody(name: trimmed(name), values: values))
         }
@@ -89,7 +94,11 @@ struct CallBody {
     static func inside(_ text: String) -> String { String(JSONValue.string(text).text.dropFirst().dropLast()) }
 
     private static func trimmed(_ text: ArraySlice<UInt8>) -> String {
-        String(decoding: Array(text).trimmed, as: UTF8.self)
+        String(decoding: text.filter { $0 != marker }.trimmed, as: UTF8.self)
+    }
+
+    private static func plain(_ text: ArraySlice<UInt8>) -> String {
+        String(decoding: text.filter { $0 != marker }, as: UTF8.self)
     }
 
     /// Without the line breaks that stand around a value.
@@ -99,14 +108,14 @@ struct CallBody {
         return text.last == lineFeed ? text.dropLast() : text
     }
 
-    /// Looks for tags in what is left of a text.
+    /// Looks for tags in what is left of a text. A tag's zero stands for the marker.
     private struct Reader {
         private var rest: ArraySlice<UInt8>
 
         init(_ text: [UInt8]) { rest = text[...] }
 
         private func place(of tag: String) -> Int? {
-            let tag = Array(tag.utf8)
+            let tag = tag.utf8.map { $0 == 0 ? CallBody.marker : $0 }
             return rest.indices.first { rest[$0] == tag[0] && rest[$0...].starts(with: tag) }
         }
 
