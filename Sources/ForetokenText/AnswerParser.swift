@@ -258,8 +258,9 @@ package struct AnswerParser: Sendable {
         }
         for call in calls {
             parts.append(.call(name: call.name, id: nil))
-            parts.append(.arguments(call.arguments { grammar.kind(tool: call.name, key: $0) }))
-            parts.append(.callEnd)
+            let arguments = call.arguments { grammar.kind(tool: call.name, key: $0) }
+            if !arguments.isEmpty { parts.append(.arguments(arguments)) }
+            if call.isWhole { parts.append(.callEnd) }
         }
     }
 

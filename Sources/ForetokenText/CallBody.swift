@@ -8,6 +8,10 @@ struct CallBody {
     private let values: [(key: String, text: ArraySlice<UInt8>, kind: ArgumentKind?)]
     /// The arguments as one JSON text; nil where they are in `values`.
     private let object: String?
+    /// Whether the text did not end within the call.
+    let isWhole: Bool
+    /// Whether it did not end within its last value.
+    private let isValueWhole: Bool
 
     /// Stands in the text of calls that are read together where their marker was: a byte that no text has. What only looks
     /// like a tag is told from one by it.
@@ -19,23 +23,31 @@ struct CallBody {
         var reader = Reader(text)
         var calls: [CallBody] = []
         while reader.skip(behind: "<\0invoke name=\""), let name = reader.text(before: "\"") {
-            let body = reader.value(before: "</\0invoke>", or: ["<\0invoke name=", "</\0function_calls>"])
-            var inner = Reader(Array(body))
+            let (inside, isWhole) = reader.part(before: "</\0invoke>", or: ["<\0invoke name=", "</\0function_calls>"])
+            var inner = Reader(Array(inside))
+            var isValueWhole = true
             var values: [(String, ArraySlice<UInt8>, ArgumentKind?)] = []
             while inner.skip(behind: "<\0parameter name=\""), let key = inner.text(before: "\""),
                 let rest = inner.text(before: ">")
             {
                 let isText = Array(rest).trimmed.elementsEqual("string=\"true\"".utf8)
-                let value = inner.value(before: "</\0parameter>", or: ["<\0parameter name="])
-                values.append((plain(key), value.filter { $0 != marker }[...], isText ? .text : .json))
+                let (value, hasEnd) = inner.part(before: "</\0parameter>", or: ["<\0parameter name="])
+                // The end may have begun.
+                let end = hasEnd || isWhole ? nil : Reader(Array(value)).place(of: "</\0")
+                let text = end.map { value.prefix($0) } ?? value
+                values.append((plain(key), text.filter { $0 != marker }[...], isText ? .text : .json))
+                isValueWhole = hasEnd || isWhole
             }
-            calls.append(CallBody(name: trimmed(name), values: values))
+            calls.append(CallBody(name: trimmed(name), values, isWhole: isWhole, isValueWhole: isValueWhole))
         }
         return calls.filter { !$0.name.isEmpty }
     }
 
-    private init(name: String, values: [(String, ArraySlice<UInt8>, ArgumentKind?)]) {
+    private init(
+        name: String, _ values: [(String, ArraySlice<UInt8>, ArgumentKind?)], isWhole: Bool, isValueWhole: Bool
+    ) {
         (self.name, self.values, object) = (name, values, nil)
+        (self.isWhole, self.isValueWhole) = (isWhole, isValueWhole)
     }
 
     /// Reads the text between a call's markers; nil for what is none.
@@ -61,17 +73,23 @@ struct CallBody {
             (self.name, values, object) = (name, [], inner.text)
         case .json, .pairs, .invokes: return nil
         }
+        (isWhole, isValueWhole) = (true, true)
         guard !name.isEmpty else { return nil }
     }
 
-    /// The arguments as JSON text.
+    /// The arguments as JSON text, as far as they have come: nothing closes those of a call that is not whole.
     /// - Parameter kind: what the argument of a key may be.
     func arguments(_ kind: (String) -> ArgumentKind) -> String {
         if let object { return object }
-        let members = values.map {
+        if values.isEmpty && !isWhole { return "" }
+        var members = values.map {
             "\(JSONValue.string($0.key).text): \(Self.json(Array($0.text), $0.kind ?? kind($0.key)))"
         }
-        return "{" + members.joined(separator: ", ") + "}"
+        if let last = values.last, !isValueWhole {
+            let text = last.kind == .text ? "\"" + Self.inside(String(decoding: last.text, as: UTF8.self)) : ""
+            members[members.count - 1] = "\(JSONValue.string(last.key).text): \(text)"
+        }
+        return "{" + members.joined(separator: ", ") + (isWhole ? "}" : "")
     }
 
     // MARK: Values
@@ -114,7 +132,7 @@ struct CallBody {
 
         init(_ text: [UInt8]) { rest = text[...] }
 
-        private func place(of tag: String) -> Int? {
+        func place(of tag: String) -> Int? {
             let tag = tag.utf8.map { $0 == 0 ? CallBody.marker : $0 }
             return rest.indices.first { rest[$0] == tag[0] && rest[$0...].starts(with: tag) }
         }
@@ -135,10 +153,15 @@ struct CallBody {
 
         /// A value up to its end, or to what shows that the end is missing.
         mutating func value(before tag: String, or others: [String]) -> ArraySlice<UInt8> {
-            if let text = text(before: tag) { return text }
-            let end = others.compactMap { place(of: $0) }.min() ?? rest.endIndex
-            defer { rest = rest[end...] }
-            return rest[..<end]
+            part(before: tag, or: others).text
+        }
+
+        /// The same, and whether there is any of those ends.
+        mutating func part(before tag: String, or others: [String]) -> (text: ArraySlice<UInt8>, hasEnd: Bool) {
+            if let text = text(before: tag) { return (text, true) }
+            let end = others.compactMap { place(of: $0) }.min()
+            defer { rest = rest[(end ?? rest.endIndex)...] }
+            return (rest[..<(end ?? rest.endIndex)], end != nil)
         }
     }
 }

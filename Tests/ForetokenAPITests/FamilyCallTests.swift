@@ -229,6 +229,32 @@ import Testing
         }
     }
 
+    @Test func taggedCallsThatAreNotWhole() throws {
+        let model = try ScriptedModel(ScriptedModel.invokes)
+        let tools = try #require(try JSONValue(Array("{\(Self.tools)}".utf8))["tools"]?.list)
+        let grammar = AnswerGrammar(
+            model.tokenizer, prompt: [Int32](), calls: try model.served.open.callFormat(), tools: tools)
+        let now = #"<｜DSML｜function_calls><｜DSML｜invoke name="now"></｜DSML｜invoke>"#
+        let begin = now + #"<｜DSML｜invoke name="get_weather">"#
+        let city = begin + #"<｜DSML｜parameter name="city" string="true">Köln"#
+        let days = city + #"</｜DSML｜parameter><｜DSML｜parameter name="days" string="false">3"#
+        for (text, arguments) in [
+            (begin, ""), (city, #"{"city": "Köln"#), (city + "</｜DSML｜para", #"{"city": "Köln"#),
+            (city + "</｜DSML｜parameter>", #"{"city": "Köln""#), (days, #"{"city": "Köln", "days": "#),
+            (days + "</｜DSML｜parameter>", #"{"city": "Köln", "days": 3"#),
+            (days + "</｜DSML｜parameter></｜DSML｜invoke>", #"{"city": "Köln", "days": 3}"#),
+            (days + "</｜DSML｜function_calls>", #"{"city": "Köln", "days": 3}"#),
+        ] {
+            var (parser, parsed) = (AnswerParser(grammar, model.tokenizer), ParsedAnswer())
+            let tokens = try model.tokenizer.encode(text)
+            let bytes = model.tokenizer.decode(tokens, skippingSpecial: true)
+            for part in parser.push(tokens, text: bytes) + parser.finish() { parsed.append(part) }
+            #expect(parsed.calls.map(\.name) == ["now", "get_weather"] && parsed.calls.first?.isWhole == true)
+            #expect(parsed.calls.last?.arguments == arguments, "\(text)")
+            #expect(parsed.calls.last?.isWhole == arguments.hasSuffix("}"), "\(text)")
+        }
+    }
+
     @Test func callsThatAreTextAreRead() throws {
         let coder = try ScriptedModel(ScriptedModel.coder)
         let text = """
