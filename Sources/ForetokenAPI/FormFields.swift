@@ -108,6 +108,17 @@ struct FormFields {
         )
     }
 
+    /// The token that ends an answer of one call.
+    static func singleEnd(_ calls: CallFormat) throws(APIError) -> Int32 {
+        guard let end = calls.callEnd else {
+            throw .unsupported(
+                "parallel_tool_calls",
+                "`parallel_tool_calls`: calls cannot be kept to one with this model, which writes calls as "
+                    + "\(calls.name) does and marks no end of each")
+        }
+        return end
+    }
+
     private func content(_ served: ServedModel) throws(APIError) -> TokenGrammar? {
         var name = "response_format"
         do {

@@ -122,7 +122,7 @@ package struct Order: Sendable {
             settings.mask = try form.mask(served, settings, grammar, chat.tools)
             if let calls = grammar?.calls {
                 // The end of the first call is the answer's where there may be no second.
-                if chat.tools.isSingle, let end = calls.callEnd { settings.endTokens.append(end) }
+                if chat.tools.isSingle { try settings.endTokens.append(FormFields.singleEnd(calls)) }
                 if chat.tools.mustCall, let end = calls.callsEnd { settings.endTokens.append(end) }
             }
         case .completion:

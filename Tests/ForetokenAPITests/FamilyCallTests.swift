@@ -304,6 +304,28 @@ import Testing
         }
     }
 
+    @Test func callsWithoutEndsCannotBeSingle() throws {
+        for template in [ScriptedModel.object, ScriptedModel.invokes] {
+            let model = try ScriptedModel(template)
+            let error = #expect(throws: APIError.self) {
+                try self.order(model, Self.tools + #","parallel_tool_calls":false"#)
+            }
+            #expect(error?.status == 400 && error?.param == "parallel_tool_calls")
+            #expect(error?.message.contains("`parallel_tool_calls`: calls cannot be kept to one") == true)
+            let members = #"""
+                {"max_tokens":9,"messages":[{"role":"user","content":"u"}],"tools":[{"name":"f","input_schema":{"type":
+                "object"}}],"tool_choice":{"type":"auto","disable_parallel_tool_use":true}}
+                """#
+            let other = #expect(throws: APIError.self) {
+                try Order(.messages, Array(members.utf8), model.served, seed: 1)
+            }
+            #expect(other?.param == "tool_choice.disable_parallel_tool_use", "\(other?.message ?? "")")
+            // Without tools there is nothing to keep to.
+            _ = try self.order(model, #""parallel_tool_calls":false"#)
+        }
+        _ = try order(ScriptedModel(ScriptedModel.coder), Self.tools + #","parallel_tool_calls":false"#)
+    }
+
     // MARK: What goes into prompts
 
     @Test func missingTextsAreEmpty() throws {
