@@ -306,7 +306,7 @@ package struct AnswerParser: Sendable {
         case .name: takeName()
         case .fence: takeFence()
         case .arguments(let isFenced): takeArguments(isFenced)
-        case .key, .body, .value(.json), .value(.either): break
+        case .key, .body, .value(.json), .value(.textOrNull), .value(.either): break
         case .pairs: held = []
         case .value(.text): giveHeld { .arguments(CallBody.inside($0)) }
         }

@@ -4,6 +4,8 @@ import ForetokenJSON
 package enum ArgumentKind: Sendable {
     /// A text and nothing else.
     case text
+    /// A text or null.
+    case textOrNull
     /// Anything but a text.
     case json
     /// Nobody knows.
@@ -22,8 +24,9 @@ struct ArgumentSchema {
     private struct Kinds: OptionSet {
         let rawValue: Int
         static let text = Kinds(rawValue: 1)
-        static let other = Kinds(rawValue: 2)
-        static let all: Kinds = [.text, .other]
+        static let null = Kinds(rawValue: 2)
+        static let other = Kinds(rawValue: 4)
+        static let all: Kinds = [.text, .null, .other]
     }
 
     /// Schemas may refer to each other so often; no published one does more than once.
@@ -84,18 +87,17 @@ struct ArgumentSchema {
     /// What an argument's schema lets it be.
     func kind(_ schema: JSONValue) -> ArgumentKind {
         var looks = 0
-        return switch kinds(schema, &looks, depth: 0) {
-        case .text: .text
-        case .other: .json
-        default: .either
-        }
+        let kinds = kinds(schema, &looks, depth: 0)
+        if kinds == .text { return .text }
+        if kinds == [.text, .null] { return .textOrNull }
+        return kinds.isEmpty || kinds.contains(.text) ? .either : .json
     }
 
     private func kinds(_ schema: JSONValue, _ looks: inout Int, depth: Int) -> Kinds {
         looks += 1
         guard looks < Self.mostLooks, depth < Self.deepest, let object = object(schema) else { return .all }
-        func kind(of value: JSONValue) -> Kinds { value.string == nil ? .other : .text }
-        func kind(of type: String) -> Kinds { type == "string" ? .text : .other }
+        func kind(of value: JSONValue) -> Kinds { value.string != nil ? .text : value == .null ? .null : .other }
+        func kind(of type: String) -> Kinds { type == "string" ? .text : type == "null" ? .null : .other }
         if let value = object["const"] { return kind(of: value) }
         if case .array(let values)? = object["enum"] { return values.reduce(into: []) { $0.formUnion(kind(of: $1)) } }
         if let type = object["type"]?.string { return kind(of: type) }
@@ -127,10 +129,44 @@ struct ArgumentSchema {
         return values.flatMap { $0.isEmpty ? nil : $0.map { $0.string ?? $0.text } }
     }
 
-    /// A keyword that says more of texts than that they are texts, which bare text cannot be held to; nil for none.
+    /// Keywords that say more of texts than that they are texts.
+    private static let constraints = ["pattern", "format", "minLength", "maxLength", "enum", "const", "not", "if"]
+    /// Keywords that say nothing of what a value is.
+    private static let remarks: Set = [
+        "title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly", "$comment",
+    ]
+
+    /// Where a schema says more of texts than that they are texts, which bare text cannot be held to: keywords and numbers with
+    /// strokes between; nil where it does not.
     func constraint(_ schema: JSONValue) -> String? {
-        let object = object(schema)
-        return ["pattern", "format", "minLength", "maxLength"].first { object?[$0] != nil }
+        var looks = 0
+        return constraint(schema, &looks, depth: 0)
+    }
+
+    private func constraint(_ schema: JSONValue, _ looks: inout Int, depth: Int) -> String? {
+        guard let object = schema.object else { return nil }
+        if let keyword = Self.constraints.first(where: { object[$0] != nil }) { return keyword }
+        var parts: [(path: String, schema: JSONValue)] = []
+        if let reference = object["$ref"] {
+            guard let next = reference.string.flatMap({ definitions[$0] }) else { return "$ref" }
+            parts.append(("$ref", next))
+        }
+        for key in ["anyOf", "oneOf", "allOf"] {
+            guard case .array(let schemas)? = object[key] else { continue }
+            for (index, schema) in schemas.enumerated() { parts.append(("\(key)/\(index)", schema)) }
+        }
+        for part in parts {
+            looks += 1
+            // Nobody knows what is in there.
+            guard looks < Self.mostLooks, depth < Self.deepest else { return part.path }
+            if let place = constraint(part.schema, &looks, depth: depth + 1) { return part.path + "/" + place }
+        }
+        return nil
+    }
+
+    /// Whether a schema lets a value be anything.
+    func saysNothing(_ schema: JSONValue) -> Bool {
+        schema == .bool(true) || schema.object?.members.allSatisfy { Self.remarks.contains($0.key) } == true
     }
 
     /// An argument's schema by itself, with what it may refer to.

@@ -97,7 +97,8 @@ struct CallBody {
     /// The JSON text of an argument that has been written as it is where it is a text, as JSON where it is none.
     static func json(_ text: [UInt8], _ kind: ArgumentKind) -> String {
         let trimmed = Array(text.trimmed)
-        if kind != .text {
+        if kind == .textOrNull && trimmed.elementsEqual("null".utf8) { return "null" }
+        if kind == .json || kind == .either {
             if (try? JSONValue(trimmed))?.isFinite == true { return String(decoding: trimmed, as: UTF8.self) }
             // Python's words, which some models write.
             let word = kind == .json ? pythonWords[String(decoding: trimmed, as: UTF8.self)] : nil

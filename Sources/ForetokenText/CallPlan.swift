@@ -178,14 +178,21 @@ struct CallPlan {
             lists.append(heads)
             return .heads(2 + lists.count - 1)
         }
-        if schema.kind(property.schema) == .json {
+        let kind = schema.kind(property.schema)
+        if kind == .json {
             let number = add(schema.alone(property.schema), tool, path: path)
             return .part(schema: number, until: pairs.valueEnd, then: next)
         }
-        if tool.isStrict, let keyword = schema.constraint(property.schema) {
+        if tool.isStrict, let place = schema.constraint(property.schema) {
+            let keyword = place.split(separator: "/").last { Int($0) == nil } ?? ""
             throw GrammarError(
-                "#\(path)/\(keyword)",
+                "#\(path)/\(place)",
                 "texts are bare in calls of \(calls.name), which \"\(keyword)\" cannot be kept to in")
+        }
+        if tool.isStrict && kind == .either && !schema.saysNothing(property.schema) {
+            throw GrammarError(
+                "#\(path)",
+                "texts are bare in calls of \(calls.name), so what may be a text or something else cannot be kept to")
         }
         return .part(schema: nil, until: pairs.valueEnd, then: next)
     }

@@ -122,6 +122,7 @@ import Testing
             ("get_weather", "days", " 5\n", "5"),
             ("get_weather", "days", "five", #""five""#), ("get_weather", "days", "True", "true"),
             ("get_weather", "days", "NaN", #""NaN""#), ("get_weather", "note", "[1, 2", #""[1, 2""#),
+            ("get_weather", "note", "[1, 2]", #""[1, 2]""#), ("get_weather", "note", " null\n", "null"),
             ("get_weather", "unknown", #"{"a": 1}"#, #"{"a": 1}"#), ("nobody", "x", "True", #""True""#),
             ("get_weather", "parts", #"["a", 1.50]"#, #"["a", 1.50]"#),
         ] {
@@ -500,6 +501,29 @@ import Testing
         #expect(
             error?.message.contains("#/properties/city/pattern: texts are bare in calls of GLM") == true,
             "\(error?.message ?? "")")
+        let city = #""city":{"type":"string"}"#
+        for (schema, place) in [
+            (#"{"type":["string","integer"]}"#, ": "), (#"{"anyOf":[{"type":"string"},{"type":"integer"}]}"#, ": "),
+            (##"{"$ref":"#/$defs/nothing"}"##, "/$ref: "), ("false", ": "),
+            (#"{"anyOf":[{"type":"string","pattern":"a"},{"type":"null"}]}"#, "/anyOf/0/pattern: "),
+            (#"{"oneOf":[{"type":"null"},{"enum":["a","b"]}]}"#, "/oneOf/1/enum: "),
+            (#"{"type":"string","allOf":[{"const":"a"}]}"#, "/allOf/0/const: "),
+            (##"{"allOf":[{"$ref":"#/$defs/part"}],"minLength":1}"##, "/minLength: "),
+        ] {
+            let other = strict.replacing(city, with: #""city":\#(schema)"#)
+            let error = #expect(throws: APIError.self) { try self.order(model, other) }
+            #expect(
+                error?.message.contains("#/properties/city\(place)texts are bare in calls of GLM") == true,
+                "\(error?.message ?? schema)")
+            // Who is not strict is not held to it.
+            _ = try self.order(model, other.replacing(#""strict":true,"#, with: ""))
+        }
+        for schema in [
+            "true", "{}", #"{"description":"d","default":1}"#, #"{"anyOf":[{"type":"string"},{"type":"null"}]}"#,
+            ##"{"allOf":[{"$ref":"#/$defs/part"}]}"##,
+        ] {
+            _ = try self.order(model, strict.replacing(city, with: #""city":\#(schema)"#))
+        }
         let number = strict.replacing(#""days":{"type":"integer"}"#, with: #""days":{"type":"integer","minimum":1}"#)
         let other = #expect(throws: APIError.self) { try self.order(model, number) }
         #expect(other?.message.contains("`tools[0].function.parameters`") == true)
