@@ -31,9 +31,10 @@ struct ArgumentSchema {
 
     /// Schemas may refer to each other so often; no published one does more than once.
     private static let deepest = 16
-    /// More arguments, or more looks at what one may be, would be hostile; nothing is known of such arguments then.
+    /// More arguments of a tool, or more looks at what the arguments of all tools of a request may be, would be hostile; nothing
+    /// is known of such arguments then.
     private static let mostProperties = 1024
-    private static let mostLooks = 4096
+    private static let mostLooks = 1 << 14
 
     /// What references may name, by their whole text.
     private let definitions: [String: JSONValue]
@@ -85,8 +86,8 @@ struct ArgumentSchema {
     private func object(_ schema: JSONValue) -> JSONObject? { Self.resolved(schema, definitions)?.object }
 
     /// What an argument's schema lets it be.
-    func kind(_ schema: JSONValue) -> ArgumentKind {
-        var looks = 0
+    /// - Parameter looks: how many there were for the request so far.
+    func kind(_ schema: JSONValue, _ looks: inout Int) -> ArgumentKind {
         let kinds = kinds(schema, &looks, depth: 0)
         if kinds == .text { return .text }
         if kinds == [.text, .null] { return .textOrNull }
@@ -96,20 +97,35 @@ struct ArgumentSchema {
     private func kinds(_ schema: JSONValue, _ looks: inout Int, depth: Int) -> Kinds {
         looks += 1
         guard looks < Self.mostLooks, depth < Self.deepest, let object = object(schema) else { return .all }
+        // Long ones count as more.
+        looks += object.members.count / 16
         func kind(of value: JSONValue) -> Kinds { value.string != nil ? .text : value == .null ? .null : .other }
         func kind(of type: String) -> Kinds { type == "string" ? .text : type == "null" ? .null : .other }
         if let value = object["const"] { return kind(of: value) }
-        if case .array(let values)? = object["enum"] { return values.reduce(into: []) { $0.formUnion(kind(of: $1)) } }
+        if case .array(let values)? = object["enum"] {
+            looks += values.count / 64
+            return values.reduce(into: []) { $0.formUnion(kind(of: $1)) }
+        }
         if let type = object["type"]?.string { return kind(of: type) }
         if case .array(let types)? = object["type"] {
             return types.compactMap(\.string).reduce(into: []) { $0.formUnion(kind(of: $1)) }
         }
         for key in ["anyOf", "oneOf"] {
             guard case .array(let schemas)? = object[key] else { continue }
-            return schemas.reduce(into: []) { $0.formUnion(kinds($1, &looks, depth: depth + 1)) }
+            var union: Kinds = []
+            for schema in schemas {
+                union.formUnion(kinds(schema, &looks, depth: depth + 1))
+                if looks >= Self.mostLooks || union == .all { return .all }
+            }
+            return union
         }
         if case .array(let schemas)? = object["allOf"], !schemas.isEmpty {
-            return schemas.reduce(into: .all) { $0.formIntersection(kinds($1, &looks, depth: depth + 1)) }
+            var common = Kinds.all
+            for schema in schemas {
+                common.formIntersection(kinds(schema, &looks, depth: depth + 1))
+                if looks >= Self.mostLooks { return .all }
+            }
+            return common
         }
         if ["properties", "required", "additionalProperties", "items", "prefixItems"].contains(where: {
             object[$0] != nil
@@ -138,9 +154,9 @@ struct ArgumentSchema {
 
     /// Where a schema says more of texts than that they are texts, which bare text cannot be held to: keywords and numbers with
     /// strokes between; nil where it does not.
-    func constraint(_ schema: JSONValue) -> String? {
-        var looks = 0
-        return constraint(schema, &looks, depth: 0)
+    /// - Parameter looks: how many there were for the request so far.
+    func constraint(_ schema: JSONValue, _ looks: inout Int) -> String? {
+        constraint(schema, &looks, depth: 0)
     }
 
     private func constraint(_ schema: JSONValue, _ looks: inout Int, depth: Int) -> String? {
@@ -181,10 +197,15 @@ struct ArgumentSchema {
     /// What the arguments of each tool may be, by the tools' and the arguments' names.
     static func kinds(of tools: [JSONValue]) -> [String: [String: ArgumentKind]] {
         var kinds: [String: [String: ArgumentKind]] = [:]
-        for tool in tools {
+        var looks = 0
+        for tool in tools where looks < mostLooks {
             guard let function = tool.object?["function"]?.object, let name = function["name"]?.string else { continue }
             let schema = ArgumentSchema(function["parameters"])
-            kinds[name] = (schema.properties ?? []).reduce(into: [:]) { $0[$1.key] = schema.kind($1.schema) }
+            var own: [String: ArgumentKind] = [:]
+            for property in schema.properties ?? [] where looks < mostLooks {
+                own[property.key] = schema.kind(property.schema, &looks)
+            }
+            kinds[name] = own
         }
         return kinds
     }

@@ -17,6 +17,8 @@ struct CallPlan {
     /// Lists of heads behind the first two; formats of keys and values have such.
     private var lists: [[AnswerForm.Head]] = []
     private var headCount = 0
+    /// Looks at what arguments may be; see `ArgumentSchema.kind`.
+    private var looks = 0
     /// Tokens between a call's parts.
     private let gap: [Int32]
 
@@ -178,12 +180,12 @@ struct CallPlan {
             lists.append(heads)
             return .heads(2 + lists.count - 1)
         }
-        let kind = schema.kind(property.schema)
+        let kind = schema.kind(property.schema, &looks)
         if kind == .json {
             let number = add(schema.alone(property.schema), tool, path: path)
             return .part(schema: number, until: pairs.valueEnd, then: next)
         }
-        if tool.isStrict, let place = schema.constraint(property.schema) {
+        if tool.isStrict, let place = schema.constraint(property.schema, &looks) {
             let keyword = place.split(separator: "/").last { Int($0) == nil } ?? ""
             throw GrammarError(
                 "#\(path)/\(place)",

@@ -132,6 +132,18 @@ import Testing
         }
     }
 
+    @Test(.timeLimit(.minutes(1))) func schemasThatBranchWithoutEndAreLeftAlone() throws {
+        let model = try ScriptedModel(ScriptedModel.glm)
+        let branches = Array(repeating: ##"{"$ref":"#/$defs/a"}"##, count: 20).joined(separator: ",")
+        let properties = (0..<10).map { ##""p\##($0)":{"$ref":"#/$defs/a"}"## }.joined(separator: ",")
+        let tool =
+            #"{"type":"function","function":{"name":"f","parameters":{"type":"object","properties":{"#
+            + #""s":{"type":"string"},\#(properties)},"$defs":{"a":{"allOf":[\#(branches)]}}}}}"#
+        let order = try order(model, "\"tools\":[\(tool)]")
+        let text = "<tool_call>f<arg_key>s</arg_key><arg_value>5</arg_value></tool_call>"
+        #expect(try calls(model.whole(order, text)["choices"]?[0]?["message"]).first?[1] == #"{"s": "5"}"#)
+    }
+
     @Test func callsThatAreNotWhole() throws {
         let model = try ScriptedModel(ScriptedModel.glm)
         let order = try order(model, Self.tools)
