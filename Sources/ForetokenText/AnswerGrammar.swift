@@ -83,7 +83,7 @@ package enum AnswerPart: Sendable, Equatable {
     case reasoning(String)
     /// More of what it says.
     case content(String)
-    /// A call of a tool begins; the id is the model's own, where its format has ids.
+    /// A call of a tool begins; the id is the model's own, where its format has ids and no earlier call has the same.
     case call(name: String, id: String?)
     /// More of the JSON text of its arguments, as the model writes it.
     case arguments(String)
@@ -94,7 +94,7 @@ package enum AnswerPart: Sendable, Equatable {
 /// A call of a tool.
 package struct ToolCall: Sendable, Equatable {
     package let name: String
-    /// The model's own id; nil where its format has none.
+    /// The model's own id; nil where its format has none, or an earlier call has the same.
     package let id: String?
     /// JSON text, as the model wrote it.
     package var arguments: String

@@ -63,6 +63,8 @@ package struct AnswerParser: Sendable {
     /// Whether that white space stands between a thought and the answer.
     private var isBehindThought = false
     private var hasArguments = false
+    /// The calls' own ids so far.
+    private var ids: Set<String> = []
     /// The called tool, and the key that its value is to come for.
     private var tool = ""
     private var key: String?
@@ -226,7 +228,9 @@ package struct AnswerParser: Sendable {
         state = name.isEmpty ? .calls : next
         guard !name.isEmpty else { return }
         (tool, hasArguments) = (name, false)
-        parts.append(.call(name: name, id: id))
+        // An id that another call has is none.
+        let isNew = id.map { ids.insert($0).inserted } ?? false
+        parts.append(.call(name: name, id: isNew ? id : nil))
     }
 
     /// Ends the call that is under way, if one is.

@@ -186,6 +186,11 @@ import Testing
         #expect(
             try calls(model.whole(order, odd)["choices"]?[0]?["message"]).map { $0[0] + " " + $0[2] }
                 == ["get_weather call_abc_0_0", "now call_abc_0_1"])
+        // Nor is one that another call has.
+        let twice = Self.kimiCalls.replacing("functions.now:1", with: "functions.get_weather:0")
+        let ids = ["functions.get_weather:0", "call_abc_0_1"]
+        #expect(try calls(model.whole(order, twice)["choices"]?[0]?["message"]).map { $0[2] } == ids)
+        for run in [1, 1000] { #expect(try streamed(model.stream(order, twice, run: run)).calls.map { $0[2] } == ids) }
         // The other dialects say the same.
         let body =
             #"{"model":"m","max_tokens":99,"messages":[{"role":"user","content":"u"}],"tools":[{"name":"now","input_schema":{"type":"object"}}]}"#
