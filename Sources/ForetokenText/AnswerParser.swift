@@ -5,7 +5,8 @@ import ForetokenTokenizer
 ///
 /// Markers are tokens, never text that looks like them: where a marker's own text lies in the answer's text is counted from
 /// the tokens, and the text is cut there. So it does not matter how many tokens and how much text come at once, nor that text is
-/// held back for a stop string, and what is in no marker's place is never lost.
+/// held back for a stop string. Thoughts and content are never lost. Of calls only what their format has room for is told: text
+/// between keys and values is left out, and so is what stands between calls that are read together, or behind the last of them.
 package struct AnswerParser: Sendable {
     private typealias Marker = AnswerGrammar.Marker
 
