@@ -121,6 +121,7 @@ import Testing
         }
         #expect(layout.layers[1].attention.indexer == nil && layout.mtp[0].block.attention.indexer == nil)
         #expect(layout.warnings.isEmpty, "\(layout.warnings)")
+        #expect(layout.remarks.count == 1 && layout.remarks[0].contains("2 layers, for example of layer 1"))
     }
 
     @Test(arguments: ["wq_b.weight", "wk.weight", "weights_proj.weight", "k_norm.weight", "k_norm.bias"])
