@@ -185,7 +185,7 @@ struct Place: ParsableCommand {
         let statistics = TraceStatistics(routing)
         return PlacementStudy(
             subject: .init(
-                placed.placement, label: placed.label, isShape: placed.isShape, weights: model.weights.rawValue,
+                placed.placement, label: placed.label, isShape: placed.isShape, weights: placed.format.rawValue,
                 context: placed.context, traces: trace + traceJsonl, parallel: parallel),
             machine: .init(
                 machine, name: described.topology ?? "this machine", hasGivenCosts: costs.areComplete),

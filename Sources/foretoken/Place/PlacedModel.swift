@@ -11,6 +11,8 @@ struct PlacedModel {
     let isShape: Bool
     /// What plans are made for; of a shape its fingerprint stands for no checkpoint.
     let placement: PlacementModel
+    /// How its large matrices are kept.
+    let format: ResidentFormat
     /// Tokens that memory is set aside for.
     let context: Int
 
@@ -19,7 +21,6 @@ struct PlacedModel {
     /// - Throws: as `Checkpoint` does, and `InputError` for a model without routed experts.
     init(_ options: PlacedModelOptions, on machine: PlacementMachine) throws {
         let checkpoint: Checkpoint
-        let format: ResidentFormat
         if let shape = try options.shape.map({ try SyntheticShape(argument: $0) }) {
             checkpoint = try shape.checkpoint(shape.whole, label: "\(shape.name) (dimensions only)")
             format = options.weights ?? shape.publishedFormat
