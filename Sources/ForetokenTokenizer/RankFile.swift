@@ -76,9 +76,9 @@ struct RankFile {
         // The published class counts the special tokens from there on, so a file that was cut off would move them all.
         if let id = named.keys.min(), id > tokens.count {
             throw .damaged(
-                file: TokenizerConfiguration.name,
-                reason: "the first token that it names is \(id), but \(Self.name) ends at \(tokens.count - 1): "
-                    + "the download is incomplete, or the two belong to different models")
+                file: Self.name,
+                reason: "it ends at \(tokens.count - 1), but the first token that \(TokenizerConfiguration.name) names "
+                    + "is \(id): the download is incomplete, or the two belong to different models")
         }
         let end = max(tokens.count + Self.specialCount, (named.keys.max() ?? 0) + 1)
         guard end <= tokens.count + 2 * Self.specialCount else {

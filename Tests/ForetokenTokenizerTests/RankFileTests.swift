@@ -91,7 +91,7 @@ import Testing
     @Test func settingsThatDoNotFitAreRefused() {
         for (old, new, reason) in [
             ("\"266\"", "\"7\"", "it names the token 7, which is one of the 264"),
-            ("\"264\"", "\"271\"", "the first token that it names is 265, but tiktoken.model ends at 263"),
+            ("\"264\"", "\"271\"", "it ends at 263, but the first token that tokenizer_config.json names is 265"),
             ("\"266\"", "\"9999\"", "it names the token 9999"), ("\"266\"", "\"0266\"", "expected the id"),
             ("\"266\"", "\"-1\"", "expected the id"), ("<|im_end|>", "[EOS]", "contend"),
             ("<|im_end|>", "hello", "contend"), ("\"content\": \"<|im_end|>\"", "\"content\": \"\"", "without content"),
