@@ -15,6 +15,10 @@ func c(_ extra: [CSetting] = []) -> [CSetting] {
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let heap = Target.Dependency.product(name: "HeapModule", package: "swift-collections")
 
+/// The pkg-config name of the MPI that the plugin for several hosts is built with: Debian's choice (`mpi-c`) unless told, as
+/// `ompi-c` or `mpich`. Without any, the plugin only says what to install.
+let mpi = Context.environment["FORETOKEN_MPI"] ?? "mpi-c"
+
 /// Rooms that other packages may depend on.
 let libraries = [
     "ForetokenText", "ForetokenLaboratory", "ForetokenSpeculation", "ForetokenModel", "ForetokenTokenizer",
@@ -24,7 +28,10 @@ let libraries = [
 
 let package = Package(
     name: "Foretoken",
-    products: [.executable(name: "foretoken", targets: ["foretoken"])]
+    products: [
+        .executable(name: "foretoken", targets: ["foretoken"]),
+        .library(name: "foretoken-mpi", type: .dynamic, targets: ["CForetokenMPI"]),
+    ]
         + libraries.map { .library(name: $0, targets: [$0]) },
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
@@ -39,6 +46,7 @@ let package = Package(
     targets: [
         .systemLibrary(name: "CNUMA", pkgConfig: "numa", providers: [.apt(["libnuma-dev"])]),
         .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+        .systemLibrary(name: "CMPI", pkgConfig: mpi, providers: [.apt(["libopenmpi-dev"])]),
 
         // Flags of its own would keep other packages from depending on this one. Debug builds leave the kernels slow;
         // `swift test -Xcc -O2` does not.
@@ -46,6 +54,9 @@ let package = Package(
         .target(name: "CForetokenSystem", dependencies: ["CNUMA"], cSettings: c()),
         .target(name: "CForetokenDemo", exclude: ["model", "suite.jsonl"], cSettings: c()),
         .target(name: "CForetokenPage", cSettings: c()),
+        .target(name: "CForetokenHosts", cSettings: c()),
+        // Loaded by the program when a launcher has started it, never linked.
+        .target(name: "CForetokenMPI", dependencies: ["CMPI", "CForetokenHosts"], cSettings: c()),
 
         .target(name: "ForetokenJSON", swiftSettings: swift),
         .target(name: "ForetokenGrammar", dependencies: ["ForetokenJSON"], swiftSettings: swift),
@@ -73,6 +84,9 @@ let package = Package(
         .target(
             name: "ForetokenModel",
             dependencies: ["ForetokenWeights", "ForetokenPlacement", "ForetokenHardware", "CForetokenKernels"],
+            swiftSettings: swift),
+        .target(
+            name: "ForetokenCluster", dependencies: ["ForetokenModel", "ForetokenHardware", "CForetokenHosts"],
             swiftSettings: swift),
         .target(
             name: "ForetokenSpeculation",
@@ -138,6 +152,10 @@ let package = Package(
             name: "split-probe", dependencies: ["ForetokenTokenizer", "ForetokenJSON"], path: "Tests/SplitProbe",
             swiftSettings: swift),
         .executableTarget(
+            name: "hosts-probe", dependencies: ["ForetokenCluster", "ForetokenModel", "ForetokenHardware"],
+            path: "Tests/HostsProbe",
+            swiftSettings: swift),
+        .executableTarget(
             name: "foretoken-fuzz",
             dependencies: [
                 "ForetokenWeights", "ForetokenTokenizer", "ForetokenTemplate", "ForetokenJSON", "ForetokenPlacement",
@@ -183,6 +201,8 @@ let package = Package(
             name: "ForetokenModelTests",
             dependencies: ["ForetokenModel", "ForetokenPlacement", "ForetokenTestSupport"],
             exclude: ["Fixtures"], swiftSettings: swift),
+        .testTarget(
+            name: "ForetokenClusterTests", dependencies: ["ForetokenCluster"], swiftSettings: swift),
         .testTarget(
             name: "ForetokenSpeculationTests",
             dependencies: [
