@@ -135,8 +135,8 @@ let package = Package(
             name: "foretoken",
             dependencies: [
                 "ForetokenServer", "ForetokenAPI", "ForetokenText", "ForetokenLaboratory", "ForetokenSpeculation",
-                "ForetokenModel", "ForetokenWeights", "ForetokenTokenizer", "ForetokenPlacement", "ForetokenHardware",
-                "ForetokenLoad", "ForetokenReport", "ForetokenJSON", argumentParser,
+                "ForetokenCluster", "ForetokenModel", "ForetokenWeights", "ForetokenTokenizer", "ForetokenPlacement",
+                "ForetokenHardware", "ForetokenLoad", "ForetokenReport", "ForetokenJSON", argumentParser,
             ], swiftSettings: swift),
 
         .target(

@@ -20,6 +20,14 @@ void foretoken_blas_product_transposed(const float *a, size_t a_stride, const fl
     multiply(CblasTrans, a, a_stride, b, b_stride, c, c_stride, rows, n, k, add);
 }
 
+const char *foretoken_blas_core(void) {
+    return openblas_get_corename();
+}
+
+const char *foretoken_blas_configuration(void) {
+    return openblas_get_config();
+}
+
 /// The CPUs that the process may run on; `size` is 0 while that is not known.
 static struct {
     cpu_set_t sets[8];

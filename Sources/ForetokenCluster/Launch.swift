@@ -61,16 +61,24 @@ package struct Launch: Sendable, Equatable {
     }
 
     /// The same error on all ranks before they can talk; the first one says it.
-    package func error(_ message: String) -> ClusterError {
+    func error(_ message: String) -> ClusterError {
         let text = "\(launcher.name) started \(count) ranks, but \(message)"
         return ClusterError(code: ClusterError.otherCode, message: rank == 0 ? text : nil)
     }
 
+    /// An error that this rank's host alone may have, before ranks can talk.
+    /// - Parameter host: the host's name.
+    package func ownError(_ message: String, host: String) -> ClusterError {
+        let text = "\(launcher.name) started \(count) ranks, but \(message)"
+        let label = HostName(rank: rank, name: host).label
+        return ClusterError(code: ClusterError.otherCode, message: rank == 0 ? text : "\(label): \(text)")
+    }
+
     /// There is no MPI to be used at `path`.
-    package func noMPI(_ path: String, _ reason: String) -> ClusterError {
-        error(
+    package func noMPI(_ path: String, _ reason: String, host: String) -> ClusterError {
+        ownError(
             "this build has no MPI: \(path): \(reason). Hint: install libopenmpi-dev (or libmpich-dev) and build again; "
-                + "FORETOKEN_MPI_PLUGIN names another libforetoken-mpi.so.")
+                + "FORETOKEN_MPI_PLUGIN names another libforetoken-mpi.so.", host: host)
     }
 
     /// MPI found another number of ranks than were started.

@@ -8,6 +8,8 @@ enum Plugin {
     static let fileName = "libforetoken-mpi.so"
     /// Seconds in which all ranks must have come.
     private static let openSeconds: UInt32 = 60
+    /// What rank 0 is given to speak first.
+    private static let waitMicroseconds: UInt32 = 2_000_000
 
     /// Where it is: named by FORETOKEN_MPI_PLUGIN, or beside this program.
     static func path(environment: [String: String]) -> String {
@@ -27,12 +29,31 @@ enum Plugin {
     /// - Throws: `ClusterError` where there is none, it has no MPI, or the ranks do not find one another.
     static func open(_ launch: Launch, environment: [String: String]) throws -> Hosts {
         let path = path(environment: environment)
+        let hosts: Hosts
+        do {
+            hosts = try load(path, launch)
+        } catch {
+            // Mostly all ranks fail in the same way, and the launcher ends the others when rank 0 has ended.
+            if launch.rank > 0 { usleep(waitMicroseconds) }
+            throw error
+        }
+        guard Int(hosts.pointee.count) == launch.count else {
+            let error = launch.wrongCount(Int(hosts.pointee.count), library: libraryName(hosts))
+            // Ranks that are alone have nobody to wait for.
+            if hosts.pointee.count == 1 { _ = hosts.pointee.close() }
+            throw error
+        }
+        return hosts
+    }
+
+    private static func load(_ path: String, _ launch: Launch) throws -> Hosts {
+        let host = HostName.own(rank: launch.rank).name
         guard let library = dlopen(path, RTLD_NOW | RTLD_LOCAL) else {
             let isThere = access(path, F_OK) == 0
-            throw launch.noMPI(path, isThere ? String(cString: dlerror()) : "there is no such file")
+            throw launch.noMPI(path, isThere ? String(cString: dlerror()) : "there is no such file", host: host)
         }
         guard let symbol = dlsym(library, "foretoken_hosts_open") else {
-            throw launch.noMPI(path, "it is not Foretoken's (foretoken_hosts_open is missing)")
+            throw launch.noMPI(path, "it is not Foretoken's (foretoken_hosts_open is missing)", host: host)
         }
         let opener = unsafeBitCast(symbol, to: foretoken_hosts_opener.self)
         var reason: UnsafePointer<CChar>?
@@ -41,18 +62,12 @@ enum Plugin {
             "foretoken: error: the ranks have not found one another within \(openSeconds) s\n")
         defer { foretoken_stay() }
         guard let hosts = opener(&reason) else {
-            throw launch.noMPI(path, reason.map { String(cString: $0) } ?? "it does not say why")
+            throw launch.noMPI(path, reason.map { String(cString: $0) } ?? "it does not say why", host: host)
         }
         guard hosts.pointee.version == FORETOKEN_HOSTS_VERSION else {
-            throw launch.error(
+            throw launch.ownError(
                 "\(path) is of version \(hosts.pointee.version), this program of \(FORETOKEN_HOSTS_VERSION). "
-                    + "Hint: build both together.")
-        }
-        guard Int(hosts.pointee.count) == launch.count else {
-            let error = launch.wrongCount(Int(hosts.pointee.count), library: libraryName(hosts))
-            // Ranks that are alone have nobody to wait for.
-            if hosts.pointee.count == 1 { _ = hosts.pointee.close() }
-            throw error
+                    + "Hint: build both together.", host: host)
         }
         return hosts
     }

@@ -2,14 +2,36 @@ import ForetokenHardware
 import ForetokenReport
 import ForetokenText
 import Glibc
+import Synchronization
 
 /// Standard error: messages for people.
 enum Console {
-    static let terminal = Terminal(descriptor: STDERR_FILENO)
+    private static let standardError = Terminal(descriptor: STDERR_FILENO)
+    /// "rank 1 (host-b)", where this process follows another host.
+    private static let follower = Mutex<String?>(nil)
+
+    /// From now on another host says what there is to say: here only what concerns this one is written, its errors above
+    /// all, with its name in front.
+    static func follow(as label: String) { follower.withLock { $0 = label } }
+
+    /// What can be shown.
+    static var terminal: Terminal {
+        follower.withLock { $0 } == nil ? standardError : Terminal(isInteractive: false, usesColor: false)
+    }
 
     /// Writes text as it is. That nobody can read it is no reason to stop.
     static func write(_ text: String) {
+        if follower.withLock({ $0 }) == nil { writeAlways(text) }
+    }
+
+    private static func writeAlways(_ text: String) {
         try? writeAll(Array(text.utf8), to: STDERR_FILENO)
+    }
+
+    /// A warning that concerns this host only, of several: its memory, its processors.
+    static func warningOfThisHost(_ message: String) {
+        guard let label = follower.withLock({ $0 }) else { return warning(message) }
+        writeAlways("foretoken: warning: \(label): \(message.printable)\n")
     }
 
     /// Messages quote files, which may hold what terminals obey and line ends that begin a message of their own.
@@ -33,7 +55,10 @@ enum Console {
         }
     }
 
-    private static func say(_ text: String) { write("foretoken: \(terminal.styled("error:", .red)) \(text)\n") }
+    private static func say(_ text: String) {
+        let label = follower.withLock { $0 }.map { "\($0): " } ?? ""
+        writeAlways("foretoken: \(terminal.styled("error:", .red)) \(label)\(text)\n")
+    }
 }
 
 /// Standard output: results.

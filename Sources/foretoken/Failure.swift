@@ -1,4 +1,5 @@
 import ArgumentParser
+import ForetokenCluster
 import ForetokenLoad
 import ForetokenReport
 import ForetokenServer
@@ -54,6 +55,7 @@ struct Failure {
         case is BrokenPipe: self.init(code: Status.done)
         case is UsageError: self.init(code: Status.usage, message: "\(error)")
         case is LineError: self.init(code: Status.unusable, message: "\(error)")
+        case let error as ClusterError: self.init(code: error.code, message: error.message)
         case is OutputError, is LimitError, is ListenError, is LoadError:
             self.init(code: Status.other, message: "\(error)")
         default:

@@ -31,17 +31,22 @@ import Testing
         #expect(Launch(environment: ["OMPI_COMM_WORLD_SIZE": "1", "SLURM_STEP_NUM_TASKS": "16"]) == nil)
     }
 
-    @Test func rankZeroSpeaksForAll() throws {
+    @Test func aMissingPluginIsNamedWithItsHost() throws {
         let first = try #require(Launch(environment: ["PMI_SIZE": "2", "PMI_RANK": "0"]))
         let second = try #require(Launch(environment: ["PMI_SIZE": "2", "PMI_RANK": "1"]))
-        let error = first.noMPI("/opt/libforetoken-mpi.so", "there is no such file")
+        let error = first.noMPI("/opt/libforetoken-mpi.so", "there is no such file", host: "host-a")
         #expect(error.code == 1)
         let message = try #require(error.message)
         #expect(message.contains("MPICH's mpirun started 2 ranks"))
         #expect(message.contains("/opt/libforetoken-mpi.so: there is no such file"))
         #expect(message.contains("install libopenmpi-dev") && message.contains("FORETOKEN_MPI_PLUGIN"))
-        let silent = second.noMPI("/opt/libforetoken-mpi.so", "there is no such file")
-        #expect(silent == ClusterError(code: 1, message: nil))
+        let other = second.noMPI("/opt/libforetoken-mpi.so", "there is no such file", host: "host-b")
+        #expect(other == ClusterError(code: 1, message: "rank 1 (host-b): \(message)"))
+    }
+
+    @Test func whatAllRanksSeeIsSaidByRankZero() throws {
+        let second = try #require(Launch(environment: ["PMI_SIZE": "2", "PMI_RANK": "1"]))
+        #expect(second.wrongCount(1, library: "Open MPI v4.1.4") == ClusterError(code: 1, message: nil))
     }
 
     @Test func lonelyRanksAreToldTheLauncherOfTheirMPI() throws {

@@ -285,4 +285,10 @@ void foretoken_blas_product(const float *a, size_t a_stride, const float *b, siz
 void foretoken_blas_product_transposed(const float *a, size_t a_stride, const float *b, size_t b_stride, float *c,
                                        size_t c_stride, int32_t rows, int32_t n, int32_t k, bool add);
 
+/// The processor that OpenBLAS's kernels are made for, as it has chosen: "Haswell".
+const char *foretoken_blas_core(void);
+
+/// OpenBLAS's version and how it was built.
+const char *foretoken_blas_configuration(void);
+
 #endif
