@@ -107,6 +107,14 @@ struct Trial {
         if cluster.isLeader { say("agreed") }
     }
 
+    func arithmetic() throws {
+        let start = MonotonicClock.now
+        let fields = try ArithmeticProbe(instructionSet: nil).fields
+        let milliseconds = (MonotonicClock.now - start) / 1_000_000
+        try cluster.agree(fields.map { AgreedField($0.name, $0.value) })
+        if cluster.isLeader { say("\(fields.count) fields agree, computed in \(milliseconds) ms") }
+    }
+
     func settle(failing: Int, code: Int32) throws {
         let outcome = Result { if cluster.rank == failing { throw PlannedFailure(code: code) } }
         try cluster.settle(outcome, phase: "opening")

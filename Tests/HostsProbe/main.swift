@@ -6,6 +6,7 @@
 //     hosts-probe steps COUNT MS     steps as a model makes them, with a pause between them
 //     hosts-probe idle SECONDS       followers wait, and tell the processor time that takes
 //     hosts-probe links              latency and bandwidth
+//     hosts-probe arithmetic         whether all compute the same bits
 //     hosts-probe signals SECONDS    steps until SIGINT or SIGTERM
 import ForetokenCluster
 import ForetokenHardware
@@ -75,6 +76,7 @@ do {
     case "steps": trial.steps(number(2, 100), pause: number(3, 10))
     case "idle": trial.idle(seconds: number(2, 2))
     case "links": trial.links()
+    case "arithmetic": try trial.arithmetic()
     case "signals": try trial.signals(seconds: number(2, 10))
     default: say("\(cluster.count) hosts, \(cluster.library), shared: \(cluster.sharesMachine)")
     }
