@@ -1,3 +1,5 @@
+import ForetokenJSON
+
 /// A topology file that cannot be used.
 public struct TopologyFileError: Error, Equatable, CustomStringConvertible {
     /// What was expected, what was found, in which file and where in it.
@@ -7,7 +9,8 @@ public struct TopologyFileError: Error, Equatable, CustomStringConvertible {
 /// The description of a machine that is not this one, or of this one for planning elsewhere.
 ///
 /// A JSON object with
-/// - `nodes`: `{"id", "cpus": […], "memory_bytes"}` each; no CPUs makes a memory-only node, 0 bytes a CPU-only one;
+/// - `nodes`: `{"id", "cpus": […], "memory_bytes"}` each; no CPUs makes a memory-only node, 0 bytes a CPU-only one. The CPUs may
+///   also be a string such as "0-31,64-95";
 /// - `distance`: [node][node] in the order of `nodes`, 10 for a node to itself, 10…255 to others;
 /// - `read_gbps`: [node with CPUs][node with memory], 10^9 bytes a second that all CPUs of the one read from the other;
 /// - `latency_ns` (optional): of the same shape, nanoseconds of a dependent read;
@@ -46,7 +49,26 @@ public struct TopologyFile: Sendable, Equatable {
     ///   - source: what messages call the file.
     /// - Throws: `TopologyFileError`.
     public init(json: [UInt8], source: String) throws {
-        let document = try TopologyDocument.decode(json, source: source)
+        try self.init(TopologyDocument.decode(json, source: source), source: source)
+    }
+
+    /// Reads a description that is a part of a document.
+    ///
+    /// - Parameters:
+    ///   - field: the description.
+    ///   - source: what messages call the document.
+    /// - Throws: `TopologyFileError`.
+    package init(_ field: JSONField, source: String) throws {
+        let document: TopologyDocument
+        do throws(JSONError) {
+            document = try TopologyDocument(field.fields())
+        } catch {
+            throw TopologyFileError(description: "\(source): \(error)")
+        }
+        try self.init(document, source: "\(source): \(field.path)")
+    }
+
+    private init(_ document: TopologyDocument, source: String) throws {
         let check = TopologyFileCheck(document: document, source: source)
         try check.all()
         // The matrices follow the order of the nodes in the file.

@@ -11,8 +11,21 @@ struct TopologyDocument {
             let fields = try field.fields()
             try fields.refuseKeys(besides: ["id", "cpus", "memory_bytes"])
             id = try fields["id"].integer()
-            cpus = try fields["cpus"].integers()
+            cpus = try Self.cpus(fields["cpus"])
             memory_bytes = try fields["memory_bytes"].integer()
+        }
+
+        /// Numbers, or ascending numbers and ranges as the kernel writes them.
+        private static func cpus(_ field: JSONField) throws(JSONError) -> [Int] {
+            guard let text = field.value?.string else {
+                if case .array = field.value { return try field.integers() }
+                throw field.mismatch("a list of whole numbers, or a string such as \"0-31,64-95\"")
+            }
+            do {
+                return try NumberList.parse(text, below: Topology.cpuLimit, source: field.path)
+            } catch {
+                throw field.mismatch("a string of ascending numbers and ranges below \(Topology.cpuLimit)")
+            }
         }
     }
 
@@ -22,7 +35,7 @@ struct TopologyDocument {
     let latency_ns: [[Double]]?
     let cores: [[Int]]?
 
-    private init(_ fields: JSONFields) throws(JSONError) {
+    init(_ fields: JSONFields) throws(JSONError) {
         try fields.refuseKeys(besides: ["nodes", "distance", "read_gbps", "latency_ns", "cores"])
         var nodes: [Node] = []
         for node in try fields["nodes"].list() { nodes.append(try Node(node)) }

@@ -44,6 +44,18 @@ import Testing
         #expect(topology.nodes[2].distances == [28, 38, 10])
     }
 
+    @Test func cpusMayBeRanges() throws {
+        let ranges = Self.good.replacing("[1, 0]", with: "\"0-1\"").replacing("\"cpus\": []", with: "\"cpus\": \"\"")
+        #expect(try read(ranges) == read(Self.good))
+        for bad in ["1-0", "0,0", "0-", "a", "0-99999999", "-1"] {
+            let error = #expect(throws: TopologyFileError.self) {
+                _ = try read(Self.good.replacing("[1, 0]", with: "\"\(bad)\""))
+            }
+            let text = error?.description ?? ""
+            #expect(text.contains("`nodes[1].cpus`") && text.contains("ascending"), "\(text)")
+        }
+    }
+
     @Test func nodesWithoutMemoryLendTheirCPUs() throws {
         let file = try read(
             """
@@ -92,7 +104,7 @@ import Testing
         ("\"id\": 1,", "\"id\": 1.5,", "nodes[2].id"), ("\"id\": 1,", "\"id\": \"1\",", "nodes[2].id"),
         ("\"id\": 1,", "", "the key `nodes[2].id` is missing"), ("[2, 3]", "[2, 0]", "nodes[2].cpus: CPU 0"),
         ("[2, 3]", "[2, 2]", "nodes[2].cpus: CPU 2"), ("[2, 3]", "[8192]", "nodes[2].cpus"),
-        ("[2, 3]", "\"2-3\"", "nodes[2].cpus"), ("64000000000", "64", "nodes[2].memory_bytes"),
+        ("[2, 3]", "\"3-2\"", "nodes[2].cpus"), ("64000000000", "64", "nodes[2].memory_bytes"),
         ("64000000000", "-1", "nodes[2].memory_bytes"), ("64000000000", "2e18", "nodes[2].memory_bytes"),
         ("64000000000", "1e400", "machine.json"),
         ("\"memory_bytes\": 512000000000", "\"memory_bytes\": 0", "leave it out"),
