@@ -70,11 +70,12 @@ extension ExpertShape {
 
 extension LinearSource {
     /// Bytes that one pass over the packed matrix reads.
-    fileprivate func residentBytes(_ format: ResidentFormat) -> Int {
+    func residentBytes(_ format: ResidentFormat) -> Int {
         residentBytes(as: format.resident(storedFormat))
     }
 
-    fileprivate func residentBytes(as packed: PackedFormat) -> Int {
+    /// The same of a matrix that is kept in that format.
+    func residentBytes(as packed: PackedFormat) -> Int {
         var matrix = PackedMatrix()
         matrix.rows = Int32(rows)
         matrix.columns = Int32(columns)
