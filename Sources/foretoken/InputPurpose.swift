@@ -18,6 +18,8 @@ enum InputPurpose {
     case plan
     /// The description of a machine.
     case topology
+    /// The description of hosts and of the link between them.
+    case hosts
     /// A model's config.json.
     case shape
     /// A measurement that an earlier run kept.
@@ -35,7 +37,7 @@ enum InputPurpose {
         case .lines: 256 << 20
         case .trace: 1 << 30
         case .plan: PlacementPlanFile.sizeLimit
-        case .topology: 16 << 20
+        case .topology, .hosts: 16 << 20
         case .shape: 4 << 20
         case .measurement: 16 << 20
         case .chatTemplate, .keys: 1 << 20
@@ -46,7 +48,8 @@ enum InputPurpose {
     var lineLimit: Int? {
         switch self {
         case .lines: Self.prompt.byteLimit
-        case .prompt, .prediction, .text, .trace, .plan, .topology, .shape, .measurement, .chatTemplate, .keys: nil
+        case .prompt, .prediction, .text, .trace, .plan, .topology, .hosts, .shape, .measurement, .chatTemplate, .keys:
+            nil
         }
     }
 
@@ -60,6 +63,7 @@ enum InputPurpose {
         case .trace: "a routing trace"
         case .plan: "a plan"
         case .topology: "a description of a machine"
+        case .hosts: "a description of hosts"
         case .shape: "a config.json"
         case .measurement: "a measurement"
         case .chatTemplate: "a chat template"

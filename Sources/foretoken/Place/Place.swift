@@ -26,6 +26,12 @@ struct Place: ParsableCommand {
             --format eplb writes {"phy2log", "log2phy", "logcnt"} of DeepSeek's EPLB interface, nodes being its devices: \
             for balanced (the default there) and replicas=R what EPLB itself makes of the whole trace's loads, for \
             round-robin, contiguous, spread and search the plan.
+
+            --hosts needs no trace: it shows what one host, layers on each, and rows cut over all of them would give, and \
+            what fits. The file is a JSON object: {"hosts": [{"name", "memory_gb", "bandwidth_gbps"}, …], "link": \
+            {"alpha_us", "gbps"}}, with 10^9 bytes and 10^9 bytes a second; 10 Gb Ethernet is about {"alpha_us": 30, \
+            "gbps": 1.17}. Instead of memory and bandwidth a host may have "topology", what a topology file has; \
+            "prompt_tflops" of a host and "peer_us" of the link (what each further host adds to an exchange) may be added.
             """)
 
     @Option(
@@ -44,6 +50,16 @@ struct Place: ParsableCommand {
         parsing: .unconditionalSingleValue,
         help: ArgumentHelp("Routing trace in its text form; may be repeated.", valueName: "f.jsonl"))
     var traceJsonl: [String] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "Shows how the model would be divided over the hosts that a JSON file describes.", valueName: "file"))
+    var hosts: String?
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("How often a draft holds, for --hosts (default: 0.85).", valueName: "x"))
+    var acceptance: Double?
 
     @OptionGroup(title: "Model") var model: PlacedModelOptions
     @OptionGroup(title: "Machine") var described: TopologyOption
@@ -90,8 +106,22 @@ struct Place: ParsableCommand {
     func validate() throws {
         let traces = trace + traceJsonl
         if show != nil {
-            guard traces.isEmpty, !isPlanning else {
+            guard traces.isEmpty, !isPlanning, !model.isChosen, hosts == nil, acceptance == nil else {
                 throw ValidationError("--show looks at a trace and plans nothing: it takes no other option but --json")
+            }
+            return
+        }
+        if let acceptance {
+            guard hosts != nil else { throw ValidationError("--acceptance is for --hosts") }
+            guard (0...1).contains(acceptance) else {
+                throw ValidationError("--acceptance must be 0...1, not \(acceptance)")
+            }
+        }
+        if hosts != nil {
+            guard traces.isEmpty, !isPlanning else {
+                throw ValidationError(
+                    "--hosts forecasts what hosts give and places no experts: it takes the model's options, "
+                        + "--acceptance and --json")
             }
             return
         }
@@ -117,9 +147,9 @@ struct Place: ParsableCommand {
         }
     }
 
-    /// Whether anything was given that only plans need.
+    /// Whether anything was given that only plans of experts need.
     private var isPlanning: Bool {
-        model.isChosen || described.topology != nil || costs.isChosen || policy != nil || window != nil
+        described.topology != nil || costs.isChosen || policy != nil || window != nil
             || parallel != nil || searchSeconds != nil || out != nil || format != nil || report != nil
     }
 
@@ -134,6 +164,7 @@ struct Place: ParsableCommand {
 
     func run() throws {
         if let show { return try Self.show(show, json: json) }
+        if let hosts { return try divide(over: hosts) }
         try checkOutputs()
         let machine = try describedMachine()
         let placed = try PlacedModel(model, on: machine.machine)

@@ -26,7 +26,10 @@ package struct PlaceTables {
             (title.isEmpty ? "" : terminal.styled(title, .bold) + "\n") + table.rendered(on: terminal)
         }
         let answer = terminal.styled(Self.plain(verdict.headline), verdict.answer == .nothingFits ? .red : .green)
-        return (sections + absences + [explanations, answer + "\n" + wrapped(Self.plain(verdict.reason)), caveats])
+        return
+            (sections + absences + [
+                explanations, answer + "\n" + terminal.wrapped(Self.plain(verdict.reason)), caveats,
+            ])
             .filter { !$0.isEmpty }.joined(separator: "\n")
     }
 
@@ -122,28 +125,14 @@ package struct PlaceTables {
 
     private var explanations: String {
         guard study.hasChoice else { return "" }
-        return wrapped(
+        return terminal.wrapped(
             "step: reading what is not experts (\(study.unit.text(study.fixedSeconds))), the experts and the barriers. on its "
                 + "own half: the same plan on the windows it was made from; less than on the others is overfitting. perfect "
                 + "bound: all nodes read the step's experts together and none waits.", .dim)
     }
 
     private var caveats: String {
-        study.caveats.map { wrapped("note: " + Self.plain($0), .dim) }.joined()
-    }
-
-    /// Lines that fit the terminal, or 100 columns.
-    private func wrapped(_ text: String, _ style: Style? = nil) -> String {
-        let width = terminal.isInteractive ? min(100, terminal.width) : 100
-        var lines: [String] = []
-        for word in text.split(separator: " ") {
-            if let last = lines.last, last.displayWidth + 1 + String(word).displayWidth <= width {
-                lines[lines.count - 1] += " " + word
-            } else {
-                lines.append(String(word))
-            }
-        }
-        return lines.map { line in (style.map { terminal.styled(line, $0) } ?? line) + "\n" }.joined()
+        study.caveats.map { terminal.wrapped("note: " + Self.plain($0), .dim) }.joined()
     }
 }
 

@@ -20,28 +20,11 @@ struct PlacedModel {
     /// - Parameter machine: whose workers need scratch.
     /// - Throws: as `Checkpoint` does, and `InputError` for a model without routed experts.
     init(_ options: PlacedModelOptions, on machine: PlacementMachine) throws {
-        let checkpoint: Checkpoint
-        if let shape = try options.shape.map({ try SyntheticShape(argument: $0) }) {
-            checkpoint = try shape.checkpoint(shape.whole, label: "\(shape.name) (dimensions only)")
-            format = options.weights ?? shape.publishedFormat
-            for remark in shape.remarks { Console.note("\(shape.name): \(remark)") }
-            isShape = true
-        } else {
-            let directory = options.model ?? environment("FORETOKEN_MODEL")
-            checkpoint = try directory.map { try Checkpoint(directory: $0) } ?? .demo()
-            format = options.weights ?? .stored
-            isShape = false
-        }
-        let layout = try WeightLayout(checkpoint)
-        for warning in layout.warnings { Console.warning(warning) }
-        let configuration = checkpoint.configuration
-        context = options.context ?? min(PlacedModelOptions.usualContext, configuration.maximumPositions)
-        guard context <= configuration.maximumPositions else {
-            throw InputError(
-                "--context \(context) exceeds the \(configuration.maximumPositions) positions of \(checkpoint.label)")
-        }
+        let opened = try PlacedCheckpoint(options)
+        (format, context, isShape) = (opened.format, opened.context, opened.isShape)
+        let (checkpoint, layout) = (opened.checkpoint, opened.layout)
         let besides = try Model.workingBytes(
-            configuration, modules: layout.mtp.count, contexts: [context], cacheType: options.cacheType,
+            checkpoint.configuration, modules: layout.mtp.count, contexts: [context], cacheType: options.cacheType,
             workers: machine.nodes.reduce(0) { $0 + $1.workers })
         guard let placement = try layout.placementModel(checkpoint, format: format, besides: besides) else {
             throw InputError("\(checkpoint.label) has no routed experts, so there is nothing to place")
@@ -56,5 +39,55 @@ struct PlacedModel {
         var bound = placement
         if isShape && !trace.model.isEmpty { bound.fingerprint = trace.model }
         return bound
+    }
+}
+
+/// A model's headers or dimensions, and how it is to be kept.
+struct PlacedCheckpoint {
+    let checkpoint: Checkpoint
+    let layout: WeightLayout
+    /// How its large matrices are kept.
+    let format: ResidentFormat
+    /// Tokens that memory is set aside for.
+    let context: Int
+    /// Whether only its dimensions are known.
+    let isShape: Bool
+
+    /// Opens the checkpoint's headers, or takes a shape.
+    /// - Throws: as `Checkpoint` does, and `InputError` for a context beyond the model's.
+    init(_ options: PlacedModelOptions) throws {
+        if let shape = try options.shape.map({ try SyntheticShape(argument: $0) }) {
+            checkpoint = try shape.checkpoint(shape.whole, label: "\(shape.name) (dimensions only)")
+            format = options.weights ?? shape.publishedFormat
+            for remark in shape.remarks { Console.note("\(shape.name): \(remark)") }
+            isShape = true
+        } else {
+            let directory = options.model ?? environment("FORETOKEN_MODEL")
+            checkpoint = try directory.map { try Checkpoint(directory: $0) } ?? .demo()
+            format = options.weights ?? .stored
+            isShape = false
+        }
+        layout = try WeightLayout(checkpoint)
+        for warning in layout.warnings { Console.warning(warning) }
+        let configuration = checkpoint.configuration
+        context = options.context ?? min(PlacedModelOptions.usualContext, configuration.maximumPositions)
+        guard context <= configuration.maximumPositions else {
+            throw InputError(
+                "--context \(context) exceeds the \(configuration.maximumPositions) positions of \(checkpoint.label)")
+        }
+    }
+
+    /// What planning over hosts must know of it.
+    /// - Parameter workers: of the host that has most.
+    /// - Throws: as `Model.workingBytes` and `WeightLayout.hostedModel` do.
+    func hosted(_ cacheType: CacheType, workers: Int) throws -> HostedModel {
+        let (configuration, modules) = (checkpoint.configuration, layout.mtp.count)
+        let working = try Model.workingBytes(
+            configuration, modules: modules, contexts: [context], cacheType: cacheType, workers: workers)
+        let cache = Model.cacheBytes(configuration, modules: modules, contexts: [context], cacheType: cacheType)
+        return try layout.hostedModel(
+            checkpoint, format: format, cacheElementBytes: cacheType.elementBytes,
+            positions: LatentPool.pages(forPositions: context) * LatentPool.pagePositions, scratchBytes: working - cache
+        )
     }
 }
