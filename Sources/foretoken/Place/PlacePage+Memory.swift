@@ -41,7 +41,7 @@ extension PlacePage {
             "The machine, bandwidths \(study.sourceName)",
             [
                 .init("Node"), .init("Workers", .right), .init("For weights", .right), .init("Read", .right),
-                .init("Plan", .right), .init("Equal slices", .right),
+                .init("Plan", .right), .init("Capacity-sliced", .right),
             ])
         for (index, node) in study.report.nodes.enumerated() {
             func cell(_ score: PolicyScore?) -> DataTable.Cell {
@@ -58,7 +58,7 @@ extension PlacePage {
         return table
     }
 
-    /// Plans whose nodes are compared: the one taken, and equal slices.
+    /// Plans whose nodes are compared: the one taken, and the baseline.
     private var compared: [(name: String, score: PolicyScore)] {
         guard study.hasChoice, let (result, score) = study.taken else { return [] }
         let own = [("\(result.policy)", score)]

@@ -66,7 +66,7 @@ extension PlacePage {
             [
                 .init("Policy"), .init("Experts", .right), .init("Of bound", .right), .init("On its own half", .right),
                 .init("Barriers", .right), .init("Step", .right), .init("tok/s", .right),
-                .init("Step against equal slices", .right),
+                .init("Step against capacity-sliced", .right),
                 .init("Fullest node", .right), .init("Replicas", .right),
             ])
         for result in study.report.results {

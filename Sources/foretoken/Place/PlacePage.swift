@@ -58,8 +58,8 @@ package struct PlacePage {
         if let factor = study.expertSpeedup(score), result.policy != .capacitySliced {
             tiles.append(
                 .init(
-                    "Against equal slices", AxisFormat.times.text(factor),
-                    detail: "experts and barriers; as capacity allows"))
+                    "Against capacity-sliced", AxisFormat.times.text(factor),
+                    detail: "experts and barriers; the baseline"))
         }
         if let gain = study.report.statisticsGain {
             tiles.append(

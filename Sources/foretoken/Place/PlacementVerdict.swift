@@ -68,11 +68,11 @@ package struct PlacementVerdict: Equatable {
         if case .sliced(nil) = policy {
             return "Slice every expert over \(count(study.report.nodes.count { $0.workers > 0 }, "node"))"
         }
-        if policy == .capacitySliced { return "Slice every expert alike, as capacity allows" }
+        if policy == .capacitySliced { return "Take `capacity-sliced`: every expert cut alike, as capacity allows" }
         guard let factor = study.expertSpeedup(score), abs(factor - 1) >= PlacementStudy.leastDifference else {
             return "Take `\(policy)`"
         }
-        return "Take `\(policy)`: experts \(AxisFormat.times.text(factor)) as fast as in capacity-limited slices"
+        return "Take `\(policy)`: experts \(AxisFormat.times.text(factor)) as fast as under `capacity-sliced`"
     }
 }
 
@@ -80,7 +80,7 @@ extension PlacementStudy {
     /// Factors nearer to 1 are not worth a word.
     static let leastDifference = 0.005
 
-    /// How much faster experts and barriers are than in equal slices as capacity allows; nil where those do not fit.
+    /// How much faster experts and barriers are than under `capacity-sliced`, the baseline; nil where that does not fit.
     package func expertSpeedup(_ score: PolicyScore) -> Double? {
         baseline.map { $0.placementSeconds / score.placementSeconds }
     }
@@ -119,10 +119,10 @@ extension PlacementStudy {
     fileprivate func comparison(_ policy: PlacementPolicy, _ score: PolicyScore) -> String {
         guard policy != .capacitySliced else { return "" }
         guard let experts = expertSpeedup(score), let step = stepSpeedup(score) else {
-            return "Equal slices as capacity allows (`capacity-sliced`) do not fit."
+            return "`capacity-sliced`, the baseline, does not fit."
         }
         if abs(experts - 1) < Self.leastDifference { return "" }
-        return "Against equal slices as capacity allows, experts are \(AxisFormat.times.text(experts)) and whole steps "
+        return "Against `capacity-sliced`, the baseline, experts are \(AxisFormat.times.text(experts)) and whole steps "
             + "\(AxisFormat.times.text(step)) as fast."
     }
 
