@@ -18,8 +18,8 @@ struct Tune: ParsableCommand {
             runs the recorded rounds again under the most promising plans. With --no-probe the costs are those that place \
             assumes. Measurements that something else disturbs are made again, and said to be disturbed where that does not \
             help. Moving experts never changes a token. On a \
-            machine with one node there is nothing to place; --topology FILE then plans for a machine that is described, \
-            with this machine's measured costs.
+            machine with one node there is nothing to place; --topology FILE also predicts for a machine that is described, \
+            with this machine's measured costs, and writes no plan: place does, from what --trace-out wrote.
             """)
 
     @Option(
@@ -28,13 +28,15 @@ struct Tune: ParsableCommand {
     )
     var suite: String?
 
-    @Option(help: ArgumentHelp("Where the fastest plan is to be written.", valueName: "f"))
+    @Option(help: ArgumentHelp("Where the fastest plan for this machine is to be written.", valueName: "f"))
     var out: String?
 
     @Option(help: ArgumentHelp("Writes the recorded routing as a new trace file.", valueName: "f"))
     var traceOut: String?
 
-    @Option(help: ArgumentHelp("Also plans for the machine that this file describes.", valueName: "f"))
+    @Option(
+        help: ArgumentHelp(
+            "Also shows what plans would give on the machine that this file describes; writes none.", valueName: "f"))
     var topology: String?
 
     @Option(parsing: .unconditional, help: ArgumentHelp("Tokens to generate for each text.", valueName: "n"))
@@ -79,6 +81,11 @@ struct Tune: ParsableCommand {
         if !(1...16).contains(parallel) { throw ValidationError("--parallel must be 1...16, not \(parallel)") }
         if !(1...100).contains(passes) { throw ValidationError("--passes must be 1...100, not \(passes)") }
         if !(1...16).contains(candidates) { throw ValidationError("--candidates must be 1...16, not \(candidates)") }
+        if topology != nil && out != nil {
+            throw ValidationError(
+                "--out writes the plan for this machine, --topology is of another: leave one out; for a plan for the other "
+                    + "machine use --trace-out here, and then place --trace … --topology … --out …")
+        }
         if model.plan != nil { throw ValidationError("tune tries plans itself; leave --plan out") }
     }
 
@@ -93,6 +100,11 @@ struct Tune: ParsableCommand {
         try crew.checkPlaces()
         let other = try self.topology.map {
             MachineDescription(try TopologyFile(json: InputFile.bytes($0, for: .topology), source: $0))
+        }
+        if let path = self.topology, let other, other.machine.fingerprint != topology.fingerprint {
+            Console.note(
+                "\(path) describes another machine: plans are tried on this one, and for that one only predicted, with the "
+                    + "costs measured here; no plan is written")
         }
         let open = try OpenModel(model)
         try open.check(draft.draft, draft.draftSource)
