@@ -183,6 +183,32 @@ extension EngineTests {
             #expect(other.status == 65 && other.errors.contains("6 of 256"), "\(other.errors)")
         }
 
+        /// What anyone can try: no trace, no machine, no model.
+        @Test(arguments: ["two-sockets", "two-sockets-cxl", "four-nodes"])
+        func examplesArePlannedFor(_ name: String) throws {
+            let topology = try Command.run("place", "--example-topology", name)
+            try #require(topology.status == 0, "\(topology.errors)")
+            try folder.write(Array(topology.output.utf8), "machine.json")
+            let shown = try Command.run("doctor", "--topology", path("machine.json"))
+            #expect(shown.status == 0, "\(shown.errors)")
+            let arguments = [
+                "place", "--example-trace", "--shape", "gigachat3-10b", "--topology", path("machine.json"),
+                "--search-seconds", "0",
+            ]
+            let tables = try Command(arguments).finish()
+            #expect(tables.status == 0 && tables.output.contains("no model made"), "\(tables.errors)")
+            #expect(!tables.output.contains("The trace is text"))
+            let planned: Planned = try Command(arguments + ["--json", "--parallel", "4"]).finish().json()
+            #expect(planned.policy != nil && planned.plan.layers == Array(1...25))
+            #expect(planned.caveats.contains { $0.contains("example") })
+        }
+
+        @Test func tuneWritesNoPlanForAnotherMachine() throws {
+            let refused = try Command.run("tune", "--topology", path("two.json"), "--out", path("plan.json"))
+            #expect(refused.status == 2 && refused.errors.contains("of another"), "\(refused.errors)")
+            #expect(try !folder.names().contains("plan.json"))
+        }
+
         @Test func severalTracesAreJoined() throws {
             let first = try record("one")
             let second = path("two")
@@ -242,7 +268,9 @@ extension EngineTests {
                 ["--trace", "a", "--piece-us", "-1"], ["--trace", "a", "--barrier-us", "nan"],
                 ["--trace", "a", "--shape", "gigachat3-10b", "--model", "b"], ["--trace", "-", "--trace", "-"],
                 ["--trace", "a", "--topology", "none.json"], ["--trace", "a", "--out", "none/plan.json"],
-                ["--trace", "a", "--out", "plan", "--report", "plan"],
+                ["--trace", "a", "--out", "plan", "--report", "plan"], ["--trace", "a", "--example-trace"],
+                ["--example-trace", "--out", "plan"], ["--example-trace", "--show", "a"],
+                ["--example-topology", "three-sockets"], ["--example-topology", "two-sockets", "--json"],
             ])
         func wrongCommandLinesAreUsageErrors(arguments: [String]) throws {
             let outcome = try Command(["place"] + arguments).finish()

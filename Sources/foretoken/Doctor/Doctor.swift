@@ -10,9 +10,10 @@ struct Doctor: ParsableCommand {
         abstract: "Shows the machine as this engine sees it: what it will give, and what to mend.",
         discussion: """
             With --topology a described machine is shown instead of this one. The file is a JSON object: \
-            {"nodes": [{"id", "cpus": […], "memory_bytes"}], "distance": [[…]], "read_gbps": [[CPU node × memory node]]}; \
+            {"nodes": [{"id", "cpus": […] or "0-31", "memory_bytes"}], "distance": [[…]], "read_gbps": [[CPU node × memory node]]}; \
             "latency_ns" (of the same shape as read_gbps) and "cores" (lists of the CPUs of one core) may be added. \
-            `foretoken bench --numa --topology-out FILE` writes one of this machine.
+            `foretoken bench --numa --topology-out FILE` writes one of this machine, `foretoken place --example-topology NAME` one to \
+            edit.
 
             --json prints an object with "source" ("this machine" or the file), "fingerprint", "nodes", "distance", \
             "cores" and "fast_cores" (lists of CPUs), "clusters", "advice" ([{"weight": "good|note|mend", "text", "remedy"}]) and, once it was measured or \

@@ -51,6 +51,15 @@ struct Place: ParsableCommand {
         help: ArgumentHelp("Routing trace in its text form; may be repeated.", valueName: "f.jsonl"))
     var traceJsonl: [String] = []
 
+    @Flag(help: "Plans from made-up routing, to try planning without a trace.")
+    var exampleTrace = false
+
+    @Option(
+        help: ArgumentHelp(
+            "Only prints the description of such a machine, to edit for --topology.",
+            valueName: ExampleTopology.names))
+    var exampleTopology: ExampleTopology?
+
     @Option(
         help: ArgumentHelp(
             "Shows how the model would be divided over the hosts that a JSON file describes.", valueName: "file"))
@@ -105,6 +114,13 @@ struct Place: ParsableCommand {
 
     func validate() throws {
         let traces = trace + traceJsonl
+        if exampleTopology != nil {
+            guard traces.isEmpty, !isPlanning, !model.isChosen, hosts == nil, acceptance == nil, show == nil, !json
+            else {
+                throw ValidationError("--example-topology prints a file and plans nothing: it takes no other option")
+            }
+            return
+        }
         if show != nil {
             guard traces.isEmpty, !isPlanning, !model.isChosen, hosts == nil, acceptance == nil else {
                 throw ValidationError("--show looks at a trace and plans nothing: it takes no other option but --json")
@@ -125,9 +141,16 @@ struct Place: ParsableCommand {
             }
             return
         }
-        guard !traces.isEmpty else {
+        guard traces.isEmpty == exampleTrace else {
             throw ValidationError(
-                "give a routing trace to plan from (--trace or --trace-jsonl), or one to look at (--show)")
+                exampleTrace
+                    ? "--example-trace stands for a routing trace: give that or --trace, not both"
+                    : "give a routing trace to plan from (--trace, --trace-jsonl or --example-trace), or one to look at "
+                        + "(--show)")
+        }
+        if exampleTrace && out != nil {
+            throw ValidationError(
+                "a plan from --example-trace is for no model's routing, so --out does not write it; record a trace")
         }
         if traces.count(where: { $0 == "-" }) > 1 { throw ValidationError("standard input can be one trace only") }
         if let window, !(1...1024).contains(window) {
@@ -149,7 +172,7 @@ struct Place: ParsableCommand {
 
     /// Whether anything was given that only plans of experts need.
     private var isPlanning: Bool {
-        described.topology != nil || costs.isChosen || policy != nil || window != nil
+        exampleTrace || described.topology != nil || costs.isChosen || policy != nil || window != nil
             || parallel != nil || searchSeconds != nil || out != nil || format != nil || report != nil
     }
 
@@ -163,12 +186,16 @@ struct Place: ParsableCommand {
     }
 
     func run() throws {
+        if let exampleTopology { return try StandardOutput.write(Array(exampleTopology.json.utf8)) }
         if let show { return try Self.show(show, json: json) }
         if let hosts { return try divide(over: hosts) }
         try checkOutputs()
         let machine = try describedMachine()
         let placed = try PlacedModel(model, on: machine.machine)
-        let routing = try TraceInput.joined(trace, texts: traceJsonl, parallel: parallel, for: placed)
+        let routing =
+            exampleTrace
+            ? try TraceInput.example(parallel: parallel, for: placed)
+            : try TraceInput.joined(trace, texts: traceJsonl, parallel: parallel, for: placed)
         let planner = try Planner(
             model: placed.bound(to: routing), machine: machine.machine,
             halves: WindowHalves(of: routing, width: window ?? 2))
@@ -217,7 +244,8 @@ struct Place: ParsableCommand {
         return PlacementStudy(
             subject: .init(
                 placed.placement, label: placed.label, isShape: placed.isShape, weights: placed.format.rawValue,
-                context: placed.context, traces: trace + traceJsonl, parallel: parallel),
+                context: placed.context, traces: exampleTrace ? ["made-up routing"] : trace + traceJsonl,
+                parallel: parallel, isExample: exampleTrace),
             machine: .init(
                 machine, name: described.topology ?? "this machine", hasGivenCosts: costs.areComplete),
             report: report, trace: statistics,

@@ -11,6 +11,8 @@ struct PlacedModel {
     let isShape: Bool
     /// What plans are made for; of a shape its fingerprint stands for no checkpoint.
     let placement: PlacementModel
+    /// Its dimensions.
+    let configuration: ModelConfiguration
     /// How its large matrices are kept.
     let format: ResidentFormat
     /// Tokens that memory is set aside for.
@@ -23,8 +25,9 @@ struct PlacedModel {
         let opened = try PlacedCheckpoint(options)
         (format, context, isShape) = (opened.format, opened.context, opened.isShape)
         let (checkpoint, layout) = (opened.checkpoint, opened.layout)
+        configuration = checkpoint.configuration
         let besides = try Model.workingBytes(
-            checkpoint.configuration, modules: layout.mtp.count, contexts: [context], cacheType: options.cacheType,
+            configuration, modules: layout.mtp.count, contexts: [context], cacheType: options.cacheType,
             workers: machine.nodes.reduce(0) { $0 + $1.workers })
         guard let placement = try layout.placementModel(checkpoint, format: format, besides: besides) else {
             throw InputError("\(checkpoint.label) has no routed experts, so there is nothing to place")

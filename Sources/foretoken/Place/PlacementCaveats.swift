@@ -20,20 +20,30 @@ extension PlacementStudy {
 
     /// What may change the answer.
     var doubts: [String] {
-        [machine.remark.map { "The " + $0 + "." }, lengthCaveat, windowCaveat, textCaveat, change, pieceCaveat]
-            .compactMap { $0 }
+        [
+            exampleCaveat, machine.remark.map { "The " + $0 + "." }, lengthCaveat, windowCaveat, textCaveat, change,
+            pieceCaveat,
+        ]
+        .compactMap { $0 }
     }
 
     /// What the figures take for granted.
     var assumptions: [String] { [shapeCaveat, unrecordedLayers, costCaveat].compactMap { $0 } }
 
-    /// Domains that differ explain a drift.
-    private var change: String? { differingDomains ?? drift }
+    /// Domains that differ explain a drift. What an example does has no reasons.
+    private var change: String? { subject.isExample ? nil : differingDomains ?? drift }
+
+    private var exampleCaveat: String? {
+        guard subject.isExample else { return nil }
+        return
+            "The routing is an example that no model made: it shows what planning tells, not where your experts should lie. "
+            + "Record your own text with `generate --record-routing`."
+    }
 
     private var shapeCaveat: String? {
         guard subject.isShape else { return nil }
         let shared = "Only the model's dimensions are known; bytes are those of its published format."
-        return trace.model.isEmpty
+        return trace.model.isEmpty || subject.isExample
             ? shared : shared + " The plan is bound to the model that the trace was recorded with."
     }
 

@@ -26,13 +26,15 @@ package struct PlacementStudy: Sendable {
         package var context: Int
         /// Routing traces by their paths.
         package var traces: [String]
+        /// Whether the routing is made up, as an example.
+        package var isExample: Bool
         /// Texts that were to share a step; nil for steps as recorded.
         package var parallel: Int?
 
         /// A subject; see the fields.
         package init(
             _ model: PlacementModel, label: String, isShape: Bool, weights: String, context: Int, traces: [String],
-            parallel: Int? = nil
+            parallel: Int? = nil, isExample: Bool = false
         ) {
             self.model = label
             self.isShape = isShape
@@ -45,6 +47,7 @@ package struct PlacementStudy: Sendable {
             self.context = context
             self.traces = traces
             self.parallel = parallel
+            self.isExample = isExample
         }
     }
 
@@ -118,7 +121,7 @@ package struct PlacementStudy: Sendable {
         selected.flatMap { result in result.score.map { (result, $0) } }
     }
 
-    /// Equal slices as capacity allows, where they fit.
+    /// `capacity-sliced`, where that fits.
     var baseline: PolicyScore? { report.baseline?.score }
 
     /// Whether several nodes leave a choice.

@@ -1,3 +1,4 @@
+import ForetokenLaboratory
 import ForetokenPlacement
 import ForetokenText
 
@@ -63,17 +64,29 @@ struct TraceInput {
             }
         }
         guard let joined else { throw UsageError("give a routing trace: --trace or --trace-jsonl") }
-        return try InputFile.named(paths.map { $0.0 }.joined(separator: ", ")) {
-            guard let parallel else { return joined }
-            let together = try joined.shared(by: parallel)
-            let left = joined.rowCount - together.rowCount
-            if left > 0 {
-                Console.note(
-                    "\(left) of the traces' \(joined.rowCount) rows are left out: they came when fewer than \(parallel) "
-                        + "texts were left")
-            }
-            return together
+        return try InputFile.named(paths.map { $0.0 }.joined(separator: ", ")) { try shared(joined, by: parallel) }
+    }
+
+    /// A trace of made-up routing.
+    /// - Parameter parallel: how many texts are to share a step; nil leaves each its own.
+    /// - Throws: `InputError` for a model without routed experts.
+    static func example(parallel: Int?, for model: PlacedModel) throws -> RoutingTrace {
+        guard var routing = ExampleRouting(model.configuration) else {
+            throw InputError("\(model.label) has no routed experts, so there is nothing to place")
         }
+        return try shared(routing.trace(model: model.placement.fingerprint), by: parallel)
+    }
+
+    private static func shared(_ trace: RoutingTrace, by parallel: Int?) throws -> RoutingTrace {
+        guard let parallel else { return trace }
+        let together = try trace.shared(by: parallel)
+        let left = trace.rowCount - together.rowCount
+        if left > 0 {
+            Console.note(
+                "\(left) of the traces' \(trace.rowCount) rows are left out: they came when fewer than \(parallel) "
+                    + "texts were left")
+        }
+        return together
     }
 }
 

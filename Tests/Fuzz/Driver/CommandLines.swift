@@ -6,6 +6,14 @@ enum CommandLines {
         ("topology.json", SampleFiles.topologies[1]), ("trace.jsonl", trace),
         ("prompts.jsonl", prompts), ("suite.jsonl", suite),
         (
+            "hosts.json",
+            """
+            {"hosts": [{"name": "a", "memory_gb": 0.01, "bandwidth_gbps": 450, "prompt_tflops": 3},
+            {"name": "b", "topology": \(SampleFiles.topologies[1])}],
+            "link": {"alpha_us": 30, "gbps": 1.17, "peer_us": 5}}
+            """
+        ),
+        (
             "plan.json",
             """
             {"format":"foretoken-placement","version":1,"policy":"tiered","model":"0123456789abcdef",\
@@ -104,6 +112,7 @@ enum CommandLines {
         ["inspect", "--model", "model", "--scan", "--json"], ["inspect", "--model", "model"], ["inspect", "model"],
         ["convert", "model", "converted", "--to", "bf16"],
         ["convert", "model", "grown", "--grow", "hidden=1,experts=2,layers=1"],
+        ["place", "--hosts", "hosts.json", "--acceptance", "0.7"], ["place", "--example-topology", "two-sockets"],
         ["doctor"], ["doctor", "--json"], ["doctor", "--topology", "topology.json"], ["--version"], ["help", "place"],
         ["--help"], ["generate", "--help"], [],
     ]

@@ -34,6 +34,10 @@ enum CommandTargets {
             }
         ),
         (
+            "hosts-file",
+            { try file("hosts.json", .json, ["place", "--hosts", "hosts.json", "--model", "model", "--json"]) }
+        ),
+        (
             "eplb",
             {
                 try file(
