@@ -225,6 +225,8 @@ import Testing
         hosts[1].readBandwidth = 600e9
         let planner = Self.planner(model, hosts, Network.rdma.link)
         let shares = planner.forecast(.rows).parts.map(\.share)
+        let weights = planner.forecast(.rows).parts.compactMap(\.cutWeight)
+        #expect(weights.count == 3 && abs(Double(weights[1]) / Double(weights.reduce(0, +)) - 0.6) < 1e-4, "\(weights)")
         #expect(abs(shares[1] - 0.6) < 0.03 && abs(shares[0] - 0.2) < 0.03, "\(shares)")
         // The fast host alone would take 1.67 times as long as all three, exchanges aside.
         #expect(planner.choose().choice?.division == .rows)

@@ -23,6 +23,9 @@ public struct HostForecast: Sendable, Equatable, Encodable {
         public var name: String
         /// Its share of what is cut, or of the layers' bytes: 0…1.
         public var share: Double
+        /// Its weight among all hosts, by which `ExpertPlacement.cut` divides the units of every matrix; nil where rows are
+        /// not what is divided.
+        public var cutWeight: Int?
         /// Its first layer and the one behind its last; nil where layers are not what is divided.
         public var layers: [Int]?
         /// Bytes of weights.
@@ -40,7 +43,7 @@ public struct HostForecast: Sendable, Equatable, Encodable {
         public var missingBytes: Int { max(0, neededBytes - capacity) }
 
         private enum CodingKeys: String, CodingKey {
-            case host, name, share, layers, weightBytes, cacheBytes, scratchBytes, capacity, missingBytes
+            case host, name, share, cutWeight, layers, weightBytes, cacheBytes, scratchBytes, capacity, missingBytes
         }
 
         /// With what is missing.
@@ -49,6 +52,7 @@ public struct HostForecast: Sendable, Equatable, Encodable {
             try container.encode(host, forKey: .host)
             try container.encode(name, forKey: .name)
             try container.encode(share, forKey: .share)
+            try container.encodeIfPresent(cutWeight, forKey: .cutWeight)
             try container.encodeIfPresent(layers, forKey: .layers)
             try container.encode(weightBytes, forKey: .weightBytes)
             try container.encode(cacheBytes, forKey: .cacheBytes)

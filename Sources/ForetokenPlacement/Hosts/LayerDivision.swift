@@ -135,7 +135,7 @@ struct LayerDivision {
             let held = layers.reduce(0) { $0 + $1.heldBytes }
             let modules = host == 0 ? model.modules.reduce(0) { $0 + model.cacheBytes($1.block) } : 0
             return HostForecast.Part(
-                host: host, name: hosts[host].name, share: Double(held) / all,
+                host: host, name: hosts[host].name, share: Double(held) / all, cutWeight: nil,
                 layers: [ranges[host].lowerBound, ranges[host].upperBound],
                 weightBytes: held + Self.fixedBytes(model, host: host) - modules - model.scratchBytes,
                 cacheBytes: modules + layers.reduce(0) { $0 + model.cacheBytes($1) },

@@ -181,7 +181,8 @@ struct RowDivision {
         let whole = Self.fixedBytes(model) - model.cacheBytes - model.scratchBytes
         return hosts.indices.map { host in
             HostForecast.Part(
-                host: host, name: hosts[host].name, share: Double(cut[host]) / all, layers: nil,
+                host: host, name: hosts[host].name, share: Double(cut[host]) / all, cutWeight: shares[host],
+                layers: nil,
                 weightBytes: whole + cut[host], cacheBytes: model.cacheBytes, scratchBytes: model.scratchBytes,
                 capacity: hosts[host].capacity)
         }
