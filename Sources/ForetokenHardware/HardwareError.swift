@@ -19,7 +19,7 @@ public struct HardwareError: Error, Equatable, CustomStringConvertible {
     /// What was expected, what was found, where, and what to do.
     public let description: String
 
-    init(_ kind: Kind, _ description: String) {
+    package init(_ kind: Kind, _ description: String) {
         self.kind = kind
         self.description = description
     }

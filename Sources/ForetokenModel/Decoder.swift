@@ -19,6 +19,10 @@ final class Decoder {
     var rest: (() -> Bool)? {
         didSet { isEnded = false }
     }
+    /// Where hosts share the model, the others.
+    let others: OtherHosts?
+    /// Whether a chunk rests only where hosts meet, since all of them have to rest at one point.
+    var restsAtMeetings = false
     /// Whether `rest` has ended the step.
     private(set) var isEnded = false
     /// How the step's rows are computed.
@@ -31,6 +35,8 @@ final class Decoder {
     /// Rows and texts of the step.
     private(set) var rows = 0
     private(set) var spanCount = 0
+    /// By text: what its pages are of; kept where other hosts are to be told.
+    private(set) var pools: [LatentPool] = []
     private var shape: PageShape
     /// What choosing entries takes; nil where no row can see more than may be chosen.
     let selection: SelectionSpace?
@@ -39,8 +45,9 @@ final class Decoder {
 
     init(
         _ kind: StepKind, weights: ModelWeights, kernels: KernelTable, pool: WorkerPool, workers: WorkerTables,
-        traffic: TrafficMeter
+        traffic: TrafficMeter, others: OtherHosts?
     ) throws {
+        self.others = others
         configuration = weights.configuration
         self.kind = kind
         self.kernels = kernels
@@ -54,7 +61,7 @@ final class Decoder {
         rotation = Rotation(configuration)
         sigma = configuration.attentionScale
         sliceWork = max(1, Self.workPerByte * weights.bytesPerStep)
-        shape = PageShape(configuration, modules: 0, type: .f32)
+        shape = PageShape(configuration, modules: 0, type: .f32, host: weights.host)
         let sparse = configuration.sparseAttention
         let layers = 0..<configuration.layerCount + weights.modules.count
         indexLayers = layers.map { sparse?.indexerCount(layers: $0) ?? 0 }
@@ -63,8 +70,14 @@ final class Decoder {
     /// Begins a step without rows, for texts whose pages are those of this one.
     func begin(beside text: TokenSequence) {
         guard let pool = text.pool else { preconditionFailure("a text without pages cannot be run") }
+        begin(pool)
+    }
+
+    /// The same for texts whose pages are of a pool.
+    func begin(_ pool: LatentPool) {
         (rows, spanCount) = (0, 0)
         shape = pool.shape
+        pools.removeAll(keepingCapacity: true)
     }
 
     /// Adds `count` rows of a text to the step. What the residual rows hold is the caller's to fill.
@@ -74,10 +87,17 @@ final class Decoder {
     ///   - position: its position in the text.
     func add(_ sequence: TokenSequence, count: Int, entry: Int, position: Int) {
         precondition(sequence.pool?.shape == shape && entry + count <= sequence.capacity + MTPHead.maximumDrafts)
+        if others != nil, let pool = sequence.pool { pools.append(pool) }
+        add(UnsafePointer(sequence.pages), text: sequence.number, count: count, entry: entry, position: position)
+    }
+
+    /// The same of a text whose pages are given.
+    func add(
+        _ pages: UnsafePointer<UnsafeMutableRawPointer?>, text: Int, count: Int, entry: Int, position: Int
+    ) {
         precondition(selection.map { entry + count <= $0.longest } ?? true, "more positions than the model has")
         space.spans.pointer[spanCount] = RowSpan(
-            pages: UnsafePointer(sequence.pages), text: sequence.number, firstRow: rows, count: count, entry: entry,
-            position: position)
+            pages: pages, text: text, firstRow: rows, count: count, entry: entry, position: position)
         spanCount += 1
         for i in 0..<count {
             rotation.fill(space.cosines[row: rows + i], space.sines[row: rows + i], position: position + i)
@@ -151,7 +171,7 @@ final class Decoder {
 
     private func runJobs(_ count: Int) {
         let jobs = UnsafePointer(space.jobs.pointer)
-        let slices = rest == nil ? 1 : sliceCount((0..<count).reduce(0) { $0 + jobs[$1].work })
+        let slices = isSliced ? sliceCount((0..<count).reduce(0) { $0 + jobs[$1].work }) : 1
         for index in 0..<slices {
             run(
                 ProductPhase(
@@ -163,6 +183,14 @@ final class Decoder {
     func run<P: Phase>(_ phase: P) {
         guard !isEnded else { return }
         pool.run(phase)
+        if isSliced, let rest { isEnded = !rest() }
+    }
+
+    /// Whether a chunk's work is divided, so that it can rest often.
+    private var isSliced: Bool { rest != nil && !restsAtMeetings }
+
+    /// Lets a chunk rest where all hosts have met.
+    func restAtMeeting() {
         if let rest { isEnded = !rest() }
     }
 
@@ -171,7 +199,7 @@ final class Decoder {
     private static let workPerByte = 2
 
     /// Slices of so many multiply-adds.
-    private func sliceCount(_ work: Int) -> Int { rest == nil ? 1 : max(1, (work + sliceWork - 1) / sliceWork) }
+    private func sliceCount(_ work: Int) -> Int { isSliced ? max(1, (work + sliceWork - 1) / sliceWork) : 1 }
 
     // MARK: Attention
 
@@ -226,10 +254,13 @@ final class Decoder {
     private func finish(_ layer: LayerWeights, _ query: ProductJob, _ index: Int) {
         let isChosen = choose(layer.attention.indexer, index)
         attend(layer.attention, query, latents(index), isChosen: isChosen)
+        share(space.attended, .attended)
+        showAttention()
         multiply(
             ProductJob(
                 layer.attention.output, kind, input: space.attended.rows, output: space.residual.rows, rowCount: rows,
                 adds: true))
+        share(space.residual, .hidden)
         show(.attentionOutput, space.residual, width: configuration.hiddenSize)
         normalise(space.residual, layer.feedForwardNorm, into: space.normed)
         show(.feedForwardNorm, space.normed, width: configuration.hiddenSize)
@@ -237,6 +268,7 @@ final class Decoder {
         case .dense(let mlp): dense(mlp)
         case .moe(let moe): mixture(moe)
         }
+        share(space.residual, .hidden)
         show(.feedForwardOutput, space.residual, width: configuration.hiddenSize)
     }
 
@@ -270,7 +302,6 @@ final class Decoder {
         } else {
             attendPrompt(step, chosen: nil)
         }
-        showAttention()
     }
 
     /// Absorbed attention of some rows, which see about `entries` entries.
@@ -309,7 +340,8 @@ final class Decoder {
         multiply(
             ProductJob(
                 gate: mlp.gate, up: mlp.up, kind, input: space.normed.rows, output: space.shared.rows, rowCount: rows))
-        show(.shared, space.shared, width: mlp.gate.rows)
+        share(space.shared, .dense)
+        show(.shared, space.shared, width: configuration.intermediateSize)
         multiply(
             ProductJob(
                 mlp.down, kind, input: space.shared.rows, output: space.residual.rows, rowCount: rows, adds: true))
@@ -329,12 +361,16 @@ final class Decoder {
             route(moe, router, makesLogits: false)
             activate(input, beside: nil)
         }
+        let slots = Int(space.assignment.firstSlot.pointer[space.assignment.activeCount])
+        shareActivations(slots: slots, withShared: shared != nil)
         showExperts()
-        if let shared = moe.shared {
-            show(.shared, space.shared, width: shared.gate.rows)
+        if shared != nil {
+            show(
+                .shared, space.shared,
+                width: configuration.sharedExpertCount * configuration.expertIntermediateSize)
         }
         combine(moe)
-        show(.experts, space.mixed, width: configuration.hiddenSize)
+        if others == nil { show(.experts, space.mixed, width: configuration.hiddenSize) }
     }
 
     /// A router this small stays in the L1 cache while rows pass through it, and takes less time than a meeting.

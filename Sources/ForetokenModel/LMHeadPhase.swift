@@ -231,7 +231,19 @@ final class LMHeadRunner {
     var draws: ScratchBuffer<Draw> { buffers.draws }
     /// Beside it, before a run of the coarse lm_head.
     var listed: ScratchBuffer<ListedRows> { buffers.listed }
-    var logitRows: FloatBuffer { buffers.logitRows }
+    private var logitRows: FloatBuffer { buffers.logitRows }
+    /// Rows of the last run.
+    private var rowCount = 0
+    /// Whether all columns of the last run's logits are here.
+    private var areWhole = true
+    /// By which message other hosts give theirs.
+    private let logitsMessage: MessageKind
+
+    /// Whose logits are made.
+    enum LMHead: Equatable {
+        case main
+        case module(Int)
+    }
 
     /// Rows, and what is drawn from them.
     struct Buffers {
@@ -244,10 +256,13 @@ final class LMHeadRunner {
         fileprivate let codeScales: ScratchBuffer<Float>
         /// Column groups, each of which has a scale.
         fileprivate let columnGroups: Int
+        /// By row: what was drawn.
+        fileprivate let drawn: ScratchBuffer<Choice>
 
         init(_ c: ModelConfiguration, workers: Int, _ make: inout BufferMaker) throws {
             let rows = Workspace.windowRows
             candidates = try make.elements(workers * rows)
+            drawn = try make.elements(rows)
             draws = try make.elements(rows)
             listed = try make.elements(rows)
             logitRows = try make.floats(rows: rows, columns: c.vocabularySize)
@@ -258,8 +273,10 @@ final class LMHeadRunner {
         }
     }
 
-    init(_ machinery: Machinery, _ make: inout BufferMaker) throws {
+    /// - Parameter logitsMessage: asks other hosts for this runner's logits.
+    init(_ machinery: Machinery, _ logitsMessage: MessageKind, _ make: inout BufferMaker) throws {
         self.machinery = machinery
+        self.logitsMessage = logitsMessage
         buffers = try Buffers(machinery.configuration, workers: machinery.pool.workerCount, &make)
     }
 
@@ -267,24 +284,27 @@ final class LMHeadRunner {
     var greedy: Draw { Draw(.greedy(limit: machinery.configuration.vocabularySize), position: 0) }
 
     /// Logits of `count` rows from the exact lm_head, and a candidate for each.
-    func run(_ lmHead: Linear, input: foretoken_rows, count: Int) {
+    func run(_ name: LMHead, _ lmHead: Linear, input: foretoken_rows, count: Int) {
+        tell(name, isCoarse: false, input: input, count: count)
         start(.exact(ProductJob(lmHead, input: input, output: logitRows.rows, rowCount: count)), rows: count)
     }
 
-    /// Takes a row for the coarse lm_head.
-    func quantise(_ input: UnsafePointer<Float>, row: Int) {
-        machinery.kernels.pointee.quantise_row(
-            input, Int32(machinery.configuration.hiddenSize),
-            buffers.codes.pointer + row * buffers.columnGroups * Int(FORETOKEN_SCALE_BLOCK),
-            buffers.codeScales.pointer + row * buffers.columnGroups)
-    }
-
-    /// Logits of the quantised rows from what is listed of the coarse lm_head, and a candidate for each.
-    func run(_ lmHead: CutCoarseLMHead, count: Int) {
+    /// Logits of `count` rows from what is listed of the coarse lm_head, and a candidate for each.
+    /// - Parameter input: not indexed.
+    func run(_ name: LMHead, _ lmHead: CutCoarseLMHead, input: foretoken_rows, count: Int) {
+        tell(name, isCoarse: true, input: input, count: count)
+        for row in 0..<count { quantise(input.base! + row * input.stride, row: row) }
         let rows = QuantisedRows(
             codes: UnsafePointer(buffers.codes.pointer), scales: UnsafePointer(buffers.codeScales.pointer),
             columnGroups: buffers.columnGroups)
         start(.coarse(lmHead, rows, UnsafePointer(listed.pointer)), rows: count)
+    }
+
+    private func quantise(_ input: UnsafePointer<Float>, row: Int) {
+        machinery.kernels.pointee.quantise_row(
+            input, Int32(machinery.configuration.hiddenSize),
+            buffers.codes.pointer + row * buffers.columnGroups * Int(FORETOKEN_SCALE_BLOCK),
+            buffers.codeScales.pointer + row * buffers.columnGroups)
     }
 
     private func start(_ lmHead: LMHeadPhase.LMHead, rows: Int) {
@@ -293,15 +313,73 @@ final class LMHeadRunner {
                 kernels: machinery.kernels, lmHead: lmHead, logits: logitRows.rows, rowCount: rows,
                 vocabulary: machinery.configuration.vocabularySize, draws: UnsafePointer(draws.pointer),
                 candidates: buffers.candidates.pointer, scratch: machinery.workers.scratch))
+        rowCount = rows
+        for row in 0..<rows { buffers.drawn.pointer[row] = best(row) }
+        guard let others = sharers else { return }
+        areWhole = false
+        let all = others.gather(UnsafePointer(buffers.drawn.pointer), count: rows)
+        guard others.leads else { return }
+        for row in 0..<rows {
+            buffers.drawn.pointer[row] = (1..<others.share.count).reduce(all[row]) {
+                $0.merged(with: all[$1 * rows + row])
+            }
+        }
     }
 
-    /// What was drawn for `row`; ties go to the lower id.
-    func drawn(row: Int) -> Choice {
+    private func best(_ row: Int) -> Choice {
         var best = buffers.candidates.pointer[row]
         for worker in 1..<max(1, machinery.pool.workerCount) {
             best = best.merged(with: buffers.candidates.pointer[worker * Workspace.windowRows + row])
         }
-        precondition(best.token >= 0, "no row is drawn from without a worker that made some of its logits")
         return best
+    }
+
+    /// What was drawn for `row`; ties go to the lower id.
+    func drawn(row: Int) -> Choice {
+        let drawn = buffers.drawn.pointer[row]
+        precondition(drawn.token >= 0, "no row is drawn from without a worker that made some of its logits")
+        return drawn
+    }
+
+    /// Logits of `row`.
+    func logits(row: Int) -> UnsafeMutablePointer<Float> {
+        if !areWhole, let others = sharers {
+            others.send(logitsMessage)
+            gatherLogits()
+        }
+        return logitRows[row: row]
+    }
+
+    /// Floats from one row of logits to the next.
+    var logitStride: Int { logitRows.stride }
+
+    // MARK: Other hosts
+
+    /// Those that have a part of the lm_heads.
+    private var sharers: OtherHosts? { machinery.others.flatMap { $0.share.cutsRows ? $0 : nil } }
+
+    /// Gives the leader the last run's logits.
+    func gatherLogits() {
+        guard let others = sharers else { return }
+        others.gather(.init(base: logitRows.base, stride: logitRows.stride, count: rowCount, columns: .vocabulary))
+        areWhole = true
+    }
+
+    /// Tells the other hosts what is about to be drawn from.
+    private func tell(_ name: LMHead, isCoarse: Bool, input: foretoken_rows, count: Int) {
+        guard let others = sharers, others.leads else { return }
+        let (message, width) = (others.message, machinery.configuration.hiddenSize)
+        message.begin(.lmHead) { head in
+            (head.rows, head.width, head.isCoarse) = (Int32(count), Int32(width), isCoarse)
+            if case .module(let index) = name { head.module = Int32(index) }
+        }
+        message.append(UnsafePointer(draws.pointer), count: count)
+        for row in 0..<count where isCoarse {
+            let listed = listed.pointer[row]
+            message.append(count: 2) { $0 == 0 ? (listed.isWhole ? 1 : 0) : Int32(listed.rare.count) }
+            message.append(count: listed.rare.count) { listed.rare[$0] }
+        }
+        for row in 0..<count { message.append(UnsafePointer(input.base! + row * input.stride), count: width) }
+        others.send()
     }
 }

@@ -27,37 +27,63 @@ struct PageShape: Equatable, Sendable {
     let type: CacheType
     let rank: Int
     let rope: Int
-    let layers: Int
-    /// Width of an index key, and layers that have them; 0 without sparse attention.
+    /// Main layers of the model, and those of them that are kept here: where hosts divide the layers, this host's.
+    let mainCount: Int
+    let mainLayers: Range<Int>
+    /// MTP modules that will draft.
+    let modules: Int
+    /// Width of an index key, and the layers that have them, counted from the model's first; none without sparse attention.
     let indexWidth: Int
-    let indexLayers: Int
+    private let mainIndexers, moduleIndexers: Range<Int>
 
-    /// - Parameter modules: MTP modules that will draft.
-    init(_ configuration: ModelConfiguration, modules: Int, type: CacheType) {
+    /// - Parameters:
+    ///   - modules: MTP modules that will draft.
+    ///   - host: what this host has of the model.
+    init(_ configuration: ModelConfiguration, modules: Int, type: CacheType, host: HostShare = .whole) {
         self.type = type
         rank = configuration.latentRank
         rope = configuration.ropeDimension
-        layers = configuration.layerCount + modules
-        indexWidth = configuration.sparseAttention?.headDimension ?? 0
-        indexLayers = configuration.sparseAttention?.indexerCount(layers: layers) ?? 0
+        mainCount = configuration.layerCount
+        mainLayers = host.mainLayers(of: mainCount)
+        self.modules = host.rank == 0 || host.cutsRows ? modules : 0
+        let sparse = configuration.sparseAttention
+        indexWidth = sparse?.headDimension ?? 0
+        func indexers(_ layers: Range<Int>) -> Range<Int> {
+            guard let sparse else { return 0..<0 }
+            return sparse.indexerCount(layers: layers.lowerBound)..<sparse.indexerCount(layers: layers.upperBound)
+        }
+        mainIndexers = indexers(mainLayers)
+        moduleIndexers = indexers(mainCount..<mainCount + self.modules)
     }
+
+    private var layers: Int { mainLayers.count + modules }
+    private var indexLayers: Int { mainIndexers.count + moduleIndexers.count }
 
     /// Whole cache lines, since a page's positions are a multiple of a line's elements.
     var layerBytes: Int { LatentPool.pagePositions * (rank + rope) * type.elementBytes }
     private var indexLayerBytes: Int { LatentPool.pagePositions * indexWidth * type.elementBytes }
-    var pageBytes: Int { layers * layerBytes + indexLayers * indexLayerBytes }
+    /// A host without layers has pages all the same, of one cache line.
+    var pageBytes: Int { max(MemoryArena.alignment, layers * layerBytes + indexLayers * indexLayerBytes) }
+
+    /// A layer's place in a page. Modules are behind the main layers.
+    private func place(_ layer: Int) -> Int {
+        layer < mainCount ? layer - mainLayers.lowerBound : mainLayers.count + layer - mainCount
+    }
 
     /// One layer of a text whose pages are given.
     func layer(_ index: Int, of pages: UnsafePointer<UnsafeMutableRawPointer?>) -> foretoken_latents {
         foretoken_latents(
-            pages: pages, offset: index * layerBytes, format: type.format, rank: Int32(rank), rope: Int32(rope))
+            pages: pages, offset: place(index) * layerBytes, format: type.format, rank: Int32(rank), rope: Int32(rope))
     }
 
     /// The index keys of one layer of such a text, which lie as latents do.
-    /// - Parameter index: among the layers that have some.
+    /// - Parameter index: among the layers of the model that have some.
     func indexKeys(_ index: Int, of pages: UnsafePointer<UnsafeMutableRawPointer?>) -> foretoken_latents {
-        foretoken_latents(
-            pages: pages, offset: layers * layerBytes + index * indexLayerBytes, format: type.format,
+        let place =
+            index < moduleIndexers.lowerBound
+            ? index - mainIndexers.lowerBound : mainIndexers.count + index - moduleIndexers.lowerBound
+        return foretoken_latents(
+            pages: pages, offset: layers * layerBytes + place * indexLayerBytes, format: type.format,
             rank: Int32(indexWidth), rope: 0)
     }
 }
@@ -75,6 +101,9 @@ public final class LatentPool {
     /// Pages that nobody has but the cache of prefixes.
     private(set) var idlePageCount = 0
     let shape: PageShape
+    /// Names the pool between hosts; other hosts have one of the same shape, whose pages have the same numbers.
+    let number: Int32
+    private let others: OtherHosts?
     private let arena: MemoryArena
     private let free: ScratchBuffer<UnsafeMutableRawPointer>
     private let base: UnsafeMutableRawPointer
@@ -82,8 +111,9 @@ public final class LatentPool {
     private let owners: ScratchBuffer<Int32>
     private let isKept: ScratchBuffer<Bool>
 
+    /// - Parameter others: the other hosts, which get one like it.
     /// - Throws: `HardwareError` when the memory cannot be had.
-    init(_ shape: PageShape, pages: Int, home: MemoryHome) throws {
+    init(_ shape: PageShape, pages: Int, home: MemoryHome, others: OtherHosts? = nil) throws {
         precondition(pages > 0 && shape.pageBytes % MemoryArena.alignment == 0)
         self.shape = shape
         pageCount = pages
@@ -97,7 +127,11 @@ public final class LatentPool {
         for page in 0..<pages {
             (free.pointer + pages - 1 - page).initialize(to: base + page * shape.pageBytes)
         }
+        self.others = others
+        number = try others?.makePool(shape, pages: pages) ?? 0
     }
+
+    deinit { others?.dropPool(number) }
 
     /// Bytes of all pages.
     public var byteCount: Int { pageCount * shape.pageBytes }
@@ -115,7 +149,14 @@ public final class LatentPool {
         return page
     }
 
-    private func index(_ page: UnsafeMutableRawPointer) -> Int { (page - base) / shape.pageBytes }
+    /// The page's number.
+    func index(_ page: UnsafeMutableRawPointer) -> Int { (page - base) / shape.pageBytes }
+
+    /// The page of a number.
+    func page(_ index: Int) -> UnsafeMutableRawPointer {
+        precondition(index >= 0 && index < pageCount, "a page of the pool")
+        return base + index * shape.pageBytes
+    }
 
     /// Lets another text have a page, too. Nobody writes to it any more.
     func share(_ page: UnsafeMutableRawPointer) {

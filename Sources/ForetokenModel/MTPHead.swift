@@ -31,10 +31,13 @@ public final class MTPHead {
     }
 
     private let machinery: Machinery
+    private let weights: ModelWeights
     private let modules: [MTPWeights]
     private let width: Int
     private let buffers: Buffers
     private let lmHead: LMHeadRunner
+    /// What makes the logits.
+    var runner: LMHeadRunner { lmHead }
     /// What the next run is of; empty between runs, so that no text is kept.
     private var rows: [Rows] = []
 
@@ -46,6 +49,8 @@ public final class MTPHead {
         let prompt: [FloatBuffer]
         /// Rows on their way into a module that goes on from drafts.
         let chained: FloatBuffer
+        /// By text: what its next draft is drawn from.
+        let newest: FloatBuffer
 
         init(width: Int, modules: Int, _ make: inout BufferMaker) throws {
             windowOutput = try make.floats(rows: Workspace.windowRows, columns: width)
@@ -53,6 +58,7 @@ public final class MTPHead {
             prompt = try (0..<2).map { _ in
                 try make.floats(rows: Workspace.chunkRows + ModuleState.mostWaiting, columns: width)
             }
+            newest = try make.floats(rows: Workspace.windowRows, columns: width)
             chained = try make.floats(rows: modules > 1 ? 2 * MTPHead.maximumDrafts : 0, columns: width)
         }
     }
@@ -62,11 +68,12 @@ public final class MTPHead {
 
     init(weights: ModelWeights, machinery: Machinery) throws {
         self.machinery = machinery
+        self.weights = weights
         width = machinery.configuration.hiddenSize
         modules = Array(weights.modules.prefix(Self.maximumDrafts))
         var make = BufferMaker()
         buffers = try Buffers(width: width, modules: modules.count, &make)
-        lmHead = try LMHeadRunner(machinery, &make)
+        lmHead = try LMHeadRunner(machinery, .draftLogits, &make)
         rows.reserveCapacity(Workspace.windowRows)
     }
 
@@ -213,13 +220,17 @@ public final class MTPHead {
     public func computeLogits(_ block: CommittedRows, first: Int, count: Int) {
         precondition(first >= 0 && count > 0 && count <= Workspace.windowRows && first + count <= block.count)
         let input = foretoken_rows(base: block.output[row: first], stride: block.output.stride, index: nil)
-        machinery.windows.multiply(
-            ProductJob(modules[block.module].lmHead, input: input, output: lmHead.logitRows.rows, rowCount: count))
+        runExact(block.module, input, count)
+    }
+
+    private func runExact(_ module: Int, _ input: foretoken_rows, _ count: Int) {
+        for row in 0..<count { lmHead.draws.pointer[row] = lmHead.greedy }
+        lmHead.run(.module(module), modules[module].lmHead, input: input, count: count)
     }
 
     /// Logits [vocabulary] of row `row` of the last `computeLogits`, `exactDraftLogits` or `drawDrafts`.
     public func logits(row: Int) -> UnsafeMutableBufferPointer<Float> {
-        UnsafeMutableBufferPointer(start: lmHead.logitRows[row: row], count: machinery.configuration.vocabularySize)
+        UnsafeMutableBufferPointer(start: lmHead.logits(row: row), count: machinery.configuration.vocabularySize)
     }
 
     // MARK: Drafts
@@ -237,9 +248,7 @@ public final class MTPHead {
 
     /// Logits of a text's next draft from the module's own lm_head. Valid until the next call.
     public func exactDraftLogits(_ sequence: TokenSequence) -> UnsafeMutableBufferPointer<Float> {
-        let exact = modules[module(ofNextDraft: sequence.drafts)].lmHead
-        machinery.windows.multiply(
-            ProductJob(exact, input: sequence.drafts.newest.rows, output: lmHead.logitRows.rows, rowCount: 1))
+        runExact(module(ofNextDraft: sequence.drafts), sequence.drafts.newest.rows, 1)
         return logits(row: 0)
     }
 
@@ -252,9 +261,11 @@ public final class MTPHead {
         for (row, sequence) in sequences.enumerated() {
             lmHead.draws.pointer[row] = draw(row)
             lmHead.listed.pointer[row] = sequence.draftRows()
-            lmHead.quantise(sequence.drafts.newest.base, row: row)
+            buffers.newest[row: row].update(from: sequence.drafts.newest.base, count: width)
         }
-        lmHead.run(modules[module(ofNextDraft: sequences[0].drafts)].coarseLMHead, count: sequences.count)
+        let module = module(ofNextDraft: sequences[0].drafts)
+        lmHead.run(
+            .module(module), modules[module].coarseLMHead, input: buffers.newest.rows, count: sequences.count)
     }
 
     /// The same, greedily.
@@ -341,18 +352,9 @@ public final class MTPHead {
             }
             decoder.add(run.sequence, count: run.count, entry: run.entry, position: run.row)
         }
-        decoder.rest = decoder.kind == .chunk ? rest : nil
-        defer { decoder.rest = nil }
-        decoder.multiply(
-            ProductJob(
-                weights.projection, decoder.kind, input: space.joined.rows, output: space.residual.rows,
-                rowCount: decoder.rows))
-        let layer = machinery.configuration.layerCount + index
-        switch wanted {
-        case .all: decoder.run(weights.block, layer)
-        case .last: decoder.runLast(weights.block, layer)
+        guard machinery.run(.module(index), self.weights, on: decoder, lastOnly: wanted == .last, rest: rest) else {
+            return false
         }
-        if decoder.isEnded { return false }
         decoder.normalise(space.residual, weights.finalNorm, into: output)
         return true
     }

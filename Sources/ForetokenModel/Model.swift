@@ -50,17 +50,21 @@ final class Machinery {
     let workers: WorkerTables
     let windows, chunks: Decoder
     let traffic: TrafficMeter
+    /// Where hosts share the model, the others.
+    let others: OtherHosts?
 
-    init(weights: ModelWeights, kernels: KernelTable, pool: WorkerPool) throws {
+    init(weights: ModelWeights, kernels: KernelTable, pool: WorkerPool, others: OtherHosts?) throws {
+        self.others = others
         configuration = weights.configuration
         self.kernels = kernels
         self.pool = pool
-        workers = try WorkerTables(weights.configuration, pool: pool, nodes: weights.nodes)
+        workers = try WorkerTables(
+            weights.configuration, pool: pool, nodes: weights.nodes, host: weights.host)
         traffic = try TrafficMeter(weights)
         windows = try Decoder(
-            .window, weights: weights, kernels: kernels, pool: pool, workers: workers, traffic: traffic)
+            .window, weights: weights, kernels: kernels, pool: pool, workers: workers, traffic: traffic, others: others)
         chunks = try Decoder(
-            .chunk, weights: weights, kernels: kernels, pool: pool, workers: workers, traffic: traffic)
+            .chunk, weights: weights, kernels: kernels, pool: pool, workers: workers, traffic: traffic, others: others)
     }
 
     func decoder(_ kind: StepKind) -> Decoder { kind == .window ? windows : chunks }
@@ -80,18 +84,27 @@ public final class Model {
     /// The MTP modules; nil when the checkpoint has none.
     public let draftHead: MTPHead?
     let machinery: Machinery
+    /// The other hosts; nil where there are none.
+    package var others: OtherHosts? { machinery.others }
 
     /// The checkpoint's shape.
     public var configuration: ModelConfiguration { weights.configuration }
 
     /// - Parameter instructionSet: one of `InstructionSet.available`; nil for the best.
     /// - Throws: `InstructionSetError`; `HardwareError` when scratch memory cannot be had.
-    public init(weights: ModelWeights, pool: WorkerPool, instructionSet: String? = nil) throws {
+    public convenience init(weights: ModelWeights, pool: WorkerPool, instructionSet: String? = nil) throws {
+        try self.init(weights: weights, pool: pool, instructionSet: instructionSet, others: nil)
+    }
+
+    /// The same of weights that hosts share.
+    /// - Parameter others: the other hosts; nil where there are none.
+    package init(weights: ModelWeights, pool: WorkerPool, instructionSet: String? = nil, others: OtherHosts?) throws {
+        precondition(weights.host.isPart == (others != nil), "who has a part of a model knows the other hosts")
         let kernels = try InstructionSet.table(instructionSet)
         self.weights = weights
         self.pool = pool
         self.instructionSet = String(cString: kernels.pointee.name)
-        machinery = try Machinery(weights: weights, kernels: kernels, pool: pool)
+        machinery = try Machinery(weights: weights, kernels: kernels, pool: pool, others: others)
         verifier = try Verifier(weights: weights, machinery: machinery)
         draftHead = weights.modules.isEmpty ? nil : try MTPHead(weights: weights, machinery: machinery)
     }
@@ -152,7 +165,8 @@ public final class Model {
     }
 
     private func pageShape(_ cacheType: CacheType, drafting: Bool) -> PageShape {
-        PageShape(configuration, modules: drafting ? draftHead?.moduleCount ?? 0 : 0, type: cacheType)
+        PageShape(
+            configuration, modules: drafting ? draftHead?.moduleCount ?? 0 : 0, type: cacheType, host: weights.host)
     }
 
     /// Bytes of one page of latents.
@@ -163,7 +177,8 @@ public final class Model {
     /// Memory for the latents of texts that draft or do not.
     /// - Throws: `HardwareError` when it cannot be had.
     public func makePool(pages: Int, cacheType: CacheType = .f32, drafting: Bool = true) throws -> LatentPool {
-        try LatentPool(pageShape(cacheType, drafting: drafting), pages: pages, home: weights.nodes.sharedHome)
+        let shape = pageShape(cacheType, drafting: drafting)
+        return try LatentPool(shape, pages: pages, home: weights.nodes.sharedHome, others: others)
     }
 
     /// An empty text of up to `context` positions.

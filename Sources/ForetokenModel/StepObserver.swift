@@ -178,12 +178,14 @@ extension Decoder {
     func showAttention() {
         guard let observation, observation.wantsValues else { return }
         let c = configuration
+        show(.attended, space.attended, width: c.headCount * c.valueDimension)
+        // Of the rest other hosts keep what they have made.
+        guard others == nil else { return }
         show(.query, space.query, width: c.headCount * (c.nopeDimension + c.ropeDimension))
         if kind == .window {
             show(.absorbedQuery, space.absorbed, width: c.headCount * (c.latentRank + c.ropeDimension))
             show(.mixedLatent, space.mixedLatents, width: c.headCount * c.latentRank)
         }
-        show(.attended, space.attended, width: c.headCount * c.valueDimension)
     }
 
     /// Shows the router's choice, and its weights.

@@ -36,8 +36,7 @@ public final class TokenSequence {
         _ configuration: ModelConfiguration, pool: LatentPool, capacity: Int,
         shared: [UnsafeMutableRawPointer] = []
     ) throws {
-        try self.init(
-            capacity: capacity, pool, modules: pool.shape.layers - configuration.layerCount, configuration, shared)
+        try self.init(capacity: capacity, pool, modules: pool.shape.modules, configuration, shared)
     }
 
     /// A text that no model runs: it has tokens and nothing else.

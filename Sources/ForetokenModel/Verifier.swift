@@ -14,6 +14,8 @@ public final class Verifier {
     private let machinery: Machinery
     private let hiddenRows: FloatBuffer
     private let lmHead: LMHeadRunner
+    /// What makes the logits.
+    var runner: LMHeadRunner { lmHead }
     /// The last step's texts, where somebody looks on.
     private var spans: [TextRows] = []
 
@@ -22,7 +24,7 @@ public final class Verifier {
         self.machinery = machinery
         var make = BufferMaker()
         hiddenRows = try Self.hiddenRows(weights.configuration, &make)
-        lmHead = try LMHeadRunner(machinery, &make)
+        lmHead = try LMHeadRunner(machinery, .verifierLogits, &make)
         spans.reserveCapacity(Workspace.windowRows)
     }
 
@@ -50,9 +52,7 @@ public final class Verifier {
             }
             decoder.add(span.sequence, count: span.count, entry: span.position, position: span.position)
         }
-        decoder.rest = step.kind == .chunk ? rest : nil
-        defer { decoder.rest = nil }
-        guard runLayers(decoder, rows: step.rowCount) else { return false }
+        guard runLayers(decoder, rest) else { return false }
         for span in step.spans { span.sequence.position += span.count }
         rowCount = step.rowCount
         if observer != nil {
@@ -68,8 +68,8 @@ public final class Verifier {
     }
 
     /// - Returns: false when the step was ended.
-    private func runLayers(_ decoder: Decoder, rows: Int) -> Bool {
-        if decoder.kind == .window { decoder.traffic.beginStep(rows: rows) }
+    private func runLayers(_ decoder: Decoder, _ rest: (() -> Bool)?) -> Bool {
+        if decoder.kind == .window { decoder.traffic.beginStep(rows: decoder.rows) }
         defer {
             decoder.traffic.endStep()
             decoder.observation = nil
@@ -77,11 +77,7 @@ public final class Verifier {
         decoder.observation = observer.map(Observation.init)
         let width = weights.configuration.hiddenSize
         decoder.show(.embedding, decoder.space.residual, width: width)
-        for (index, layer) in weights.layers.enumerated() {
-            decoder.observation?.layer = index
-            decoder.run(layer, index)
-            if decoder.isEnded { return false }
-        }
+        guard machinery.run(.main, weights, on: decoder, rest: rest) else { return false }
         decoder.observation?.layer = nil
         decoder.normalise(decoder.space.residual, weights.finalNorm, into: hiddenRows)
         decoder.show(.finalNorm, hiddenRows, width: width)
@@ -95,7 +91,7 @@ public final class Verifier {
         precondition(first >= 0 && count > 0 && count <= Workspace.windowRows && first + count <= rowCount)
         for row in 0..<count { lmHead.draws.pointer[row] = draw(row) }
         let input = foretoken_rows(base: hiddenRows[row: first], stride: hiddenRows.stride, index: nil)
-        lmHead.run(weights.lmHead, input: input, count: count)
+        lmHead.run(.main, weights.lmHead, input: input, count: count)
         if let observer, observer.wantsValues { showLogits(observer, first: first, count: count) }
     }
 
@@ -109,7 +105,7 @@ public final class Verifier {
         precondition(count > 0 && count <= Workspace.windowRows)
         for row in 0..<count { lmHead.draws.pointer[row] = lmHead.greedy }
         let input = foretoken_rows(base: UnsafeMutablePointer(mutating: hidden), stride: stride, index: nil)
-        lmHead.run(weights.lmHead, input: input, count: count)
+        lmHead.run(.main, weights.lmHead, input: input, count: count)
     }
 
     private func showLogits(_ observer: any StepObserver, first: Int, count: Int) {
@@ -119,8 +115,7 @@ public final class Verifier {
             observer.saw(
                 StepSite(layer: nil, operation: .logits, expert: nil),
                 StepRows(
-                    base: UnsafePointer(lmHead.logitRows[row: rows.lowerBound - first]),
-                    stride: lmHead.logitRows.stride,
+                    base: UnsafePointer(lmHead.logits(row: rows.lowerBound - first)), stride: lmHead.logitStride,
                     width: weights.configuration.vocabularySize, count: rows.count,
                     firstPosition: span.firstPosition + rows.lowerBound - span.firstRow, text: span.text,
                     firstRow: rows.lowerBound, stepRows: rowCount))
@@ -132,7 +127,7 @@ public final class Verifier {
 
     /// Logits [vocabulary] of row `row` of the last `computeLogits`, valid until the next one.
     public func logits(row: Int) -> UnsafeMutableBufferPointer<Float> {
-        UnsafeMutableBufferPointer(start: lmHead.logitRows[row: row], count: weights.configuration.vocabularySize)
+        UnsafeMutableBufferPointer(start: lmHead.logits(row: row), count: weights.configuration.vocabularySize)
     }
 
     /// Final hidden state [hidden], after model.norm, of row `row` of the last step; valid until the next step.

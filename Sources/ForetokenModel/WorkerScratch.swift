@@ -78,13 +78,16 @@ final class WorkerTables {
     private let memory: WorkerMemory
     private let cuts: ScratchBuffer<Int32>
 
-    init(_ c: ModelConfiguration, pool: WorkerPool, nodes: NodeLayout) throws {
+    /// - Parameter host: what this host has of them.
+    init(_ c: ModelConfiguration, pool: WorkerPool, nodes: NodeLayout, host: HostShare) throws {
         let rows = Workspace.chunkRows
         memory = try WorkerMemory(floats: WorkerScratch.floatCount(c, rows: rows), pool: pool, nodes: nodes)
         scratch = WorkerScratch(seats: pool.seats, bases: memory.bases, rows: rows, columns: WorkerScratch.columns(c))
         let panelRows = Int(FORETOKEN_PANEL_ROWS)
-        let heads = nodes.headCut(c.headCount, width: c.queryDimension)
-        let columns = nodes.denseCut((c.hiddenSize + panelRows - 1) / panelRows)
+        let headBounds = host.headBounds(c.headCount, width: c.queryDimension)
+        let heads = nodes.headCut(headBounds[host.rank]..<headBounds[host.rank + 1], width: c.queryDimension)
+        let panelBounds = host.rowBounds(c.hiddenSize).map { ($0 + panelRows - 1) / panelRows }
+        let columns = nodes.denseCut(panelBounds[host.rank]..<panelBounds[host.rank + 1])
         let teams = nodes.teams.count
         cuts = try ScratchBuffer(count: 2 * (teams + 1))
         for (i, cut) in [heads, columns].enumerated() {

@@ -43,11 +43,12 @@ public struct MatrixPart: BitwiseCopyable, Sendable {
 }
 
 /// A matrix W [rows, columns] of the model, y = W x, cut by output rows into parts. Parts follow each other in ascending
-/// order, none is empty, and all have one format. Plain data in the model's memory, as long as its weights.
+/// order, none is empty, and all have one format. Where several hosts share a model these are this host's parts alone, which
+/// may be none. Plain data in the model's memory, as long as its weights.
 public struct Linear: @unchecked Sendable, BitwiseCopyable {
     /// First part.
     public let parts: UnsafePointer<MatrixPart>
-    /// Number of parts, one or more.
+    /// Number of parts; one or more, but on a host that has no part of the matrix.
     public let partCount: Int
 
     /// The first part as a matrix: the whole one where it is not cut.
@@ -68,20 +69,24 @@ public struct Linear: @unchecked Sendable, BitwiseCopyable {
         self.partCount = partCount
     }
 
-    /// Outputs.
+    /// Outputs, up to the end of the last part.
     @inlinable
     public var rows: Int {
+        guard partCount > 0 else { return 0 }
         let last = parts + (partCount - 1)
         return Int(last.pointee.firstPanel) * Int(FORETOKEN_PANEL_ROWS) + Int(last.pointee.matrix.rows)
     }
 
-    /// Inputs.
+    /// Inputs; 0 without parts.
     @inlinable
-    public var columns: Int { Int(parts.pointee.matrix.columns) }
+    public var columns: Int { partCount > 0 ? Int(parts.pointee.matrix.columns) : 0 }
 
-    /// Panels of 32 output rows.
+    /// Panels of 32 output rows, up to the end of the last part.
     @inlinable
-    public var panelCount: Int { parts[partCount - 1].endPanel }
+    public var panelCount: Int { partCount > 0 ? parts[partCount - 1].endPanel : 0 }
+
+    /// Those of the panels that the parts hold.
+    var panels: Range<Int> { partCount > 0 ? Int(parts.pointee.firstPanel)..<panelCount : 0..<0 }
 
     /// Bytes that one pass over the matrix reads.
     public var byteCount: Int { (0..<partCount).reduce(0) { $0 + parts[$1].matrix.byteCount } }

@@ -49,9 +49,14 @@ struct ExpertCut {
     /// Whether it is cut like the weights that every step reads.
     let isEven: Bool
 
-    init(_ placed: [ExpertPlacement.Part], gateUpPanels: Int, downPanels: Int, _ nodes: NodeLayout) {
-        let gateUp = ExpertPlacement.cut(placed, panels: gateUpPanels)
-        let down = ExpertPlacement.cut(placed, panels: downPanels)
+    /// - Parameters:
+    ///   - gateUpPanels: those that this host has of the expert's gate and up projections.
+    ///   - downPanels: the same of its down projection.
+    init(
+        _ placed: [ExpertPlacement.Part], gateUpPanels: Range<Int>, downPanels: Range<Int>, _ nodes: NodeLayout
+    ) {
+        let gateUp = nodes.cut(gateUpPanels, placed)
+        let down = nodes.cut(downPanels, placed)
         func readers(_ range: Range<Int>, _ node: Int) -> [Reader] {
             nodes.readers(of: range, on: node).filter { !$0.panels.isEmpty }.map {
                 Reader(team: $0.team, panels: $0.panels)

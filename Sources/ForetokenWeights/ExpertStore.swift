@@ -102,7 +102,7 @@ public final class ExpertStore {
             tables = try MovedTables(
                 placement.copies.map { parts in
                     let cut = ExpertCut(
-                        parts, gateUpPanels: source.gate.panelCount, downPanels: source.down.panelCount, nodes)
+                        parts, gateUpPanels: source.gate.panels, downPanels: source.down.panels, nodes)
                     return try copy(source, cut, &made)
                 })
         } catch {

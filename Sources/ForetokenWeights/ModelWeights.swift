@@ -111,6 +111,8 @@ public final class ModelWeights: @unchecked Sendable {
     public let format: ResidentFormat
     /// The nodes and teams that matrices are cut for.
     public let nodes: NodeLayout
+    /// What this host has of the model.
+    public let host: HostShare
     /// Bytes of packed weights in memory, derived copies included.
     public let byteCount: Int
     /// Where the experts lie, and what can move them.
@@ -127,23 +129,25 @@ public final class ModelWeights: @unchecked Sendable {
     ///   - layout: its tensors, names, shapes and types already checked.
     ///   - format: how the large matrices are kept in memory.
     ///   - nodes: the nodes and teams to cut for; the pool's teams are those.
+    ///   - host: what this host has of the model.
     ///   - placement: where routed experts lie, validated; nil cuts them like everything else.
     ///   - reservedBytes: memory the caller will need besides the weights; counted in the fit check.
     ///   - reservedFor: what for, in words that follow "weights, ".
     ///   - pageCache: what becomes of the file pages that are read on the way; nil drops them where there are several nodes.
-    ///   - progress: told the fraction done, on the calling thread.
+    ///   - progress: told the fraction done, on the calling thread; ends the work by throwing.
+    ///   - ready: called once it is known that everything fits, before any weight is read; ends the work by throwing.
     /// - Throws: `CheckpointError` for unreadable, non-finite or badly scaled weights; `HardwareError` before
     ///   anything is read when weights and `reservedBytes` do not fit.
     public init(
         checkpoint: Checkpoint, layout: WeightLayout, pool: WorkerPool, format: ResidentFormat = .stored,
-        nodes: NodeLayout = .single, placement: PlacementPlan? = nil, reservedBytes: Int = 0,
+        nodes: NodeLayout = .single, host: HostShare = .whole, placement: PlacementPlan? = nil, reservedBytes: Int = 0,
         reservedFor: String = "caches and scratch", pageCache: PageCacheUse? = nil,
-        progress: @escaping @Sendable (Double) -> Void = { _ in }
+        progress: @escaping @Sendable (Double) throws -> Void = { _ in }, ready: () throws -> Void = {}
     ) throws {
         let configuration = checkpoint.configuration
         let places = ExpertPlaces(placement, nodes)
         func measured(_ shared: SharedCopies) throws -> PackingPlan {
-            var measure = PackingPlan(format: format, nodes: nodes)
+            var measure = PackingPlan(format: format, nodes: nodes, host: host)
             _ = PackedModel(layout, configuration, shared, places, &measure)
             let bytes = FigureText.binaryBytes(measure.byteCounts.sum)
             let what = "\(checkpoint.label): \(bytes) of weights, \(reservedFor) together"
@@ -154,7 +158,8 @@ public final class ModelWeights: @unchecked Sendable {
         }
         // What cannot fit in any case is refused before the tables are read to compare them.
         _ = try measured(.allRepeated(layout))
-        let shared = try layout.sharedCopies(checkpoint) { progress(0) }
+        try ready()
+        let shared = try layout.sharedCopies(checkpoint) { try progress(0) }
         let measure = try measured(shared)
         fixedByteCounts = measure.byteCounts.fixed
         fixed = try nodes.nodes.indices.map { try nodes.arena(byteCount: measure.byteCounts.fixed[$0], node: $0) }
@@ -164,19 +169,20 @@ public final class ModelWeights: @unchecked Sendable {
             try Population(sized.filter { $1 > 0 }.map(\.0), nodes, pool).run()
         }
         let bases = WeightRegions(fixed: fixed.map(\.base), experts: experts.bases)
-        var plan = PackingPlan(format: format, nodes: nodes, bases: bases)
+        var plan = PackingPlan(format: format, nodes: nodes, host: host, bases: bases)
         let model = PackedModel(layout, configuration, shared, places, &plan)
         let storedBytes = Double(max(1, plan.storedByteCount))
         try Packer(
             checkpoint: checkpoint, tasks: plan.tasks, teams: nodes.teams.count, pool: pool,
             pageCache: pageCache ?? (nodes.isReal ? .drop : .keep)
-        ) { progress(min(1, Double($0) / storedBytes)) }.run()
+        ) { try progress(min(1, Double($0) / storedBytes)) }.run()
         CoarseLMHeads.build(model.coarseLMHeads, on: pool)
-        progress(1)
+        try progress(1)
         experts.adopt(model.expertTables)
         self.configuration = configuration
         self.format = format
         self.nodes = nodes
+        self.host = host
         placementPolicy = placement?.policy
         embedding = model.embedding
         layers = model.layers
@@ -213,7 +219,9 @@ public final class ModelWeights: @unchecked Sendable {
             for i in 0..<linear.partCount { bytes[Int(linear.parts[i].node)] += linear.parts[i].matrix.byteCount }
         }
         func add(_ mlp: MLPWeights) { for linear in [mlp.gate, mlp.up, mlp.down] { add(linear) } }
-        let heads = nodes.headCut(configuration.headCount, width: configuration.queryDimension)
+        let width = configuration.queryDimension
+        let heads = nodes.headCut(
+            host.headBounds(configuration.headCount, width: width).part(host.rank), width: width)
         for layer in layers {
             let attention = layer.attention
             add(attention.queryDown)

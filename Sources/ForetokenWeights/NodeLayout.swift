@@ -63,12 +63,24 @@ public struct NodeLayout: Sendable, Equatable {
     /// By team: its range of `count` things that every step needs.
     public func denseCut(_ count: Int) -> [Range<Int>] { ExpertPlacement.cut(densePlacement, panels: count) }
 
-    /// By team: its attention heads. Heads go together until their query rows fill whole panels.
+    /// The same of things that begin anywhere.
+    public func denseCut(_ things: Range<Int>) -> [Range<Int>] { cut(things, densePlacement) }
+
+    /// By part: its range of things that begin anywhere.
+    func cut(_ things: Range<Int>, _ parts: [ExpertPlacement.Part]) -> [Range<Int>] {
+        ExpertPlacement.cut(parts, panels: things.count).map {
+            things.lowerBound + $0.lowerBound..<things.lowerBound + $0.upperBound
+        }
+    }
+
+    /// By team: its attention heads of some that begin at a multiple of a unit. Heads go together until their query rows fill
+    /// whole panels.
     /// - Parameter width: query rows of one head.
-    public func headCut(_ heads: Int, width: Int) -> [Range<Int>] {
+    public func headCut(_ heads: Range<Int>, width: Int) -> [Range<Int>] {
         let unit = Self.headUnit(width)
-        return denseCut((heads + unit - 1) / unit).map {
-            min(heads, $0.lowerBound * unit)..<min(heads, $0.upperBound * unit)
+        return denseCut((heads.count + unit - 1) / unit).map {
+            let (first, end) = (heads.lowerBound + $0.lowerBound * unit, heads.lowerBound + $0.upperBound * unit)
+            return min(heads.upperBound, first)..<min(heads.upperBound, end)
         }
     }
 

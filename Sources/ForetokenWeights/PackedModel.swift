@@ -31,11 +31,20 @@ struct PackedModel {
     ) {
         self.configuration = configuration
         self.places = places
-        let isTied = layout.lmHead == layout.embedding
+        let host = plan.host
+        // Rows of an embedding that is cut over hosts are not all on the one that needs them.
+        let isTied = layout.lmHead == layout.embedding && !host.cutsRows
+        plan.isHere = host.rank == 0
         embedding = isTied ? plan.linear(layout.embedding, as: .stored) : plan.whole(layout.embedding, as: .stored)
+        plan.isHere = host.rank == 0 || host.cutsRows
         finalNorm = plan.norm(layout.finalNorm)
-        lmHead = isTied ? embedding : plan.linear(layout.lmHead, as: plan.format.forLMHeads)
-        for (index, source) in layout.layers.enumerated() { layers.append(layer(source, index, &plan)) }
+        let lmHeadFormat = layout.lmHead == layout.embedding ? ResidentFormat.stored : plan.format.forLMHeads
+        lmHead = isTied ? embedding : plan.linear(layout.lmHead, as: lmHeadFormat)
+        for (index, source) in layout.layers.enumerated() {
+            plan.isHere = host.has(layer: index, mainCount: configuration.layerCount)
+            layers.append(layer(source, index, &plan))
+        }
+        plan.isHere = host.rank == 0 || host.cutsRows
         for (source, copies) in zip(layout.mtp, shared.modules) {
             let moduleLMHead = copies.lmHead.map { plan.linear($0, as: plan.format.forLMHeads) } ?? lmHead
             modules.append(
@@ -44,7 +53,7 @@ struct PackedModel {
                     projection: plan.linear(source.projection, as: plan.format.forLMHeads),
                     block: layer(source.block, configuration.layerCount + modules.count, &plan),
                     finalNorm: plan.norm(source.finalNorm),
-                    embedding: copies.embedding.map { plan.whole($0, as: .stored) } ?? embedding, lmHead: moduleLMHead,
+                    embedding: copies.embedding.map { plan.tokenTable($0) } ?? embedding, lmHead: moduleLMHead,
                     coarseLMHead: coarseLMHead(of: moduleLMHead, &plan)))
         }
     }
@@ -67,6 +76,9 @@ struct PackedModel {
         _ source: FeedForwardSource, _ index: Int, _ plan: inout PackingPlan
     ) -> FeedForwardWeights {
         switch source {
+        case .moe(_, _, let experts, _) where !plan.isHere:
+            // Nothing of it is packed.
+            return .dense(plan.mlp(experts[0]))
         case .dense(let mlp):
             return .dense(plan.mlp(mlp))
         case .moe(let router, let bias, let experts, let shared):
@@ -85,7 +97,8 @@ struct PackedModel {
                 PackedExperts(layer: index, table: table, placements: placements, blocks: blocks))
             return .moe(
                 MoEWeights(
-                    router: plan.linear(router, as: .stored), bias: bias.map { plan.norm($0) }, experts: table,
+                    router: plan.linear(router, as: .stored, onEveryHost: true), bias: bias.map { plan.norm($0) },
+                    experts: table,
                     shared: shared.map { plan.mlp($0) }))
         }
     }
@@ -94,24 +107,42 @@ struct PackedModel {
 extension PackingPlan {
     fileprivate mutating func norm(_ tensor: TensorInfo) -> FloatVector { FloatVector(values: vector(tensor)) }
 
+    /// An embedding, which only the host has that knows the tokens.
+    fileprivate mutating func tokenTable(_ source: LinearSource) -> Linear {
+        let before = isHere
+        defer { isHere = before }
+        isHere = host.rank == 0
+        return whole(source, as: .stored)
+    }
+
     /// A matrix that is not cut.
     fileprivate mutating func whole(_ source: LinearSource, as format: ResidentFormat) -> Linear {
         cut(source, into: [(0, 0..<Self.panels(source.rows))], as: format)
     }
 
-    /// A matrix that every step reads, cut over the teams.
-    fileprivate mutating func linear(_ source: LinearSource, as format: ResidentFormat) -> Linear {
-        cut(source, into: Array(nodes.denseCut(Self.panels(source.rows)).enumerated().map { ($0, $1) }), as: format)
+    /// A matrix that every step reads, cut over the hosts and their teams.
+    /// - Parameter onEveryHost: whether it is so small that every host has all of it.
+    fileprivate mutating func linear(
+        _ source: LinearSource, as format: ResidentFormat, onEveryHost: Bool = false
+    ) -> Linear {
+        let panels = Self.panels(source.rows)
+        let teams = nodes.denseCut(onEveryHost ? 0..<panels : ownPanels(panels))
+        return cut(source, into: Array(teams.enumerated().map { ($0, $1) }), as: format)
     }
 
-    private mutating func linear(_ source: LinearSource) -> Linear { linear(source, as: format) }
+    private mutating func linear(_ source: LinearSource, onEveryHost: Bool = false) -> Linear {
+        linear(source, as: format, onEveryHost: onEveryHost)
+    }
+
+    /// Those that this host has of a matrix's panels.
+    private func ownPanels(_ panels: Int) -> Range<Int> { host.panelBounds(panels).part(host.rank) }
 
     /// - Parameter teams: each team's panels, ascending.
     private mutating func cut(
         _ source: LinearSource, into teams: [(team: Int, panels: Range<Int>)], as format: ResidentFormat
     ) -> Linear {
         let nodes = nodes
-        let parts = teams.filter { !$0.panels.isEmpty }.map { team, panels in
+        let parts = teams.filter { isHere && !$0.panels.isEmpty }.map { team, panels in
             let node = nodes.teams[team]
             return inRegion(.fixed(node)) {
                 MatrixPart(
@@ -134,23 +165,25 @@ extension PackingPlan {
     fileprivate mutating func coarseLMHead(rows: Int, columns: Int) -> CutCoarseLMHead {
         let frequent = CutCoarseLMHead.frequentRows(of: rows)
         let parts =
-            coarseLMHeadParts(0..<frequent, columns: columns, isFrequent: true)
-            + coarseLMHeadParts(frequent..<rows, columns: columns, isFrequent: false)
+            coarseLMHeadParts(0..<frequent, of: rows, columns: columns, isFrequent: true)
+            + coarseLMHeadParts(frequent..<rows, of: rows, columns: columns, isFrequent: false)
         return CutCoarseLMHead(parts: UnsafePointer(table(parts)), partCount: parts.count)
     }
 
     /// The copies of some rows, which begin with a panel, cut over the teams.
     private mutating func coarseLMHeadParts(
-        _ rows: Range<Int>, columns: Int, isFrequent: Bool
+        _ rows: Range<Int>, of vocabulary: Int, columns: Int, isFrequent: Bool
     ) -> [CoarseLMHeadPart] {
         let lanes = Int(FORETOKEN_PANEL_ROWS)
-        let cuts = nodes.denseCut(Self.panels(rows.count)).enumerated().filter { !$0.element.isEmpty }
+        // The copies are made of what this host has of the lm_head.
+        let all = rows.lowerBound / lanes..<rows.lowerBound / lanes + Self.panels(rows.count)
+        let own = isHere ? all.clamped(to: ownPanels(Self.panels(vocabulary))) : all.lowerBound..<all.lowerBound
+        let cuts = nodes.denseCut(own).enumerated().filter { !$0.element.isEmpty }
         return cuts.map { team, panels in
-            let count = min(panels.upperBound * lanes, rows.count) - panels.lowerBound * lanes
+            let count = min(panels.upperBound * lanes, rows.upperBound) - panels.lowerBound * lanes
             let copy = inRegion(.fixed(nodes.teams[team])) { $0.coarseLMHeadPart(rows: count, columns: columns) }
             return CoarseLMHeadPart(
-                lmHead: copy, firstPanel: Int32(rows.lowerBound / lanes + panels.lowerBound), team: Int32(team),
-                isFrequent: isFrequent)
+                lmHead: copy, firstPanel: Int32(panels.lowerBound), team: Int32(team), isFrequent: isFrequent)
         }
     }
 
@@ -160,22 +193,24 @@ extension PackingPlan {
         _ source: AttentionSource, _ configuration: ModelConfiguration
     ) -> AttentionWeights {
         let width = configuration.queryDimension
-        let heads = nodes.headCut(configuration.headCount, width: width)
+        let heads = nodes.headCut(
+            host.headBounds(configuration.headCount, width: width).part(host.rank), width: width)
         let queryPanels = heads.map { Self.panels($0.lowerBound * width)..<Self.panels($0.upperBound * width) }
         let (keyUp, valueUp) = latentUp(source.latentUp, heads, configuration)
         return AttentionWeights(
-            inputNorm: norm(source.inputNorm), queryDown: source.queryDown.map { linear($0) },
+            inputNorm: norm(source.inputNorm), queryDown: source.queryDown.map { linear($0, onEveryHost: true) },
             queryNorm: source.queryNorm.map { norm($0) },
             queryUp: cut(source.query, into: queryPanels.enumerated().map { ($0, $1) }, as: format),
-            latentDown: linear(source.latentDown), latentNorm: norm(source.latentNorm), keyUp: keyUp,
+            latentDown: linear(source.latentDown, onEveryHost: true), latentNorm: norm(source.latentNorm), keyUp: keyUp,
             valueUp: valueUp, output: linear(source.output), indexer: source.indexer.map { indexer($0) })
     }
 
     private mutating func indexer(_ source: IndexerSource) -> IndexerWeights {
         IndexerWeights(
-            query: linear(source.query, as: .stored), key: linear(source.key, as: .stored),
+            query: linear(source.query, as: .stored, onEveryHost: true),
+            key: linear(source.key, as: .stored, onEveryHost: true),
             keyNorm: norm(source.keyNorm), keyBias: norm(source.keyBias),
-            weights: linear(source.weights, as: .stored))
+            weights: linear(source.weights, as: .stored, onEveryHost: true))
     }
 
     /// The halves of kv_b_proj by head, each on the node of the team that has the head. Heads begin anywhere in the scale
@@ -185,14 +220,15 @@ extension PackingPlan {
     ) -> (keyUp: MatrixTable, valueUp: MatrixTable) {
         let nope = configuration.nopeDimension
         let perHead = nope + configuration.valueDimension
-        var keyUp: [PackedMatrix] = []
-        var valueUp: [PackedMatrix] = []
-        for (team, range) in heads.enumerated() {
+        // Empty where other hosts have the head.
+        var keyUp = [PackedMatrix](repeating: PackedMatrix(), count: configuration.headCount)
+        var valueUp = keyUp
+        for (team, range) in heads.enumerated() where isHere {
             inRegion(.fixed(nodes.teams[team])) {
                 for head in range {
                     let start = head * perHead
-                    keyUp.append($0.transposed(source, rows: start..<start + nope))
-                    valueUp.append($0.matrix(source, rows: start + nope..<start + perHead))
+                    keyUp[head] = $0.transposed(source, rows: start..<start + nope)
+                    valueUp[head] = $0.matrix(source, rows: start + nope..<start + perHead)
                 }
             }
         }
@@ -208,7 +244,8 @@ extension PackingPlan {
     fileprivate mutating func expert(_ source: MLPSource, _ placement: ExpertPlacement) -> ExpertEntry {
         let copies = placement.copies.map { parts in
             let cut = ExpertCut(
-                parts, gateUpPanels: Self.panels(source.gate.rows), downPanels: Self.panels(source.down.rows), nodes)
+                parts, gateUpPanels: ownPanels(Self.panels(source.gate.rows)),
+                downPanels: ownPanels(Self.panels(source.down.rows)), nodes)
             var (gate, up, down) = ([MatrixPart](), [MatrixPart](), [MatrixPart]())
             for part in cut.parts {
                 inBlock(node: part.node) {

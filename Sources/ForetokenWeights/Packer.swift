@@ -10,7 +10,7 @@ final class Packer: Sendable {
     private let queues: [Queue]
     private let packedBytes = Atomic<Int>(0)
     private let failure = Mutex<(any Error)?>(nil)
-    private let progress: @Sendable (Int) -> Void
+    private let progress: @Sendable (Int) throws -> Void
 
     /// Tasks of one team.
     private final class Queue: Sendable {
@@ -30,10 +30,10 @@ final class Packer: Sendable {
     /// - Parameters:
     ///   - teams: teams that tasks are meant for.
     ///   - pageCache: what becomes of file pages that were read.
-    ///   - progress: told the stored bytes packed so far, always on the calling thread.
+    ///   - progress: told the stored bytes packed so far, always on the calling thread; ends the work by throwing.
     init(
         checkpoint: Checkpoint, tasks: [PlacedTask], teams: Int, pool: WorkerPool, pageCache: PageCacheUse,
-        progress: @escaping @Sendable (Int) -> Void
+        progress: @escaping @Sendable (Int) throws -> Void
     ) {
         reader = WeightReader(checkpoint: checkpoint, pageCache: pageCache)
         self.pool = pool
@@ -65,7 +65,7 @@ final class Packer: Sendable {
                 do {
                     let bytes = try perform(task, &scratch)
                     packedBytes.wrappingAdd(bytes, ordering: .relaxed)
-                    if worker == 0 { progress(packedBytes.load(ordering: .relaxed)) }
+                    if worker == 0 { try progress(packedBytes.load(ordering: .relaxed)) }
                 } catch {
                     failure.withLock { if $0 == nil { $0 = error } }
                     for queue in queues { queue.close() }

@@ -41,10 +41,18 @@ struct PackingPlan {
     let format: ResidentFormat
     /// Nodes and teams.
     let nodes: NodeLayout
+    /// What this host has of the model.
+    let host: HostShare
+    /// Whether it has any of what is being packed; otherwise nothing is.
+    var isHere = true
 
-    init(format: ResidentFormat, nodes: NodeLayout, bases: WeightRegions<UnsafeMutableRawPointer>? = nil) {
+    init(
+        format: ResidentFormat, nodes: NodeLayout, host: HostShare = .whole,
+        bases: WeightRegions<UnsafeMutableRawPointer>? = nil
+    ) {
         self.format = format
         self.nodes = nodes
+        self.host = host
         self.bases = bases
         byteCounts = WeightRegions(repeating: 0, nodes: nodes.nodes.count)
         region = .fixed(nodes.teams[0])
@@ -137,6 +145,7 @@ struct PackingPlan {
     }
 
     mutating func vector(_ tensor: TensorInfo) -> UnsafePointer<Float> {
+        guard isHere else { return UnsafePointer(table([Float]())) }
         storedByteCount += tensor.range.count
         let floats = reserve(byteCount: tensor.elementCount * 4).assumingMemoryBound(to: Float.self)
         add(.vector(tensor, into: FloatDestination(floats: floats)))

@@ -19,7 +19,7 @@ struct SharedCopies: Sendable {
 
     /// Compares the tables byte for byte; of a full-size model that reads several gigabytes.
     /// - Parameter tick: called again and again meanwhile.
-    fileprivate init(_ checkpoint: Checkpoint, _ layout: WeightLayout, tick: () -> Void) throws {
+    fileprivate init(_ checkpoint: Checkpoint, _ layout: WeightLayout, tick: () throws -> Void) throws {
         modules = try layout.mtp.map {
             OwnTables(
                 embedding: try Self.differing($0.embedding, from: layout.embedding, in: checkpoint, tick),
@@ -45,7 +45,7 @@ struct SharedCopies: Sendable {
     }
 
     private static func differing(
-        _ copy: LinearSource?, from main: LinearSource, in checkpoint: Checkpoint, _ tick: () -> Void
+        _ copy: LinearSource?, from main: LinearSource, in checkpoint: Checkpoint, _ tick: () throws -> Void
     ) throws -> LinearSource? {
         guard let copy else { return nil }
         guard try areEqual(copy.weight, main.weight, in: checkpoint, tick) else { return copy }
@@ -57,14 +57,14 @@ struct SharedCopies: Sendable {
     }
 
     private static func areEqual(
-        _ a: TensorInfo, _ b: TensorInfo, in checkpoint: Checkpoint, _ tick: () -> Void
+        _ a: TensorInfo, _ b: TensorInfo, in checkpoint: Checkpoint, _ tick: () throws -> Void
     ) throws -> Bool {
         guard a.type == b.type, a.shape == b.shape else { return false }
         let chunk = 1 << 20
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 2 * chunk, alignment: 64)
         defer { buffer.deallocate() }
         for start in stride(from: 0, to: a.range.count, by: chunk) {
-            tick()
+            try tick()
             let count = min(chunk, a.range.count - start)
             let left = UnsafeMutableRawBufferPointer(rebasing: buffer[0..<count])
             let right = UnsafeMutableRawBufferPointer(rebasing: buffer[chunk..<chunk + count])
@@ -83,7 +83,7 @@ extension WeightLayout {
     ///   - checkpoint: the files the layout is of.
     ///   - tick: called again and again while tables are compared.
     /// - Throws: `CheckpointError` when a file cannot be read.
-    func sharedCopies(_ checkpoint: Checkpoint, tick: () -> Void = {}) throws -> SharedCopies {
+    func sharedCopies(_ checkpoint: Checkpoint, tick: () throws -> Void = {}) throws -> SharedCopies {
         try comparedCopies.copies { try SharedCopies(checkpoint, self, tick: tick) }
     }
 }

@@ -12,14 +12,25 @@ extension Model {
         _ directory: String, threads: Int = 2, instructionSet: String? = nil,
         format: ResidentFormat = .stored, nodes: NodeLayout = .single, placement: PlacementPlan? = nil
     ) throws -> Model {
+        try load(
+            directory, threads: threads, instructionSet: instructionSet, format: format, nodes: nodes,
+            placement: placement, host: .whole, channel: nil)
+    }
+
+    /// The same of a part of the model that other hosts share.
+    package static func load(
+        _ directory: String, threads: Int, instructionSet: String? = nil, format: ResidentFormat, nodes: NodeLayout,
+        placement: PlacementPlan? = nil, host: HostShare, channel: (any HostChannel)?
+    ) throws -> Model {
         let checkpoint = try Checkpoint(directory: directory)
         let teams = min(threads, nodes.teams.count)
         let sizes = (0..<teams).map { threads * ($0 + 1) / teams - threads * $0 / teams }
         let pool = try WorkerPool(threads: threads, teamSizes: sizes)
         let weights = try ModelWeights(
             checkpoint: checkpoint, layout: try WeightLayout(checkpoint), pool: pool, format: format, nodes: nodes,
-            placement: placement)
-        return try Model(weights: weights, pool: pool, instructionSet: instructionSet)
+            host: host, placement: placement)
+        let others = try channel.map { try OtherHosts($0, host, checkpoint.configuration) }
+        return try Model(weights: weights, pool: pool, instructionSet: instructionSet, others: others)
     }
 }
 
