@@ -109,6 +109,15 @@ package final class Cluster: Sendable {
         }
     }
 
+    /// Ranks that run on this machine, this one among them.
+    package var ranksHere: Int { HostName.count(hosts, onMachineOf: rank) }
+
+    /// Tells all hosts some texts.
+    /// - Returns: by rank, everybody's; empty for a host that speaks otherwise.
+    package func tellAll(_ texts: [String]) -> [[String]] {
+        ranks.share(TextList.encode(texts), patience: ranks.patience).map { TextList.decode($0) ?? [] }
+    }
+
     /// Called before all hosts end because one is lost, so that a server can tell its clients. It has a few seconds.
     package func setOnLoss(_ body: (@Sendable () -> Void)?) { ranks.setOnLoss(body) }
 

@@ -35,6 +35,11 @@ package struct HostName: Sendable, Equatable {
         return String(decoding: line.prefix { $0 > 32 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
+    /// How many of them are the machine of one.
+    static func count(_ names: [HostName], onMachineOf rank: Int) -> Int {
+        names.count { $0.name == names[rank].name && $0.boot == names[rank].boot }
+    }
+
     /// Whether some of them are the same machine.
     package static func shareMachine(_ names: [HostName]) -> Bool {
         names.indices.contains { index in

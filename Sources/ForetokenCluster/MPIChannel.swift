@@ -17,11 +17,15 @@ package final class MPIChannel: HostChannel, @unchecked Sendable {
     private let ranks: Ranks
     private let patience: Int64
 
+    /// A host that gives signs of life may be slow: at another's meeting it is waited for so many times as long as one that
+    /// is silent.
+    private static let slowness: Int64 = 10
+
     init(_ ranks: Ranks) {
         self.ranks = ranks
         rank = ranks.rank
         count = ranks.count
-        patience = ranks.patience
+        patience = ranks.patience * Self.slowness
     }
 
     /// Sends a message to all others; for host 0.

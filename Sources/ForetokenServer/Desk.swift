@@ -60,7 +60,7 @@ package final class Desk: Sendable {
     }
 
     /// Takes no more requests.
-    func drain() { state.withLock { $0.isDraining = true } }
+    package func drain() { state.withLock { $0.isDraining = true } }
 
     /// Gives up all requests.
     func cancelAll() {

@@ -25,12 +25,14 @@ public struct Crew: Sendable {
     ///
     /// - Parameters:
     ///   - threads: at least 1; nil for as many as the machine is good for.
+    ///   - sharers: processes that share the machine; beside others workers are not pinned, and by default fewer.
     ///   - bandwidth: what was measured of a machine's memory, if anything.
     ///   - tell: is given what is not as it should be: nodes or memory that are not known, fewer workers than cores, workers
     ///     that are not pinned.
     /// - Throws: `HardwareError`.
     public static func make(
-        threads: Int?, bandwidth: (Topology) -> NumaBandwidth? = { _ in nil }, tell: (Notice) -> Void
+        threads: Int?, sharers: Int = 1, bandwidth: (Topology) -> NumaBandwidth? = { _ in nil },
+        tell: (Notice) -> Void
     ) throws -> Crew {
         var findings = Findings()
         let topology = Topology.read(findings: &findings)
@@ -42,7 +44,8 @@ public struct Crew: Sendable {
         let usual = topology.defaultWorkers(quota: CPUInfo.quota(findings: &findings))
         for warning in findings.warnings { tell(.warning(warning)) }
         if threads == nil, let reason = usual.reason { tell(.note(reason)) }
-        let count = threads ?? usual.count
+        let count = threads ?? max(1, usual.count / sharers)
+        if sharers > 1 { return Crew(pool: try WorkerPool(threads: count), nodes: .single, machine: machine) }
         if count > topology.cpus.count {
             tell(
                 .warning(

@@ -119,22 +119,10 @@ package final class DraftMemory {
             return hash.digits
         }
         return [
-            "model \(try fingerprint(open))", "machine \(topology.fingerprint)", "CPU \(CPUInfo.read().model)",
+            "model \(try open.fingerprint())", "machine \(topology.fingerprint)", "CPU \(CPUInfo.read().model)",
             "threads \(model.pool.workerCount)", "kernels \(model.instructionSet)",
             "weights \(settings.weights.rawValue)", "cache \(settings.cacheType.rawValue)", "plan \(plan ?? "none")",
+            "hosts \(model.weights.host.spelling)",
         ].joined(separator: ", ")
-    }
-
-    /// Tells models apart, those that differ in their MTP modules alone as well.
-    private static func fingerprint(_ open: OpenModel) throws -> String {
-        var hash = FNV1a()
-        hash.add(try open.checkpoint.routingFingerprint(open.layout))
-        for tensor in [open.layout.lmHead.weight] + open.layout.mtp.map(\.projection.weight) {
-            try withUnsafeTemporaryAllocation(byteCount: min(4096, tensor.range.count), alignment: 1) { bytes in
-                try open.checkpoint.read(tensor, fromByte: 0, into: bytes)
-                hash.add(UnsafeRawBufferPointer(bytes))
-            }
-        }
-        return hash.digits
     }
 }

@@ -2,6 +2,16 @@ import ForetokenModel
 import ForetokenTokenizer
 import ForetokenWeights
 
+/// How several hosts are to share a model.
+public enum DivisionWish: String, Sendable, CaseIterable {
+    /// As is predicted to be fastest, of what fits.
+    case auto
+    /// By output rows of every large matrix.
+    case rows
+    /// By layers.
+    case layers
+}
+
 /// Which model, and how it runs.
 public struct ModelSettings: Sendable {
     /// How conversations are written.
@@ -42,6 +52,8 @@ public struct ModelSettings: Sendable {
     public var plan: Plan?
     /// How conversations are written; nil for the checkpoint's own way.
     public var chat: Chat?
+    /// How several hosts share the model.
+    public var division = DivisionWish.auto
 
     /// The embedded model with the defaults.
     public init() {}

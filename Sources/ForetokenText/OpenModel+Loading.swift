@@ -23,6 +23,15 @@ extension OpenModel {
         contexts: [Int], besides: Int = 0, format: ResidentFormat? = nil, on crew: Crew,
         progress: @escaping @Sendable (Double) -> Void = { _ in }
     ) throws -> Model {
+        try load(contexts: contexts, besides: besides, format: format, on: crew, hosts: nil, progress: progress)
+    }
+
+    /// The same where hosts may share the model: this one leads them.
+    /// - Parameter hosts: nil for one host.
+    package func load(
+        contexts: [Int], besides: Int = 0, format: ResidentFormat? = nil, on crew: Crew, hosts: (any ModelHosts)?,
+        progress: @escaping @Sendable (Double) -> Void = { _ in }
+    ) throws -> Model {
         let format = format ?? settings.weights
         let working =
             try besides + contexts.reduce(0) { $0 + TextLookup.byteCount(capacity: $1) }
@@ -33,13 +42,48 @@ extension OpenModel {
         // A small model is there before anybody has read about it.
         let bytes = layout.packedBytes(configuration, format)
         if bytes + working >= 1 << 30 {
-            tell(.note("memory: \(FigureText.binaryBytes(bytes)) of weights, \(reserved)"))
+            let among = hosts.map { ", shared by \($0.channel.count) hosts," } ?? ""
+            tell(.note("memory: \(FigureText.binaryBytes(bytes)) of weights\(among), \(reserved)"))
+        }
+        if let hosts {
+            guard settings.plan == nil else {
+                throw InputError(
+                    "a plan places the experts of one host, not of \(hosts.channel.count); leave --plan out")
+            }
+            let wanted = SharedLoading(format: format, workingBytes: working, reserved: reserved)
+            hosts.beginLoading(wanted)
+            return try loadPart(wanted, on: crew, hosts, progress: progress)
         }
         let weights = try ModelWeights(
             checkpoint: checkpoint, layout: layout, pool: crew.pool, format: format, nodes: crew.nodes,
             placement: try placement(on: crew, format: format, besides: working), reservedBytes: working,
             reservedFor: reserved, progress: progress)
         return try Model(weights: weights, pool: crew.pool, instructionSet: settings.instructionSet)
+    }
+
+    /// Reads this host's part of the weights, while the others read theirs.
+    ///
+    /// - Parameters:
+    ///   - wanted: the same on all hosts.
+    ///   - hosts: those that share the model.
+    /// - Throws: as `load` does, and what `hosts` throws when another host cannot go on.
+    package func loadPart(
+        _ wanted: SharedLoading, on crew: Crew, _ hosts: any ModelHosts,
+        progress: @escaping @Sendable (Double) -> Void = { _ in }
+    ) throws -> Model {
+        let share = try hosts.divide(self, wanted, crew)
+        return try hosts.loadTogether { ready in
+            let weights = try ModelWeights(
+                checkpoint: checkpoint, layout: layout, pool: crew.pool, format: wanted.format, nodes: crew.nodes,
+                host: share, reservedBytes: wanted.workingBytes, reservedFor: wanted.reserved,
+                progress: { fraction in
+                    try hosts.report(fraction: fraction)
+                    progress(fraction)
+                }, ready: ready)
+            return try Model(
+                weights: weights, pool: crew.pool, instructionSet: settings.instructionSet,
+                others: try OtherHosts(hosts.channel, share, configuration))
+        }
     }
 
     /// "0.4 GiB of caches (54,144 bytes a token for 8192 tokens), 0.1 GiB of scratch".

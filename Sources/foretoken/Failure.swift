@@ -100,6 +100,12 @@ struct Failure {
 
     /// Says what there is to say and ends the process.
     func exit() -> Never {
+        say()
+        Glibc.exit(code)
+    }
+
+    /// Says what there is to say.
+    func say() {
         if let answer {
             do {
                 try StandardOutput.write(answer.hasSuffix("\n") ? answer : answer + "\n")
@@ -109,6 +115,5 @@ struct Failure {
             }
         }
         if let message { hasLines ? Console.error(lines: message) : Console.error(message) }
-        Glibc.exit(code)
     }
 }

@@ -44,7 +44,8 @@ struct Foretoken: ParsableCommand {
             try checkHelp(CommandLine.arguments)
             var command = try parseAsRoot()
             try ProcessLimits.checkAddressSpace()
-            try command.run()
+            guard let session = try HostSession.join() else { return try command.run() }
+            session.run(&command)
         } catch {
             Failure(error).exit()
         }

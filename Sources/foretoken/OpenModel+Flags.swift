@@ -29,13 +29,15 @@ extension OpenModel {
     func load(
         contexts: [Int], besides: Int = 0, format: ResidentFormat? = nil, crew: Crew? = nil
     ) throws -> Model {
-        let crew = try crew ?? Crew.make(threads: settings.threads)
+        let session = HostSession.current
+        let crew = try crew ?? Crew.make(threads: settings.threads, sharers: HostSession.sharers)
+        let hosts = session.map { SharedModel($0) }
         try Interrupts.install()
         let total = byteCount
         let bar = ProgressBar("loading", delayNanoseconds: 300_000_000, terminal: Console.terminal)
-        let model = try load(contexts: contexts, besides: besides, format: format, on: crew) { fraction in
+        let model = try load(contexts: contexts, besides: besides, format: format, on: crew, hosts: hosts) { fraction in
             // There is nothing yet that would need to be saved or reported.
-            if Interrupts.requested {
+            if Interrupts.requested && hosts == nil {
                 bar.clear()
                 _exit(Status.interrupted)
             }
@@ -96,9 +98,13 @@ extension DraftMemory? {
 
 extension Crew {
     /// The workers on this machine, by what was measured of it.
-    /// - Parameter warns: whether to say what is not as it should be.
-    static func make(threads: Int?, warns: Bool = true) throws -> Crew {
-        try make(threads: threads, bandwidth: BandwidthCache.measured, tell: warns ? Console.tell : { _ in })
+    /// - Parameters:
+    ///   - warns: whether to say what is not as it should be.
+    ///   - sharers: processes that share the machine.
+    static func make(threads: Int?, sharers: Int = 1, warns: Bool = true) throws -> Crew {
+        try make(
+            threads: threads, sharers: sharers, bandwidth: BandwidthCache.measured,
+            tell: warns ? Console.tell : { _ in })
     }
 }
 

@@ -49,6 +49,12 @@ struct ModelOptions: ParsableArguments {
             valueName: "f|v3|r1|v3.1"))
     var chatTemplate: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "How several hosts (mpirun, srun) share the model: by output rows of every matrix, by layers, or as is predicted "
+                + "to be fastest.", valueName: "auto|rows|layers"))
+    var division = DivisionWish.auto
+
     static let maximumThreads = 1024
 
     func validate() throws {
@@ -61,7 +67,7 @@ struct ModelOptions: ParsableArguments {
     /// Whether any option was given.
     var isChosen: Bool {
         model != nil || threads != nil || isa != nil || context != nil || cacheType != .f32 || weights != nil
-            || plan != nil || chatTemplate != nil
+            || plan != nil || chatTemplate != nil || division != .auto
     }
 
     /// The folder to open; nil for the embedded model.
@@ -77,6 +83,7 @@ struct ModelOptions: ParsableArguments {
         settings.cacheType = cacheType
         settings.weights = weights ?? .stored
         settings.context = context
+        settings.division = division
         settings.plan = try plan.map { ModelSettings.Plan(name: $0, bytes: try InputFile.bytes($0, for: .plan)) }
         settings.chat = try chatTemplate.map { name in
             if let generation = DeepSeekChat.Generation(rawValue: name) { return .deepSeek(generation) }
@@ -105,6 +112,7 @@ func environment(_ name: String) -> String? {
 
 extension CacheType: ExpressibleByArgument {}
 extension ResidentFormat: ExpressibleByArgument {}
+extension DivisionWish: ExpressibleByArgument {}
 
 /// How many tokens a round drafts.
 struct DraftFlags: ParsableArguments {

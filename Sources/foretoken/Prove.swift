@@ -53,8 +53,8 @@ struct Prove: ParsableCommand {
         let given = try givenPrompt()
         let open = try OpenModel(model)
         var settings = try settings(open, given)
-        let weights = try load(open, &settings)
-        let report = try prove(open, weights, settings)
+        let (weights, others) = try load(open, &settings)
+        let report = try prove(open, weights, others, settings)
         if json {
             try StandardOutput.write(JSONOutput.line(report))
         } else {
@@ -102,18 +102,23 @@ struct Prove: ParsableCommand {
     }
 
     /// The weights alone: the prover makes its own workers, one pool after the other.
-    private func load(_ open: OpenModel, _ settings: inout ProofSettings) throws -> ModelWeights {
+    private func load(
+        _ open: OpenModel, _ settings: inout ProofSettings
+    ) throws -> (ModelWeights, OtherHosts?) {
         let model = try open.load(contexts: settings.texts)
         settings.instructionSet = model.instructionSet
         settings.threads = model.pool.workerCount
-        return model.weights
+        return (model.weights, model.others)
     }
 
-    private func prove(_ open: OpenModel, _ weights: ModelWeights, _ settings: ProofSettings) throws -> ProveReport {
+    private func prove(
+        _ open: OpenModel, _ weights: ModelWeights, _ others: OtherHosts?, _ settings: ProofSettings
+    ) throws -> ProveReport {
         let label = open.checkpoint.label
         let prover = Prover(
             weights: weights, settings: settings, loadPlaced: try placedLoader(open, weights, settings)
-        ) { try Crew.make(threads: $0, warns: false).pool }
+        ) { try Crew.make(threads: $0, sharers: HostSession.sharers, warns: false).pool }
+        prover.others = others
         Console.note(
             "\(Format.grouped(prover.plannedRuns)) runs of at most \(Format.grouped(prover.plannedSteps)) steps in all on "
                 + "\(label); \(settings.threads) thread\(settings.threads == 1 ? "" : "s"), \(settings.instructionSet)")
@@ -139,7 +144,8 @@ struct Prove: ParsableCommand {
         _ open: OpenModel, _ weights: ModelWeights, _ settings: ProofSettings
     ) throws -> ((NodeLayout) throws -> ModelWeights)? {
         let room = MemoryBudget.read().available ?? .max
-        guard weights.byteCount < room / 2, !quick || weights.byteCount <= Self.quickCopyBytes else { return nil }
+        guard !weights.host.isPart, weights.byteCount < room / 2, !quick || weights.byteCount <= Self.quickCopyBytes
+        else { return nil }
         return { nodes in
             let pool = try WorkerPool(threads: settings.threads)
             return try ModelWeights(

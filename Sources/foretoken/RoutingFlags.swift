@@ -26,6 +26,9 @@ struct RoutingFlags: ParsableArguments {
     /// - Throws: what `work` throws, or why the file cannot be used.
     func record(_ open: OpenModel, domain: String? = nil, _ work: (RoutingRecorder?) throws -> Void) throws {
         guard let recordRouting else { return try work(nil) }
+        if HostSession.current != nil, open.settings.division != .rows {
+            throw UsageError("--record-routing sees all layers on several hosts only with --division rows")
+        }
         let file = try RoutingFile(recordRouting, open.routingHeader())
         let recorder = RoutingRecorder(
             file.header, domains: file.domains, textCount: file.textCount, sink: file)

@@ -130,9 +130,13 @@ struct Serve: ParsableCommand {
     private func runModel(
         _ desk: Desk, _ thread: EngineThread, _ open: OpenModel, context: Int, ready: () -> Void
     ) throws {
-        let crew = try Crew.make(threads: open.settings.threads)
+        let session = HostSession.current
+        let crew = try Crew.make(threads: open.settings.threads, sharers: HostSession.sharers)
         if tuneEvery != nil { try checkNodes(of: crew) }
-        let model = try open.load(contexts: [context], on: crew) { desk.setLoaded($0) }
+        let hosts = session.map { SharedModel($0) }
+        // Clients are told until the process ends.
+        session?.beforeLoss { desk.drain() }
+        let model = try open.load(contexts: [context], on: crew, hosts: hosts) { desk.setLoaded($0) }
         let engine = try open.makeServingEngine(
             model, context: context, parallel: parallel, drafting: draft.usesModules, chunkShare: chunkShare,
             cacheBytes: cacheMemory.bytes)

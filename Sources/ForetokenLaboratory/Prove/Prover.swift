@@ -17,6 +17,8 @@ public final class Prover {
     private let plan: ProofPlan
     private let samplings: [ProofSampling]
     private var engine: ProofEngine?
+    /// The hosts that share the weights with this one; nil where there are none.
+    package var others: OtherHosts?
     /// The weights again, cut for made-up nodes.
     private var placedWeights: ModelWeights?
     private var references: [ProofSubject: ProofOutcome] = [:]
@@ -155,7 +157,7 @@ public final class Prover {
         engine = nil
         let made = ProofEngine(
             model: try placement.map { try placed($0, threads, set) }
-                ?? Model(weights: weights, pool: makePool(threads), instructionSet: set),
+                ?? Model(weights: weights, pool: makePool(threads), instructionSet: set, others: others),
             placement: placement, capacity: settings.positions, drawable: settings.drawable)
         engine = made
         return made

@@ -132,10 +132,7 @@ struct Bench: ParsableCommand {
         guard !numa else {
             return try NumaBench(seconds: seconds, isFresh: fresh, topologyOut: topologyOut, json: json).run()
         }
-        let shape = try shape.map { try SyntheticShape(argument: $0) }
-        var model = model
-        if let shape { model.weights = model.weights ?? shape.publishedFormat }
-        let open = try OpenModel(model, checkpoint: shape.map(made))
+        let (open, shape) = try open()
         for remark in shape?.remarks ?? [] { Console.note("\(shape!.name): \(remark)") }
         var plan = BenchPlan()
         plan.seconds = seconds
@@ -150,6 +147,9 @@ struct Bench: ParsableCommand {
         let source = try BenchSource(open)
         let formats = perplexity ? try FormatTrial(open).run(source.tokens) : []
         let loaded = try load(open, plan)
+        if let session = HostSession.current {
+            return try time(loaded, open, source.tokens, seconds: seconds, on: session)
+        }
         let benchmark = try Benchmark(model: loaded, plan: plan, cacheType: model.cacheType)
         let bar = ProgressBar("benchmark", delayNanoseconds: 300_000_000, terminal: Console.terminal)
         var report = try benchmark.run(source.tokens) { stage, fraction in
@@ -167,6 +167,33 @@ struct Bench: ParsableCommand {
                 ? JSONOutput.line(report, snakeCase: true)
                 : Array(BenchTables(report, Terminal(descriptor: STDOUT_FILENO)).text.printablePage.utf8))
         if report.isPartial { throw Interrupted() }
+    }
+
+    /// Times a model's steps on several hosts.
+    private func time(
+        _ loaded: Model, _ open: OpenModel, _ tokens: [Int32], seconds: Double, on session: HostSession
+    ) throws {
+        guard tokens.count >= HostTrial.positions, open.contextLimit >= HostTrial.positions else {
+            throw InputError("bench on several hosts needs a context of \(HostTrial.positions) tokens")
+        }
+        let trial = try HostTrial(
+            loaded, Array(tokens.prefix(HostTrial.positions)), cacheType: model.cacheType, seconds: seconds
+        ) { !Interrupts.requested }
+        let report = HostBench(open.checkpoint.label, trial, session)
+        if trial.widths.isEmpty { throw Interrupted() }
+        try StandardOutput.write(
+            json
+                ? JSONOutput.line(report, snakeCase: true)
+                : Array(report.text(on: Terminal(descriptor: STDOUT_FILENO)).printablePage.utf8))
+        if Interrupts.requested { throw Interrupted() }
+    }
+
+    /// The model that is measured, and its shape where it is made.
+    func open() throws -> (model: OpenModel, shape: SyntheticShape?) {
+        let shape = try shape.map { try SyntheticShape(argument: $0) }
+        var model = model
+        if let shape { model.weights = model.weights ?? shape.publishedFormat }
+        return (try OpenModel(model, checkpoint: shape.map(made)), shape)
     }
 
     private func made(_ shape: SyntheticShape) throws -> Checkpoint {
@@ -192,7 +219,7 @@ struct Bench: ParsableCommand {
 
     private func load(_ open: OpenModel, _ plan: BenchPlan) throws -> Model {
         do {
-            let crew = try Crew.make(threads: model.threads)
+            let crew = try Crew.make(threads: model.threads, sharers: HostSession.sharers)
             return try open.load(
                 contexts: plan.texts, besides: plan.machineBytes(workers: crew.pool.workerCount), crew: crew)
         } catch let error as HardwareError where error.kind == .memory && plan.shape != nil {

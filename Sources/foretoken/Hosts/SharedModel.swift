@@ -1,0 +1,150 @@
+import ArgumentParser
+import ForetokenCluster
+import ForetokenHardware
+import ForetokenModel
+import ForetokenPlacement
+import ForetokenReport
+import ForetokenText
+import ForetokenWeights
+import Synchronization
+
+/// The hosts of a session while they load a model.
+final class SharedModel: ModelHosts {
+    private let session: HostSession
+    var channel: any HostChannel { session.cluster.channel }
+
+    init(_ session: HostSession) { self.session = session }
+
+    func beginLoading(_ wanted: SharedLoading) { HostOrder.load(wanted).send(over: channel) }
+
+    /// Loads a follower's part.
+    /// - Parameter open: what came of opening the files.
+    func load(_ wanted: SharedLoading, _ open: Result<OpenModel, any Error>, threads: Int?) throws -> Model {
+        // Rank 0 has opened its files before it said what to load.
+        try settle(open.map { _ in }, phase: "opening the files")
+        let open = try open.get()
+        let crew = try Crew.make(threads: threads, sharers: HostSession.sharers)
+        return try open.loadPart(wanted, on: crew, self)
+    }
+
+    func settle(_ outcome: Result<Void, any Error>, phase: String) throws {
+        try session.cluster.settle(outcome, phase: phase)
+    }
+
+    func report(fraction: Double) throws {
+        session.cluster.report(fraction: fraction)
+        if session.cluster.isLeader && Interrupts.requested { throw Interrupted() }
+        try session.cluster.checkOthers()
+    }
+
+    // MARK: Dividing
+
+    func divide(_ open: OpenModel, _ wanted: SharedLoading, _ crew: Crew) throws -> HostShare {
+        let cluster = session.cluster
+        if cluster.isLeader { try settle(.success(()), phase: "opening the files") }
+        try cluster.agree(try agreedFields(open))
+        let machines = try session.machines(bandwidth: crew.machine.nodes.reduce(0) { $0 + $1.bandwidth })
+        let links = cluster.probeLinks().compactMap(\.self)
+        let planner = try planner(open, wanted, machines, links)
+        let division = try division(planner, open)
+        session.forecast.withLock { $0 = division.forecast }
+        if cluster.isLeader { Console.note(Self.text(division.forecast, planner)) }
+        return HostShare(division.value, rank: cluster.rank)
+    }
+
+    /// What has to be the same on all hosts, so that they compute the same bits of the same model.
+    private func agreedFields(_ open: OpenModel) throws -> [AgreedField] {
+        let probe = try ArithmeticProbe(instructionSet: open.settings.instructionSet)
+        return [
+            AgreedField("the version of this program", Foretoken.configuration.version),
+            AgreedField("the checkpoint's config.json and tensors", try open.layoutFingerprint()),
+            AgreedField("the checkpoint's contents", try open.fingerprint()),
+        ] + probe.fields.map { AgreedField($0.name, $0.value) }
+    }
+
+    private func planner(
+        _ open: OpenModel, _ wanted: SharedLoading, _ machines: [HostMachine], _ links: [LinkFigures]
+    ) throws -> HostPlanner {
+        let slowest = HostLink(
+            latencySeconds: links.map(\.latency).max() ?? 0, bytesPerSecond: links.map(\.bandwidth).min() ?? 1e12)
+        // Caches are counted as scratch: they are part of what every host needs besides its weights.
+        let model = try open.layout.hostedModel(
+            open.checkpoint, format: wanted.format, cacheElementBytes: open.settings.cacheType.elementBytes,
+            positions: 0, scratchBytes: wanted.workingBytes)
+        return HostPlanner(model, hosts: machines, link: slowest, overlap: nil, acceptance: 0.8)
+    }
+
+    private func division(
+        _ planner: HostPlanner, _ open: OpenModel
+    ) throws -> (value: HostShare.Division, forecast: HostForecast) {
+        let layers = open.configuration.layerCount
+        let forecast: HostForecast
+        switch open.settings.division {
+        case .rows: forecast = planner.forecast(.rows)
+        case .layers: forecast = planner.forecast(.layers)
+        case .auto:
+            let plan = planner.choose()
+            guard let choice = plan.choice else {
+                let lacks = plan.forecasts.map { "\($0.division.title): \(Self.shortage($0))" }
+                throw HardwareError(
+                    .memory, "no division of the model fits the hosts: " + lacks.joined(separator: "; "))
+            }
+            forecast = choice
+        }
+        guard forecast.fits else {
+            throw HardwareError(.memory, "the model does not fit the hosts: \(Self.shortage(forecast))")
+        }
+        let value = Self.division(forecast, layers: layers, hosts: planner.hosts.count)
+        guard case .layers(let bounds) = value else { return (value, forecast) }
+        return (HostShare.layers(bounds, of: open.configuration), forecast)
+    }
+
+    private static func division(_ forecast: HostForecast, layers: Int, hosts: Int) -> HostShare.Division {
+        switch forecast.division {
+        case .rows:
+            var shares = [Int](repeating: 0, count: hosts)
+            for part in forecast.parts { shares[part.host] = part.cutWeight ?? 0 }
+            return .rows(shares)
+        case .layers, .oneHost:
+            // One host has all layers; rank 0 has what lies outside of them in any case.
+            var ends = [Int](repeating: 0, count: hosts)
+            for part in forecast.parts { ends[part.host] = part.layers?[1] ?? layers }
+            var bounds = [0]
+            for end in ends { bounds.append(max(bounds[bounds.count - 1], end)) }
+            return .layers(bounds)
+        }
+    }
+
+    private static func shortage(_ forecast: HostForecast) -> String {
+        forecast.parts.filter { $0.missingBytes > 0 }.map {
+            "\($0.name) needs \(FigureText.binaryBytes($0.neededBytes)) and has \(FigureText.binaryBytes($0.capacity))"
+        }.joined(separator: ", ")
+    }
+
+    private static func text(_ forecast: HostForecast, _ planner: HostPlanner) -> String {
+        let parts = forecast.parts.map { part in
+            let what = part.layers.map { "layers \($0[0])-\($0[1])" } ?? Format.percent(part.share)
+            return "\(part.name) \(what), \(FigureText.binaryBytes(part.weightBytes))"
+        }
+        return
+            "\(planner.hosts.count) hosts share the model by \(forecast.division.title) (\(parts.joined(separator: "; "))); "
+            + "predicted at most \(Format.short(forecast.tokensPerSecond)) tok/s, "
+            + "\(Format.percent(forecast.exchangeShare)) of a step between hosts"
+    }
+}
+
+extension HostSession {
+    /// All hosts as planning sees them, by rank. Ranks of one machine share what it has.
+    /// - Parameter bandwidth: of this host's memory, in bytes a second.
+    func machines(bandwidth: Double) throws -> [HostMachine] {
+        let sharers = cluster.ranksHere
+        let room = MemoryBudget.read().available.map { $0 / sharers } ?? .max
+        let all = cluster.tellAll(["\(bandwidth / Double(sharers))", "\(room)"])
+        return try all.enumerated().map { rank, texts in
+            guard texts.count == 2, let bandwidth = Double(texts[0]), let room = Int(texts[1]), bandwidth > 0 else {
+                throw ClusterError(code: Status.other, message: "\(cluster.hosts[rank].label) does not tell its memory")
+            }
+            return HostMachine(name: cluster.hosts[rank].label, readBandwidth: bandwidth, capacity: room)
+        }
+    }
+}
