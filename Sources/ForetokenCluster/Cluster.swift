@@ -65,7 +65,7 @@ package final class Cluster: Sendable {
             }
             try cluster.settle(start, phase: "the start")
         } catch {
-            cluster.close()
+            cluster.close(code: (error as? ClusterError)?.code ?? ClusterError.otherCode)
             throw error
         }
         if shares && cluster.isLeader {
@@ -203,19 +203,18 @@ package final class Cluster: Sendable {
 
     // MARK: The end
 
-    /// Seconds that MPI has to end.
+    /// Seconds that MPI has to end. On crowded cores MPICH needs some.
     private static let closeSeconds: UInt32 = 15
 
     /// Leaves MPI, with all others, which have been told to end; nothing here can be used afterwards.
-    package func close() {
+    /// - Parameter code: what this process is about to end with; where MPI does not end, it ends with that here.
+    package func close(code: Int32 = 0) {
         fflush(nil)
         let patience = ranks.patience
         var farewell = [UInt8](repeating: 0, count: count)
         ranks.check(ranks.hosts.pointee.exchange(&farewell, Array(0...count), patience), patience: patience)
         beats.stop()
-        foretoken_end_within(
-            Self.closeSeconds, ClusterError.otherCode,
-            "foretoken: error: MPI has not ended within \(Self.closeSeconds) s\n")
+        foretoken_end_within(Self.closeSeconds, code, nil)
         _ = ranks.hosts.pointee.close()
         foretoken_stay()
     }

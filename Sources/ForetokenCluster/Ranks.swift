@@ -20,6 +20,9 @@ final class Ranks: @unchecked Sendable {
     /// Seconds that a server has to answer its clients, and MPI to end, once a host is lost.
     private static let endSeconds: UInt32 = 5
 
+    /// Bytes that a host may share with all at once.
+    private static let longestText = 64 << 20
+
     let hosts: Plugin.Hosts
     let rank: Int
     let count: Int
@@ -67,7 +70,9 @@ final class Ranks: @unchecked Sendable {
         check(hosts.pointee.exchange(&sizes, places, patience), patience: patience)
         var bounds = [0]
         for size in sizes {
-            guard (0...(64 << 20)).contains(size) else { end(saying: "a host sends a text of \(size) bytes", code: 1) }
+            guard (0...Self.longestText).contains(size) else {
+                end(saying: "a host sends a text of \(size) bytes", code: ClusterError.otherCode)
+            }
             bounds.append(bounds[bounds.count - 1] + size)
         }
         var bytes = [UInt8](repeating: 0, count: max(1, bounds[count]))
@@ -80,7 +85,9 @@ final class Ranks: @unchecked Sendable {
 
     private func fail(_ status: foretoken_hosts_status, patience: Int64) -> Never {
         guard status == FORETOKEN_HOSTS_LATE else {
-            end(saying: "MPI has failed: \(String(cString: hosts.pointee.problem)); all hosts end", code: 1)
+            let problem = String(cString: hosts.pointee.problem)
+            let text = "\(names[rank].label): MPI has failed: \(problem); all hosts end"
+            end(saying: text, code: ClusterError.otherCode)
         }
         lose((0..<count).filter { hosts.pointee.missing[$0] }, afterNanoseconds: patience)
     }

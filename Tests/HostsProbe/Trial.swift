@@ -173,6 +173,16 @@ struct Trial {
         say("\(count) steps, \(channel.waiting.meetings) meetings")
     }
 
+    func overlong() {
+        if cluster.isLeader {
+            [UInt8](repeating: 1, count: 1000).withUnsafeBytes { channel.lead($0) }
+        } else {
+            var room = [UInt8](repeating: 0, count: 16)
+            let count = room.withUnsafeMutableBytes { channel.follow(into: $0) }
+            complain("a message of \(count) bytes was taken")
+        }
+    }
+
     func idle(seconds: Int) {
         var bytes = [UInt8](repeating: 0, count: 4096)
         if cluster.isLeader {

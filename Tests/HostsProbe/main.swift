@@ -4,6 +4,7 @@
 //     hosts-probe settle RANK CODE   a phase that fails there
 //     hosts-probe load SECONDS RANK  a long phase, which fails on one rank after a tenth of it (RANK -1: on none)
 //     hosts-probe steps COUNT MS     steps as a model makes them, with a pause between them
+//     hosts-probe overlong           a message that is longer than there is room for
 //     hosts-probe idle SECONDS       followers wait, and tell the processor time that takes
 //     hosts-probe links              latency and bandwidth
 //     hosts-probe arithmetic         whether all compute the same bits
@@ -31,13 +32,10 @@ func number(_ index: Int, _ standard: Int) -> Int {
 }
 
 func end(_ error: any Error, _ cluster: Cluster?) -> Never {
-    cluster?.close()
-    guard let error = error as? ClusterError else {
-        complain("foretoken: error: \(error)")
-        exit(1)
-    }
-    if let message = error.message { complain("foretoken: error: \(message)") }
-    exit(error.code)
+    let known = error as? ClusterError ?? ClusterError(code: 1, message: "\(error)")
+    if let message = known.message { complain("foretoken: error: \(message)") }
+    cluster?.close(code: known.code)
+    exit(known.code)
 }
 
 var environment: [String: String] = [:]
@@ -74,6 +72,7 @@ do {
     case "settle": try trial.settle(failing: number(2, 1), code: Int32(number(3, 65)))
     case "load": try trial.load(seconds: number(2, 2), failing: number(3, -1))
     case "steps": trial.steps(number(2, 100), pause: number(3, 10))
+    case "overlong": trial.overlong()
     case "idle": trial.idle(seconds: number(2, 2))
     case "links": trial.links()
     case "arithmetic": try trial.arithmetic()
