@@ -46,7 +46,7 @@ package final class Cluster: Sendable {
     ///   - describe: what an error of this host means to the others.
     ///   - warn: takes a warning, on rank 0.
     /// - Returns: nil where this process runs alone.
-    /// - Throws: `ClusterError`; on all ranks, unless MPI itself ends them.
+    /// - Throws: `ClusterError`; on all ranks, unless MPI itself ends them. Without a message where it has been said.
     package static func join(
         environment: [String: String], describe: @escaping @Sendable (any Error) -> HostFault,
         warn: (String) -> Void
@@ -65,8 +65,11 @@ package final class Cluster: Sendable {
             }
             try cluster.settle(start, phase: "the start")
         } catch {
-            cluster.close(code: (error as? ClusterError)?.code ?? ClusterError.otherCode)
-            throw error
+            let known = error as? ClusterError ?? ClusterError(code: ClusterError.otherCode, message: "\(error)")
+            // Launchers lose what is written after MPI has ended.
+            if let message = known.message { ranks.say(message) }
+            cluster.close(code: known.code)
+            throw ClusterError(code: known.code, message: nil)
         }
         if shares && cluster.isLeader {
             warn("several ranks run on one machine: their workers are not pinned, and all share its memory's speed")
@@ -203,10 +206,11 @@ package final class Cluster: Sendable {
 
     // MARK: The end
 
-    /// Seconds that MPI has to end. On crowded cores MPICH needs some.
-    private static let closeSeconds: UInt32 = 15
+    /// Seconds that MPI has to end. On crowded cores MPICH may spin there without an end.
+    private static let closeSeconds: UInt32 = 5
 
-    /// Leaves MPI, with all others, which have been told to end; nothing here can be used afterwards.
+    /// Leaves MPI, with all others, which have been told to end; nothing here can be used afterwards. What is to be read
+    /// must have been written before: launchers lose what comes later.
     /// - Parameter code: what this process is about to end with; where MPI does not end, it ends with that here.
     package func close(code: Int32 = 0) {
         fflush(nil)

@@ -102,6 +102,12 @@ final class Ranks: @unchecked Sendable {
         end(saying: text, code: ClusterError.otherCode)
     }
 
+    /// Says an error.
+    func say(_ text: String) {
+        let line = Array("foretoken: error: \(text)\n".utf8)
+        _ = line.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
+    }
+
     /// Says why and ends all ranks with a code. Who comes second waits for the end.
     func end(saying text: String, code: Int32) -> Never {
         let (isFirst, onLoss) = state.withLock { state in
@@ -110,8 +116,7 @@ final class Ranks: @unchecked Sendable {
         }
         while !isFirst { pause() }
         foretoken_end_within(Self.endSeconds, code, nil)
-        let line = Array("foretoken: error: \(text)\n".utf8)
-        _ = line.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
+        say(text)
         onLoss?()
         // The launcher forwards what was written only while the ranks live.
         usleep(100_000)
