@@ -36,6 +36,40 @@ extension StringProtocol {
         let padding = String(repeating: " ", count: Swift.max(0, width - displayWidth))
         return alignment == .left ? self + padding : padding + self
     }
+
+    /// The text in lines of at most so many columns, broken at spaces, and inside a word only where it is longer than a line.
+    /// For text without colour.
+    public func wrapped(toWidth width: Int) -> [String] {
+        let width = Swift.max(1, width)
+        var lines: [String] = []
+        var line = ""
+        for word in split(separator: " ", omittingEmptySubsequences: false) {
+            var word = String(word)
+            if !line.isEmpty && line.displayWidth + 1 + word.displayWidth <= width {
+                line += " " + word
+                continue
+            }
+            if !line.isEmpty { lines.append(line) }
+            while word.displayWidth > width {
+                let head = word.head(ofWidth: width)
+                lines.append(head)
+                word = String(word.dropFirst(head.count))
+            }
+            line = word
+        }
+        return lines + [line]
+    }
+
+    /// The longest beginning of at most so many columns, but one character at least.
+    private func head(ofWidth width: Int) -> String {
+        var (result, room) = ("", width)
+        for character in self {
+            room -= String(character).displayWidth
+            if room < 0 && !result.isEmpty { break }
+            result.append(character)
+        }
+        return result
+    }
 }
 
 /// Where a cell's text stands.

@@ -1,13 +1,16 @@
-/// Numbers as people like to read them. Always a point, never the locale's comma.
+/// Numbers as people like to read them. Always a point, never the locale's comma; below zero with the minus sign that is as
+/// wide as a plus, so not for programs to read.
 public enum Format {
+    private static let minus = "\u{2212}"
+
     /// A number with so many decimals.
     public static func fixed(_ value: Double, _ decimals: Int) -> String {
-        guard value.isFinite else { return value.isNaN ? "–" : value > 0 ? "∞" : "-∞" }
+        guard value.isFinite else { return value.isNaN ? "–" : value > 0 ? "∞" : minus + "∞" }
         guard abs(value) < 1e15 else { return "\(value)" }
         var scale = 1.0
         for _ in 0..<decimals { scale *= 10 }
         let scaled = (abs(value) * scale).rounded()
-        let sign = value < 0 && scaled > 0 ? "-" : ""
+        let sign = value < 0 && scaled > 0 ? minus : ""
         // Beyond 2^63 there are no decimals to lose.
         guard scaled < 9e18 else { return "\(sign)\(UInt64(abs(value)))" }
         let digits = "\(UInt64(scaled))"
@@ -22,7 +25,7 @@ public enum Format {
         case ..<1: fixed(value, 3)
         case ..<10: fixed(value, 2)
         case ..<100: fixed(value, 1)
-        case ..<1e15: value < 0 ? "-" + grouped(Int(-value.rounded())) : grouped(Int(value.rounded()))
+        case ..<1e15: value < 0 ? minus + grouped(Int(-value.rounded())) : grouped(Int(value.rounded()))
         default: fixed(value, 0)
         }
     }
@@ -30,7 +33,7 @@ public enum Format {
     /// An integer with commas between groups of three digits.
     public static func grouped(_ value: Int) -> String {
         let digits = Array("\(value.magnitude)")
-        var text = value < 0 ? "-" : ""
+        var text = value < 0 ? minus : ""
         for (index, digit) in digits.enumerated() {
             if index > 0 && (digits.count - index) % 3 == 0 { text += "," }
             text.append(digit)
@@ -53,6 +56,12 @@ public enum Format {
 
     /// A share in percent: 91.7 %.
     public static func percent(_ share: Double) -> String { fixed(share * 100, 1) + " %" }
+
+    /// A difference with its sign, whichever that is.
+    /// - Parameter size: writes the number without one.
+    public static func signed(_ value: Double, _ size: (Double) -> String) -> String {
+        (value < 0 ? minus : "+") + size(abs(value))
+    }
 
     /// A duration: 3.42 ms, 1.20 s, 2 min 05 s.
     public static func duration(nanoseconds: Int64) -> String {

@@ -2,7 +2,7 @@ import Glibc
 import Synchronization
 
 /// A line on a terminal that shows how far something has come. It appears only when the work takes longer than a moment,
-/// is drawn at most ten times a second, and leaves no trace. Where nobody is looking nothing is written.
+/// is drawn at most ten times a second, tells how long the rest will take, and leaves no trace. Where nobody is looking nothing is written.
 public final class ProgressBar: Sendable {
     private struct State {
         var nextDrawing: UInt64
@@ -17,6 +17,7 @@ public final class ProgressBar: Sendable {
 
     private static let interval: UInt64 = 100_000_000
     private static let widestBar = 30
+    private static let narrowestBar = 4
 
     /// - Parameters:
     ///   - label: what is going on.
@@ -45,7 +46,7 @@ public final class ProgressBar: Sendable {
             state.nextDrawing = now + Self.interval
             state.isVisible = true
             let seconds = Double(now - started) / 1e9
-            put("\r" + Self.line(label, fraction, detail(seconds), on: terminal) + "\u{1B}[K")
+            put("\r" + Self.line(label, fraction, seconds: seconds, detail(seconds), on: terminal) + "\u{1B}[K")
         }
     }
 
@@ -57,18 +58,41 @@ public final class ProgressBar: Sendable {
         }
     }
 
-    /// The bar as text without line control, never wider than the terminal.
-    package static func line(_ label: String, _ fraction: Double, _ detail: String, on terminal: Terminal) -> String {
+    /// The bar as text without line control, never wider than the terminal: first the detail gives way, then the bar.
+    /// - Parameters:
+    ///   - fraction: done, 0...1.
+    ///   - seconds: since the start.
+    package static func line(
+        _ label: String, _ fraction: Double, seconds: Double, _ detail: String, on terminal: Terminal
+    ) -> String {
         let share = min(1, max(0, fraction.isNaN ? 0 : fraction))
         let percent = Format.fixed(share * 100, 0).padded(toWidth: 3, alignment: .right) + " %"
-        // The last column stays free: writing there makes some terminals wrap.
-        let room = terminal.width - 1 - label.displayWidth - percent.displayWidth - detail.displayWidth - 6
-        guard room >= 4 else { return "\(label) \(percent)".truncated(toWidth: terminal.width - 1) }
-        let bar = min(room, widestBar)
-        let done = Int((share * Double(bar)).rounded(.down))
-        let filled = terminal.styled(String(repeating: "━", count: done), .green)
-        let empty = terminal.styled(String(repeating: terminal.usesColor ? "━" : "·", count: bar - done), .dim)
-        return "\(label)  \(filled)\(empty)  \(percent)\(detail.isEmpty ? "" : "  \(detail)")"
+        let left = timeLeft(share, seconds)
+        let figures = [percent] + (left.map { [$0] } ?? [])
+        for tail in [figures + (detail.isEmpty ? [] : [detail]), figures] {
+            let text = tail.joined(separator: "  ")
+            // The last column stays free: writing there makes some terminals wrap.
+            let room = terminal.width - 1 - label.displayWidth - text.displayWidth - 4
+            if room >= narrowestBar { return "\(label)  \(bar(share, min(room, widestBar), terminal))  \(text)" }
+        }
+        return ([label] + figures).joined(separator: " ").truncated(toWidth: terminal.width - 1)
+    }
+
+    private static func bar(_ share: Double, _ width: Int, _ terminal: Terminal) -> String {
+        let done = Int((share * Double(width)).rounded(.down))
+        return terminal.styled(String(repeating: "━", count: done), .green)
+            + terminal.styled(String(repeating: terminal.usesColor ? "━" : "·", count: width - done), .dim)
+    }
+
+    /// How long the rest takes if it goes on as so far: "12 s left"; nil while that says nothing.
+    private static func timeLeft(_ share: Double, _ seconds: Double) -> String? {
+        guard seconds >= 1, share >= 0.01, share < 1 else { return nil }
+        let left = seconds * (1 - share) / share
+        switch left {
+        case ..<99.5: return "\(Format.fixed(max(1, left), 0)) s left"
+        case ..<5970: return "\(Format.fixed(left / 60, 0)) min left"
+        default: return "\(Format.fixed(left / 3600, 1)) h left"
+        }
     }
 
     private func put(_ text: String) {

@@ -110,7 +110,7 @@ private struct InspectionLine: Encodable {
 extension Inspection {
     fileprivate func summary(_ folder: String, _ files: TextFiles, checked: String) -> String {
         let terminal = Terminal(descriptor: STDOUT_FILENO)
-        var facts = Table([.init(folder), .init("")])
+        var facts = Table([.init(""), .init("")])
         let type = modelType ?? "unknown"
         facts.add("architecture", family.map { "\($0) (\(type))" } ?? type)
         if let configuration { configuration.describe(moduleBlocks, generationDefaults, in: &facts) }
@@ -130,13 +130,12 @@ extension Inspection {
             facts.add("chat turns end by", ends.isEmpty ? "the end tokens" : ends.joined(separator: ", "))
             facts.add("calls of tools", chat.calls.map { "as \($0.name) writes them" } ?? "none that can be read")
         }
-        var text = facts.rendered(on: terminal)
+        var text = terminal.styled(folder.printable, .bold) + "\n\n" + facts.rendered(on: terminal)
         if problems.isEmpty {
-            return text + "\n"
-                + terminal.styled("The files fit together and can be loaded; \(checked).", .green) + "\n"
+            return text + "\n" + terminal.prose("The files fit together and can be loaded; \(checked).", .green)
         }
         text += "\n" + terminal.styled("\(problems.count) problem\(problems.count == 1 ? "" : "s"):", .red) + "\n"
-        for problem in problems { text += "- \(problem.description.printable)\n" }
+        for problem in problems { text += terminal.prose("- \(problem.description.printable)", indent: 2) }
         return text
     }
 }

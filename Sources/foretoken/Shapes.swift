@@ -112,7 +112,7 @@ struct ShapeTables {
             "by format: memory for the weights in it, the F32 cache of a text of 8,192 tokens and scratch; cache a token: in "
             + "BF16, half of F32\(here)"
         return table.rendered(on: terminal)
-            + ([note] + remarks).map { terminal.styled($0, .dim) + "\n" }.joined()
+            + ([note] + remarks).map { terminal.prose($0, .dim) }.joined()
     }
 
     /// All of one model.
@@ -138,7 +138,7 @@ struct ShapeTables {
         let note =
             "needed: with the F32 cache of a text of \(Format.grouped(report.context)) tokens and scratch\(here)"
         return facts.rendered(on: terminal) + "\n" + memory.rendered(on: terminal)
-            + ([note] + report.remarks).map { terminal.styled($0, .dim) + "\n" }.joined()
+            + ([note] + report.remarks).map { terminal.prose($0, .dim) }.joined()
     }
 
     /// What marks mean, where there are any.

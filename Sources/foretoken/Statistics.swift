@@ -6,7 +6,9 @@ enum Statistics {
     /// A few aligned lines with a blank one above.
     static func text(_ result: GenerationResult, on terminal: Terminal) -> String {
         let (timings, telemetry) = (result.timings, result.telemetry)
-        var table = Table([.init(""), .init("", .right), .init("", .right), .init("", .right), .init("")])
+        var table = Table([
+            .init(""), .init("", .right), .init("", .right, rank: 2), .init("", .right), .init("", rank: 1),
+        ])
         table.add(
             "prompt", count(timings.promptCount, "token"), Format.duration(nanoseconds: timings.promptNanoseconds),
             speed(timings.promptPerSecond))
@@ -32,7 +34,7 @@ enum Statistics {
         if let policy = result.policy, telemetry.rounds > 0 {
             table.add("auto", Format.percent(policy.draftingShare), "of rounds", "drafted", costAndYield(policy))
             if policy.earlierRuns > 0 {
-                table.add("", count(policy.earlierRuns, "earlier run"), "to learn from", "", "")
+                table.add("", "", "", "", "\(count(policy.earlierRuns, "earlier run")) to learn from")
             }
         }
         return "\n"

@@ -3,7 +3,8 @@ import Testing
 
 @Suite struct FormatTests {
     @Test(arguments: [
-        (0, 2, "0.00"), (1.005, 1, "1.0"), (-0.04, 1, "0.0"), (-2.5, 0, "-3"), (0.999, 2, "1.00"),
+        (0, 2, "0.00"), (1.005, 1, "1.0"), (-0.04, 1, "0.0"), (-2.5, 0, "−3"), (-.infinity, 1, "−∞"),
+        (0.999, 2, "1.00"),
         (12.3456, 3, "12.346"),
         (.infinity, 1, "∞"), (.nan, 1, "–"), (1e12, 1, "1000000000000.0"),
     ])
@@ -16,10 +17,11 @@ import Testing
     func byteCounts(count: Int, text: String) { #expect(Format.bytes(count) == text) }
 
     @Test func otherNumbers() {
-        #expect(Format.grouped(-1_234_567) == "-1,234,567")
+        #expect(Format.grouped(-1_234_567) == "−1,234,567")
         #expect(Format.grouped(999) == "999")
         #expect(Format.short(1234.6) == "1,235")
-        #expect(Format.short(0.1234) == "0.123")
+        #expect(Format.short(0.1234) == "0.123" && Format.short(-1234.6) == "−1,235" && Format.short(-2) == "−2.00")
+        #expect(Format.signed(-0.1, Format.percent) == "−10.0 %" && Format.signed(0, Format.percent) == "+0.0 %")
         #expect(Format.percent(0.917) == "91.7 %")
         #expect(Format.duration(nanoseconds: 3_420_000) == "3.42 ms")
         #expect(Format.duration(nanoseconds: 999_900_000) == "1.00 s")
@@ -72,6 +74,66 @@ import Testing
         for line in table.rendered(on: terminal).split(separator: "\n") { #expect(line.displayWidth <= 40) }
     }
 
+    /// A table whose cells do not fit: words are wrapped, no label is cut, and no line is longer than the terminal.
+    @Test(arguments: [40, 60, 80])
+    func wordsOfTheLastColumnAreWrapped(width: Int) {
+        var table = Table([.init("a label that is long"), .init("")])
+        let prose = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen"
+        table.add("chat turns end by", prose)
+        table.add("short", "7")
+        let text = table.rendered(on: Terminal(isInteractive: true, usesColor: false, width: width))
+        #expect(text.split(separator: "\n").allSatisfy { $0.displayWidth <= width }, "\(text)")
+        #expect(!text.contains("…") && text.contains("chat turns end by"))
+        let words = text.split { " \n".contains($0) }
+        #expect(prose.split(separator: " ").allSatisfy(words.contains))
+        // Nobody looks on: one row, one line.
+        let piped = table.rendered(on: Terminal(isInteractive: false, usesColor: false, width: width))
+        #expect(piped.contains(prose))
+    }
+
+    @Test func titlesTakeSeveralLinesBeforeColumnsGo() {
+        var table = Table([.init("rows", .right), .init("of one row", .right), .init("over one row", .right)])
+        table.add("1", "1.00×", "2.00×")
+        func lines(_ width: Int) -> [Substring] {
+            table.rendered(on: Terminal(isInteractive: true, usesColor: false, width: width)).split(separator: "\n")
+        }
+        #expect(
+            lines(40) == [
+                "rows  of one row  over one row", "────  ──────────  ────────────", "   1       1.00×         2.00×",
+            ])
+        #expect(lines(19).allSatisfy { $0.displayWidth <= 19 } && lines(19).last?.hasSuffix("2.00×") == true)
+        #expect(lines(19).count > 3 && !lines(19).contains("no room here"), "the titles take several lines")
+        #expect(lines(12).contains("no room here") && lines(12).last == "one row")
+    }
+
+    @Test func columnsAreLeftOutByRankAndNamed() {
+        var table = Table([
+            .init("domain"), .init("texts", .right), .init("spread", .right, rank: 1), .init("gain", .right, rank: -1),
+            .init("held", .right), .init("held", .right),
+        ])
+        table.add("a long name of a domain", "12345", "0.5–1.5", "1.20×", "50.0 %", "60.0 %")
+        func text(_ width: Int) -> String {
+            table.rendered(on: Terminal(isInteractive: true, usesColor: false, width: width))
+        }
+        #expect(text(80).split(separator: "\n").count == 3 && !text(80).contains("no room"))
+        #expect(text(54).hasSuffix("no room here for: spread\n"), "\(text(54))")
+        #expect(text(46).hasSuffix("no room here for: spread, held\n"), "\(text(46))")
+        #expect(text(34).contains("a long name of a domain  1.20×\n"), "\(text(34))")
+        // With two columns left the label gives way, never the number.
+        #expect(text(20).contains("a long name …  1.20×\n"), "\(text(20))")
+        for width in 20...80 {
+            #expect(
+                text(width).split(separator: "\n").allSatisfy { $0.displayWidth <= width }, "\(width): \(text(width))")
+        }
+    }
+
+    @Test func wordsAreWrappedAtSpaces() {
+        #expect("one two three".wrapped(toWidth: 7) == ["one two", "three"])
+        #expect("abcdefgh ij".wrapped(toWidth: 3) == ["abc", "def", "gh", "ij"])
+        #expect("日本語 x".wrapped(toWidth: 3) == ["日", "本", "語", "x"])
+        #expect("".wrapped(toWidth: 3) == [""] && "abc".wrapped(toWidth: 0) == ["a", "b", "c"])
+    }
+
     @Test func colourSequencesTakeNoRoom() {
         let terminal = Terminal(isInteractive: true, usesColor: true)
         #expect(terminal.styled("four", .green).displayWidth == 4)
@@ -84,8 +146,53 @@ import Testing
     func linesFitTheTerminal(width: Int) {
         let terminal = Terminal(isInteractive: true, usesColor: true, width: width)
         for fraction in [-1, 0, 0.5, 1, 2, .nan] {
-            let line = ProgressBar.line("loading", fraction, "12.3 GB of 688.6 GB  1.5 GB/s", on: terminal)
+            let line = ProgressBar.line(
+                "loading", fraction, seconds: 100, "12.3 GB of 688.6 GB  1.5 GB/s", on: terminal)
             #expect(line.displayWidth < width)
+        }
+    }
+
+    @Test func theTimeLeftIsTold() {
+        func line(_ fraction: Double, _ seconds: Double, width: Int = 80) -> String {
+            let terminal = Terminal(isInteractive: true, usesColor: false, width: width)
+            return ProgressBar.line("loading", fraction, seconds: seconds, "1.5 GB/s", on: terminal)
+        }
+        #expect(line(0.5, 20).hasSuffix("50 %  20 s left  1.5 GB/s"))
+        #expect(line(0.25, 100).contains("5 min left") && line(0.01, 100).contains("2.8 h left"))
+        // Too early to tell, and nothing left to wait for.
+        for text in [line(0.5, 0.1), line(0.001, 50), line(1, 50)] { #expect(!text.contains("left"), "\(text)") }
+        // The detail gives way first, then the bar.
+        #expect(line(0.5, 20, width: 36).hasSuffix("50 %  20 s left") && line(0.5, 20, width: 36).contains("━"))
+        #expect(line(0.5, 20, width: 28) == "loading  50 % 20 s left")
+    }
+}
+
+extension EngineTests {
+    /// What commands print on terminals of several widths.
+    @Suite struct NarrowTerminals {
+        /// - Parameter columns: of the terminal.
+        private func lines(_ arguments: [String], _ columns: Int) throws -> [Substring] {
+            let terminal = try PseudoTerminal(arguments, columns: columns, environment: ["NO_COLOR": "1"])
+            #expect(terminal.finish() == 0, "\(terminal.output)")
+            #expect(!terminal.output.contains("\u{1B}[3"), "no colour")
+            return terminal.output.replacing("\r\n", with: "\n").split(separator: "\n")
+        }
+
+        @Test(arguments: [40, 60, 80])
+        func nothingIsCutOrTooLong(columns: Int) throws {
+            for arguments in [["inspect"], ["doctor"], ["inspect", "--shape", "deepseek-v3"]] {
+                for line in try lines(arguments, columns) where !line.contains("foretoken:") {
+                    #expect(line.displayWidth <= columns, "\(arguments): \(line)")
+                    #expect(!line.contains("…"), "\(arguments): \(line)")
+                }
+            }
+        }
+
+        @Test(arguments: [40, 60, 80])
+        func statisticsKeepTheirSpeed(columns: Int) throws {
+            let shown = try lines(["generate", EngineTests.prompt, "--max-tokens", "24", "--threads", "1"], columns)
+            let figures = try #require(shown.last { $0.hasPrefix("generated") })
+            #expect(figures.contains("24 tokens") && figures.hasSuffix("tok/s") && figures.displayWidth <= columns)
         }
     }
 }

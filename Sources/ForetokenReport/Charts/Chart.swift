@@ -74,6 +74,8 @@ struct Legend {
 
 /// A length or place in a picture, to a tenth of a unit.
 func coordinate(_ value: Double) -> String {
-    let text = Format.fixed(value, 1)
-    return text.hasSuffix(".0") ? String(text.dropLast(2)) : text
+    // Programs read it, and know no other minus sign.
+    let text = Format.fixed(abs(value), 1)
+    let short = text.hasSuffix(".0") ? String(text.dropLast(2)) : text
+    return value < 0 && short != "0" ? "-" + short : short
 }

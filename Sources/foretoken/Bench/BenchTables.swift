@@ -32,7 +32,7 @@ struct BenchTables {
         if !report.depths.isEmpty { parts.append(depths) }
         if let projection = report.projection { parts += self.parts(of: projection) }
         if !report.leftOut.isEmpty {
-            parts.append(report.leftOut.map { terminal.styled("left out: \($0)", .dim) + "\n" }.joined())
+            parts.append(report.leftOut.map { terminal.prose("left out: \($0)", .dim) }.joined())
         }
         return parts.joined(separator: "\n")
     }
@@ -45,13 +45,12 @@ struct BenchTables {
             subject.text, "\(subject.threads) thread\(subject.threads == 1 ? "" : "s"), \(subject.instructionSet)",
             subject.processor,
         ]
-        let cut = report.isPartial ? "Interrupted: these are the figures of what was measured before.\n" : ""
-        return words.joined(separator: " · ") + "\n" + cut
+        let cut = "Interrupted: these are the figures of what was measured before."
+        return terminal.prose(words.joined(separator: " · ")) + (report.isPartial ? terminal.prose(cut) : "")
     }
 
     func titled(_ title: String, _ table: Table, _ note: String? = nil) -> String {
-        terminal.styled(title, .bold) + "\n" + table.rendered(on: terminal)
-            + (note.map { terminal.styled($0, .dim) + "\n" } ?? "")
+        terminal.titled(title, table, note)
     }
 
     // MARK: Machine

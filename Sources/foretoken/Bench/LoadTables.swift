@@ -43,8 +43,7 @@ struct LoadTables {
     }
 
     private func titled(_ title: String, _ table: Table, _ note: String? = nil) -> String {
-        terminal.styled(title, .bold) + "\n" + table.rendered(on: terminal)
-            + (note.map { terminal.styled($0, .dim) + "\n" } ?? "")
+        terminal.titled(title, table, note)
     }
 
     // MARK: Levels

@@ -97,7 +97,7 @@ package struct DoctorTables {
     private var nodes: String {
         var table = Table([
             .init("node", .right), .init("CPUs"), .init("workers", .right), .init("memory", .right),
-            .init("free", .right), .init("available", .right), .init(""),
+            .init("free", .right, rank: 1), .init("available", .right), .init(""),
         ])
         for node in report.nodes {
             let hasMemory = node.kind != .cpuOnly
@@ -148,8 +148,12 @@ package struct DoctorTables {
                 case .note: ("·", .cyan)
                 case .mend: ("!", .yellow)
                 }
-            let remedy = advice.remedy.map { "\n  → \($0)" } ?? ""
-            return "\(terminal.styled(sign, style)) \(advice.text)\(remedy)\n"
+            // The sign takes the two columns that further lines leave free.
+            let lines = Terminal(
+                isInteractive: terminal.isInteractive, usesColor: terminal.usesColor, width: terminal.width - 2)
+            let text = lines.prose(advice.text).split(separator: "\n").joined(separator: "\n  ")
+            let remedy = advice.remedy.map { "  " + terminal.prose("→ \($0)", indent: 4) } ?? ""
+            return "\(terminal.styled(sign, style)) \(text)\n\(remedy)"
         }.joined()
     }
 

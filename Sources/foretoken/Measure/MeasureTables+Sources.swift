@@ -42,7 +42,8 @@ extension MeasureTables {
         let speeds = measurement.sourceSpeeds(at: temperature)
         guard speeds.count > 1 else { return nil }
         var table = Table([
-            .init("auto with"), .init("predicted", .right), .init("measured", .right), .init("error", .right),
+            .init("auto with"), .init("predicted", .right, rank: 1), .init("measured", .right, rank: -1),
+            .init("error", .right, rank: 1),
             .init("mtp drafts", .right), .init("held", .right), .init("look-up", .right), .init("held", .right),
         ])
         for speed in speeds {
@@ -65,8 +66,9 @@ extension MeasureTables {
         let speeds = measurement.domainSpeeds(at: temperature)
         guard !speeds.isEmpty else { return nil }
         var table = Table([
-            .init("domain"), .init("texts", .right), .init("predicted", .right), .init("auto", .right),
-            .init("error", .right), .init("best fixed", .right), .init("copies", .right),
+            .init("domain"), .init("texts", .right, rank: 1), .init("predicted", .right, rank: 2),
+            .init("auto", .right, rank: -1), .init("error", .right, rank: 2), .init("best fixed", .right),
+            .init("copies", .right, rank: 1),
         ])
         for speed in speeds {
             table.add(

@@ -44,17 +44,16 @@ struct MeasureTables {
         if subject.maximumTokens > 0 { words.append("up to \(subject.maximumTokens) tokens each") }
         if !subject.filters.isEmpty { words.append(subject.filters) }
         words.append("\(count(subject.threads, "thread")), \(subject.instructionSet)")
-        return words.joined(separator: " · ").printable + "\n"
+        return terminal.prose(words.joined(separator: " · ").printable)
     }
 
     private var verdict: String {
         let verdict = Verdict(measurement)
-        return terminal.styled(verdict.headline, .bold) + "\n\(verdict.reason.filter { $0 != "`" })\n"
+        return terminal.prose(verdict.headline, .bold) + terminal.prose(verdict.reason.filter { $0 != "`" })
     }
 
     func titled(_ title: String, _ table: Table, _ note: String? = nil) -> String {
-        terminal.styled(title, .bold) + "\n" + table.rendered(on: terminal)
-            + (note.map { terminal.styled($0, .dim) + "\n" } ?? "")
+        terminal.titled(title, table, note)
     }
 
     /// Drafts that have a column; the others are in the page and in JSON.
@@ -86,8 +85,9 @@ struct MeasureTables {
         guard let all = condition.domains.last else { return "" }
         let speeds = measurement.speeds.filter { $0.temperature == condition.temperature }
         var table = Table([
-            .init("--draft"), .init("tokens/round", .right), .init("accepted", .right), .init("predicted", .right),
-            .init("measured", .right), .init("error", .right), .init("tok/s", .right),
+            .init("--draft"), .init("tokens/round", .right, rank: 1), .init("accepted", .right, rank: 2),
+            .init("predicted", .right, rank: 3), .init("measured", .right, rank: -1), .init("error", .right, rank: 3),
+            .init("tok/s", .right),
         ])
         if speeds.isEmpty {
             for round in all.rounds {
@@ -203,7 +203,7 @@ struct MeasureTables {
 
     func times(_ factor: Double) -> String { Format.fixed(factor, 2) + "×" }
 
-    func signed(_ share: Double) -> String { (share < 0 ? "−" : "+") + percent(abs(share)) }
+    func signed(_ share: Double) -> String { Format.signed(share) { percent($0) } }
 
     private func duration(_ nanoseconds: Double) -> String { MeasurePage.time(nanoseconds) }
 

@@ -23,13 +23,10 @@ package struct PlaceTables {
             ("", subject), ("Nodes", nodes),
             ("Policies, judged on routing that no plan was made from (all times predicted)", policies),
         ].compactMap { title, table in
-            (title.isEmpty ? "" : terminal.styled(title, .bold) + "\n") + table.rendered(on: terminal)
+            title.isEmpty ? table.rendered(on: terminal) : terminal.titled(title, table)
         }
-        let answer = terminal.styled(Self.plain(verdict.headline), verdict.answer == .nothingFits ? .red : .green)
-        return
-            (sections + absences + [
-                explanations, answer + "\n" + terminal.wrapped(Self.plain(verdict.reason)), caveats,
-            ])
+        let answer = terminal.prose(Self.plain(verdict.headline), verdict.answer == .nothingFits ? .red : .green)
+        return (sections + absences + [explanations, answer + terminal.wrapped(Self.plain(verdict.reason)), caveats])
             .filter { !$0.isEmpty }.joined(separator: "\n")
     }
 
@@ -82,13 +79,15 @@ package struct PlaceTables {
         let unit = study.unit.name
         let memory: [Table.Column] =
             showsEveryNode
-            ? study.report.nodes.map { .init("node \($0.id)", .right) } : [.init("fullest node", .right)]
+            ? study.report.nodes.map { .init("node \($0.id)", .right, rank: 2) }
+            : [.init("fullest node", .right, rank: 2)]
         var table = Table(
             [
-                .init(""), .init("policy"), .init("experts \(unit)", .right), .init("of bound", .right),
-                .init("on its own half", .right), .init("barriers \(unit)", .right), .init("step \(unit)", .right),
-                .init("tok/s", .right),
-            ] + memory + [.init("replicas", .right)])
+                .init(""), .init("policy", rank: -2), .init("experts \(unit)", .right, rank: 1),
+                .init("of bound", .right, rank: 1), .init("on its own half", .right, rank: 3),
+                .init("barriers \(unit)", .right, rank: 3), .init("step \(unit)", .right),
+                .init("tok/s", .right, rank: -1),
+            ] + memory + [.init("replicas", .right, rank: 3)])
         for result in study.report.results { table.add(row(result)) }
         let bound = study.report.boundSeconds
         table.add(
@@ -118,7 +117,7 @@ package struct PlaceTables {
     /// Why policies have no plan.
     private var absences: [String] {
         let lines = study.report.results.compactMap { result in
-            study.absence(result).map { terminal.styled("\(result.policy): \($0)", .dim) + "\n" }
+            study.absence(result).map { terminal.prose("\(result.policy): \($0)", .dim) }
         }
         return lines.isEmpty ? [] : [lines.joined()]
     }

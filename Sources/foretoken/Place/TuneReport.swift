@@ -129,16 +129,16 @@ struct TuneTables {
 
     private var candidates: String {
         var table = Table([
-            .init(""), .init("policy"), .init("step ms", .right), .init("measured", .right),
-            .init("prediction off", .right),
-            .init("experts ms", .right), .init("measured", .right), .init(""),
+            .init(""), .init("policy", rank: -2), .init("step ms", .right), .init("measured", .right, rank: -1),
+            .init("prediction off", .right), .init("experts ms", .right, rank: 1), .init("measured", .right, rank: 1),
+            .init(""),
         ])
         for candidate in report.candidates {
             let ratio = candidate.measuredStepMs.map { candidate.predictedStepMs / $0 - 1 }
             table.add(
                 candidate.isFastest ? "→" : "", candidate.policy, milliseconds(candidate.predictedStepMs),
                 milliseconds(candidate.measuredStepMs),
-                candidate.disturbed ? "not known" : ratio.map { ($0 < 0 ? "−" : "+") + Format.percent(abs($0)) } ?? "",
+                candidate.disturbed ? "not known" : ratio.map { Format.signed($0, Format.percent) } ?? "",
                 milliseconds(candidate.predictedExpertsMs), milliseconds(candidate.measuredExpertsMs),
                 candidate.problem ?? (candidate.disturbed ? "disturbed" : ""))
         }
@@ -151,7 +151,8 @@ struct TuneTables {
     /// The predictions for a described machine.
     private func planned(_ report: PlanReport) -> String {
         var table = Table([
-            .init(""), .init("policy"), .init("step ms", .right), .init("tok/s", .right), .init("of bound", .right),
+            .init(""), .init("policy", rank: -1), .init("step ms", .right), .init("tok/s", .right),
+            .init("of bound", .right),
             .init(""),
         ])
         for (index, result) in report.results.enumerated() {
