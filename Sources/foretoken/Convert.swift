@@ -45,7 +45,7 @@ struct Convert: ParsableCommand {
     }
 
     func run() throws {
-        let source = folders.count == 2 ? folders[0] : environment("FORETOKEN_MODEL")
+        let source = try (folders.count == 2 ? folders[0] : environment("FORETOKEN_MODEL")).map(ModelFolder.resolve)
         let checkpoint = try source.map { try Checkpoint(directory: $0) } ?? .demo()
         let destination = folders[folders.count - 1]
         if let grow {

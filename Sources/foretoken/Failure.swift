@@ -89,9 +89,10 @@ struct Failure {
         case .success: self.init(code: Status.done, answer: text)
         case .validationFailure:
             let prefix = "Error: "
+            let message = text.hasPrefix(prefix) ? String(text.dropFirst(prefix.count)) : text
             self.init(
-                code: Status.usage, message: text.hasPrefix(prefix) ? String(text.dropFirst(prefix.count)) : text,
-                hasLines: true)
+                code: Status.usage,
+                message: ForeignOptions.explained(message, Array(CommandLine.arguments.dropFirst())), hasLines: true)
         case let other:
             let isSilent = error is ExitCode
             self.init(code: isSilent ? other.rawValue : Status.other, message: isSilent ? nil : "\(error)")

@@ -23,15 +23,6 @@ struct Foretoken: ParsableCommand {
             Tune.self, Inspect.self, Convert.self, Doctor.self,
         ])
 
-    /// `help` shows a command that there is; of any other the argument parser would show everything, as if it were right.
-    private static func checkHelp(_ arguments: [String]) throws {
-        guard arguments.count > 2, arguments[1] == "help", !arguments[2].hasPrefix("-") else { return }
-        let names = configuration.subcommands.map { $0._commandName } + ["help"]
-        guard names.contains(arguments[2]) else {
-            throw UsageError("there is no command '\(arguments[2])'; there are \(names.joined(separator: ", "))")
-        }
-    }
-
     /// Replaces the argument parser's own entry point, whose exit codes are others.
     static func main() {
         do {
@@ -41,7 +32,9 @@ struct Foretoken: ParsableCommand {
             try Interrupts.endAtOnce()
             try Interrupts.ignoreWriteSignals()
             try CommandLineText.check()
-            try checkHelp(CommandLine.arguments)
+            let arguments = Array(CommandLine.arguments.dropFirst())
+            if arguments.isEmpty { return try StandardOutput.write(Tour.text) }
+            try CommandNames.check(arguments)
             var command = try parseAsRoot()
             try ProcessLimits.checkAddressSpace()
             guard let session = try HostSession.join() else { return try command.run() }

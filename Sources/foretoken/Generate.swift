@@ -45,8 +45,8 @@ struct Generate: ParsableCommand {
         if prompt.inputFile != nil && predicted.predictionFile != nil {
             throw ValidationError("with --input-file a line has its own `prediction` in place of --prediction-file")
         }
-        if predicted.predictionFile == "-" && prompt.promptFile == "-" {
-            throw ValidationError("--prompt-file and --prediction-file cannot both be standard input")
+        if predicted.predictionFile == "-" && prompt.isStandardInput {
+            throw ValidationError("the prompt and --prediction-file cannot both be standard input")
         }
         if draftMarks.showDrafts && (json || prompt.inputFile != nil) {
             throw ValidationError("--show-drafts is for text on a terminal, not for --json or --input-file")

@@ -28,11 +28,15 @@ enum InputPurpose {
     case chatTemplate
     /// API keys, one a line.
     case keys
+    /// The name of a model's revision.
+    case revision
+    /// A conversation that was saved.
+    case conversation
 
     /// Bytes that such a file may have.
     var byteLimit: Int {
         switch self {
-        case .prompt, .prediction: 16 << 20
+        case .prompt, .prediction, .conversation: 16 << 20
         case .text: 64 << 20
         case .lines: 256 << 20
         case .trace: 1 << 30
@@ -40,7 +44,7 @@ enum InputPurpose {
         case .topology, .hosts: 16 << 20
         case .shape: 4 << 20
         case .measurement: 16 << 20
-        case .chatTemplate, .keys: 1 << 20
+        case .chatTemplate, .keys, .revision: 1 << 20
         }
     }
 
@@ -48,7 +52,8 @@ enum InputPurpose {
     var lineLimit: Int? {
         switch self {
         case .lines: Self.prompt.byteLimit
-        case .prompt, .prediction, .text, .trace, .plan, .topology, .hosts, .shape, .measurement, .chatTemplate, .keys:
+        case .prompt, .prediction, .text, .trace, .plan, .topology, .hosts, .shape, .measurement, .chatTemplate, .keys,
+            .revision, .conversation:
             nil
         }
     }
@@ -68,6 +73,8 @@ enum InputPurpose {
         case .measurement: "a measurement"
         case .chatTemplate: "a chat template"
         case .keys: "a file of API keys"
+        case .revision: "the name of a revision"
+        case .conversation: "a saved conversation"
         }
     }
 

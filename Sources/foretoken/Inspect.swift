@@ -14,11 +14,16 @@ struct Inspect: ParsableCommand {
             "Shows what a checkpoint folder holds, and its problems; or what a model takes that one does not have.")
 
     @Argument(
-        help: ArgumentHelp("The folder (default: $FORETOKEN_MODEL, or the demonstration model).", valueName: "dir"))
+        help: ArgumentHelp(
+            "The folder, or OWNER/NAME of one in Hugging Face's cache (default: $FORETOKEN_MODEL, or the demonstration "
+                + "model).", valueName: "dir"))
     var directory: String?
 
-    @Option(help: ArgumentHelp("The same as DIR.", valueName: "dir"))
-    var model: String?
+    @Option(name: .customLong("model"), help: ArgumentHelp("The same as DIR.", valueName: "dir"))
+    var givenModel: String?
+    @OptionGroup var modelAlias: ModelAlias
+
+    var model: String? { Alias.value(givenModel, modelAlias.values) }
 
     @Flag(help: "Lists models whose dimensions are known: parameters, size of the files, memory by format, MTP.")
     var shapes = false
@@ -36,6 +41,7 @@ struct Inspect: ParsableCommand {
     var json = false
 
     func validate() throws {
+        try modelAlias.check(givenModel)
         if directory != nil && model != nil { throw ValidationError("give the folder once, as DIR or with --model") }
         if shapes && shape != nil { throw ValidationError("give --shape or --shapes, not both") }
         if shapes || shape != nil, directory != nil || model != nil || scan {
@@ -45,7 +51,7 @@ struct Inspect: ParsableCommand {
 
     func run() throws {
         if shapes || shape != nil { return try showShapes() }
-        let folder = directory ?? model ?? environment("FORETOKEN_MODEL")
+        let folder = try (directory ?? model ?? environment("FORETOKEN_MODEL")).map(ModelFolder.resolve)
         var inspection = try inspection(of: folder)
         let text = TextFiles(of: inspection)
         inspection.add(problems: text.problems, warnings: text.warnings)

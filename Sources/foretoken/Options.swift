@@ -9,14 +9,20 @@ import Glibc
 /// Which model, and how it runs.
 struct ModelOptions: ParsableArguments {
     @Option(
+        name: .customLong("model"),
         help: ArgumentHelp(
-            "Folder of the checkpoint (default: $FORETOKEN_MODEL, or the demonstration model).", valueName: "dir"))
-    var model: String?
+            "Folder of the checkpoint, or OWNER/NAME of one in Hugging Face's cache (default: $FORETOKEN_MODEL, or the "
+                + "demonstration model).", valueName: "dir"))
+    var givenModel: String?
+    @OptionGroup var modelAlias: ModelAlias
 
     @Option(
-        parsing: .unconditional,
-        help: "Worker threads (default: one for each fast physical core, within a control group's CPU quota).")
-    var threads: Int?
+        name: .customLong("threads"), parsing: .unconditional,
+        help: ArgumentHelp(
+            "Worker threads (default: one for each fast physical core, within a control group's CPU quota).",
+            valueName: "threads"))
+    var givenThreads: Int?
+    @OptionGroup var threadsAlias: ThreadsAlias
 
     @Option(help: ArgumentHelp("Instruction set (default: $FORETOKEN_ISA, or the best).", valueName: "name"))
     var isa: String?
@@ -31,11 +37,12 @@ struct ModelOptions: ParsableArguments {
     var weights: ResidentFormat?
 
     @Option(
-        parsing: .unconditional,
+        name: .customLong("context"), parsing: .unconditional,
         help: ArgumentHelp(
             "Most tokens of one text, its answer included (default: what the task needs; 8192 for serve). Longer texts are "
                 + "refused, but for score, which slides over them.", valueName: "n"))
-    var context: Int?
+    var givenContext: Int?
+    @OptionGroup var contextAlias: ContextAlias
 
     @Option(
         help: ArgumentHelp(
@@ -57,7 +64,14 @@ struct ModelOptions: ParsableArguments {
 
     static let maximumThreads = 1024
 
+    var model: String? { Alias.value(givenModel, modelAlias.values) }
+    var threads: Int? { Alias.value(givenThreads, threadsAlias.values) }
+    var context: Int? { Alias.value(givenContext, contextAlias.values) }
+
     func validate() throws {
+        try modelAlias.check(givenModel)
+        try threadsAlias.check(givenThreads)
+        try contextAlias.check(givenContext)
         if let threads, !(1...Self.maximumThreads).contains(threads) {
             throw ValidationError("--threads must be 1...\(Self.maximumThreads), not \(threads)")
         }
@@ -70,14 +84,11 @@ struct ModelOptions: ParsableArguments {
             || plan != nil || chatTemplate != nil || division != .auto
     }
 
-    /// The folder to open; nil for the embedded model.
-    var directory: String? { model ?? environment("FORETOKEN_MODEL") }
-
     /// The same as plain values; files that are named are read.
-    /// - Throws: `UsageError` for what cannot be asked for here, and as `InputFile` does.
+    /// - Throws: `UsageError` for what cannot be asked for here, and as `InputFile` and `ModelFolder` do.
     func settings() throws -> ModelSettings {
         var settings = ModelSettings()
-        settings.directory = directory
+        settings.directory = try (model ?? environment("FORETOKEN_MODEL")).map(ModelFolder.resolve)
         settings.threads = threads
         settings.instructionSet = try instructionSet()
         settings.cacheType = cacheType
@@ -180,8 +191,13 @@ extension DraftMode: ExpressibleByArgument {
 
 /// When an answer ends.
 struct LengthFlags: ParsableArguments {
-    @Option(parsing: .unconditional, help: ArgumentHelp("Most tokens to generate.", valueName: "n"))
-    var maxTokens = 256
+    @Option(
+        name: .customLong("max-tokens"), parsing: .unconditional,
+        help: ArgumentHelp("Most tokens to generate. (default: 256)", valueName: "n"))
+    var givenMaxTokens: Int?
+    @OptionGroup var maxTokensAlias: MaxTokensAlias
+
+    var maxTokens: Int { Alias.value(givenMaxTokens, maxTokensAlias.values) ?? 256 }
 
     @Option(
         parsing: .unconditionalSingleValue,
@@ -198,6 +214,7 @@ struct LengthFlags: ParsableArguments {
     var ignoreEos = false
 
     func validate() throws {
+        try maxTokensAlias.check(givenMaxTokens)
         if maxTokens < 1 { throw ValidationError("--max-tokens must be at least 1, not \(maxTokens)") }
         if stop.contains("") { throw ValidationError("--stop must not be empty") }
     }

@@ -1,6 +1,8 @@
 import ArgumentParser
+import ForetokenReport
 import ForetokenText
 import ForetokenTokenizer
+import Glibc
 
 extension PromptFormat: EnumerableFlag {
     package static func help(for value: PromptFormat) -> ArgumentHelp? {
@@ -13,8 +15,12 @@ extension PromptFormat: EnumerableFlag {
 
 /// Where the prompt comes from and how it is read.
 struct PromptFlags: ParsableArguments {
-    @Argument(help: "The text to continue.")
-    var prompt: String?
+    @Argument(
+        help: ArgumentHelp(
+            "The text to continue. Standard input is read where this is -, and where nothing is given and it is no terminal.",
+            valueName: "prompt"))
+    var givenPrompt: String?
+    @OptionGroup var promptAlias: PromptAlias
 
     @Option(help: ArgumentHelp("Reads the prompt from a file; - is standard input.", valueName: "f"))
     var promptFile: String?
@@ -36,13 +42,22 @@ struct PromptFlags: ParsableArguments {
 
     @OptionGroup var chat: ChatFlags
 
+    var prompt: String? { Alias.value(givenPrompt, promptAlias.values) }
+
+    /// How many prompts are given.
+    private var count: Int { [prompt, promptFile, promptTokens, inputFile].count { $0 != nil } }
+
+    /// Whether the prompt is read from standard input.
+    var isStandardInput: Bool { prompt == "-" || promptFile == "-" || count == 0 }
+
+    private var wrongCount: String {
+        "give exactly one of PROMPT, --prompt-file, --prompt-tokens and --input-file (found \(count))"
+            + (count == 0 ? PromptText.dashAdvice : "")
+    }
+
     func validate() throws {
-        let count = [prompt, promptFile, promptTokens, inputFile].count { $0 != nil }
-        guard count == 1 else {
-            throw ValidationError(
-                "give exactly one of PROMPT, --prompt-file, --prompt-tokens and --input-file (found \(count))"
-                    + (count == 0 ? PromptText.dashAdvice : ""))
-        }
+        try promptAlias.check(givenPrompt)
+        guard count == 1 || (count == 0 && PromptText.isPiped) else { throw ValidationError(wrongCount) }
         if format == .raw, system != nil || (chat.thinking != nil && inputFile == nil) {
             throw ValidationError("--system, --thinking and --no-thinking need --chat")
         }
@@ -57,7 +72,13 @@ struct PromptFlags: ParsableArguments {
     /// What was given, before a tokenizer has seen it.
     func read() throws -> Prompt {
         if let promptTokens { return .tokens(try TokenList.parse(promptTokens, option: "--prompt-tokens")) }
-        let text = try prompt ?? InputFile.text(promptFile ?? "-", for: .prompt)
+        if let prompt, prompt != "-" {
+            PromptText.noteFile(prompt, option: "--prompt-file")
+            return style.prompt(prompt)
+        }
+        if count == 0 { PromptText.noteWaiting() }
+        let text = try InputFile.text(promptFile ?? "-", for: .prompt)
+        if count == 0 && text.isEmpty { throw UsageError(wrongCount) }
         return style.prompt(text)
     }
 }
@@ -66,6 +87,24 @@ struct PromptFlags: ParsableArguments {
 enum PromptText {
     /// What may help whoever gave a text that was taken for flags.
     static let dashAdvice = "; a text that begins with - comes last, after --"
+
+    /// Whether standard input may hold a text: nobody is typing there.
+    static var isPiped: Bool { isatty(STDIN_FILENO) == 0 }
+
+    /// Tells somebody who looks on what is being waited for.
+    static func noteWaiting() {
+        if Console.terminal.isInteractive { Console.note("no text is given, so standard input is read") }
+    }
+
+    /// Tells that a text is the name of a file which could be meant.
+    /// - Parameter option: reads a file.
+    static func noteFile(_ text: String, option: String) {
+        var status = stat()
+        guard !text.isEmpty, text.utf8.count < Int(PATH_MAX), stat(text, &status) == 0,
+            status.st_mode & S_IFMT == S_IFREG
+        else { return }
+        Console.note("the text is '\(text)', which is also the name of a file; \(option) reads the file")
+    }
 }
 
 /// A list of token ids on the command line.

@@ -20,8 +20,11 @@ struct Prove: ParsableCommand {
     @Flag(help: "Tries the most telling ways only, with fewer tokens.")
     var quick = false
 
-    @Option(help: "A text to prove it on, instead of the built-in ones.")
-    var prompt: String?
+    @Option(
+        name: .customLong("prompt"),
+        help: ArgumentHelp("A text to prove it on, instead of the built-in ones.", valueName: "prompt"))
+    var promptOption: String?
+    @OptionGroup var promptAlias: ShortPromptAlias
 
     @Option(help: ArgumentHelp("Reads that text from a file; - is standard input.", valueName: "f"))
     var promptFile: String?
@@ -29,8 +32,11 @@ struct Prove: ParsableCommand {
     @Option(help: ArgumentHelp("Token ids to prove it on, as they are.", valueName: "1,2,3"))
     var promptTokens: String?
 
-    @Option(help: ArgumentHelp("Tokens to generate in each run (default: 64, or 24 with --quick).", valueName: "n"))
-    var maxTokens: Int?
+    @Option(
+        name: .customLong("max-tokens"),
+        help: ArgumentHelp("Tokens to generate in each run (default: 64, or 24 with --quick).", valueName: "n"))
+    var givenMaxTokens: Int?
+    @OptionGroup var maxTokensAlias: MaxTokensAlias
 
     @Option(help: "Decides the noise, and which planted drafts are wrong.")
     var seed: UInt64 = 0
@@ -40,7 +46,12 @@ struct Prove: ParsableCommand {
     @Flag(help: "Prints one JSON object.")
     var json = false
 
+    var prompt: String? { Alias.value(promptOption, promptAlias.values) }
+    var maxTokens: Int? { Alias.value(givenMaxTokens, maxTokensAlias.values) }
+
     func validate() throws {
+        try promptAlias.check(promptOption)
+        try maxTokensAlias.check(givenMaxTokens)
         let count = [prompt, promptFile, promptTokens].count { $0 != nil }
         guard count <= 1 else {
             throw ValidationError(

@@ -20,8 +20,13 @@ struct SamplingFlags: ParsableArguments {
     var samplingDefaults = SamplingDefaults.greedy
 
     @Option(
-        parsing: .unconditional, help: "Divides the logits; 0 always takes the likeliest token. (default: 0.0)")
-    var temperature: Float?
+        name: .customLong("temperature"), parsing: .unconditional,
+        help: ArgumentHelp(
+            "Divides the logits; 0 always takes the likeliest token. (default: 0.0)", valueName: "temperature"))
+    var givenTemperature: Float?
+    @OptionGroup var temperatureAlias: TemperatureAlias
+
+    var temperature: Float? { Alias.value(givenTemperature, temperatureAlias.values) }
 
     @OptionGroup var filters: FilterFlags
 
@@ -50,6 +55,7 @@ struct SamplingFlags: ParsableArguments {
     var logitBias: [LogitBias] = []
 
     func validate() throws {
+        try temperatureAlias.check(givenTemperature)
         var seen: Set<Int> = []
         if let repeated = logitBias.first(where: { !seen.insert($0.token).inserted }) {
             throw ValidationError("--logit-bias names token \(repeated.token) twice")

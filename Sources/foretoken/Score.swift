@@ -17,7 +17,10 @@ struct Score: ParsableCommand {
             further window holds BOS and the newest tokens, goes on by half the context, and only its new tokens count.
             """)
 
-    @Argument(help: "The text to score.")
+    @Argument(
+        help:
+            "The text to score. Standard input is read where this is -, and where nothing is given and it is no terminal."
+    )
     var text: String?
 
     @Option(help: ArgumentHelp("Reads the text from a file; - is standard input.", valueName: "f"))
@@ -48,13 +51,16 @@ struct Score: ParsableCommand {
     @Flag(help: "Prints one JSON object.")
     var json = false
 
+    /// How many texts are given.
+    private var count: Int { [text, textFile, tokens].count { $0 != nil } }
+
+    private var wrongCount: String {
+        "give exactly one of TEXT, --text-file and --tokens (found \(count))"
+            + (count == 0 ? PromptText.dashAdvice : "")
+    }
+
     func validate() throws {
-        let count = [text, textFile, tokens].count { $0 != nil }
-        guard count == 1 else {
-            throw ValidationError(
-                "give exactly one of TEXT, --text-file and --tokens (found \(count))"
-                    + (count == 0 ? PromptText.dashAdvice : ""))
-        }
+        guard count == 1 || (count == 0 && PromptText.isPiped) else { throw ValidationError(wrongCount) }
         if top < 0 { throw ValidationError("--top must be 0 or more, not \(top)") }
         guard (0...8).contains(mtpDepth) else { throw ValidationError("--mtp-depth must be 0...8, not \(mtpDepth)") }
         if perToken && json {
@@ -65,11 +71,21 @@ struct Score: ParsableCommand {
         }
     }
 
+    private func givenText() throws -> String {
+        if let text, text != "-" {
+            PromptText.noteFile(text, option: "--text-file")
+            return text
+        }
+        if count == 0 { PromptText.noteWaiting() }
+        let text = try InputFile.text(textFile ?? "-", for: .text)
+        if count == 0 && text.isEmpty { throw UsageError(wrongCount) }
+        return text
+    }
+
     func run() throws {
         try labelled.routing.check()
         let given =
-            try tokens.map { Prompt.tokens(try TokenList.parse($0, option: "--tokens")) }
-            ?? .text(text ?? InputFile.text(textFile ?? "-", for: .text))
+            try tokens.map { Prompt.tokens(try TokenList.parse($0, option: "--tokens")) } ?? .text(givenText())
         let open = try OpenModel(model)
         let ids = try open.tokens(of: given)
         if ids.isEmpty { throw InputError("the text is empty: there is nothing to score") }

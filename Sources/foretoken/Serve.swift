@@ -203,7 +203,7 @@ struct Serve: ParsableCommand {
     /// What answers call the model, and what requests may call it.
     private func names(_ open: OpenModel) -> [String] {
         let label = open.checkpoint.label
-        return servedModelName.isEmpty ? [label.split(separator: "/").last.map(String.init) ?? label] : servedModelName
+        return servedModelName.isEmpty ? [ModelFolder.name(of: label)] : servedModelName
     }
 
     private func base(_ open: OpenModel) -> AnswerSettings {

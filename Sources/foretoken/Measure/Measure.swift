@@ -69,8 +69,13 @@ struct Measure: ParsableCommand {
 
     @OptionGroup(title: "Sampling") var filters: FilterFlags
 
-    @Option(parsing: .unconditional, help: ArgumentHelp("Most tokens to generate for a prompt.", valueName: "n"))
-    var maxTokens = 96
+    @Option(
+        name: .customLong("max-tokens"), parsing: .unconditional,
+        help: ArgumentHelp("Most tokens to generate for a prompt. (default: 96)", valueName: "n"))
+    var givenMaxTokens: Int?
+    @OptionGroup var maxTokensAlias: MaxTokensAlias
+
+    var maxTokens: Int { Alias.value(givenMaxTokens, maxTokensAlias.values) ?? 96 }
 
     @Flag(help: "Goes on after an end-of-sequence token.")
     var ignoreEos = false
@@ -97,6 +102,7 @@ struct Measure: ParsableCommand {
     var json = false
 
     func validate() throws {
+        try maxTokensAlias.check(givenMaxTokens)
         if suite != nil && !text.isEmpty { throw ValidationError("give --suite or --text, not both") }
         if maxTokens < 2 { throw ValidationError("--max-tokens must be at least 2, not \(maxTokens)") }
         if let prompts, prompts < 1 { throw ValidationError("--prompts must be at least 1, not \(prompts)") }

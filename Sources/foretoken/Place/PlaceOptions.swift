@@ -7,9 +7,12 @@ import ForetokenWeights
 /// Which model's experts are placed. No weight of it is loaded.
 struct PlacedModelOptions: ParsableArguments {
     @Option(
+        name: .customLong("model"),
         help: ArgumentHelp(
-            "Folder of the checkpoint (default: $FORETOKEN_MODEL, or the demonstration model).", valueName: "dir"))
-    var model: String?
+            "Folder of the checkpoint, or OWNER/NAME of one in Hugging Face's cache (default: $FORETOKEN_MODEL, or the "
+                + "demonstration model).", valueName: "dir"))
+    var givenModel: String?
+    @OptionGroup var modelAlias: ModelAlias
 
     @Option(
         help: ArgumentHelp(
@@ -27,14 +30,20 @@ struct PlacedModelOptions: ParsableArguments {
     var cacheType = CacheType.f32
 
     @Option(
-        parsing: .unconditional,
+        name: .customLong("context"), parsing: .unconditional,
         help: ArgumentHelp(
             "Context in tokens that memory is set aside for (default: 4096, or what the model can).", valueName: "n"))
-    var context: Int?
+    var givenContext: Int?
+    @OptionGroup var contextAlias: ContextAlias
 
     static let usualContext = 4096
 
+    var model: String? { Alias.value(givenModel, modelAlias.values) }
+    var context: Int? { Alias.value(givenContext, contextAlias.values) }
+
     func validate() throws {
+        try modelAlias.check(givenModel)
+        try contextAlias.check(givenContext)
         if model != nil && shape != nil { throw ValidationError("give --shape or --model, not both") }
         if let context, context < 1 { throw ValidationError("--context must be at least 1, not \(context)") }
     }

@@ -39,8 +39,13 @@ struct Tune: ParsableCommand {
             "Also shows what plans would give on the machine that this file describes; writes none.", valueName: "f"))
     var topology: String?
 
-    @Option(parsing: .unconditional, help: ArgumentHelp("Tokens to generate for each text.", valueName: "n"))
-    var maxTokens = 96
+    @Option(
+        name: .customLong("max-tokens"), parsing: .unconditional,
+        help: ArgumentHelp("Tokens to generate for each text. (default: 96)", valueName: "n"))
+    var givenMaxTokens: Int?
+    @OptionGroup var maxTokensAlias: MaxTokensAlias
+
+    var maxTokens: Int { Alias.value(givenMaxTokens, maxTokensAlias.values) ?? 96 }
 
     @Option(
         parsing: .unconditional,
@@ -71,6 +76,7 @@ struct Tune: ParsableCommand {
     var json = false
 
     func validate() throws {
+        try maxTokensAlias.check(givenMaxTokens)
         if let probeSeconds {
             if !(probeSeconds > 0 && probeSeconds <= 3600) {
                 throw ValidationError("--probe-seconds must be above 0 and at most 3600, not \(probeSeconds)")
