@@ -5,9 +5,11 @@ import ForetokenTokenizer
 public final class Conversation {
     private let open: OpenModel
     private let generator: Generator
-    private let system: String?
     private let thinking: Bool?
-    private var messages: [ChatMessage] = []
+    /// The system message; another one holds from the next question on, as if it had always been there.
+    public var system: String?
+    /// Questions and answers in turn.
+    public private(set) var turns: [ChatMessage] = []
     /// What the generator's context holds.
     private var tokens: [Int32] = []
 
@@ -26,13 +28,44 @@ public final class Conversation {
     /// Whether no token fits any more.
     public var isFull: Bool { tokens.count > generator.capacity }
 
+    /// Tokens in the context, and how many it can hold.
+    public var size: (tokens: Int, capacity: Int) { (tokens.count, generator.capacity) }
+
     /// Forgets everything but the system message.
     public func clear() {
-        messages = []
+        turns = []
         forgetTokens()
     }
 
-    private func forgetTokens() {
+    /// Goes on from another conversation. When that cannot be, this one stays as it was.
+    /// - Parameters:
+    ///   - turns: questions and answers in turn.
+    ///   - system: the system message, if any.
+    /// - Throws: `InputError` where there is no room for another question, `TokenizerError` where the chat format cannot
+    ///   write it.
+    public func replace(with turns: [ChatMessage], system: String?) throws {
+        let next = ChatMessage.opening(system, turns) + [ChatMessage(.user, "?")]
+        let count = try open.tokens(of: .chat(ChatPrompt(next, thinking: thinking))).count
+        guard count <= generator.capacity else {
+            throw InputError(
+                "the conversation has \(count) tokens, but the context holds \(generator.capacity); --context makes room"
+            )
+        }
+        (self.turns, self.system) = (turns, system)
+        forgetTokens()
+    }
+
+    /// Takes the last question and its answer back.
+    /// - Returns: the question; nil where there was none.
+    public func takeBack() -> String? {
+        guard turns.count >= 2 else { return nil }
+        let question = turns[turns.count - 2].content
+        turns.removeLast(2)
+        return question
+    }
+
+    /// Lets the next question read the whole conversation again, as after a change of how drafts are made.
+    public func forgetTokens() {
         tokens = []
         generator.clear()
     }
@@ -44,8 +77,9 @@ public final class Conversation {
     public func ask(
         _ question: String, _ settings: AnswerSettings, observe: (AnswerEvent) throws -> Bool
     ) throws -> Answer {
-        let asked = messages.isEmpty ? ChatMessage.opening(system, question) : messages + [ChatMessage(.user, question)]
-        let whole = try open.tokens(of: .chat(ChatPrompt(asked, thinking: thinking)))
+        let asked = turns + [ChatMessage(.user, question)]
+        let prompt = ChatPrompt(ChatMessage.opening(system, asked), thinking: thinking)
+        let whole = try open.tokens(of: .chat(prompt))
         guard whole.count <= generator.capacity else {
             throw InputError(
                 "with this question the conversation has \(whole.count) tokens, but the context holds "
@@ -56,7 +90,7 @@ public final class Conversation {
         let answer = try generator.answer(
             Array(whole[tokens.count...]), settings, tokenizer: open.tokenizer, observe: observe)
         tokens = whole + answer.result.tokens
-        messages = asked + [ChatMessage(.assistant, answer.text ?? "")]
+        turns = asked + [ChatMessage(.assistant, answer.text ?? "")]
         return answer
     }
 }
@@ -64,6 +98,11 @@ public final class Conversation {
 extension ChatMessage {
     /// The system message, if there is one, and the first question.
     package static func opening(_ system: String?, _ question: String) -> [ChatMessage] {
-        (system.map { [ChatMessage(.system, $0)] } ?? []) + [ChatMessage(.user, question)]
+        opening(system, [ChatMessage(.user, question)])
+    }
+
+    /// The system message, if there is one, and what comes after it.
+    package static func opening(_ system: String?, _ turns: [ChatMessage]) -> [ChatMessage] {
+        (system.map { [ChatMessage(.system, $0)] } ?? []) + turns
     }
 }

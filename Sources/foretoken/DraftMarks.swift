@@ -17,14 +17,7 @@ struct DraftMarkFlags: ParsableArguments {
     /// How an answer's text is written to standard output.
     /// - Throws: `UsageError` where tokens are to be marked, but not on a terminal.
     func marks() throws -> DraftMarks? {
-        guard showDrafts else { return nil }
-        let terminal = Terminal(descriptor: STDOUT_FILENO)
-        guard terminal.isInteractive else {
-            throw UsageError(
-                "--show-drafts marks tokens by colours and lines, but standard output is no terminal that has them; leave it "
-                    + "out, or see speculation.sources of --json")
-        }
-        return DraftMarks(terminal: terminal)
+        showDrafts ? try DraftMarks.standard("--show-drafts") : nil
     }
 }
 
@@ -34,6 +27,19 @@ package struct DraftMarks {
 
     /// - Parameter terminal: what the text is shown on.
     package init(terminal: Terminal) { self.terminal = terminal }
+
+    /// Marks for standard output.
+    /// - Parameter option: how they were asked for.
+    /// - Throws: `UsageError` where that is no terminal.
+    static func standard(_ option: String) throws -> DraftMarks {
+        let terminal = Terminal(descriptor: STDOUT_FILENO)
+        guard terminal.isInteractive else {
+            throw UsageError(
+                "\(option) marks tokens by colours and lines, but standard output is no terminal that has them; leave it "
+                    + "out, or see speculation.sources of --json")
+        }
+        return DraftMarks(terminal: terminal)
+    }
 
     private static func mark(_ source: TokenSource) -> Mark {
         switch source {

@@ -1,5 +1,4 @@
 import ArgumentParser
-import ForetokenHardware
 import ForetokenReport
 import ForetokenSpeculation
 import ForetokenText
@@ -10,8 +9,10 @@ struct Chat: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Holds a conversation in the checkpoint's chat format.",
         discussion: """
-            /clear forgets the conversation, /exit (or the end of the input) ends it. Ctrl-C stops an answer; at the \
-            prompt it ends the program, and wherever the questions come from no terminal.
+            On a terminal lines can be edited, and /help lists commands: of settings, to save and load, to ask again. \
+            Elsewhere each line of standard input is a message. /clear forgets the conversation, /exit (or the end of the \
+            input) ends it. Ctrl-C stops an answer; at the prompt it ends the program, and wherever the questions come \
+            from no terminal. What is typed is kept until the end and nowhere else.
             """)
 
     @Option(help: ArgumentHelp("Answers each line of a file as a conversation of its own.", valueName: "f"))
@@ -51,10 +52,13 @@ struct Chat: ParsableCommand {
             _ = try open.tokens(of: .chat(ChatPrompt(ChatMessage.opening(system, "?"), thinking: chat.thinking)))
             let context = try open.context(for: Self.defaultContext)
             let model = try open.load(context: context)
-            let generator = try open.makeGenerator(model, context: context, drafting: draft.usesModules)
+            // Drafts may be switched on later.
+            let generator = try open.makeGenerator(
+                model, context: context, drafting: draft.draftSource.usesModules)
             let memory = try DraftMemory.standard(open, model, generator.experience, draft, fresh)
             let conversation = Conversation(open, generator, system: system, thinking: chat.thinking)
-            try converse(conversation, settings, memory, marks)
+            var session = ChatSession(open, conversation, settings, memory, marks)
+            try session.run()
         }
     }
 
@@ -83,56 +87,5 @@ struct Chat: ParsableCommand {
             if marks != nil { Console.write(DraftMarks.legend(answer, on: Console.terminal)) }
             if answer.wasInterrupted { throw Interrupted() }
         }
-    }
-
-    // MARK: A conversation
-
-    private func converse(
-        _ conversation: Conversation, _ settings: AnswerSettings, _ memory: DraftMemory?, _ marks: DraftMarks?
-    ) throws {
-        var input = LineReader()
-        while true {
-            Console.write(Console.terminal.styled("> ", .cyan))
-            switch try input.next() {
-            case .end:
-                Console.write("\n")
-                return
-            case .interrupted:
-                Console.write("\n")
-                throw Interrupted()
-            case .bad: Console.error("that line is not valid UTF-8")
-            case .line("/exit"): return
-            case .line("/clear"): conversation.clear()
-            case .line(let text) where text.allSatisfy(\.isWhitespace): continue
-            case .line(let text):
-                do {
-                    let answer = try memory.during {
-                        try conversation.ask(text, settings, show: { try StandardOutput.write(marks.text($0)) })
-                    }
-                    // The next Ctrl-C is the first again, and for the prompt.
-                    if input.isTerminal { Interrupts.reset() }
-                    try answer.finishLine()
-                    if marks != nil { Console.write(DraftMarks.legend(answer, on: Console.terminal)) }
-                    Console.write(remark(on: answer, conversation) + "\n")
-                } catch let error as InputError {
-                    Console.error(error.description)
-                }
-            }
-        }
-    }
-
-    private func remark(on answer: Answer, _ conversation: Conversation) -> String {
-        let timings = answer.result.timings
-        var text = "\(timings.predictedCount) tokens, \(Format.short(timings.predictedPerSecond)) tok/s"
-        if !answer.result.telemetry.drafted.isEmpty {
-            text += ", \(Format.fixed(answer.result.telemetry.tokensPerRound, 2)) per round"
-        }
-        if answer.wasInterrupted { text += "; interrupted" }
-        if answer.result.reason == .length {
-            text +=
-                conversation.isFull
-                ? "; the context is full: /clear starts anew, --context makes room" : "; cut at --max-tokens"
-        }
-        return Console.terminal.styled("[\(text)]", .dim)
     }
 }
