@@ -99,6 +99,9 @@ struct Failure {
         }
     }
 
+    /// Whether it follows from the command line alone, or answers it.
+    var isOfCommandLine: Bool { code == Status.usage || answer != nil }
+
     /// Says what there is to say and ends the process.
     func exit() -> Never {
         say()

@@ -1,6 +1,7 @@
 import ArgumentParser
 import ForetokenHardware
 import ForetokenReport
+import Glibc
 
 /// The command line. Results go to standard output, everything else to standard error.
 @main
@@ -33,14 +34,16 @@ struct Foretoken: ParsableCommand {
             try Interrupts.ignoreWriteSignals()
             try CommandLineText.check()
             let arguments = Array(CommandLine.arguments.dropFirst())
-            if arguments.isEmpty { return try StandardOutput.write(Tour.text) }
+            if arguments.isEmpty { return HostSession.isFollower ? () : try StandardOutput.write(Tour.text) }
             try CommandNames.check(arguments)
             var command = try parseAsRoot()
             try ProcessLimits.checkAddressSpace()
             guard let session = try HostSession.join() else { return try command.run() }
             session.run(&command)
         } catch {
-            Failure(error).exit()
+            let failure = Failure(error)
+            if failure.isOfCommandLine && HostSession.isFollower { Glibc.exit(failure.code) }
+            failure.exit()
         }
     }
 }

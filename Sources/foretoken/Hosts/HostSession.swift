@@ -37,6 +37,10 @@ final class HostSession: Sendable {
         return session
     }
 
+    /// Whether a launcher has started this process as another rank than 0, which says what is wrong with a command line that
+    /// all of them have.
+    static var isFollower: Bool { Launch(environment: wholeEnvironment()).map { $0.rank > 0 } ?? false }
+
     private static func wholeEnvironment() -> [String: String] {
         var variables: [String: String] = [:]
         var entry = environ
@@ -120,7 +124,7 @@ final class HostSession: Sendable {
     }
 
     private func leave(_ code: Int32) -> Never {
-        cluster.close()
+        cluster.close(code: code)
         Glibc.exit(code)
     }
 }

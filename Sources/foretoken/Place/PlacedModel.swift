@@ -65,7 +65,7 @@ struct PlacedCheckpoint {
             for remark in shape.remarks { Console.note("\(shape.name): \(remark)") }
             isShape = true
         } else {
-            let directory = options.model ?? environment("FORETOKEN_MODEL")
+            let directory = try (options.model ?? environment("FORETOKEN_MODEL")).map(ModelFolder.resolve)
             checkpoint = try directory.map { try Checkpoint(directory: $0) } ?? .demo()
             format = options.weights ?? .stored
             isShape = false
