@@ -42,7 +42,7 @@ extension OpenModel {
         // A small model is there before anybody has read about it.
         let bytes = layout.packedBytes(configuration, format)
         if bytes + working >= 1 << 30 {
-            let among = hosts.map { ", shared by \($0.channel.count) hosts," } ?? ""
+            let among = hosts.map { " shared by \($0.channel.count) hosts" } ?? ""
             tell(.note("memory: \(FigureText.binaryBytes(bytes)) of weights\(among), \(reserved)"))
         }
         if let hosts {

@@ -31,7 +31,7 @@ struct HostBench: Encodable {
         return [
             terminal.styled(title, .bold) + "\n" + parts.rendered(on: terminal), steps.rendered(on: terminal),
             "behind \(HostTrial.context) tokens, medians; waiting: share of a step's time in meetings, for data and for slower "
-                + "hosts; predicted: from reading weights and from the link alone, so that no step is faster\n",
+                + "hosts; predicted: by what every host reads and by the link, as it was measured before loading\n",
         ].joined(separator: "\n")
     }
 

@@ -70,13 +70,14 @@ final class HostSession: Sendable {
     }
 
     private func lead(_ command: inout some ParsableCommand) throws {
-        guard command is any HostedCommand || command is Doctor else {
-            throw UsageError(
-                "\(cluster.count) ranks were started, but \(type(of: command)._commandName) works on one host; start it "
-                    + "without a launcher")
-        }
         do {
-            if let doctor = command as? Doctor { try doctor.describe(self) } else { try command.run() }
+            if let doctor = command as? Doctor { return try doctor.describe(self) }
+            guard command is any HostedCommand else {
+                throw UsageError(
+                    "\(cluster.count) ranks were started, but \(type(of: command)._commandName) works on one host; start "
+                        + "it without a launcher")
+            }
+            try command.run()
         } catch let error as ClusterError {
             // All hosts have thrown it.
             throw error
@@ -101,7 +102,7 @@ final class HostSession: Sendable {
         cluster.silenceFollower()
         cluster.obeyLeader()
         Console.follow(as: cluster.hosts[cluster.rank].label)
-        if let doctor = command as? Doctor { try doctor.describe(self) }
+        if let doctor = command as? Doctor { return try doctor.describe(self) }
         guard let command = command as? any HostedCommand else { leave(try orderedEnd()) }
         let open = Result { try command.openPart() }
         while true {
