@@ -122,6 +122,10 @@ final class SharedModel: ModelHosts {
     }
 
     private static func text(_ forecast: HostForecast, _ planner: HostPlanner) -> String {
+        guard forecast.division != .oneHost else {
+            return "of the \(planner.hosts.count) hosts one alone has the model: no division is predicted to be faster; "
+                + "--division rows or layers divides it all the same"
+        }
         let parts = forecast.parts.map { part in
             let what = part.layers.map { "layers \($0[0])-\($0[1])" } ?? Format.percent(part.share)
             return "\(part.name) \(what), \(FigureText.binaryBytes(part.weightBytes))"
