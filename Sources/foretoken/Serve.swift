@@ -114,7 +114,10 @@ struct Serve: ParsableCommand {
                 try runModel(server.desk, thread, open, context: context) { try? announce(port) }
             })
         // Its thread is loading; nothing it has needs to be saved.
-        if !hasEnded { _exit(Status.done) }
+        if !hasEnded {
+            HostSession.abandon(saying: "the server was ended while it loaded")
+            _exit(Status.done)
+        }
     }
 
     private func address(_ port: Int) -> String {

@@ -49,6 +49,8 @@ package struct HostTrial: Sendable, Encodable {
         }
         var times = [[Double]](repeating: [], count: Self.rows.count)
         var deltas = [[HostFigures]](repeating: [], count: Self.rows.count)
+        model.pool.startSpinning()
+        defer { model.pool.stopSpinning() }
         let start = MonotonicClock.now
         var turn = 0
         while turn < 5 || Double(MonotonicClock.now - start) / 1e9 < seconds {

@@ -42,6 +42,8 @@ package final class Follower {
 
     /// Follows until the leader does not need the model any more.
     package func run() -> Ending {
+        model.pool.startSpinning()
+        defer { model.pool.stopSpinning() }
         while true {
             obey(others.message.receive(from: others.channel))
             if let ending { return ending }

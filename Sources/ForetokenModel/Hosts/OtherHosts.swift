@@ -220,6 +220,7 @@ package final class OtherHosts {
         var good: Int32 = 1
         let all = gather(&good, count: 1)
         guard let host = (0..<share.count).first(where: { all[$0] != 1 }) else { return number }
+        dropPool(number)
         throw HardwareError(
             .memory,
             "host \(host) has no memory for \(pages) pages of latents, \(FigureText.binaryBytes(pages * shape.pageBytes)) in all"

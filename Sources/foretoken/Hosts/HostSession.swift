@@ -96,6 +96,11 @@ final class HostSession: Sendable {
         leave(Failure(error).code)
     }
 
+    /// Ends all hosts at once, where there are several.
+    static func abandon(saying text: String) {
+        current?.cluster.abandon(OutputError(description: text))
+    }
+
     // MARK: Following
 
     private func follow(_ command: some ParsableCommand) throws {
@@ -117,7 +122,10 @@ final class HostSession: Sendable {
     }
 
     /// In a function of its own, so that nothing of the model is left behind it.
-    private func follow(_ model: Model) throws -> Follower.Ending { try Follower(model).run() }
+    private func follow(_ model: Model) throws -> Follower.Ending {
+        // Rank 0 would wait for this host.
+        do { return try Follower(model).run() } catch { cluster.abandon(error) }
+    }
 
     /// Where rank 0 cannot do what was asked, it says so.
     private func orderedEnd() throws -> Int32 {

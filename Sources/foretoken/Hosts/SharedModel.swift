@@ -20,11 +20,18 @@ final class SharedModel: ModelHosts {
     /// Loads a follower's part.
     /// - Parameter open: what came of opening the files.
     func load(_ wanted: SharedLoading, _ open: Result<OpenModel, any Error>, threads: Int?) throws -> Model {
-        // Rank 0 has opened its files before it said what to load.
-        try settle(open.map { _ in }, phase: "opening the files")
-        let open = try open.get()
-        let crew = try Crew.make(threads: threads, sharers: HostSession.sharers)
+        // Rank 0 has done this before it said what to load.
+        let (open, crew) = try settled("opening the files") {
+            (try open.get(), try Crew.make(threads: threads, sharers: HostSession.sharers))
+        }
         return try open.loadPart(wanted, on: crew, self)
+    }
+
+    /// Does something on all hosts; where it fails on one, all of them end.
+    private func settled<Value>(_ phase: String, _ work: () throws -> Value) throws -> Value {
+        let outcome = Result { try work() }
+        try settle(outcome.map { _ in }, phase: phase)
+        return try outcome.get()
     }
 
     func settle(_ outcome: Result<Void, any Error>, phase: String) throws {
@@ -41,15 +48,17 @@ final class SharedModel: ModelHosts {
 
     func divide(_ open: OpenModel, _ wanted: SharedLoading, _ crew: Crew) throws -> HostShare {
         let cluster = session.cluster
-        if cluster.isLeader { try settle(.success(()), phase: "opening the files") }
-        try cluster.agree(try agreedFields(open))
+        if cluster.isLeader { try settled("opening the files") {} }
+        let fields = try settled("looking at the model") { try agreedFields(open) }
+        try cluster.agree(fields)
         let machines = try session.machines(bandwidth: crew.machine.nodes.reduce(0) { $0 + $1.bandwidth })
         let links = cluster.probeLinks().compactMap(\.self)
-        let planner = try planner(open, wanted, machines, links)
-        let division = try division(planner, open)
-        session.forecast.withLock { $0 = division.forecast }
-        if cluster.isLeader { Console.note(Self.text(division.forecast, planner)) }
-        return HostShare(division.value, rank: cluster.rank)
+        let (value, forecast) = try settled("dividing the model") {
+            try division(try planner(open, wanted, machines, links), open)
+        }
+        session.forecast.withLock { $0 = forecast }
+        if cluster.isLeader { Console.note(Self.text(forecast, hosts: machines.count)) }
+        return HostShare(value, rank: cluster.rank)
     }
 
     /// What has to be the same on all hosts, so that they compute the same bits of the same model.
@@ -121,9 +130,9 @@ final class SharedModel: ModelHosts {
         }.joined(separator: ", ")
     }
 
-    private static func text(_ forecast: HostForecast, _ planner: HostPlanner) -> String {
+    private static func text(_ forecast: HostForecast, hosts: Int) -> String {
         guard forecast.division != .oneHost else {
-            return "of the \(planner.hosts.count) hosts one alone has the model: no division is predicted to be faster; "
+            return "of the \(hosts) hosts one alone has the model: no division is predicted to be faster; "
                 + "--division rows or layers divides it all the same"
         }
         let parts = forecast.parts.map { part in
@@ -131,7 +140,7 @@ final class SharedModel: ModelHosts {
             return "\(part.name) \(what), \(FigureText.binaryBytes(part.weightBytes))"
         }
         return
-            "\(planner.hosts.count) hosts share the model by \(forecast.division.title) (\(parts.joined(separator: "; "))); "
+            "\(hosts) hosts share the model by \(forecast.division.title) (\(parts.joined(separator: "; "))); "
             + "predicted at most \(Format.short(forecast.tokensPerSecond)) tok/s, "
             + "\(Format.percent(forecast.exchangeShare)) of a step between hosts"
     }
