@@ -196,8 +196,7 @@ package final class Cluster: Sendable {
         Glibc.close(nowhere)
     }
 
-    /// Followers do not end at Ctrl-C and SIGTERM, which reach all ranks, but when rank 0 says so. To be called as they begin
-    /// to follow: while loading, all may end at once.
+    /// Followers do not end at Ctrl-C and SIGTERM, which reach all ranks, but when rank 0 says so.
     package func obeyLeader() {
         guard !isLeader else { return }
         _ = signal(SIGINT, SIG_IGN)

@@ -77,8 +77,11 @@ final class Decoder {
     func begin(_ pool: LatentPool) {
         (rows, spanCount) = (0, 0)
         shape = pool.shape
-        pools.removeAll(keepingCapacity: true)
+        forgetPools()
     }
+
+    /// A pool that is given up is not to live on here.
+    func forgetPools() { pools.removeAll(keepingCapacity: true) }
 
     /// Adds `count` rows of a text to the step. What the residual rows hold is the caller's to fill.
     ///

@@ -240,7 +240,7 @@ final class LMHeadRunner {
     private let logitsMessage: MessageKind
 
     /// Whose logits are made.
-    enum LMHead: Equatable {
+    enum LMHeadName: Equatable {
         case main
         case module(Int)
     }
@@ -283,15 +283,18 @@ final class LMHeadRunner {
     /// Draws the likeliest of all tokens.
     var greedy: Draw { Draw(.greedy(limit: machinery.configuration.vocabularySize), position: 0) }
 
+    /// Draws none.
+    var nothing: Draw { Draw(.greedy(limit: 0), position: 0) }
+
     /// Logits of `count` rows from the exact lm_head, and a candidate for each.
-    func run(_ name: LMHead, _ lmHead: Linear, input: foretoken_rows, count: Int) {
+    func run(_ name: LMHeadName, _ lmHead: Linear, input: foretoken_rows, count: Int) {
         tell(name, isCoarse: false, input: input, count: count)
         start(.exact(ProductJob(lmHead, input: input, output: logitRows.rows, rowCount: count)), rows: count)
     }
 
     /// Logits of `count` rows from what is listed of the coarse lm_head, and a candidate for each.
     /// - Parameter input: not indexed.
-    func run(_ name: LMHead, _ lmHead: CutCoarseLMHead, input: foretoken_rows, count: Int) {
+    func run(_ name: LMHeadName, _ lmHead: CutCoarseLMHead, input: foretoken_rows, count: Int) {
         tell(name, isCoarse: true, input: input, count: count)
         for row in 0..<count { quantise(input.base! + row * input.stride, row: row) }
         let rows = QuantisedRows(
@@ -315,7 +318,7 @@ final class LMHeadRunner {
                 candidates: buffers.candidates.pointer, scratch: machinery.workers.scratch))
         rowCount = rows
         for row in 0..<rows { buffers.drawn.pointer[row] = best(row) }
-        guard let others = sharers else { return }
+        guard let others = partners else { return }
         areWhole = false
         let all = others.gather(UnsafePointer(buffers.drawn.pointer), count: rows)
         guard others.leads else { return }
@@ -343,7 +346,7 @@ final class LMHeadRunner {
 
     /// Logits of `row`.
     func logits(row: Int) -> UnsafeMutablePointer<Float> {
-        if !areWhole, let others = sharers {
+        if !areWhole, let others = partners {
             others.send(logitsMessage)
             gatherLogits()
         }
@@ -356,18 +359,18 @@ final class LMHeadRunner {
     // MARK: Other hosts
 
     /// Those that have a part of the lm_heads.
-    private var sharers: OtherHosts? { machinery.others.flatMap { $0.share.cutsRows ? $0 : nil } }
+    private var partners: OtherHosts? { machinery.others.flatMap { $0.share.cutsRows ? $0 : nil } }
 
     /// Gives the leader the last run's logits.
     func gatherLogits() {
-        guard let others = sharers else { return }
+        guard let others = partners else { return }
         others.gather(.init(base: logitRows.base, stride: logitRows.stride, count: rowCount, columns: .vocabulary))
         areWhole = true
     }
 
     /// Tells the other hosts what is about to be drawn from.
-    private func tell(_ name: LMHead, isCoarse: Bool, input: foretoken_rows, count: Int) {
-        guard let others = sharers, others.leads else { return }
+    private func tell(_ name: LMHeadName, isCoarse: Bool, input: foretoken_rows, count: Int) {
+        guard let others = partners, others.leads else { return }
         let (message, width) = (others.message, machinery.configuration.hiddenSize)
         message.begin(.lmHead) { head in
             (head.rows, head.width, head.isCoarse) = (Int32(count), Int32(width), isCoarse)

@@ -224,7 +224,7 @@ public final class MTPHead {
     }
 
     private func runExact(_ module: Int, _ input: foretoken_rows, _ count: Int) {
-        for row in 0..<count { lmHead.draws.pointer[row] = lmHead.greedy }
+        for row in 0..<count { lmHead.draws.pointer[row] = lmHead.nothing }
         lmHead.run(.module(module), modules[module].lmHead, input: input, count: count)
     }
 

@@ -122,7 +122,6 @@ package final class DraftMemory {
             "model \(try open.fingerprint())", "machine \(topology.fingerprint)", "CPU \(CPUInfo.read().model)",
             "threads \(model.pool.workerCount)", "kernels \(model.instructionSet)",
             "weights \(settings.weights.rawValue)", "cache \(settings.cacheType.rawValue)", "plan \(plan ?? "none")",
-            "hosts \(model.weights.host.spelling)",
-        ].joined(separator: ", ")
+        ].joined(separator: ", ") + (model.weights.host.isPart ? ", hosts \(model.weights.host.spelling)" : "")
     }
 }

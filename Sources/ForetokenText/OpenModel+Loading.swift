@@ -72,7 +72,7 @@ extension OpenModel {
         progress: @escaping @Sendable (Double) -> Void = { _ in }
     ) throws -> Model {
         let share = try hosts.divide(self, wanted, crew)
-        return try hosts.loadTogether { ready in
+        let model = try hosts.loadTogether { ready in
             let weights = try ModelWeights(
                 checkpoint: checkpoint, layout: layout, pool: crew.pool, format: wanted.format, nodes: crew.nodes,
                 host: share, reservedBytes: wanted.workingBytes, reservedFor: wanted.reserved,
@@ -84,6 +84,8 @@ extension OpenModel {
                 weights: weights, pool: crew.pool, instructionSet: settings.instructionSet,
                 others: try OtherHosts(hosts.channel, share, configuration))
         }
+        model.others?.begin()
+        return model
     }
 
     /// "0.4 GiB of caches (54,144 bytes a token for 8192 tokens), 0.1 GiB of scratch".

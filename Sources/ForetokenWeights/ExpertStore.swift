@@ -85,7 +85,7 @@ public final class ExpertStore {
         guard let layer = layers[index] else { return }
         let copy = layer.table[0].copies[0]
         let shape = ExpertShape(
-            gateUpPanels: copy.gate.panelCount, downPanels: copy.down.panelCount,
+            gateUpPanels: copy.gate.panels.count, downPanels: copy.down.panels.count,
             gateUpBytes: copy.gate.byteCount + copy.up.byteCount, downBytes: copy.down.byteCount)
         layer.table.replicas.update(layer.placements, shape, nodes)
     }

@@ -53,12 +53,11 @@ public struct HostShare: Sendable, Equatable {
             })
     }
 
-    /// Division and host in a few words: `whole`, `rows 1:1, host 0`, `layers 0-30-61, host 1`.
+    /// The division in a few words: `rows 1:1`, `layers 0-30-61`.
     public var spelling: String {
-        guard isPart else { return "whole" }
-        return switch division {
-        case .rows(let shares): "rows \(shares.map(String.init).joined(separator: ":")), host \(rank)"
-        case .layers(let bounds): "layers \(bounds.map(String.init).joined(separator: "-")), host \(rank)"
+        switch division {
+        case .rows(let shares): "rows \(shares.map(String.init).joined(separator: ":"))"
+        case .layers(let bounds): "layers \(bounds.map(String.init).joined(separator: "-"))"
         }
     }
 
@@ -69,6 +68,12 @@ public struct HostShare: Sendable, Equatable {
     public var cutsRows: Bool {
         if case .rows = division { return isPart }
         return false
+    }
+
+    /// Whether host 0 has the whole model, and the others have nothing to do.
+    public var leaderHasAll: Bool {
+        guard case .layers(let bounds) = division else { return !isPart }
+        return bounds[1] == bounds[count]
     }
 
     /// Which host has a main layer as a whole; nil where every host has a part of it.

@@ -10,9 +10,11 @@ extension WeightLayout {
     ///   - cacheElementBytes: bytes of a number in the latent cache.
     ///   - positions: tokens that the cache has room for.
     ///   - scratchBytes: what one host takes besides weights and cache.
+    ///   - comparesCopies: whether to read the MTP modules' copies of the main tables, which repeat them in published files.
     /// - Throws: `CheckpointError` when a file cannot be read.
     package func hostedModel(
-        _ checkpoint: Checkpoint, format: ResidentFormat, cacheElementBytes: Int, positions: Int, scratchBytes: Int
+        _ checkpoint: Checkpoint, format: ResidentFormat, cacheElementBytes: Int, positions: Int, scratchBytes: Int,
+        comparesCopies: Bool = true
     ) throws -> HostedModel {
         let maker = HostedLayerMaker(checkpoint.configuration, format, cacheElementBytes)
         let isTied = lmHead == embedding
@@ -34,7 +36,7 @@ extension WeightLayout {
             scratchBytes: scratchBytes, positions: positions,
             expertsPerToken: checkpoint.configuration.expertsPerToken)
         var measure = PackingPlan(format: format, nodes: .single)
-        let copies = try sharedCopies(checkpoint)
+        let copies = comparesCopies ? try sharedCopies(checkpoint) : .allRepeated(self)
         _ = PackedModel(self, checkpoint.configuration, copies, ExpertPlaces(nil, .single), &measure)
         model.otherBytes = max(0, measure.byteCount - model.weightBytes)
         return model

@@ -115,7 +115,7 @@ struct Serve: ParsableCommand {
             })
         // Its thread is loading; nothing it has needs to be saved.
         if !hasEnded {
-            HostSession.abandon(saying: "the server was ended while it loaded")
+            HostSession.abandon(saying: "the server ends at once")
             _exit(Status.done)
         }
     }
@@ -137,8 +137,14 @@ struct Serve: ParsableCommand {
         let crew = try Crew.make(threads: open.settings.threads, sharers: HostSession.sharers)
         if tuneEvery != nil { try checkNodes(of: crew) }
         let hosts = session.map { SharedModel($0) }
-        // Clients are told until the process ends.
-        session?.beforeLoss { desk.drain() }
+        // Who asks in the seconds until the process ends is told.
+        session?.beforeLoss {
+            desk.drain()
+            sleep(2)
+        }
+        if session != nil && tuneEvery != nil {
+            throw InputError("--tune-every moves the experts of one host, not of several; leave it out")
+        }
         let model = try open.load(contexts: [context], on: crew, hosts: hosts) { desk.setLoaded($0) }
         let engine = try open.makeServingEngine(
             model, context: context, parallel: parallel, drafting: draft.usesModules, chunkShare: chunkShare,

@@ -106,7 +106,7 @@ struct HostRowTests {
         #expect(others > 4 && found.1.prefix(others) == expected.1.prefix(others))
     }
 
-    /// Memory of pages that are gone is gone on all hosts, and numbers of pages mean the same everywhere.
+    /// Pools come and go, and their numbers and those of pages mean the same on all hosts.
     @Test func poolsComeAndGo() throws {
         let alone = try Model.load(Fixtures.demoModel)
         func some(_ model: Model) throws -> [RowBits] {

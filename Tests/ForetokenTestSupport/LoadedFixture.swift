@@ -30,6 +30,7 @@ extension Model {
             checkpoint: checkpoint, layout: try WeightLayout(checkpoint), pool: pool, format: format, nodes: nodes,
             host: host, placement: placement)
         let others = try channel.map { try OtherHosts($0, host, checkpoint.configuration) }
+        others?.begin()
         return try Model(weights: weights, pool: pool, instructionSet: instructionSet, others: others)
     }
 }

@@ -40,7 +40,11 @@ public final class MadeUpHosts: @unchecked Sendable {
     }
 
     private func wait(until isTrue: () -> Bool) {
-        while !isTrue() { pthread_cond_wait(changed, mutex) }
+        while !isTrue() {
+            // The others would wait for it for ever.
+            if let error = errors.first { preconditionFailure("a host failed: \(error)") }
+            pthread_cond_wait(changed, mutex)
+        }
     }
 
     private func tell() { pthread_cond_broadcast(changed) }
@@ -128,12 +132,15 @@ public final class MadeUpHosts: @unchecked Sendable {
                 channel: Channel(hosts, rank))
         }
         for rank in 1..<count {
-            hosts.running += 1
+            hosts.locked { hosts.running += 1 }
             try DetachedThread.start("host \(rank)") {
                 do {
                     _ = try Follower(load(rank)).run()
                 } catch {
-                    hosts.locked { hosts.errors.append(error) }
+                    hosts.locked {
+                        hosts.errors.append(error)
+                        hosts.tell()
+                    }
                 }
                 hosts.locked {
                     hosts.running -= 1

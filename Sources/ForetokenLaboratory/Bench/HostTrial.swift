@@ -77,7 +77,8 @@ package struct HostTrial: Sendable, Encodable {
             let whole = times[i].reduce(0, +)
             return Width(
                 rows: Self.rows[i], nanoseconds: times[i].sorted()[turn / 2],
-                meetings: Double(deltas[i][0].meetings) / Double(turn),
+                // Asking before each step is one.
+                meetings: Double(deltas[i][0].meetings) / Double(turn) - 1,
                 receivedBytes: deltas[i].map { Double($0.receivedBytes) / Double(turn) },
                 waitingShares: deltas[i].map { min(1, Double($0.waitedNanoseconds) / whole) })
         }

@@ -134,7 +134,8 @@ struct ProofPlan {
     private let settings: ProofSettings
     private let hasModules: Bool
 
-    init(_ settings: ProofSettings, hasModules: Bool, triesPlacements: Bool) {
+    /// - Parameter isShared: whether other hosts have a part of the model; what is changed here stays as it is on them.
+    init(_ settings: ProofSettings, hasModules: Bool, triesPlacements: Bool, isShared: Bool = false) {
         self.settings = settings
         self.hasModules = hasModules
         addWidths()
@@ -161,7 +162,11 @@ struct ProofPlan {
             omissions.append("placements were left out: they need the weights a second time")
         }
         addCacheTypes()
-        addInstructionSets()
+        if isShared {
+            omissions.append("other kernels were left out, and thread counts are this host's: other hosts keep theirs")
+        } else {
+            addInstructionSets()
+        }
     }
 
     /// Runs, the references included.

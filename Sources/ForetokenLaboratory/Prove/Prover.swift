@@ -42,7 +42,9 @@ public final class Prover {
         self.settings = settings
         self.makePool = makePool
         self.loadPlaced = loadPlaced
-        plan = ProofPlan(settings, hasModules: !weights.modules.isEmpty, triesPlacements: loadPlaced != nil)
+        plan = ProofPlan(
+            settings, hasModules: !weights.modules.isEmpty, triesPlacements: loadPlaced != nil,
+            isShared: weights.host.isPart)
         samplings = ProofSampling.all(seed: settings.seed)
         comparison = ProofComparison(settings, samplings)
     }

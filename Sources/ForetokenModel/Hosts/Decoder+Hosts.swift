@@ -23,7 +23,7 @@ extension Decoder {
 
     /// Runs the main layers: all of them, or those that this host has, between other hosts' layers.
     func runMainLayers(_ layers: [LayerWeights]) {
-        guard let others, others.share.isPart, !others.share.cutsRows else {
+        guard let others, restsAtMeetings, !others.share.cutsRows else {
             for (index, layer) in layers.enumerated() {
                 observation?.layer = index
                 run(layer, index)
@@ -100,28 +100,34 @@ extension Machinery {
     /// Whether other hosts have a part in a stack, or in the logits behind it.
     func isShared(_ stack: Stack) -> Bool {
         guard let others else { return false }
-        return others.share.cutsRows || (others.share.isPart && stack == .main)
+        return others.share.cutsRows || (stack == .main && !others.share.leaderHasAll)
     }
 
     /// Tells the other hosts what is about to run: the texts' places in their pages, and the rows as they come in.
     private func tell(_ others: OtherHosts, _ stack: Stack, _ decoder: Decoder, _ lastOnly: Bool, rests: Bool) {
-        let (input, width) = decoder.input(of: stack)
+        let input = decoder.input(of: stack)
+        // Where layers are divided, rows are handed on from layer to layer.
+        let width = others.share.cutsRows ? decoder.inputWidth(of: stack) : 0
         others.message.begin(.step) { head in
             (head.rows, head.width, head.spans) = (Int32(decoder.rows), Int32(width), Int32(decoder.spanCount))
             if case .module(let index) = stack { head.module = Int32(index) }
             (head.isChunk, head.lastOnly, head.rests) = (decoder.kind == .chunk, lastOnly, rests)
         }
         decoder.appendSpans(to: others.message)
-        for row in 0..<decoder.rows { others.message.append(UnsafePointer(input[row: row]), count: width) }
+        decoder.forgetPools()
+        for row in 0..<decoder.rows where width > 0 {
+            others.message.append(UnsafePointer(input[row: row]), count: width)
+        }
         others.send()
     }
 }
 
 extension Decoder {
-    /// What a stack begins with, and floats of a row.
-    func input(of stack: Machinery.Stack) -> (rows: FloatBuffer, width: Int) {
-        stack == .main ? (space.residual, configuration.hiddenSize) : (space.joined, 2 * configuration.hiddenSize)
-    }
+    /// What a stack begins with.
+    func input(of stack: Machinery.Stack) -> FloatBuffer { stack == .main ? space.residual : space.joined }
+
+    /// Floats of a row of that.
+    func inputWidth(of stack: Machinery.Stack) -> Int { (stack == .main ? 1 : 2) * configuration.hiddenSize }
 }
 
 extension Decoder {

@@ -94,13 +94,13 @@ package final class Follower {
                 position: Int(span.position))
         }
         let stack: Machinery.Stack = head.module < 0 ? .main : .module(Int(head.module))
-        let rows = decoder.input(of: stack).rows
-        for row in 0..<Int(head.rows) {
+        let rows = decoder.input(of: stack)
+        for row in 0..<Int(head.rows) where head.width > 0 {
             rows[row: row].update(
                 from: message.next(Float.self, count: Int(head.width)), count: Int(head.width))
         }
         let rest = head.rests ? { [unowned self] in mayGoOn() } : nil
-        if !head.isChunk { decoder.traffic.beginStep(rows: decoder.rows) }
+        if !head.isChunk && head.module < 0 { decoder.traffic.beginStep(rows: decoder.rows) }
         defer { decoder.traffic.endStep() }
         _ = machinery.run(stack, model.weights, on: decoder, lastOnly: head.lastOnly, rest: rest)
     }

@@ -18,6 +18,7 @@ package final class OtherHosts {
     private let byteBounds: ScratchBuffer<Int>
     private let tables: ScratchBuffer<Int32>
     private var nextPool: Int32 = 0
+    private var areFollowing = false
     /// Pools of the leader that are gone and of which followers do not know yet.
     private let gonePools = Mutex<[Int32]>([])
 
@@ -195,10 +196,11 @@ package final class OtherHosts {
     }
 
     private func tellGonePools() {
-        for pool in gonePools.withLock({ pools in
-            defer { pools.removeAll(keepingCapacity: true) }
+        let gone = gonePools.withLock { pools in
+            defer { pools = [] }
             return pools
-        }) {
+        }
+        for pool in gone {
             var head = MessageHead(.dropPool)
             head.pool = pool
             sendHead(head)
@@ -223,14 +225,17 @@ package final class OtherHosts {
         dropPool(number)
         throw HardwareError(
             .memory,
-            "host \(host) has no memory for \(pages) pages of latents, \(FigureText.binaryBytes(pages * shape.pageBytes)) in all"
+            "rank \(host) has no memory for \(pages) pages of latents, \(FigureText.binaryBytes(pages * shape.pageBytes)) in all"
         )
     }
 
     /// Takes note that a pool is gone, on any thread.
     func dropPool(_ number: Int32) { gonePools.withLock { $0.append(number) } }
 
+    /// All hosts have loaded their parts: the others follow from now on.
+    package func begin() { areFollowing = true }
+
     deinit {
-        if leads { send(.leave) }
+        if leads && areFollowing { send(.leave) }
     }
 }

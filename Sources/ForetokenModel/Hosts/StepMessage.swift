@@ -85,27 +85,25 @@ final class MessageBuffer {
 
     /// Adds a value.
     func append<Value: BitwiseCopyable>(_ value: Value) {
-        (UnsafeMutableRawPointer(memory.pointer) + end).storeBytes(of: value, as: Value.self)
-        advance(MemoryLayout<Value>.size)
+        reserve(MemoryLayout<Value>.size).storeBytes(of: value, as: Value.self)
     }
 
     /// Adds elements.
     func append<Element: BitwiseCopyable>(_ elements: UnsafePointer<Element>, count: Int) {
         let bytes = count * MemoryLayout<Element>.stride
-        (UnsafeMutableRawPointer(memory.pointer) + end).copyMemory(from: elements, byteCount: bytes)
-        advance(bytes)
+        reserve(bytes).copyMemory(from: elements, byteCount: bytes)
     }
 
     /// Adds numbers, one after the other.
     func append(count: Int, _ number: (Int) -> Int32) {
-        let numbers = (UnsafeMutableRawPointer(memory.pointer) + end).assumingMemoryBound(to: Int32.self)
+        let numbers = reserve(count * MemoryLayout<Int32>.stride).assumingMemoryBound(to: Int32.self)
         for i in 0..<count { numbers[i] = number(i) }
-        advance(count * MemoryLayout<Int32>.stride)
     }
 
-    private func advance(_ bytes: Int) {
-        end += (bytes + 15) & ~15
-        precondition(end <= memory.count, "a message has room for any step")
+    private func reserve(_ bytes: Int) -> UnsafeMutableRawPointer {
+        defer { end += (bytes + 15) & ~15 }
+        precondition(end + bytes + 15 <= memory.count, "a message has room for any step")
+        return UnsafeMutableRawPointer(memory.pointer) + end
     }
 
     /// The message.

@@ -14,7 +14,7 @@ public struct HostPlanner: Sendable {
     /// The model.
     public let model: HostedModel
     /// The hosts; the first leads.
-    public let hosts: [HostMachine]
+    public var hosts: [HostMachine]
     /// What lies between them.
     public let link: HostLink
     /// By rows − 1: distinct experts that a layer reads, a mean.
@@ -47,11 +47,13 @@ public struct HostPlanner: Sendable {
     public func choose() -> HostPlan {
         var forecasts = [forecast(.oneHost)]
         if hosts.count > 1 { forecasts += [forecast(.layers), forecast(.rows)] }
-        let best = forecasts.filter(\.fits).map(\.bestTokensPerSecond).max()
-        let chosen = best.flatMap { best in
-            forecasts.firstIndex { $0.fits && $0.bestTokensPerSecond >= best * (1 - Self.tolerance) }
-        }
-        return HostPlan(forecasts: forecasts, chosen: chosen)
+        return HostPlan(forecasts: forecasts, chosen: Self.best(of: forecasts))
+    }
+
+    /// Index of the one with the most tokens a second among those that fit, of equally good ones the first; nil where none does.
+    public static func best(of forecasts: [HostForecast]) -> Int? {
+        guard let best = forecasts.filter(\.fits).map(\.bestTokensPerSecond).max() else { return nil }
+        return forecasts.firstIndex { $0.fits && $0.bestTokensPerSecond >= best * (1 - tolerance) }
     }
 
     /// What one division is predicted to give; of single hosts the fastest that fits, or the one that misses least.

@@ -37,14 +37,10 @@ struct HostBench: Encodable {
 
     private var parts: Table {
         var table = Table([
-            .init("host"), .init("weights", .right), .init("a step reads", .right), .init("GB/s", .right),
+            .init("host"), .init("weights", .right), .init("a step reads", .right),
         ])
         for (index, host) in hosts.enumerated() {
-            let seconds = trial.widths[0].nanoseconds / 1e9 * (1 - trial.widths[0].waitingShares[index])
-            table.add([
-                host, Format.bytes(trial.weightBytes[index]), Format.bytes(trial.bytesPerStep[index]),
-                Format.short(Double(trial.bytesPerStep[index]) / max(seconds, 1e-9) / 1e9),
-            ])
+            table.add(host, Format.bytes(trial.weightBytes[index]), Format.bytes(trial.bytesPerStep[index]))
         }
         return table
     }

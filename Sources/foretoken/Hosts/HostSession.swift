@@ -71,7 +71,7 @@ final class HostSession: Sendable {
 
     private func lead(_ command: inout some ParsableCommand) throws {
         do {
-            if let doctor = command as? Doctor { return try doctor.describe(self) }
+            if let doctor = command as? Doctor, doctor.described.topology == nil { return try doctor.describe(self) }
             guard command is any HostedCommand else {
                 throw UsageError(
                     "\(cluster.count) ranks were started, but \(type(of: command)._commandName) works on one host; start "
@@ -107,7 +107,7 @@ final class HostSession: Sendable {
         cluster.silenceFollower()
         cluster.obeyLeader()
         Console.follow(as: cluster.hosts[cluster.rank].label)
-        if let doctor = command as? Doctor { return try doctor.describe(self) }
+        if let doctor = command as? Doctor, doctor.described.topology == nil { return try doctor.describe(self) }
         guard let command = command as? any HostedCommand else { leave(try orderedEnd()) }
         let open = Result { try command.openPart() }
         while true {

@@ -50,7 +50,9 @@ extension Doctor {
     /// Shows all hosts side by side, instead of this one alone.
     func describe(_ session: HostSession) throws {
         let cluster = session.cluster
-        let own = try JSONOutput.line(try HostDescription(cluster))
+        let description = Result { try JSONOutput.line(try HostDescription(cluster)) }
+        try cluster.settle(description.map { _ in }, phase: "looking at the machines")
+        let own = try description.get()
         let texts = cluster.tellAll([String(decoding: own, as: UTF8.self)])
         let links = cluster.probeLinks()
         guard cluster.isLeader else { return }

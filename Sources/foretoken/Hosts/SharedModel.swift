@@ -56,9 +56,13 @@ final class SharedModel: ModelHosts {
         let (value, forecast) = try settled("dividing the model") {
             try division(try planner(open, wanted, machines, links), open)
         }
+        let share = HostShare(value, rank: cluster.rank)
+        try cluster.agree([
+            AgreedField("--division", share.spelling), AgreedField("--cache-type", open.settings.cacheType.rawValue),
+        ])
         session.forecast.withLock { $0 = forecast }
         if cluster.isLeader { Console.note(Self.text(forecast, hosts: machines.count)) }
-        return HostShare(value, rank: cluster.rank)
+        return share
     }
 
     /// What has to be the same on all hosts, so that they compute the same bits of the same model.
@@ -79,7 +83,7 @@ final class SharedModel: ModelHosts {
         // Caches are counted as scratch: they are part of what every host needs besides its weights.
         let model = try open.layout.hostedModel(
             open.checkpoint, format: wanted.format, cacheElementBytes: open.settings.cacheType.elementBytes,
-            positions: 0, scratchBytes: wanted.workingBytes)
+            positions: 0, scratchBytes: wanted.workingBytes, comparesCopies: false)
         return HostPlanner(model, hosts: machines, link: slowest, overlap: nil, acceptance: 0.8)
     }
 
@@ -92,13 +96,16 @@ final class SharedModel: ModelHosts {
         case .rows: forecast = planner.forecast(.rows)
         case .layers: forecast = planner.forecast(.layers)
         case .auto:
-            let plan = planner.choose()
-            guard let choice = plan.choice else {
-                let lacks = plan.forecasts.map { "\($0.division.title): \(Self.shortage($0))" }
+            // Of single hosts only rank 0, which knows the texts.
+            var alone = planner
+            alone.hosts = [planner.hosts[0]]
+            let forecasts = [alone.forecast(.oneHost), planner.forecast(.layers), planner.forecast(.rows)]
+            guard let choice = HostPlanner.best(of: forecasts) else {
+                let lacks = forecasts.map { "\($0.division.title): \(Self.shortage($0))" }
                 throw HardwareError(
                     .memory, "no division of the model fits the hosts: " + lacks.joined(separator: "; "))
             }
-            forecast = choice
+            forecast = forecasts[choice]
         }
         guard forecast.fits else {
             throw HardwareError(.memory, "the model does not fit the hosts: \(Self.shortage(forecast))")
@@ -136,7 +143,9 @@ final class SharedModel: ModelHosts {
                 + "--division rows or layers divides it all the same"
         }
         let parts = forecast.parts.map { part in
-            let what = part.layers.map { "layers \($0[0])-\($0[1])" } ?? Format.percent(part.share)
+            let what =
+                part.layers.map { $0[0] < $0[1] ? "layers \($0[0]) to \($0[1] - 1)" : "no layers" }
+                ?? Format.percent(part.share)
             return "\(part.name) \(what), \(FigureText.binaryBytes(part.weightBytes))"
         }
         return
