@@ -20,12 +20,16 @@ public struct Terminal: Sendable {
     }
 
     /// Looks at the stream behind a file descriptor; NO_COLOR (see no-color.org) and TERM=dumb switch colour off.
+    ///
+    /// Open MPI puts a terminal without a size between a rank and whatever its output goes to, which may be a file: that one
+    /// is none.
     public init(descriptor: Int32) {
-        let isTerminal = isatty(descriptor) == 1
         let isDumb = Self.environment("TERM") == "dumb"
         let refusesColor = Self.environment("NO_COLOR").map { !$0.isEmpty } ?? false
         var size = winsize()
         let isKnown = ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 0
+        let isLaunched = Self.environment("OMPI_COMM_WORLD_SIZE") != nil
+        let isTerminal = isatty(descriptor) == 1 && (isKnown || !isLaunched)
         self.init(
             isInteractive: isTerminal && !isDumb, usesColor: isTerminal && !isDumb && !refusesColor,
             width: isKnown ? Int(size.ws_col) : Self.defaultWidth)

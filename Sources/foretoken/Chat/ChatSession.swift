@@ -138,7 +138,7 @@ struct ChatSession {
             let transcript = try Transcript.load(name)
             try conversation.replace(with: transcript.turns, system: transcript.system)
             last = nil
-            Console.note("going on after \(count(transcript.turns.count / 2, "question")) and answers")
+            Console.note("going on after \(count(transcript.turns.count / 2, "question")), answered")
         }
     }
 

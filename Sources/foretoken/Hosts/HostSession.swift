@@ -58,6 +58,7 @@ final class HostSession: Sendable {
     /// Runs a command on all hosts and ends the process, with the same code everywhere.
     func run(_ command: inout some ParsableCommand) -> Never {
         do {
+            try cluster.agree([AgreedField("the command", type(of: command)._commandName)])
             if cluster.isLeader {
                 try lead(&command)
             } else {

@@ -20,6 +20,8 @@ struct HostDescription: Codable {
     let available: Int?
     /// Bytes a second at which its memory is read, measured or by its firmware.
     let readBandwidth: Double
+    /// Whether that was measured there; otherwise it is what such machines mostly have.
+    let isMeasured: Bool
     /// From rank 0: seconds one way, and bytes a second.
     var latency: Double?
     var linkBandwidth: Double?
@@ -28,6 +30,7 @@ struct HostDescription: Codable {
         case rank, name, processor, cores, nodes, available, latency
         case instructionSet = "instruction_set"
         case readBandwidth = "read_bandwidth"
+        case isMeasured = "is_measured"
         case linkBandwidth = "link_bandwidth"
     }
 
@@ -42,6 +45,7 @@ struct HostDescription: Codable {
         nodes = topology.nodes.count
         instructionSet = InstructionSet.available.first ?? "unknown"
         available = MemoryBudget.read().available
+        isMeasured = BandwidthCache.measured(topology) != nil
         readBandwidth = machine.machine.nodes.reduce(0) { $0 + $1.bandwidth }
     }
 }
@@ -66,6 +70,9 @@ extension Doctor {
         let title = "\(hosts.count) hosts, \(cluster.library)"
         try StandardOutput.write(
             (terminal.styled(title, .bold) + "\n" + Self.table(hosts).rendered(on: terminal)).printablePage)
+        if hosts.contains(where: { !$0.isMeasured }) {
+            Console.note("? is assumed: bench --numa measures it on each host, and divisions go by it")
+        }
     }
 
     private static func table(_ hosts: [HostDescription]) -> Table {
@@ -76,7 +83,8 @@ extension Doctor {
         for host in hosts {
             table.add([
                 "\(host.rank)", host.name, host.processor, "\(host.cores)", "\(host.nodes)", host.instructionSet,
-                host.available.map(FigureText.binaryBytes) ?? "–", "\(Format.short(host.readBandwidth / 1e9)) GB/s",
+                host.available.map(FigureText.binaryBytes) ?? "–",
+                "\(Format.short(host.readBandwidth / 1e9)) GB/s" + (host.isMeasured ? "" : " ?"),
                 host.latency.map { "\(Format.short($0 * 1e6)) µs" } ?? "–",
                 host.linkBandwidth.map { "\(Format.short($0 / 1e9)) GB/s" } ?? "–",
             ])

@@ -49,7 +49,11 @@ final class SharedModel: ModelHosts {
     func divide(_ open: OpenModel, _ wanted: SharedLoading, _ crew: Crew) throws -> HostShare {
         let cluster = session.cluster
         if cluster.isLeader { try settled("opening the files") {} }
-        let fields = try settled("looking at the model") { try agreedFields(open) }
+        let fields = try settled("looking at the model") {
+            // OpenBLAS, which the probe asks, waits for ever where it finds no room.
+            try AddressSpace.check(needed: 0, workers: crew.pool.workerCount, for: open.checkpoint.label)
+            return try agreedFields(open)
+        }
         try cluster.agree(fields)
         let machines = try session.machines(bandwidth: crew.machine.nodes.reduce(0) { $0 + $1.bandwidth })
         let links = cluster.probeLinks().compactMap(\.self)
