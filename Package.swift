@@ -62,7 +62,8 @@ let package = Package(
         .target(name: "ForetokenGrammar", dependencies: ["ForetokenJSON"], swiftSettings: swift),
         .target(
             name: "ForetokenHardware", dependencies: ["ForetokenJSON", "CForetokenSystem"], swiftSettings: swift),
-        .target(name: "ForetokenPlacement", dependencies: ["ForetokenJSON"], swiftSettings: swift),
+        .target(
+            name: "ForetokenPlacement", dependencies: ["ForetokenJSON"], exclude: ["README.md"], swiftSettings: swift),
         .target(name: "ForetokenReport", swiftSettings: swift),
         .target(
             name: "ForetokenLoad",
@@ -87,13 +88,13 @@ let package = Package(
             swiftSettings: swift),
         .target(
             name: "ForetokenCluster", dependencies: ["ForetokenModel", "ForetokenHardware", "CForetokenHosts"],
-            swiftSettings: swift),
+            exclude: ["README.md"], swiftSettings: swift),
         .target(
             name: "ForetokenSpeculation",
             dependencies: [
                 "ForetokenModel", "ForetokenWeights", "ForetokenPlacement", "ForetokenHardware", "CForetokenKernels",
             ],
-            swiftSettings: swift),
+            exclude: ["README.md"], swiftSettings: swift),
         .target(
             name: "ForetokenLaboratory",
             dependencies: [
@@ -130,14 +131,15 @@ let package = Package(
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
-            exclude: ["page", "openapi.json"], swiftSettings: swift),
+            exclude: ["README.md", "page", "openapi.json"], swiftSettings: swift),
         .executableTarget(
             name: "foretoken",
             dependencies: [
                 "ForetokenServer", "ForetokenAPI", "ForetokenText", "ForetokenLaboratory", "ForetokenSpeculation",
                 "ForetokenCluster", "ForetokenModel", "ForetokenWeights", "ForetokenTokenizer", "ForetokenPlacement",
                 "ForetokenHardware", "ForetokenLoad", "ForetokenReport", "ForetokenJSON", argumentParser,
-            ], swiftSettings: swift),
+            ],
+            exclude: ["README.md"], swiftSettings: swift),
 
         .target(
             name: "ForetokenTestSupport",
