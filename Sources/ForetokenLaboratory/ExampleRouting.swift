@@ -14,7 +14,7 @@ import ForetokenWeights
 package struct ExampleRouting {
     private let experts, perToken, groups, keptGroups: Int
     private let layers: [Int]
-    private var random = SplitMix(state: 0x4528_21E6_38D0_1377)
+    private var random = SplitMix64(seed: 0x4528_21E6_38D0_1377)
     /// Normal numbers, drawn from by place.
     private let normal: [Float]
 
@@ -37,7 +37,7 @@ package struct ExampleRouting {
         groups = configuration.expertGroupCount
         keptGroups = configuration.keptGroupCount
         layers = Array(configuration.denseLayerCount..<configuration.layerCount)
-        var random = SplitMix(state: 0xBE54_66CF_34E9_0C6C)
+        var random = SplitMix64(seed: 0xBE54_66CF_34E9_0C6C)
         normal = (0..<1 << 12).map { _ in
             // Box and Muller 1958.
             let radius = (-2 * log(max(Self.uniform(&random), 1e-7))).squareRoot()
@@ -45,7 +45,7 @@ package struct ExampleRouting {
         }
     }
 
-    private static func uniform(_ random: inout SplitMix) -> Float {
+    private static func uniform(_ random: inout SplitMix64) -> Float {
         Float(random.index(below: 1 << 24)) / Float(1 << 24)
     }
 

@@ -156,11 +156,11 @@ struct ExpertOutputPhase: Phase {
     }
 
     /// Most panels of one expert's output that are made at a time: whole wide units.
-    private static let tilePanels = 4 * WideScratch.panels
+    private static let tilePanels = 4 * WideUnit.panels
 
     private func work(worker: Int) {
         // Wide products are divided at fixed rows only, narrow ones anywhere.
-        let unit = kind == .chunk ? WideScratch.panels : 1
+        let unit = kind == .chunk ? WideUnit.panels : 1
         // Integer formats quantise an expert's rows in every call, so one call makes as many panels as the tile holds.
         let most = min(Self.tilePanels, scratch.columns / Int(FORETOKEN_PANEL_ROWS))
         columnCut.forEachShare(of: scratch.seats[worker], unit: unit) { panels in

@@ -239,12 +239,6 @@ final class LMHeadRunner {
     /// By which message other hosts give theirs.
     private let logitsMessage: MessageKind
 
-    /// Whose logits are made.
-    enum LMHeadName: Equatable {
-        case main
-        case module(Int)
-    }
-
     /// Rows, and what is drawn from them.
     struct Buffers {
         /// [workers][window rows]
@@ -287,15 +281,15 @@ final class LMHeadRunner {
     var nothing: Draw { Draw(.greedy(limit: 0), position: 0) }
 
     /// Logits of `count` rows from the exact lm_head, and a candidate for each.
-    func run(_ name: LMHeadName, _ lmHead: Linear, input: foretoken_rows, count: Int) {
-        tell(name, isCoarse: false, input: input, count: count)
+    func run(_ stack: Machinery.Stack, _ lmHead: Linear, input: foretoken_rows, count: Int) {
+        tell(stack, isCoarse: false, input: input, count: count)
         start(.exact(ProductJob(lmHead, input: input, output: logitRows.rows, rowCount: count)), rows: count)
     }
 
     /// Logits of `count` rows from what is listed of the coarse lm_head, and a candidate for each.
     /// - Parameter input: not indexed.
-    func run(_ name: LMHeadName, _ lmHead: CutCoarseLMHead, input: foretoken_rows, count: Int) {
-        tell(name, isCoarse: true, input: input, count: count)
+    func run(_ stack: Machinery.Stack, _ lmHead: CutCoarseLMHead, input: foretoken_rows, count: Int) {
+        tell(stack, isCoarse: true, input: input, count: count)
         for row in 0..<count { quantise(input.base! + row * input.stride, row: row) }
         let rows = QuantisedRows(
             codes: UnsafePointer(buffers.codes.pointer), scales: UnsafePointer(buffers.codeScales.pointer),
@@ -369,12 +363,12 @@ final class LMHeadRunner {
     }
 
     /// Tells the other hosts what is about to be drawn from.
-    private func tell(_ name: LMHeadName, isCoarse: Bool, input: foretoken_rows, count: Int) {
+    private func tell(_ stack: Machinery.Stack, isCoarse: Bool, input: foretoken_rows, count: Int) {
         guard let others = partners, others.leads else { return }
         let (message, width) = (others.message, machinery.configuration.hiddenSize)
         message.begin(.lmHead) { head in
             (head.rows, head.width, head.isCoarse) = (Int32(count), Int32(width), isCoarse)
-            if case .module(let index) = name { head.module = Int32(index) }
+            if case .module(let index) = stack { head.module = Int32(index) }
         }
         message.append(UnsafePointer(draws.pointer), count: count)
         for row in 0..<count where isCoarse {

@@ -59,7 +59,7 @@ struct ProductJob: BitwiseCopyable {
 
     /// Panels that are never divided between workers. A wide product is divided at fixed rows of the whole matrix, since
     /// OpenBLAS gives other bits for other bounds.
-    private var panelsPerUnit: Int { isWide ? WideScratch.panels : 1 }
+    private var panelsPerUnit: Int { isWide ? WideUnit.panels : 1 }
 
     /// Relative time of one unit of a part: decoding its weights, then one multiply-add a row.
     private func unitCost(_ part: MatrixPart) -> Int {
@@ -94,10 +94,6 @@ struct ProductJob: BitwiseCopyable {
 
 /// A worker's memory for wide products.
 struct WideScratch {
-    /// Panels of one wide unit: 128 output rows.
-    static let panels = 4
-    /// Output rows of one wide unit.
-    static let unitRows = panels * Int(FORETOKEN_PANEL_ROWS)
     /// Most columns decoded at a time, so that the decoded block stays in the L2 cache. A multiple of the scale block.
     private static let mostColumns = 2048
 
@@ -111,14 +107,14 @@ struct WideScratch {
     let columns: Int
 
     static func floatCount(rows: Int, columns: Int) -> Int {
-        columns * unitRows + rows * (max(columns, unitRows) + unitRows)
+        columns * WideUnit.rows + rows * (max(columns, WideUnit.rows) + WideUnit.rows)
     }
 
     init(_ base: UnsafeMutablePointer<Float>, rows: Int, columns: Int) {
         self.columns = columns
         decoded = base
-        gathered = decoded + columns * Self.unitRows
-        product = gathered + rows * max(columns, Self.unitRows)
+        gathered = decoded + columns * WideUnit.rows
+        product = gathered + rows * max(columns, WideUnit.rows)
     }
 }
 
@@ -192,13 +188,13 @@ struct PanelProduct {
     private func wide(_ job: ProductJob, panels: Range<Int>) {
         let outputs = job.output
         let rows = job.linear.rows
-        for first in stride(from: panels.lowerBound, to: panels.upperBound, by: WideScratch.panels) {
+        for first in stride(from: panels.lowerBound, to: panels.upperBound, by: WideUnit.panels) {
             let column = first * Int(FORETOKEN_PANEL_ROWS)
-            let width = min(WideScratch.unitRows, rows - column)
+            let width = min(WideUnit.rows, rows - column)
             let output = outputs.base! + column
             multiply(job.linear, first, width, job, into: output, outputs.stride, job.adds)
             guard let up = job.up else { continue }
-            let unitRows = WideScratch.unitRows
+            let unitRows = WideUnit.rows
             multiply(up, first, width, job, into: scratch.product, unitRows, false)
             for row in 0..<Int(job.rowCount) {
                 let gate = output + row * outputs.stride

@@ -98,23 +98,18 @@ public struct HostShare: Sendable, Equatable {
         return index < mainCount ? owner(ofLayer: index) == rank : rank == 0
     }
 
-    /// Fewest panels that are never divided between hosts: those of a wide product's unit of 128 output rows, which is
-    /// multiplied as a whole.
-    public static let unitPanels = 4
-
     /// Where hosts' parts of a matrix begin, and the end.
     /// - Parameter panels: of the whole matrix.
-    func panelBounds(_ panels: Int) -> [Int] { bounds(panels, unit: Self.unitPanels) }
+    func panelBounds(_ panels: Int) -> [Int] { bounds(panels, unit: WideUnit.panels) }
 
     /// Where hosts' heads begin, and the end. Heads go together until their query rows fill whole units.
     /// - Parameter width: query rows of one head.
     public func headBounds(_ heads: Int, width: Int) -> [Int] {
-        let rows = Self.unitPanels * Int(FORETOKEN_PANEL_ROWS)
-        return bounds(heads, unit: rows >> min(rows.trailingZeroBitCount, width.trailingZeroBitCount))
+        bounds(heads, unit: WideUnit.heads(width: width))
     }
 
     /// Where hosts' output rows begin, and the end.
-    public func rowBounds(_ rows: Int) -> [Int] { bounds(rows, unit: Self.unitPanels * Int(FORETOKEN_PANEL_ROWS)) }
+    public func rowBounds(_ rows: Int) -> [Int] { bounds(rows, unit: WideUnit.rows) }
 
     private func bounds(_ count: Int, unit: Int) -> [Int] {
         // Of layers that this host has it has all.

@@ -56,8 +56,7 @@ private struct HostedLayerMaker {
     }
 
     func cut(bytes: Int, rows: Int) -> HostedModel.Cut {
-        let unit = HostedModel.Cut.unitRows
-        return HostedModel.Cut(bytes: bytes, units: (rows + unit - 1) / unit)
+        HostedModel.Cut(bytes: bytes, units: (rows + WideUnit.rows - 1) / WideUnit.rows)
     }
 
     /// Matrices of equally many rows.
@@ -103,8 +102,7 @@ private struct HostedLayerMaker {
 
     /// Heads go together until their query rows fill whole units.
     private var headUnits: Int {
-        let rows = HostedModel.Cut.unitRows
-        let unit = rows >> min(rows.trailingZeroBitCount, configuration.queryDimension.trailingZeroBitCount)
+        let unit = WideUnit.heads(width: configuration.queryDimension)
         return (configuration.headCount + unit - 1) / unit
     }
 

@@ -1,3 +1,5 @@
+import ForetokenPlacement
+
 /// Turns counts by prompt into estimates with 95 % intervals. Positions of one prompt depend on each other (a text that
 /// repeats itself repeats its hits), so whole prompts are resampled, with a fixed seed: the same counts always give the
 /// same interval. A few prompts say little of how prompts differ; proportions then get Wilson's interval where that is
@@ -19,7 +21,7 @@ package struct Bootstrap {
             multiplicities = []
             return
         }
-        var random = SplitMix(state: 0x243F_6A88_85A3_08D3)
+        var random = SplitMix64(seed: 0x243F_6A88_85A3_08D3)
         let count = units
         multiplicities = (0..<Self.resampleCount).map { _ in
             var drawn = [UInt16](repeating: 0, count: count)
@@ -103,19 +105,6 @@ package struct Bootstrap {
         let centre = (share + z * z / (2 * trials)) / scale
         let reach = z * (share * (1 - share) / trials + z * z / (4 * trials * trials)).squareRoot() / scale
         return (max(0, centre - reach), min(1, centre + reach))
-    }
-}
-
-/// SplitMix64 (Steele, Lea and Flood 2014): the same numbers everywhere.
-struct SplitMix {
-    var state: UInt64
-
-    mutating func index(below count: Int) -> Int {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return Int((z ^ (z >> 31)) % UInt64(count))
     }
 }
 

@@ -1,3 +1,4 @@
+import ForetokenPlacement
 import ForetokenSpeculation
 
 /// What a race of draft modes would have come to by the costs of steps and drafts: the same texts in the same order, with
@@ -44,7 +45,7 @@ struct Forecast {
     ) throws {
         let replays = settings.map { setting in
             let limits = setting.limits(hasModules: true)
-            var random = SplitMix(state: 0xA409_3822_299F_31D0)
+            var random = SplitMix64(seed: 0xA409_3822_299F_31D0)
             return PolicyReplay(
                 setting.mode, costs, isGreedy: isGreedy, usesModules: limits.modules > 0, looksUp: limits.lookup > 0,
                 seed: seed

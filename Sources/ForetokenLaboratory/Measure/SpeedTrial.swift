@@ -1,5 +1,6 @@
 import ForetokenHardware
 import ForetokenModel
+import ForetokenPlacement
 import ForetokenSpeculation
 
 /// Runs recorded texts again, in several draft modes that take turns, and compares their times. Steps, drafts and tokens
@@ -124,7 +125,7 @@ struct TrialTimes {
 
     /// The same with an interval from resampled texts and, within them, resampled turns.
     func speed(_ setting: Int, _ texts: [Int]) -> Estimate {
-        var random = SplitMix(state: 0x1319_8A2E_0370_7344)
+        var random = SplitMix64(seed: 0x1319_8A2E_0370_7344)
         let samples = (0..<Self.resampleCount).map { _ -> Double in
             var (plain, drafted) = (0.0, 0.0)
             for _ in texts {

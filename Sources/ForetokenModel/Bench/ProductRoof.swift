@@ -1,5 +1,6 @@
 import CForetokenKernels
 import ForetokenHardware
+import ForetokenWeights
 
 /// Each of the first `active` workers multiplies FP32 matrices of its own with OpenBLAS.
 private struct MultiplyingPhase: Phase {
@@ -28,7 +29,7 @@ package final class ProductRoof {
     /// Activation rows: one prompt chunk.
     package static let rows = Workspace.chunkRows
     /// Output rows of a unit.
-    package static let outputs = WideScratch.unitRows
+    package static let outputs = WideUnit.rows
     /// Columns that are decoded at a time.
     package static let columns = WideScratch.columns(widest: .max / 2)
 

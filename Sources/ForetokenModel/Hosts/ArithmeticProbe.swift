@@ -1,6 +1,7 @@
 import CForetokenKernels
 import ForetokenHardware
 import ForetokenPlacement
+import ForetokenWeights
 import Glibc
 
 /// Whether hosts compute the same bits: hashes of what steps are made of, on the same made-up numbers everywhere. Hosts with
@@ -47,17 +48,12 @@ package struct ArithmeticProbe: Sendable, Equatable {
 
     // MARK: Parts
 
-    /// SplitMix64 (Steele, Lea, Flood 2014).
     private struct Numbers {
-        var state: UInt64
+        private var random: SplitMix64
 
-        mutating func next() -> UInt64 {
-            state &+= 0x9E37_79B9_7F4A_7C15
-            var mixed = state
-            mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-            mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-            return mixed ^ (mixed >> 31)
-        }
+        init(seed: UInt64) { random = SplitMix64(seed: seed) }
+
+        mutating func next() -> UInt64 { random.next() }
 
         /// In -1..<1.
         mutating func float() -> Float { Float(Int32(truncatingIfNeeded: next() >> 40) - (1 << 23)) / Float(1 << 23) }
@@ -75,14 +71,14 @@ package struct ArithmeticProbe: Sendable, Equatable {
 
     private static func numbers(_ count: Int, seed: UInt64) throws -> ScratchBuffer<Float> {
         let buffer = try ScratchBuffer<Float>(count: count)
-        var numbers = Numbers(state: seed)
+        var numbers = Numbers(seed: seed)
         numbers.fill(buffer)
         return buffer
     }
 
     /// As positions are turned (double precision) and blocks of context are folded (single).
     private static func functions() -> Field {
-        var numbers = Numbers(state: 1)
+        var numbers = Numbers(seed: 1)
         var hash = FNV1a()
         for i in 0..<4096 {
             let angle = Double(i * 31) * Double(abs(numbers.float()))
@@ -94,7 +90,7 @@ package struct ArithmeticProbe: Sendable, Equatable {
 
     /// One wide unit of a prompt's product, and one as attention multiplies.
     private static func wideProducts() throws -> [Field] {
-        let (rows, outputs, columns) = (96, WideScratch.unitRows, WideScratch.columns(widest: .max / 2))
+        let (rows, outputs, columns) = (96, WideUnit.rows, WideScratch.columns(widest: .max / 2))
         let input = try numbers(rows * columns, seed: 2)
         let weights = try numbers(outputs * columns, seed: 3)
         let wide = try ScratchBuffer<Float>(count: rows * outputs)
@@ -187,7 +183,7 @@ package struct ArithmeticProbe: Sendable, Equatable {
             let size = foretoken_panel_size(Int32(format.rawValue), Int32(Self.columns))
             memory = try ScratchBuffer(count: Self.margin + Self.panels * size)
             scales = try ScratchBuffer(count: Self.panels * Self.scaleBlocks * Self.lanes)
-            var numbers = Numbers(state: seed)
+            var numbers = Numbers(seed: seed)
             for panel in 0..<Self.panels {
                 let place = UnsafeMutableRawPointer(memory.pointer + Self.margin + panel * size)
                 try pack(place, scales.pointer + panel * Self.scaleBlocks * Self.lanes, &numbers)

@@ -5,8 +5,7 @@ public struct HostedModel: Sendable, Equatable {
     public struct Cut: Sendable, Equatable {
         /// Bytes of all of them.
         public var bytes: Int
-        /// Units of 128 rows, or of as many heads as fill such. Prompts multiply whole units, so that hosts' cuts lie
-        /// between them.
+        /// Units of rows, or of as many heads as fill such, that prompts multiply as a whole: hosts' cuts lie between them.
         public var units: Int
 
         /// Matrices; see the fields.
@@ -14,9 +13,6 @@ public struct HostedModel: Sendable, Equatable {
             self.bytes = bytes
             self.units = units
         }
-
-        /// Rows of a unit.
-        public static let unitRows = 128
 
         /// The bytes of units `range`; those of consecutive ranges add up to all of them.
         func bytes(_ range: Range<Int>) -> Int {

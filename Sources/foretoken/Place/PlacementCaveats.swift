@@ -93,8 +93,8 @@ extension PlacementStudy {
         let missing = subject.layers - report.layers.count
         guard hasChoice, missing > 0 else { return nil }
         return
-            "\(count(missing, "layer")) with experts are not in the trace, which never has those of MTP modules: they are cut evenly "
-            + "over all nodes with workers, and their time is not part of a step."
+            "The trace lacks \(count(missing, "layer")) with experts (it never has those of MTP modules): they are cut evenly over "
+            + "all nodes with workers, and their time is not part of a step."
     }
 
     /// Only traces in their text form do not know their model.
