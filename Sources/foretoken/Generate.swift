@@ -16,6 +16,7 @@ struct Generate: ParsableCommand {
     @OptionGroup(title: "Speculation") var fresh: FreshOddsFlag
     @OptionGroup(title: "Speculation") var predicted: PredictionFlags
     @OptionGroup(title: "Speculation") var draftMarks: DraftMarkFlags
+    @OptionGroup(title: "Speculation") var pictured: PictureFlags
     @OptionGroup(title: "Routing") var labelled: LabelledRoutingFlags
     @OptionGroup(title: "Model") var model: ModelOptions
 
@@ -51,6 +52,9 @@ struct Generate: ParsableCommand {
         if draftMarks.showDrafts && (json || prompt.inputFile != nil) {
             throw ValidationError("--show-drafts is for text on a terminal, not for --json or --input-file")
         }
+        if pictured.picture != nil && prompt.inputFile != nil {
+            throw ValidationError("--picture is of one answer, not for --input-file")
+        }
         if let parallel, parallel < 1 { throw ValidationError("--parallel must be at least 1, not \(parallel)") }
         if let chunkShare, !(chunkShare > 0 && chunkShare <= 1) {
             throw ValidationError("--chunk-share must be above 0 and at most 1, not \(chunkShare)")
@@ -61,6 +65,8 @@ struct Generate: ParsableCommand {
         try labelled.routing.check()
         if let inputFile = prompt.inputFile { return try answerAll(inputFile) }
         let marks = try draftMarks.marks()
+        try pictured.check(
+            trace: labelled.routing.recordRouting, inputs: [prompt.promptFile, predicted.predictionFile])
         let wanted = try prompt.read()
         let prediction = try predicted.read()
         let open = try OpenModel(model)
@@ -72,7 +78,7 @@ struct Generate: ParsableCommand {
         if prediction != nil && !settings.looksUp {
             Console.note("the prediction is not used, since --draft or --draft-source leaves nothing to look up")
         }
-        if marks != nil { _ = try open.requiredTokenizer() }
+        if marks != nil || pictured.picture != nil { _ = try open.requiredTokenizer() }
         let context = try open.context(for: ids.count, and: length.maxTokens)
         try labelled.routing.record(open, domain: labelled.label) { recorder in
             let model = try open.load(contexts: [context], besides: settings.predictionBytes)
@@ -80,11 +86,13 @@ struct Generate: ParsableCommand {
             let generator = try open.makeGenerator(model, context: context, drafting: draft.usesModules)
             generator.observer = recorder
             let memory = try DraftMemory.standard(open, model, generator.experience, draft, fresh)
+            var picture = AnswerPicture()
             let answer = try memory.during {
                 try generator.answer(
-                    ids, settings, tokenizer: open.tokenizer,
+                    ids, settings, tokenizer: open.tokenizer, watch: { picture.take($0) },
                     show: { if !json { try StandardOutput.write(marks.text($0)) } })
             }
+            try draw(picture, answer, settings, open)
             try show(answer, marks, placement, limit: settings.maximumTokens, context: context, open)
         }
     }
@@ -111,6 +119,17 @@ struct Generate: ParsableCommand {
             }
         }
         if answer.wasInterrupted { throw Interrupted() }
+    }
+
+    /// Writes the picture of an answer, where one is wanted.
+    private func draw(
+        _ picture: AnswerPicture, _ answer: Answer, _ settings: AnswerSettings, _ open: OpenModel
+    ) throws {
+        guard let path = pictured.picture else { return }
+        let drawn = try picture.drawn(
+            answer, settings, open.requiredTokenizer(), model: open.checkpoint.label,
+            command: Array(CommandLine.arguments.dropFirst()))
+        try OutputFile.write(Array(drawn.rendered().utf8), to: path)
     }
 
     private func settings(_ open: OpenModel) throws -> AnswerSettings {

@@ -25,12 +25,20 @@ private struct AnswerDisplay {
 
 extension Generator {
     /// Continues the context with `prompt`.
-    /// - Parameter show: is given the text piece by piece, whole characters only, as soon as it is certain.
+    /// - Parameters:
+    ///   - watch: sees every event.
+    ///   - show: is given the text piece by piece, whole characters only, as soon as it is certain.
     func answer(
-        _ prompt: [Int32], _ settings: AnswerSettings, tokenizer: Tokenizer?, show: ([TextPiece]) throws -> Void
+        _ prompt: [Int32], _ settings: AnswerSettings, tokenizer: Tokenizer?,
+        watch: (AnswerEvent) -> Void = { _ in }, show: ([TextPiece]) throws -> Void
     ) throws -> Answer {
         let display = AnswerDisplay()
-        return try answer(prompt, settings, tokenizer: tokenizer, observe: { try display.take($0, show: show) })
+        return try answer(
+            prompt, settings, tokenizer: tokenizer,
+            observe: { event in
+                watch(event)
+                return try display.take(event, show: show)
+            })
     }
 }
 
