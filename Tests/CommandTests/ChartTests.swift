@@ -1,4 +1,5 @@
 import ForetokenReport
+import Glibc
 import Testing
 
 @Suite struct ScaleTests {
@@ -100,5 +101,42 @@ import Testing
         #expect(markup.source == "<p class=\"&quot;&gt;&lt;x&gt;\">a &lt; b &amp; c\\u{202E}\\u{1B}</p>")
         #expect(
             Markup(prose: "use `--draft <1>` now").source == "use <code class=\"word\">--draft &lt;1&gt;</code> now")
+    }
+
+    /// Cells of larger values stand out more from the page, in light and in dark.
+    @Test func strongerColoursAreLargerValuesInBothSchemes() throws {
+        let page = ReportPage(
+            title: "t", subtitle: "", banner: .init(.open, headline: "h", flag: nil, reason: ""), footer: ""
+        ).rendered()
+        func color(_ name: String) throws -> [[Double]] {
+            try page.split(separator: "--\(name): #").dropFirst().map { part in
+                let digits = try #require(UInt32(part.prefix(6), radix: 16))
+                return [16, 8, 0].map { Double(digits >> $0 & 255) / 255 }
+            }
+        }
+        func luminance(_ color: [Double]) -> Double {
+            zip(color, [0.2126, 0.7152, 0.0722]).reduce(0) { sum, part in
+                let linear = part.0 <= 0.04045 ? part.0 / 12.92 : pow((part.0 + 0.055) / 1.055, 2.4)
+                return sum + linear * part.1
+            }
+        }
+        let values = (0...10).map { Double($0) / 10 }
+        let map = HeatMap(
+            "t", summary: "s", columns: values.map { "\($0)" }, rows: ["1"], values: [values], x: "x",
+            y: Axis("y", scale: Scale(covering: [0, 1])))
+        let opacities = map.drawn(id: "m").source.split(separator: "fill-opacity=\"").dropFirst(4)
+            .compactMap { Double($0.prefix { $0 != "\"" }) }
+        try #require(opacities.count == values.count)
+        let (pages, cells) = (try color("page"), try color("s0"))
+        #expect(pages.count == 2 && cells.count == 2)
+        for (page, cell) in zip(pages, cells) {
+            let contrasts = opacities.map { opacity in
+                let mixed = zip(page, cell).map { $0 + ($1 - $0) * opacity }
+                let pair = [luminance(page), luminance(mixed)].sorted()
+                return (pair[1] + 0.05) / (pair[0] + 0.05)
+            }
+            #expect(zip(contrasts, contrasts.dropFirst()).allSatisfy { $0 < $1 }, "\(contrasts)")
+            #expect(contrasts[10] > 4)
+        }
     }
 }

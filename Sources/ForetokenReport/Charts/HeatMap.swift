@@ -1,5 +1,5 @@
-/// A grid of cells, darker for larger values: many layers at a glance. Thousands of cells are drawn small, across the page
-/// and without a note on each.
+/// A grid of cells, of a stronger colour for larger values: further from the page's, be that light or dark. Many layers at a
+/// glance. Thousands of cells are drawn small, across the page and without a note on each.
 public struct HeatMap: Chart {
     /// What it shows, in a few words.
     public let title: String

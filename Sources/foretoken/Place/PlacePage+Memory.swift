@@ -128,7 +128,8 @@ extension PlacePage {
                         + "layer's time is the one that the others wait for."),
                 .chart(chart, caption: "Lower is better."),
                 .row(
-                    compared.map { .chart(busyMap($0.name, $0.score), caption: "The darker, the busier.") }),
+                    compared.map { .chart(busyMap($0.name, $0.score), caption: "The stronger the colour, the busier.") }
+                ),
             ])
     }
 

@@ -35,7 +35,7 @@ extension PlacePage {
             let mean = Double(layer.load.reduce(0, +)) / Double(max(1, layer.load.count))
             return layer.load.map { mean > 0 ? Double($0) / mean : 0 }
         }
-        // A few very hot experts would leave all others pale.
+        // A few very hot experts would leave all others without colour.
         let ordered = values.joined().sorted()
         let top = ordered.isEmpty ? 1 : max(1, ordered[ordered.count * 99 / 100])
         return HeatMap(
