@@ -61,7 +61,7 @@ struct Legend {
         let picture = Markup.element(
             "svg", ["class": "swatch", "viewBox": "0 0 26 12", "width": "26", "height": "12", "aria-hidden": "true"],
             swatch)
-        entries += .element("li", [:], picture, .element("span", [:], Markup(name)))
+        entries += .element("li", [:], picture, .element("span", [:], Markup(words: name)))
     }
 
     /// Adds the entry of a reference line.

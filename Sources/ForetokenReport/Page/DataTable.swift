@@ -36,28 +36,32 @@ public struct DataTable: Sendable {
 
     /// Whether half of a page's width is too little for it, by a rough estimate: 8 units a character, 7 where small.
     private var isWide: Bool {
+        let longestName = Self.longestWord(rows.map { $0.cells[0].text })
         let widths = columns.indices.map { column in
             let words = columns[column].title.split(separator: " ").map { $0.displayWidth * 8 }
             let cells = rows.map {
                 max($0.cells[column].text.displayWidth * 8, ($0.cells[column].detail?.displayWidth ?? 0) * 7)
             }
-            // The first column's words may break.
-            return min((words + cells).max() ?? 0, column == 0 ? 150 : 500) + 18
+            // The first column may take several lines.
+            let most = column == 0 ? max(150, min(longestName, Markup.longestKept) * 8) : 500
+            return min((words + cells).max() ?? 0, most) + 18
         }
         return widths.reduce(-18, +) > 516
     }
 
     var drawn: Markup {
         let head = columns.map { column in
-            Markup.element("th", ["scope": "col", "class": Self.style(column)], Markup(column.title))
+            Markup.element("th", ["scope": "col", "class": Self.style(column)], Markup(words: column.title))
         }
         let body = rows.map { row in
             let cells = zip(columns, row.cells).enumerated().map { index, pair in
                 let (column, cell) = pair
-                let detail = cell.detail.map { Markup.element("small", [:], Markup($0)) } ?? Markup()
+                let text = Markup(words: cell.text)
+                let detail = cell.detail.map { Markup.element("small", [:], Markup(words: $0)) } ?? Markup()
                 return index == 0
-                    ? Markup.element("th", ["scope": "row", "class": Self.style(column)], Markup(cell.text), detail)
-                    : Markup.element("td", ["class": Self.style(column)], Markup(cell.text), detail)
+                    ? Markup.element(
+                        "th", ["scope": "row", "class": Self.style(name: cell.text, column)], text, detail)
+                    : Markup.element("td", ["class": Self.style(column)], text, detail)
             }
             return Markup.element("tr", ["class": row.isEmphasised ? "strong" : nil], cells.joined())
         }
@@ -65,10 +69,21 @@ public struct DataTable: Sendable {
             "div",
             ["class": isWide ? "table wide" : "table", "tabindex": "0", "role": "region", "aria-label": caption],
             .element(
-                "table", [:], .element("caption", [:], Markup(caption)),
+                "table", [:], .element("caption", [:], .element("span", [:], Markup(words: caption))),
                 .element("thead", [:], .element("tr", [:], head.joined())),
                 .element("tbody", [:], body.joined())))
     }
 
     private static func style(_ column: Table.Column) -> String? { column.alignment == .right ? "number" : nil }
+
+    /// The same for the cell that names a row: only a very long word may break anywhere.
+    private static func style(name: String, _ column: Table.Column) -> String? {
+        let classes = [style(column), longestWord([name]) > Markup.longestKept ? "long" : nil].compactMap(\.self)
+        return classes.isEmpty ? nil : classes.joined(separator: " ")
+    }
+
+    /// Columns of the longest word.
+    private static func longestWord(_ texts: [String]) -> Int {
+        texts.flatMap { $0.split(separator: " ").map(\.displayWidth) }.max() ?? 0
+    }
 }

@@ -10,6 +10,21 @@ public struct Markup: Sendable, Equatable {
     /// Text, escaped.
     public init(_ text: String) { source = Self.escaped(text) }
 
+    /// Escaped text whose words stay whole: a browser would break them at a hyphen, a dash or a slash. Very long ones may be
+    /// broken anywhere.
+    init(words text: String) {
+        for (index, word) in text.split(separator: " ", omittingEmptySubsequences: false).enumerated() {
+            if index > 0 { source += " " }
+            let isKept = word.count <= Self.longestKept && word.dropLast().contains(where: Self.breaks.contains)
+            source += isKept ? "<span class=\"word\">\(Self.escaped(String(word)))</span>" : Self.escaped(String(word))
+        }
+    }
+
+    /// Most characters of a word that stays whole.
+    static let longestKept = 28
+    /// What a browser breaks a word behind.
+    private static let breaks: Set<Character> = ["-", "–", "—", "/", "?", "…"]
+
     /// Escaped text in which words between backticks are set as code, and no percent sign is parted from its number.
     public init(prose: String) {
         var prose = prose
@@ -22,11 +37,14 @@ public struct Markup: Sendable, Equatable {
             if index > 0 { isCode.toggle() }
             guard !part.isEmpty else { continue }
             guard isCode else {
-                self += Markup(String(part))
+                self += Markup(words: String(part))
                 continue
             }
             // Short code, such as a flag with its value, stays on one line.
-            self += .element("code", ["class": part.count <= 24 ? "word" : nil], Markup(String(part)))
+            self +=
+                part.count <= 24
+                ? .element("code", ["class": "word"], Markup(String(part)))
+                : .element("code", [:], Markup(words: String(part)))
         }
     }
 

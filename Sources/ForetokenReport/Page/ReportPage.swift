@@ -97,7 +97,7 @@ public struct ReportPage: Sendable {
         var charts = 0
         let body = sections.filter { !$0.blocks.isEmpty }.map { section in
             Markup.element(
-                "section", [:], .element("h2", [:], Markup(section.title)),
+                "section", [:], .element("h2", [:], Markup(words: section.title)),
                 section.blocks.map { drawn($0, &charts) }.joined())
         }
         let main = Markup.element("main", [:], header, notes, figures, body.joined())
@@ -112,8 +112,8 @@ public struct ReportPage: Sendable {
                 "p", ["class": "flag"], Markup("Recommended: "), .element("code", [:], Markup(flag)))
         }
         return .element(
-            "header", [:], .element("h1", [:], Markup(title)),
-            .element("p", ["class": "subtitle"], Markup(subtitle)),
+            "header", [:], .element("h1", [:], Markup(words: title)),
+            .element("p", ["class": "subtitle"], Markup(words: subtitle)),
             .element(
                 "div", ["class": "banner \(banner.tone.rawValue)"],
                 .element("p", ["class": "headline"], Markup(prose: banner.headline)), flag ?? Markup(),
@@ -128,7 +128,7 @@ public struct ReportPage: Sendable {
         guard !tiles.isEmpty else { return Markup() }
         let tiles = tiles.map { tile in
             Markup.element(
-                "div", [:], .element("dt", [:], Markup(tile.label)),
+                "div", [:], .element("dt", [:], Markup(words: tile.label)),
                 .element("dd", ["class": "figure"], Markup(tile.value)), .element("dd", [:], Markup(prose: tile.detail))
             )
         }
@@ -138,13 +138,13 @@ public struct ReportPage: Sendable {
     private func drawn(_ block: Block, _ charts: inout Int) -> Markup {
         switch block {
         case .text(let text): return .element("p", [:], Markup(prose: text))
-        case .heading(let text): return .element("h3", [:], Markup(text))
+        case .heading(let text): return .element("h3", [:], Markup(words: text))
         case .table(let table): return table.isEmpty ? Markup() : table.drawn
         case .chart(let chart, let caption):
             charts += 1
             let text = caption.isEmpty ? Markup() : Markup.element("p", [:], Markup(prose: caption))
             return .element(
-                "figure", [:], .element("figcaption", [:], .element("h3", [:], Markup(chart.title)), text),
+                "figure", [:], .element("figcaption", [:], .element("h3", [:], Markup(words: chart.title)), text),
                 chart.drawn(id: "chart-\(charts)"))
         case .definitions(let terms):
             let items = terms.map { term, meaning in

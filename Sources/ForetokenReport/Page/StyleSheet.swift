@@ -4,10 +4,12 @@ let styleSheet: StaticString = """
 
     :root { color-scheme: light dark; --page: #ffffff; --panel: #f5f6f8; --ink: #1a1d21; --soft: #5a626d; --rule: #d9dde3;
       --good: #0b7a4b; --bad: #b3261e; --open: #8a5a00; --good-tint: #e9f6ef; --bad-tint: #fcedeb; --open-tint: #fdf4e0;
+      --shade: rgb(26 29 33 / 0.3);
       --s0: #0072b2; --s1: #c4500a; --s2: #00825e; --s3: #97408a; --s4: #8a6d00; --s5: #3d86c6; --s6: #b8336a; --s7: #5f6b78; }
     @media screen and (prefers-color-scheme: dark) { :root { --page: #14171b; --panel: #1d2127; --ink: #e8eaed;
       --soft: #a3abb6; --rule: #363c45; --good: #4cc38a; --bad: #ff8a80; --open: #f0b849; --good-tint: #15291f;
-      --bad-tint: #33191a; --open-tint: #2e2512; --s0: #56b4f5; --s1: #ff8a4a; --s2: #2ec79a; --s3: #e18fd3; --s4: #d9b92f;
+      --bad-tint: #33191a; --open-tint: #2e2512; --shade: rgb(232 234 237 / 0.34);
+      --s0: #56b4f5; --s1: #ff8a4a; --s2: #2ec79a; --s3: #e18fd3; --s4: #d9b92f;
       --s5: #8fcbff; --s6: #ff7fa9; --s7: #aab4c0; } }
     * { box-sizing: border-box; }
     body { margin: 0; background: var(--page); color: var(--ink); line-height: 1.5; overflow-wrap: break-word;
@@ -21,7 +23,7 @@ let styleSheet: StaticString = """
     .subtitle { margin: 0 0 18px; }
     code { font: 0.92em ui-monospace, "SF Mono", Menlo, Consolas, "Liberation Mono", monospace; background: var(--panel);
       border-radius: 4px; padding: 1px 5px; }
-    code.word { white-space: nowrap; } .tiles code { background: none; padding: 0; }
+    .word { white-space: nowrap; } .tiles code { background: none; padding: 0; }
     .banner { border: 1px solid var(--tone); border-left-width: 8px; border-radius: 8px; padding: 16px 24px;
       background: var(--tint); }
     .banner.good { --tone: var(--good); --tint: var(--good-tint); }
@@ -67,11 +69,18 @@ let styleSheet: StaticString = """
     .s0 { --c: var(--s0); } .s1 { --c: var(--s1); } .s2 { --c: var(--s2); } .s3 { --c: var(--s3); }
     .s4 { --c: var(--s4); } .s5 { --c: var(--s5); } .s6 { --c: var(--s6); } .s7 { --c: var(--s7); }
     .sum, .ink { --c: var(--ink); } .line.sum { stroke-width: 2.8; }
-    .table { overflow-x: auto; margin: 0; }
+    /* What scrolls sideways has a shadow on the side where there is more. */
+    .table { overflow-x: auto; margin: 0; container-type: inline-size; background-repeat: no-repeat;
+      background-image: linear-gradient(to right, var(--page) 40%, transparent),
+        linear-gradient(to left, var(--page) 40%, transparent), linear-gradient(to right, var(--shade), transparent),
+        linear-gradient(to left, var(--shade), transparent);
+      background-position: left, right, left, right; background-size: 40px 100%, 40px 100%, 14px 100%, 14px 100%;
+      background-attachment: local, local, scroll, scroll; }
     table { border-collapse: collapse; font-size: 14.5px; line-height: 1.35; min-width: 100%; }
     caption { text-align: left; font-size: 15px; font-weight: 700; padding-bottom: 6px; }
+    caption span:not(.word) { display: block; position: sticky; left: 0; max-width: 100cqw; }
     th, td { padding: 6px 0 6px 18px; text-align: left; vertical-align: top; border-bottom: 1px solid var(--rule); }
-    th:first-child { padding-left: 0; min-width: 7ch; max-width: 30ch; } tbody th { overflow-wrap: anywhere; }
+    th:first-child { padding-left: 0; min-width: 7ch; max-width: 30ch; } tbody th.long { overflow-wrap: anywhere; }
     thead th { color: var(--soft); font-weight: 600; vertical-align: bottom; }
     tbody th { font-weight: 400; }
     td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
@@ -94,7 +103,8 @@ let styleSheet: StaticString = """
       * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
       h2, h3, caption, thead, section > p { break-after: avoid; } section > p { break-inside: avoid; } h2 { margin-top: 26px; }
       figure, tr, .table, .banner, .tiles > div, .terms > div, .notice { break-inside: avoid; }
-      .row { grid-template-columns: 1fr 1fr; gap: 14px 24px; } .table { overflow: visible; }
+      .row { grid-template-columns: 1fr 1fr; gap: 14px 24px; }
+      .table { overflow: visible; background: none; container-type: normal; } caption span:not(.word) { max-width: none; }
       table { font-size: 7.8pt; } th, td { padding: 2px 0 2px 7px; } td small { font-size: 6.8pt; }
       caption, h3 { font-size: 9.5pt; } figcaption p, .legend { font-size: 8.5pt; } thead { display: table-header-group; }
       .tiles { grid-template-columns: repeat(4, 1fr); } .tiles .figure { font-size: 17pt; } }
