@@ -129,4 +129,61 @@ import foretoken
         #expect(text.contains("The text&#39;s own tokens") && text.contains("48.2 %"))
         #expect(!text.contains("cut short"))
     }
+
+    /// The page's colour is the answer's, and its words are the console's.
+    @Test func thinDataAreAmber() {
+        #expect(Self.html(SampleMeasurement.full()).contains("class=\"banner good\""))
+        #expect(Self.html(SampleMeasurement.losing).contains("class=\"banner bad\""))
+        for sample in [SampleMeasurement.full(), SampleMeasurement.losing] {
+            var thin = sample
+            for index in thin.speeds.indices { thin.speeds[index].prompts = 2 }
+            let html = Self.html(thin)
+            #expect(html.contains("class=\"banner open\"") && html.contains("The data are thin: 2 of 45 prompts"))
+        }
+    }
+
+    /// Rounds of all prompts and rounds of the timed runs come to different figures, under different names.
+    @Test func timedRoundsHaveTheirOwnName() throws {
+        var measurement = SampleMeasurement.full(temperatures: [0])
+        for index in measurement.speeds.indices where measurement.speeds[index].draft == "1" {
+            measurement.speeds[index].roundCost = .made(checking: 1.17, drafting: 0.05)
+        }
+        let text = TagBalance(Self.html(measurement)).text
+        #expect(text.contains("Tokens per timed round") && text.contains("Tokens per round"))
+        #expect(text.contains("With 1 draft a timed round yields 1.79 tokens"))
+        #expect(!text.contains("With 1 draft a round yields"))
+    }
+
+    @Test func sharesAboveTheRoofHaveTheirReason() {
+        var measurement = SampleMeasurement.full()
+        measurement.subject.cacheBytes = 400_000_000
+        #expect(!Self.html(measurement).contains("fits the cache"))
+        measurement.costs?.bandwidth = 15e9
+        let html = Self.html(measurement)
+        #expect(html.contains("in a plain step; fits the cache"))
+        #expect(html.contains("<small>fits the cache</small>"))
+    }
+
+    @Test func reasonsAboveTheRoof() {
+        #expect(ReadRoof.excuse(nil, bytes: 1, cache: 9) == nil)
+        #expect(ReadRoof.excuse(.infinity, bytes: 1, cache: 9) == nil)
+        #expect(ReadRoof.excuse(1.004, bytes: 1, cache: 9) == nil, "shown as 100 %")
+        #expect(ReadRoof.excuse(1.63, bytes: 9, cache: 9) == "fits the cache")
+        #expect(ReadRoof.excuse(1.1, bytes: 18, cache: 9) == "in part from the cache")
+        #expect(ReadRoof.excuse(1.1, bytes: 19, cache: 9) == "disturbed: measure again")
+        #expect(ReadRoof.excuse(1.1, bytes: 19, cache: 0) == "not from memory alone")
+    }
+
+    /// Names stay whole; only what is longer than a phone is wide may be broken.
+    @Test func namesAreNotBroken() {
+        var measurement = SampleMeasurement.full()
+        measurement.subject.model = "foretoken-demo"
+        measurement.conditions[0].domains[0].domain = "unit-tests"
+        measurement.conditions[0].domains[1].domain = String(repeating: "x", count: 60)
+        let html = Self.html(measurement)
+        #expect(html.contains("<span class=\"word\">foretoken-demo?</span>"))
+        #expect(html.contains("<th scope=\"row\"><span class=\"word\">unit-tests</span></th>"))
+        #expect(html.contains("<th scope=\"row\" class=\"long\">xxx"))
+        #expect(html.contains("<code class=\"word\">--draft auto</code>"))
+    }
 }

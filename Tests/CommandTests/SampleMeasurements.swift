@@ -92,12 +92,13 @@ enum SampleMeasurement {
     }
 
     static func comparison(
-        _ draft: String, _ temperature: Float, _ predicted: Double?, _ measured: Double, tokens: Double
+        _ draft: String, _ temperature: Float, _ predicted: Double?, _ measured: Double, tokens: Double,
+        prompts: Int = 45
     ) -> Measurement.SpeedComparison {
         Measurement.SpeedComparison.made(
             draft: draft, temperature: temperature, predicted: predicted,
             measured: estimate(measured, draft == "off" ? 0 : 0.021, 45), tokensPerSecond: 131.4 * measured,
-            tokensPerRound: tokens)
+            tokensPerRound: tokens, prompts: prompts)
     }
 
     private static func subject() -> Measurement.Subject {

@@ -5,20 +5,22 @@ import foretoken
 @Suite struct VerdictTests {
     /// Off, fixed lengths from 1, and auto last where it is given.
     private func verdict(
-        _ measured: [Double], auto: Double?, predicted: Double? = nil, half: Double = 0.01,
+        _ measured: [Double], auto: Double?, predicted: Double? = nil, half: Double = 0.01, prompts: Int = 45,
         costs: Measurement.StepCosts? = SampleMeasurement.full().costs
     ) -> Verdict {
         var measurement = Measurement()
         measurement.costs = costs
-        measurement.speeds = speeds(measured, auto: auto, predicted: predicted, half: half, at: 0)
+        measurement.speeds = speeds(measured, auto: auto, predicted: predicted, half: half, prompts: prompts, at: 0)
         return Verdict(measurement)
     }
 
     private func speeds(
-        _ measured: [Double], auto: Double?, predicted: Double? = nil, half: Double = 0.01, at temperature: Float
+        _ measured: [Double], auto: Double?, predicted: Double? = nil, half: Double = 0.01, prompts: Int = 45,
+        at temperature: Float
     ) -> [Measurement.SpeedComparison] {
         func comparison(_ draft: String, _ value: Double) -> Measurement.SpeedComparison {
-            var result = SampleMeasurement.comparison(draft, temperature, predicted, value, tokens: 1.8)
+            var result = SampleMeasurement.comparison(
+                draft, temperature, predicted, value, tokens: 1.8, prompts: prompts)
             result.measured = SampleMeasurement.estimate(value, half, 45)
             return result
         }
@@ -65,6 +67,52 @@ import foretoken
         #expect(verdict([1.05, 1.01], auto: 1.0, half: 0.08).flag == "--draft auto")
         #expect(verdict([0.99], auto: 1.05, half: 0.08).headline == "Hardly: 1.05× with auto, too little to be sure of")
         #expect(verdict([1.01], auto: 1.0, half: 0.001).answer == .no, "one percent is not worth a flag")
+    }
+
+    /// Two prompts say little of how prompts differ, however clear their figures are.
+    @Test func fewPromptsAreNoYesAndNoNo() {
+        let gain = verdict([1.19, 1.1], auto: 1.2, prompts: 2)
+        #expect(gain.answer == .thin && gain.flag == "--draft auto")
+        #expect(gain.headline == "Probably: 1.20× as fast here, but timed on 2 prompts only")
+        #expect(gain.reason.contains("The data are thin: 2 prompts were timed, and intervals over fewer than 8 say"))
+        #expect(gain.reason.contains("About 8 prompts like these would do"))
+        let loss = verdict([0.9, 0.8], auto: 1.0, prompts: 7)
+        #expect(loss.answer == .thin && loss.headline.hasPrefix("Probably not: at best 1.00×"))
+        #expect(loss.headline.contains("7 prompts only"))
+        #expect(verdict([1.19], auto: nil, prompts: 1).flag == "--draft 1")
+        #expect(verdict([1.19], auto: nil, prompts: 1).reason.contains("1 prompt was timed"))
+        #expect(verdict([1.19, 1.1], auto: 1.2, prompts: 8).answer == .yes)
+        #expect(verdict([0.9, 0.8], auto: 1.0, prompts: 8).answer == .no)
+        // A turn is a prompt's run: without enough of them there is no certainty either.
+        var measurement = Measurement()
+        measurement.speeds = speeds([1.3], auto: nil, at: 0)
+        for index in measurement.speeds.indices {
+            measurement.speeds[index].measured = SampleMeasurement.estimate(1.3, 0.01, 4)
+        }
+        #expect(Verdict(measurement).answer == .thin)
+        #expect(Verdict(measurement).reason.contains("fewer than 5 turns prove nothing"))
+    }
+
+    /// Where a suite has more prompts than there was time for, time is what is missing.
+    @Test func moreTimeIsAdvisedWhereThereAreMorePrompts() {
+        var measurement = SampleMeasurement.full(temperatures: [0])
+        for index in measurement.speeds.indices { measurement.speeds[index].prompts = 3 }
+        let verdict = Verdict(measurement)
+        #expect(verdict.answer == .thin)
+        #expect(verdict.reason.contains("3 of 45 prompts were timed (drafts were tried at 4,230 places)"))
+        #expect(verdict.reason.contains("About 8 would do: a longer `--seconds` times more of them."))
+    }
+
+    /// An interval that reaches below 1 is no yes, and says how many prompts would make it narrow enough: its reach over the
+    /// gain, squared.
+    @Test func intervalsThatReachBelowOneAreOpen() {
+        let verdict = verdict([1.1], auto: 1.0, half: 0.2, prompts: 10)
+        #expect(verdict.answer == .hardly)
+        #expect(verdict.reason.contains("10 prompts were timed, and the interval, 0.90–1.30×, reaches below 1."))
+        #expect(verdict.reason.contains("About 40 prompts like these would do"), "\(verdict.reason)")
+        let near = self.verdict([1.0], auto: 1.01, half: 0.03, prompts: 10)
+        #expect(near.answer == .hardly && near.reason.contains("reaches above 1.02×"), "\(near.reason)")
+        #expect(near.reason.contains("About 90 prompts"), "\(near.reason)")
     }
 
     @Test func otherTemperaturesAreNamedWhereTheyDiffer() {

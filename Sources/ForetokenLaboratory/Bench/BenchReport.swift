@@ -60,6 +60,8 @@ extension BenchReport {
         public var weightBytes = 0
         /// Bytes of weights that a step of one row reads.
         public var bytesPerStep = 0
+        /// Bytes of the machine's last-level caches; 0 where that is not known.
+        public var cacheBytes = 0
         /// Main layers.
         public var layers = 0
         /// Main layers with experts.

@@ -7,7 +7,7 @@ import ForetokenPlacement
 package struct Bootstrap {
     static let resampleCount = 2000
     /// Fewest prompts whose resampling alone is believed.
-    private static let fewPrompts = 8
+    package static let fewPrompts = 8
     /// Most units that are resampled; of more prompts, neighbours are taken together.
     private static let mostUnits = 512
     /// [resample][unit]: how often the unit is in it.

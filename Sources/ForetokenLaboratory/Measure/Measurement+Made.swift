@@ -62,11 +62,17 @@ extension Measurement.StepCosts {
 extension Measurement.SpeedComparison {
     package static func made(
         draft: String, sources: String = "both", temperature: Float, predicted: Double?, measured: Estimate,
-        tokensPerSecond: Double, tokensPerRound: Double
+        tokensPerSecond: Double, tokensPerRound: Double, prompts: Int
     ) -> Self {
         Self(
             draft: draft, sources: sources, temperature: temperature, predicted: predicted, measured: measured,
-            tokensPerSecond: tokensPerSecond, tokensPerRound: tokensPerRound)
+            tokensPerSecond: tokensPerSecond, tokensPerRound: tokensPerRound, prompts: prompts)
+    }
+}
+
+extension Measurement.RoundCost {
+    package static func made(checking: Double, drafting: Double) -> Self {
+        Self(checking: checking, drafting: drafting)
     }
 }
 

@@ -60,6 +60,8 @@ extension Measurement {
         public var cacheType = ""
         /// The processor's name, as it calls itself.
         public var processor = ""
+        /// Bytes of the machine's last-level caches; 0 where that is not known.
+        public var cacheBytes = 0
         /// Most drafts of a chain.
         public var depth = 0
         /// Most tokens generated for a prompt; 0 for a given text.
@@ -218,8 +220,10 @@ extension Measurement {
         public var measured: Estimate
         /// Generated tokens a second, the prompt's time left out.
         public var tokensPerSecond: Double
-        /// Generated tokens a verify step.
+        /// Generated tokens a round, in the runs that were timed.
         public var tokensPerRound: Double
+        /// Prompts that were timed.
+        public var prompts: Int
         /// Drafts of the modules and of look-up that met a verdict, and those that held.
         public var drafts = SourceDrafts()
         /// What a round takes by the same forecast, in undrafted steps; nil without drafts.

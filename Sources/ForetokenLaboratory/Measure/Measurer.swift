@@ -300,7 +300,8 @@ extension Measurement.SpeedComparison {
             temperature: temperature, predicted: setting == 0 ? 1 : forecast.times.ratio(setting, texts),
             measured: trial.times.speed(setting, texts),
             tokensPerSecond: Double(tokens) / trial.times.total(setting, texts) * 1e9,
-            tokensPerRound: max(1, telemetry.tokensPerRound), roundCost: forecast.roundCost(setting, texts))
+            tokensPerRound: max(1, telemetry.tokensPerRound), prompts: texts.count,
+            roundCost: forecast.roundCost(setting, texts))
         drafts.modules = telemetry.modules.drafted
         drafts.modulesHeld = telemetry.modules.accepted
         drafts.lookup = telemetry.lookup.drafted

@@ -162,6 +162,7 @@ struct Bench: ParsableCommand {
         report.subject.text = source.name + (plan.overlaps.first.map { ", routed like \($0.name)" } ?? "")
         report.subject.cacheType = model.cacheType.rawValue
         report.subject.processor = CPUInfo.read().model
+        report.subject.cacheBytes = plan.cacheBytes
         try StandardOutput.write(
             json
                 ? JSONOutput.line(report, snakeCase: true)

@@ -85,7 +85,9 @@ struct BenchTables {
         }
         return titled(
             "Panel products with weights from memory, all threads", table,
-            "beside: share of the read roof, and of sgemm")
+            "beside: share of the read roof, and of sgemm"
+                + (report.products.contains { ReadRoof.isAbove($0.readShare) }
+                    ? "; no cache holds these matrices, so above 100 % other programs slowed the roof down" : ""))
     }
 
     // MARK: Model
@@ -100,12 +102,20 @@ struct BenchTables {
             let later = report.rounds.first { $0.context == curve.context && $0.drafts == 2 }
             table.add(
                 Format.grouped(curve.context), Format.short(curve.tokensPerSecond), gigabytes(curve.bytesPerSecond),
-                share(curve.readShare), round.map { duration($0.draftTime + $0.verifyTime) } ?? "–",
+                readShare(curve), round.map { duration($0.draftTime + $0.verifyTime) } ?? "–",
                 later.map { duration($0.lastDraftTime) } ?? "–")
         }
         return titled(
             "Decoding without drafts, by context", table,
             "a step of one row reads \(Format.bytes(report.subject.bytesPerStep)) of weights")
+    }
+
+    /// A share of the read roof, with the reason where it is above that.
+    private func readShare(_ curve: BenchReport.StepCurve) -> String {
+        let subject = report.subject
+        let excuse = ReadRoof.excuse(
+            curve.readShare, bytes: Double(subject.bytesPerStep), cache: subject.cacheBytes)
+        return share(curve.readShare) + (excuse.map { " (\($0))" } ?? "")
     }
 
     private var overlap: String {

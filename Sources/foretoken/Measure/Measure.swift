@@ -227,6 +227,7 @@ struct Measure: ParsableCommand {
         subject.instructionSet = model.instructionSet
         subject.cacheType = self.model.cacheType.rawValue
         subject.processor = CPUInfo.read().model
+        subject.cacheBytes = plan.cacheBytes
         subject.depth = plan.depth
         subject.sources = open.layout.mtp.isEmpty ? DraftSources.lookup.rawValue : draftSource.rawValue
         subject.maximumTokens = text.isEmpty ? maxTokens : 0

@@ -55,7 +55,15 @@ extension MeasurePage {
             "One pass over the model for one row, yielding one token: what generation without drafts does all the time."
         ),
         ("Round", "Some drafts and the step that checks them. It emits the drafts that hold and one token more."),
-        ("Tokens per round", "1 + accepted drafts ÷ rounds. 1 without drafts."),
+        (
+            "Tokens per round",
+            "1 + accepted drafts ÷ rounds, of rounds of one length along all prompts, each once. 1 without drafts."
+        ),
+        (
+            "Tokens per timed round",
+            "The same of the runs whose speed was compared: along as many prompts as there was time for, some of them more "
+                + "than once, and with fewer drafts in the last round of a text."
+        ),
         (
             "Acceptance per round",
             "Accepted drafts ÷ drafts tried, in real rounds. Drafts behind one that failed count as tried and failed, so longer rounds score lower."
@@ -71,7 +79,7 @@ extension MeasurePage {
         ("Cumulative", "Drafts 1…d all hold: the product of the conditional shares."),
         (
             "Interval",
-            "95 %, by bootstrap over prompts: whole prompts are drawn again and again, since the rounds of one prompt are not independent. With fewer than eight prompts: Wilson's interval where that is wider. For speeds, turns are drawn again too."
+            "95 %, by bootstrap over prompts: whole prompts are drawn again and again, since the rounds of one prompt are not independent. With fewer than eight prompts, which say little of how prompts differ: Wilson's interval where that is wider, and no verdict is taken for sure. For speeds, turns are drawn again too."
         ),
         (
             "Predicted speed-up",
@@ -97,6 +105,9 @@ extension MeasurePage {
             "Shared noise",
             "Sampling adds noise that depends on seed, position and token alone; verifier and draft use the same. Expected agreement: Σᵢ 1 ÷ Σⱼ max(pⱼ/pᵢ, qⱼ/qᵢ) (arXiv 2408.07978)."
         ),
-        ("Memory roof", "A step cannot be faster than the weights it reads ÷ the machine's read bandwidth."),
+        (
+            "Memory roof",
+            "A step cannot be faster than the weights it reads ÷ the machine's read bandwidth, unless its caches hold them."
+        ),
     ]
 }

@@ -45,7 +45,7 @@ extension MeasurePage {
             "Speed\(suffix)",
             [
                 .init("Drafts"), .init("Predicted", .right), .init("Measured", .right),
-                .init("Prediction off by", .right), .init("tok/s", .right), .init("Tokens per round", .right),
+                .init("Prediction off by", .right), .init("tok/s", .right), .init("Tokens per timed round", .right),
             ])
         let recommended = Verdict(measurement).flag
         for speed in speeds {
@@ -139,7 +139,9 @@ extension MeasurePage {
             "fastest possible plain step", DataTable.Cell(Self.time(costs.bytesPerStep / costs.bandwidth * 1e9)),
         ])
         table.add(["measured plain step", DataTable.Cell(Self.time(costs.verify[0]))])
-        table.add(["share of the roof", DataTable.Cell(Format.percent(share))], isEmphasised: true)
+        table.add(
+            ["share of the roof", DataTable.Cell(Format.percent(share), detail: measurement.roofExcuse)],
+            isEmphasised: true)
         return table
     }
 

@@ -34,12 +34,13 @@ package struct MeasurePage {
     }
 
     private var banner: ReportPage.Banner {
+        // What is not sure is neither green nor red.
         let verdict = Verdict(measurement)
         let tone: ReportPage.Banner.Tone =
             switch verdict.answer {
             case .yes: .good
             case .no: .bad
-            case .hardly, .foretold, .unknown: .open
+            case .hardly, .thin, .foretold, .unknown: .open
             }
         return ReportPage.Banner(tone, headline: verdict.headline, flag: verdict.flag, reason: verdict.reason)
     }
@@ -93,7 +94,9 @@ package struct MeasurePage {
     private var tokensTile: ReportPage.Tile? {
         guard let best = highlighted, best.tokensPerRound > 0 else { return nil }
         let most = best.length.map { ", \($0 + 1) at most" } ?? ""
-        return .init("Tokens per round", Format.fixed(best.tokensPerRound, 2), detail: "1 without drafts\(most)")
+        return .init(
+            "Tokens per timed round", Format.fixed(best.tokensPerRound, 2),
+            detail: "with `--draft \(best.draft)`; 1 without drafts\(most)")
     }
 
     private var firstDraftTile: ReportPage.Tile? {
@@ -102,21 +105,22 @@ package struct MeasurePage {
         else { return nil }
         return .init(
             "First draft holds", first.percent,
-            detail: "95 % interval \(first.percentRange), at temperature \(spelled(condition.temperature))")
+            detail:
+                "at every position, temperature \(spelled(condition.temperature)); 95 % interval \(first.percentRange)")
     }
 
     private var checkingTile: ReportPage.Tile? {
         guard let relative = measurement.costs?.relative, relative.count > 1 else { return nil }
         return .init(
-            "Checking one draft", AxisFormat.times.text(relative[1]),
-            detail: "the time of a plain step: two rows, not one")
+            "A step of two rows", AxisFormat.times.text(relative[1]),
+            detail: "the time of one row: what checks one draft, its making left out")
     }
 
     private var roofTile: ReportPage.Tile? {
         guard let share = measurement.costs?.roofShare else { return nil }
-        let place = share > 1 ? "; the weights fit the cache" : ""
+        let excuse = measurement.roofExcuse.map { "; \($0)" } ?? ""
         return .init(
             "Memory roof", Format.percent(share),
-            detail: "of this machine's read bandwidth, in a plain step\(place)")
+            detail: "of this machine's read bandwidth, in a plain step\(excuse)")
     }
 }

@@ -85,26 +85,28 @@ struct MeasureTables {
         guard let all = condition.domains.last else { return "" }
         let speeds = measurement.speeds.filter { $0.temperature == condition.temperature }
         var table = Table([
-            .init("--draft"), .init("tokens/round", .right, rank: 1), .init("accepted", .right, rank: 2),
+            .init("--draft"), .init("tokens/round", .right, rank: 2), .init("timed", .right, rank: 1),
+            .init("accepted", .right, rank: 2),
             .init("predicted", .right, rank: 3), .init("measured", .right, rank: -1), .init("error", .right, rank: 3),
             .init("tok/s", .right),
         ])
         if speeds.isEmpty {
             for round in all.rounds {
-                table.add("\(round.draftLength)", range(round.tokensPerRound), interval(round.rate))
+                table.add("\(round.draftLength)", range(round.tokensPerRound), "", interval(round.rate))
             }
         }
         for speed in speeds {
             let round = all.rounds.first { $0.draftLength == speed.length }
             table.add(
                 measurement.name(speed),
-                round.map { range($0.tokensPerRound) } ?? Format.fixed(speed.tokensPerRound, 2),
+                round.map { range($0.tokensPerRound) } ?? "", Format.fixed(speed.tokensPerRound, 2),
                 round.map { interval($0.rate) } ?? "", speed.predicted.map(times) ?? "", range(speed.measured, "×"),
                 speed.error.map(signed) ?? "", Format.short(speed.tokensPerSecond))
         }
         return titled(
             "Rounds at temperature \(spelled(condition.temperature)), \(all.domain)", table,
-            "accepted: of drafts tried; speed-up over --draft off, predicted by the same rounds at typical times"
+            "tokens/round, accepted of drafts tried: along all prompts; timed: tokens a round in the runs whose speed was "
+                + "compared; speed-up over --draft off, predicted by the same rounds at typical times"
         )
     }
 
@@ -173,9 +175,11 @@ struct MeasureTables {
         let roof =
             costs.bandwidth > 0
             ? ", beside \(Format.short(costs.bandwidth / 1e9)) GB/s that all threads read from memory" : ""
+        let excuse = measurement.roofExcuse.map { " (\($0))" } ?? ""
         return titled(
             "Time of verify steps, median, after \(costs.meanContext) tokens", table,
-            "one row reads \(Format.bytes(Int(costs.bytesPerStep))) of weights: \(Format.short(reading)) GB/s\(roof)")
+            "one row reads \(Format.bytes(Int(costs.bytesPerStep))) of weights: \(Format.short(reading)) GB/s\(roof)\(excuse)"
+        )
     }
 
     private var overlap: String {

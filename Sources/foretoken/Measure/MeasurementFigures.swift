@@ -77,10 +77,12 @@ extension Measurement {
 extension Measurement {
     /// What a round with so many drafts yields and costs, in a sentence; empty when not even that is known.
     ///
-    /// - Parameter known: what such a round takes; nil where it is to be told from the tokens and the costs.
+    /// - Parameter known: what such a round took in the runs that were timed, which the tokens are of as well then; nil where
+    ///   it is to be told from the tokens and the costs.
     func account(drafts: Int?, tokens: Double, known: RoundCost? = nil) -> String {
         guard let drafts, tokens.isFinite, tokens > 0 else { return "" }
-        let yield = "With \(count(drafts, "draft")) a round yields \(Format.fixed(tokens, 2)) tokens"
+        let round = known == nil ? "a round" : "a timed round"
+        let yield = "With \(count(drafts, "draft")) \(round) yields \(Format.fixed(tokens, 2)) tokens"
         let told = known.map { (checking: $0.checking, drafting: $0.drafting) }
         guard let cost = told ?? costs?.round(drafts: drafts, tokens: tokens) else { return yield + "." }
         let times = AxisFormat.times
@@ -88,8 +90,15 @@ extension Measurement {
             + " \(times.text(cost.checking)) for checking, \(times.text(cost.drafting)) for drafting."
     }
 
-    /// Why the adaptive policy chose what it chose: what the first draft is worth.
-    var reasonOfChoice: String { account(drafts: 1, tokens: expectedTokens(drafts: 1) ?? .nan) }
+    /// Why the adaptive policy chose what it chose: what the first draft is worth, by the timed rounds where there are some,
+    /// so that it is what the answer says.
+    var reasonOfChoice: String {
+        let timed = comparedTemperatures.first.flatMap { first in speeds(at: first).first { $0.length == 1 } }
+        if let timed, let cost = timed.roundCost {
+            return account(drafts: 1, tokens: timed.tokensPerRound, known: cost)
+        }
+        return account(drafts: 1, tokens: expectedTokens(drafts: 1) ?? .nan)
+    }
 }
 
 extension Measurement.Condition {
@@ -132,10 +141,17 @@ extension Measurement.StepCosts {
     }
 
     /// Share of the machine's read bandwidth that an undrafted step reaches; nil where one of them is unknown.
-    var roofShare: Double? {
+    package var roofShare: Double? {
         guard let plain = verify.first, plain > 0, bandwidth > 0, bytesPerStep > 0 else { return nil }
         let share = bytesPerStep / (plain / 1e9) / bandwidth
         return share.isFinite && share > 0 ? share : nil
+    }
+}
+
+extension Measurement {
+    /// Why a plain step reads its weights faster than this machine reads memory; nil where it does not.
+    var roofExcuse: String? {
+        costs.flatMap { ReadRoof.excuse($0.roofShare, bytes: $0.bytesPerStep, cache: subject.cacheBytes) }
     }
 }
 

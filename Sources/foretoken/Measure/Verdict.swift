@@ -2,6 +2,10 @@ import ForetokenLaboratory
 import ForetokenReport
 
 /// The answer to "should I turn speculation on, and how far?".
+///
+/// A yes or a no needs data: at least as many timed prompts as `Bootstrap` believes the resampling of (8), and 5 turns. A
+/// yes also needs an interval of the speed-up that lies above 1 as a whole, and a no one that lies below `leastGain` as a
+/// whole. Anything else is told with how much was measured, and what would do.
 package struct Verdict: Equatable {
     /// What kind of answer it is.
     package enum Answer {
@@ -11,6 +15,8 @@ package struct Verdict: Equatable {
         case no
         /// Too close to call.
         case hardly
+        /// It looks like a yes or a no, but rests on too few prompts.
+        case thin
         /// Foretold from costs and acceptance, not seen.
         case foretold
         /// There is nothing to tell it from.
@@ -33,10 +39,12 @@ package struct Verdict: Equatable {
     private static let fewestTurns = 5
     /// A prediction further off than this, or a speed-up above the tokens of a round, shows a disturbed machine.
     private static let mostError = 0.25
+    /// More prompts than this are no advice.
+    private static let mostPrompts = 10_000.0
 
     /// The answer that a measurement gives; for its first temperature, with a sentence about each of the others.
     package init(_ measurement: Measurement) {
-        let choices = measurement.comparedTemperatures.compactMap { Choice(measurement.speeds(at: $0), at: $0) }
+        let choices = measurement.comparedTemperatures.compactMap { Choice(measurement, at: $0) }
         guard let first = choices.first else {
             self = Self.foretold(measurement) ?? Self.unknown(measurement)
             return
@@ -46,7 +54,7 @@ package struct Verdict: Equatable {
         headline = first.headline + (choices.count > 1 ? ", at temperature \(spelled(first.temperature))" : "")
         let account = measurement.account(
             drafts: first.best.length, tokens: first.tokens, known: first.best.roundCost)
-        var sentences = [account, first.remark]
+        var sentences = [account, first.remark, first.lack]
         let others = choices.dropFirst()
         func agrees(_ other: Choice) -> Bool { other.draft == first.draft && other.answer == first.answer }
         let same = others.filter(agrees).map { "\(spelled($0.temperature)) (\($0.speed))" }
@@ -108,37 +116,41 @@ package struct Verdict: Equatable {
         /// The fastest fixed length.
         let best: Measurement.SpeedComparison
         let auto: Measurement.SpeedComparison?
+        /// `auto` where it comes close to the fastest, else the best fixed length.
+        let winner: Measurement.SpeedComparison
         let answer: Answer
         /// The value of `--draft` to use.
         let draft: String
         /// Whether the times contradict what acceptance and step times allow.
         let isDisturbed: Bool
+        /// Prompts at this temperature, and their places at which drafts were started.
+        let data: (prompts: Int, places: Int)
 
         /// Nil when no fixed length was compared.
-        init?(_ speeds: [Measurement.SpeedComparison], at temperature: Float) {
-            let known = speeds.filter { $0.measured.isKnown }
+        init?(_ measurement: Measurement, at temperature: Float) {
+            let known = measurement.speeds(at: temperature).filter { $0.measured.isKnown }
             let fixed = known.filter { $0.length != nil }
             guard let best = fixed.max(by: { $0.measured.value < $1.measured.value }) else { return nil }
             self.temperature = temperature
             self.best = best
-            auto = known.first { $0.draft == "auto" }
+            let auto = known.first { $0.draft == "auto" }
+            self.auto = auto
             let gain = auto.map { max($0.measured.value, best.measured.value) } ?? best.measured.value
             isDisturbed = known.contains {
                 $0.measured.value > $0.tokensPerRound + mostError || abs($0.error ?? 0) > mostError
             }
             let autoIsClose = auto.map { $0.measured.value >= gain * closeEnough } ?? false
-            let winner = autoIsClose ? auto ?? best : best
-            let isThin = winner.measured.count < fewestTurns
-            if winner.measured.value >= leastGain && winner.measured.low > 1 && !isThin && !isDisturbed {
-                answer = .yes
-                draft = winner.draft
-            } else {
-                let isBeaten = best.measured.high < leastGain && (auto?.measured.high ?? 0) < leastGain
-                answer = isBeaten && !isThin && !isDisturbed ? .no : .hardly
-                // Auto that loses must not be advised as harmless, nor one that nobody timed.
-                let isHarmless = auto.map { $0.measured.value >= closeEnough } ?? false
-                draft = isHarmless ? "auto" : "off"
-            }
+            winner = autoIsClose ? auto ?? best : best
+            let isThin = winner.measured.count < fewestTurns || winner.prompts < Bootstrap.fewPrompts
+            let pays = winner.measured.value >= leastGain && winner.measured.low > 1
+            let isBeaten = best.measured.high < leastGain && (auto?.measured.high ?? 0) < leastGain
+            answer = isDisturbed || !(pays || isBeaten) ? .hardly : isThin ? .thin : pays ? .yes : .no
+            // Auto that loses must not be advised as harmless, nor one that nobody timed.
+            let isHarmless = auto.map { $0.measured.value >= closeEnough } ?? false
+            let isAdvised = answer == .yes || (answer == .thin && pays && !isHarmless)
+            draft = isAdvised ? winner.draft : isHarmless ? "auto" : "off"
+            let overall = measurement.conditions.first { $0.temperature == temperature }?.overall
+            data = (max(winner.prompts, overall?.prompts ?? 0), overall?.positions ?? 0)
         }
 
         var tokens: Double { best.tokensPerRound }
@@ -152,6 +164,10 @@ package struct Verdict: Equatable {
             case .yes:
                 let predicted = best.predicted.map { " (predicted \(AxisFormat.times.text($0)))" } ?? ""
                 return "Yes: draft \(length), \(best.measured.times) as fast here\(predicted)"
+            case .thin:
+                let factor = winner.measured.times
+                return (winner.measured.low > 1 ? "Probably: \(factor) as fast" : "Probably not: at best \(factor)")
+                    + " here, but timed on \(count(winner.prompts, "prompt")) only"
             case .hardly where isDisturbed:
                 return "Not known: the machine was too busy to tell"
             case .hardly:
@@ -173,12 +189,54 @@ package struct Verdict: Equatable {
             let others = "the best fixed length, \(length), gives \(best.measured.times)"
             switch (answer, draft) {
             case (.yes, "auto"): return "`--draft auto` comes out best or as good as best: \(others)."
-            case (.yes, _):
+            case (.yes, _), (.thin, _):
                 return auto.map { "`--draft auto` reaches \($0.measured.times)." } ?? ""
             case (_, "auto"):
                 return auto.map { "`--draft auto` notices and costs nothing: \($0.measured.times)." } ?? ""
             default: return auto.map { "`--draft auto` does not pay either: \($0.measured.times)." } ?? ""
             }
+        }
+
+        /// How much was measured, and what would do; empty for a sure answer.
+        var lack: String {
+            guard answer == .thin || answer == .hardly, !isDisturbed else { return "" }
+            let (timed, few) = (winner.prompts, Bootstrap.fewPrompts)
+            let prompts = data.prompts > timed ? "\(timed) of \(count(data.prompts, "prompt"))" : count(timed, "prompt")
+            let places = data.places > 0 ? " (drafts were tried at \(count(data.places, "place")))" : ""
+            var reasons: [String] = []
+            if timed < few { reasons.append("intervals over fewer than \(few) say little of how prompts differ") }
+            if winner.measured.count < fewestTurns { reasons.append("fewer than \(fewestTurns) turns prove nothing") }
+            if answer == .hardly {
+                let least = "above \(AxisFormat.times.text(leastGain)), the least that is worth a flag"
+                let bound = pays ? "below 1" : least
+                reasons.append("the interval, \(unsure.timesRange), reaches \(bound)")
+            }
+            let verb = timed == 1 ? "was" : "were"
+            return "\(answer == .thin ? "The data are thin: " : "")\(prompts) \(verb) timed\(places), and "
+                + reasons.joined(separator: ", and ") + "." + advice
+        }
+
+        private var pays: Bool { winner.measured.value >= leastGain }
+
+        /// The speed-up whose interval leaves the answer open.
+        private var unsure: Estimate {
+            if pays { return winner.measured }
+            return auto.flatMap { $0.measured.high > best.measured.high ? $0.measured : nil } ?? best.measured
+        }
+
+        /// What would do: intervals shrink with the root of the number of prompts.
+        private var advice: String {
+            var needed = Double(Bootstrap.fewPrompts)
+            if answer == .hardly {
+                let reach = pays ? unsure.value - unsure.low : unsure.high - unsure.value
+                let gap = abs(unsure.value - (pays ? 1 : leastGain))
+                needed = max(needed, Double(winner.prompts) * (reach / gap) * (reach / gap))
+            }
+            guard needed <= mostPrompts else { return "" }
+            let number = Int(needed.rounded(.up))
+            return data.prompts >= number
+                ? " About \(number) would do: a longer `--seconds` times more of them."
+                : " About \(Format.grouped(number)) prompts like these would do, with `--seconds` for all of them."
         }
 
         /// The speed-up of what is advised; without drafts, that of the best fixed length.
