@@ -114,12 +114,19 @@ import foretoken
         let sliced = PlacementVerdict(try Self.study(Self.equal))
         #expect(sliced.answer == .simple && sliced.headline == "Slice every expert over 2 nodes")
         #expect(sliced.reason.contains("tatistics gain"))
-        let study = try Self.study(Self.tiered)
+        let study = try Self.study(Self.tiered, windows: 2000)
         let tiered = PlacementVerdict(study)
         let choice = try #require(study.taken)
         #expect(tiered.answer == .statistics && tiered.headline.contains("\(choice.result.policy)"), "\(tiered)")
         let factor = try #require(study.expertSpeedup(choice.score))
         #expect(factor > 1 && tiered.headline.contains(AxisFormat.times.text(factor)))
+        // The same from few rows is no sure answer, and the page is as little green as the words are.
+        let few = try Self.study(Self.tiered, windows: 1999)
+        #expect(
+            PlacementVerdict(few).answer == .thin
+                && PlacementVerdict(few).headline.hasSuffix(", if 3,998 rows tell enough"))
+        #expect(PlacePage(few).html.contains("class=\"banner open\""))
+        #expect(PlacePage(study).html.contains("class=\"banner good\""))
         #expect(PlacementVerdict(try Self.study([Self.equal[0]])).answer == .nothingToPlace)
         let absent = PlacementVerdict(try Self.study(Self.equal, asked: .sliced(pieces: 7)))
         #expect(absent.answer == .nothingFits && absent.reason.contains("would fit"))

@@ -83,6 +83,10 @@ import foretoken
         #expect(verdict([1.19], auto: nil, prompts: 1).reason.contains("1 prompt was timed"))
         #expect(verdict([1.19, 1.1], auto: 1.2, prompts: 8).answer == .yes)
         #expect(verdict([0.9, 0.8], auto: 1.0, prompts: 8).answer == .no)
+        // A busy machine is the first thing to say, but not all.
+        let busy = verdict([2.4], auto: 1, prompts: 2)
+        #expect(busy.headline.hasPrefix("Not known") && busy.reason.contains("2 prompts were timed"))
+        #expect(!verdict([2.4], auto: 1).reason.contains("were timed"))
         // A turn is a prompt's run: without enough of them there is no certainty either.
         var measurement = Measurement()
         measurement.speeds = speeds([1.3], auto: nil, at: 0)

@@ -199,18 +199,19 @@ package struct Verdict: Equatable {
 
         /// How much was measured, and what would do; empty for a sure answer.
         var lack: String {
-            guard answer == .thin || answer == .hardly, !isDisturbed else { return "" }
+            guard answer == .thin || answer == .hardly else { return "" }
             let (timed, few) = (winner.prompts, Bootstrap.fewPrompts)
             let prompts = data.prompts > timed ? "\(timed) of \(count(data.prompts, "prompt"))" : count(timed, "prompt")
             let places = data.places > 0 ? " (drafts were tried at \(count(data.places, "place")))" : ""
             var reasons: [String] = []
             if timed < few { reasons.append("intervals over fewer than \(few) say little of how prompts differ") }
             if winner.measured.count < fewestTurns { reasons.append("fewer than \(fewestTurns) turns prove nothing") }
-            if answer == .hardly {
+            if answer == .hardly && !isDisturbed {
                 let least = "above \(AxisFormat.times.text(leastGain)), the least that is worth a flag"
                 let bound = pays ? "below 1" : least
                 reasons.append("the interval, \(unsure.timesRange), reaches \(bound)")
             }
+            if reasons.isEmpty { return "" }
             let verb = timed == 1 ? "was" : "were"
             return "\(answer == .thin ? "The data are thin: " : "")\(prompts) \(verb) timed\(places), and "
                 + reasons.joined(separator: ", and ") + "." + advice
@@ -227,10 +228,10 @@ package struct Verdict: Equatable {
         /// What would do: intervals shrink with the root of the number of prompts.
         private var advice: String {
             var needed = Double(Bootstrap.fewPrompts)
-            if answer == .hardly {
+            if answer == .hardly && !isDisturbed {
                 let reach = pays ? unsure.value - unsure.low : unsure.high - unsure.value
                 let gap = abs(unsure.value - (pays ? 1 : leastGain))
-                needed = max(needed, Double(winner.prompts) * (reach / gap) * (reach / gap))
+                needed = max(needed, Double(winner.prompts + 1), Double(winner.prompts) * (reach / gap) * (reach / gap))
             }
             guard needed <= mostPrompts else { return "" }
             let number = Int(needed.rounded(.up))

@@ -35,7 +35,7 @@ package struct PlacePage {
         let tone: ReportPage.Banner.Tone =
             switch verdict.answer {
             case .statistics, .simple: .good
-            case .nothingToPlace: .open
+            case .thin, .nothingToPlace: .open
             case .nothingFits: .bad
             }
         return .init(tone, headline: verdict.headline, flag: nil, reason: verdict.reason)

@@ -25,7 +25,13 @@ package struct PlaceTables {
         ].compactMap { title, table in
             title.isEmpty ? table.rendered(on: terminal) : terminal.titled(title, table)
         }
-        let answer = terminal.prose(Self.plain(verdict.headline), verdict.answer == .nothingFits ? .red : .green)
+        let style: Style =
+            switch verdict.answer {
+            case .statistics, .simple, .nothingToPlace: .green
+            case .thin: .yellow
+            case .nothingFits: .red
+            }
+        let answer = terminal.prose(Self.plain(verdict.headline), style)
         return (sections + absences + [explanations, answer + terminal.wrapped(Self.plain(verdict.reason)), caveats])
             .filter { !$0.isEmpty }.joined(separator: "\n")
     }

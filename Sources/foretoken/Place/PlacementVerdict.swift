@@ -7,6 +7,8 @@ package struct PlacementVerdict: Equatable {
     package enum Answer {
         /// The routing decides: a plan made from it is clearly the best.
         case statistics
+        /// The same, but the routing is made up or has fewer rows than `PlacementStudy.fewRows`.
+        case thin
         /// A plan that needs no statistics is as good as any.
         case simple
         /// There is one node.
@@ -33,8 +35,9 @@ package struct PlacementVerdict: Equatable {
             reason = "All experts are read from node \(study.report.nodes[0].id). " + study.prediction(score)
             return
         }
-        answer = result.policy.usesStatistics ? .statistics : .simple
-        headline = Self.headline(result.policy, score, study)
+        let doubt = result.policy.usesStatistics ? study.doubtOfRouting : nil
+        answer = doubt != nil ? .thin : result.policy.usesStatistics ? .statistics : .simple
+        headline = Self.headline(result.policy, score, study) + (doubt.map { ", \($0)" } ?? "")
         reason = [
             study.reasonOfChoice(result.policy), study.distance(score), study.comparison(result.policy, score),
             study.worthOfStatistics, study.prediction(score),
@@ -77,6 +80,13 @@ package struct PlacementVerdict: Equatable {
 }
 
 extension PlacementStudy {
+    /// Why what the routing says is not sure to hold, as the end of a sentence; nil where it is enough to go by.
+    fileprivate var doubtOfRouting: String? {
+        if subject.isExample { return "if yours routed like this example" }
+        let rows = trace.rows.all
+        return rows < Self.fewRows ? "if \(count(rows, "row")) tell enough" : nil
+    }
+
     /// Factors nearer to 1 are not worth a word.
     static let leastDifference = 0.005
 
