@@ -1,21 +1,27 @@
-"""The comparison: models, agreement, llama.cpp's better setting, then runs in turns."""
+"""The comparison: models, agreement, the other engines' better settings, then runs in turns."""
 import datetime
 import hashlib
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import agreement
-import report
-from checkpoint import CheckpointError
-from contenders import Contest
-from engines import EngineError, Foretoken, Llama
-from models import DEMO, prepare
-from options import parser
+# Servers are started and ended as Bench/serve does it.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "serve"))
 
+import agreement  # noqa: E402
+import report  # noqa: E402
+from checkpoint import CheckpointError  # noqa: E402
+from contenders import STORED, Contest  # noqa: E402
+from engines import EngineError, Foretoken, Peer  # noqa: E402
+from models import DEMO, prepare  # noqa: E402
+from options import parser  # noqa: E402
+from servers import ServerError  # noqa: E402
+
+REQUIREMENTS = Path(__file__).with_name("requirements.txt")
 PROMPT = 1024
 # Seconds for `foretoken bench`, which gives the read roof, the bytes of a token, and T(rows).
 BENCH = 6
@@ -33,33 +39,38 @@ def machine(bench: dict[str, Any]) -> dict[str, Any]:
             "transparent_huge_pages": pages.read_text().split("[")[-1].split("]")[0] if pages.exists() else "none"}
 
 
-def agree(ours: Foretoken, theirs: Llama) -> dict[str, Any]:
-    """The token ids to run on, and the engines' agreement on them; kept for the next run with the same program and model."""
-    program = hashlib.sha256(ours.program.read_bytes()).hexdigest()[:10]
-    kept = theirs.model.with_name(f"{theirs.model.stem}-{program}-{ours.isa or 'native'}.json")
+def instruction_set(systems: list[str]) -> str | None:
+    """Foretoken's, so that it uses no wider vectors than the engines were compiled for; none names the best."""
+    words = " ".join(systems)
+    return "avx2" if "AVX2 = 1" in words and "AVX512 = 1" not in words else None
+
+
+def agree(ours: Foretoken, peers: list[tuple[Peer, Foretoken]]) -> dict[str, Any]:
+    """The token ids to run on, and the engines' agreement on them; kept for the next run with the same programs and model."""
+    programs = hashlib.sha256(ours.program.read_bytes() + REQUIREMENTS.read_bytes()).hexdigest()[:10]
+    gguf = peers[0][0].model
+    kept = gguf.with_name(f"{gguf.stem}-{programs}-{ours.isa or 'native'}.json")
     if not kept.exists():
         texts = held_out()
         text, prompts = ours.tokens("".join(texts))[:PROMPT], [ours.tokens(prompt) for prompt in texts[:3]]
-        found = {"text": text, "prompts": prompts, "agreement": agreement.compare(ours, theirs, text, prompts)}
+        found = {"text": text, "prompts": prompts, "agreement": agreement.compare(ours, peers, text, prompts)}
         kept.write_text(json.dumps(found))
     return json.loads(kept.read_text())
 
 
-def versions(program: Path, compiled_with: Path, system: str) -> dict[str, str]:
+def versions(program: Path, systems: dict[str, str]) -> dict[str, str]:
     root = Path(__file__).resolve().parents[2]
     commit = subprocess.run(["git", "-C", str(root), "rev-parse", "--short", "HEAD"], text=True, capture_output=True).stdout.strip()
     version = subprocess.run([str(program), "--version"], text=True, capture_output=True).stdout.strip()
-    packages = [f"{name} {metadata.version(name)}" for name in ("llama-cpp-python", "gguf", "numpy")]
-    return {"foretoken": f"{version} ({commit or 'no commit known'})", "packages": ", ".join(packages),
-            "llama.cpp compiled with": compiled_with.read_text().strip(), "llama.cpp": system}
+    packages = [f"{name} {metadata.version(name)}" for name in ("xllamacpp", "ik-llama-cpp-python", "gguf", "numpy")]
+    return {"Foretoken": f"{version} ({commit or 'no commit known'})", "packages": ", ".join(packages), **systems}
 
 
 def measure(contest: Contest, arguments: Any, found: dict[str, Any]) -> dict[str, Any]:
     """All rounds; stopped early, those that were finished."""
     contest.weigh(BENCH)
     contest.choose()
-    found |= {"date": datetime.date.today().isoformat(), "machine": machine(contest.benches["stored"]),
-              "versions": versions(arguments.foretoken, arguments.compiled_with, contest.system)}
+    found |= {"date": datetime.date.today().isoformat(), "machine": machine(contest.benches[STORED])}
     try:
         for turn in range(arguments.rounds):
             print(f"round {turn + 1} of {arguments.rounds}", file=sys.stderr, flush=True)
@@ -72,6 +83,25 @@ def measure(contest: Contest, arguments: Any, found: dict[str, Any]) -> dict[str
     return found
 
 
+def compare(arguments: Any) -> None:
+    pair = prepare(arguments.foretoken, arguments.model, arguments.grow, arguments.cache)
+    peers = [Peer("llama.cpp", pair.gguf, arguments.threads, {}),
+             Peer("ik_llama.cpp", pair.gguf, arguments.threads, {"repack": True, "overrides": pair.ik_overrides})]
+    systems = {peer.name: peer.system() for peer in peers}
+    ours = Foretoken(arguments.foretoken, pair.folder, arguments.threads, isa=arguments.isa or instruction_set(list(systems.values())))
+    # ik_llama.cpp does not route DeepSeek-V3 by groups.
+    same = agree(ours, [(peers[0], ours), (peers[1], replace(ours, model=pair.without_groups))])
+    print(report.agreement(same["agreement"]), flush=True)
+    if arguments.prepare:
+        return
+    contest = Contest(ours, peers, same["text"], same["prompts"], pair)
+    contest.store = None if arguments.no_servers else pair.gguf.parent
+    found = measure(contest, arguments, {"model": pair.name, "agreement": same["agreement"],
+                                         "versions": versions(arguments.foretoken, systems)})
+    if "rounds" in found:
+        print(report.speeds(found))
+
+
 def main() -> None:
     arguments = parser().parse_args()
     if not arguments.foretoken.exists():
@@ -79,17 +109,8 @@ def main() -> None:
     if arguments.json and not arguments.json.absolute().parent.is_dir():
         raise SystemExit(f"{arguments.json} cannot be written: there is no folder {arguments.json.parent}")
     try:
-        pair = prepare(arguments.foretoken, arguments.model, arguments.grow, arguments.cache)
-        ours = Foretoken(arguments.foretoken, pair.folder, arguments.threads, isa="avx2" if arguments.avx2 else None)
-        theirs = Llama(pair.gguf, arguments.threads)
-        same = agree(ours, theirs)
-        print(report.agreement(same["agreement"]), flush=True)
-        if not arguments.prepare:
-            contest = Contest(ours, theirs, same["text"], same["prompts"], pair)
-            found = measure(contest, arguments, {"model": pair.name, "agreement": same["agreement"]})
-            if "rounds" in found:
-                print(report.speeds(found))
-    except (CheckpointError, EngineError, agreement.Disagreement) as error:
+        compare(arguments)
+    except (CheckpointError, EngineError, ServerError, agreement.Disagreement) as error:
         raise SystemExit(f"Bench/peers: {error}") from error
     except KeyboardInterrupt:
         raise SystemExit(130) from None

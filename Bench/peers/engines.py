@@ -1,16 +1,20 @@
-"""Both engines as processes: what to run goes in, what they measured with their own clocks comes out."""
+"""The engines as processes: what to run goes in, what they measured with their own clocks comes out."""
 import json
 import os
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from servers import Server
+
 HERE = Path(__file__).resolve().parent
-# Foretoken pins its threads; llama.cpp's, which OpenMP runs, are pinned the same way.
+# Foretoken pins its threads; those of the others, which OpenMP runs, are pinned the same way.
 PINNED = {"OMP_PROC_BIND": "true", "OMP_PLACES": "cores"}
-UBATCH = 512
+CLIENTS = [1, 4, 16]
+ANSWER = 48
 
 
 class EngineError(Exception):
@@ -41,34 +45,68 @@ class Foretoken:
     weights: str = "stored"
     isa: str | None = None
 
-    def _run(self, verb: str, *arguments: str, text: str | None = None) -> str:
+    def _command(self, verb: str, *arguments: str) -> list[str]:
         isa = ["--isa", self.isa] if self.isa else []
-        return _output([str(self.program), verb, "--model", str(self.model), "--threads", str(self.threads),
-                        "--weights", self.weights, *isa, *arguments], text)
+        return [str(self.program), verb, "--model", str(self.model), "--threads", str(self.threads), "--weights", self.weights,
+                *isa, *arguments]
 
-    def generate(self, prompts: list[tuple[list[int], int]], draft: str = "off") -> list[dict[str, Any]]:
+    def generate(self, prompts: list[tuple[list[int], int]], draft: str = "off", parallel: int = 1) -> list[dict[str, Any]]:
         """Greedy answers to (prompt, number of tokens) in one load, each with its timings."""
         lines = "\n".join(json.dumps({"prompt_tokens": tokens, "max_tokens": count}) for tokens, count in prompts)
-        return [json.loads(line) for line in
-                self._run("generate", "--input-file", "-", "--ignore-eos", "--draft", draft, text=lines).splitlines()]
+        command = self._command("generate", "--input-file", "-", "--ignore-eos", "--draft", draft, "--parallel", str(parallel))
+        return [json.loads(line) for line in _output(command, lines).splitlines()]
+
+    def company(self, prompts: list[list[int]], steps: int) -> float:
+        """Tokens a second of several texts at once. Their prompts fill one step, so that all begin and end together."""
+        answers = self.generate([(prompt, steps + 1) for prompt in prompts], parallel=len(prompts))
+        return sum((a["timings"]["predicted_n"] - 1) / a["timings"]["predicted_ms"] * 1000 for a in answers)
 
     def score(self, tokens: list[int]) -> dict[str, Any]:
-        return json.loads(self._run("score", "--tokens", ",".join(map(str, tokens)), "--json"))
+        return json.loads(_output(self._command("score", "--tokens", ",".join(map(str, tokens)), "--json")))
 
     def tokens(self, text: str) -> list[int]:
-        return json.loads(self._run("score", "--text-file", "-", "--json", text=text))["tokens"]
+        return json.loads(_output(self._command("score", "--text-file", "-", "--json"), text))["tokens"]
 
     def bench(self, seconds: int) -> dict[str, Any]:
-        return json.loads(self._run("bench", "--seconds", str(seconds), "--json"))
+        return json.loads(_output(self._command("bench", "--seconds", str(seconds), "--json")))
+
+    def server(self, draft: str) -> list[str]:
+        return self._command("serve", "--port", "0", "--draft", draft, "--parallel", str(max(CLIENTS)))
 
 
 @dataclass(frozen=True)
-class Llama:
-    """llama.cpp on one GGUF file, weights in anonymous memory."""
+class Peer:
+    """Another engine on one GGUF file, weights in anonymous memory; `load` is what bindings.py wants to know at loading."""
+    name: str
     model: Path
     threads: int
+    load: dict[str, Any]
 
-    def run(self, tasks: list[dict[str, Any]]) -> dict[str, Any]:
-        job = {"model": str(self.model), "threads": self.threads, "mmap": False,
-               "tasks": [{"ubatch": UBATCH, "flash": False, **task} for task in tasks]}
+    def run(self, tasks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return self._ask([{"flash": False, **task} for task in tasks])["results"]
+
+    def system(self) -> str:
+        """What the engine says of its instruction sets."""
+        return self._ask([])["system"]
+
+    def _ask(self, tasks: list[dict[str, Any]]) -> dict[str, Any]:
+        job = {"library": self.name, "model": str(self.model), "threads": self.threads, "load": self.load, "tasks": tasks}
         return json.loads(_output([sys.executable, str(HERE / "llama.py")], json.dumps(job), PINNED))
+
+
+def llama_server(model: Path, store: Path, threads: int) -> list[str]:
+    """llama.cpp's own server, which writes the same file that is there already."""
+    return [sys.executable, str(HERE.parent / "serve/peer.py"), "--model", str(model), "--cache", str(store),
+            "--parallel", str(max(CLIENTS)), "--threads", str(threads), "--forget-prompts"]
+
+
+def ask(program: Path, command: list[str], name: str, prompts: list[list[int]]) -> dict[int, float]:
+    """Starts a server and lets `foretoken bench --serve` ask it: tokens a second by number of clients."""
+    with tempfile.TemporaryDirectory() as folder, Server(command, name) as server:
+        lines, figures = Path(folder) / "prompts.jsonl", Path(folder) / "figures.json"
+        lines.write_text("".join(json.dumps({"prompt_tokens": prompt}) + "\n" for prompt in prompts))
+        _output([str(program), "bench", "--serve", server.url, "--trials", "levels", "--prompts", str(lines),
+                 "--prompt-tokens", str(len(prompts[0])), "--requests", str(len(prompts)), "--max-tokens", str(ANSWER),
+                 "--concurrency", ",".join(map(str, CLIENTS)), "--json-out", str(figures)])
+        levels = json.loads(figures.read_text())["levels"]
+        return {level["concurrency"]: level["tokens_per_second"] for level in levels}

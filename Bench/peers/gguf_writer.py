@@ -1,8 +1,7 @@
 """Writes a DeepSeek-V3 checkpoint as a GGUF file for llama.cpp: matrices in Q8_0, norms and router in F32.
 
 Only the main model is written. llama.cpp stores kv_b_proj as two tensors (attn_k_b transposed per head, attn_v_b), so that
-attention runs on the latent cache as it does in Foretoken; rotary pairs stay interleaved. Where prompts are token ids the file
-needs no vocabulary; a server does, since its answers are texts."""
+attention runs on the latent cache as it does in Foretoken; rotary pairs stay interleaved."""
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -53,6 +52,14 @@ def check(config: dict[str, Any]) -> None:
     scaling = config.get("rope_scaling") or {}
     same = scaling.get("mscale", 1) == scaling.get("mscale_all_dim", 0)
     _refuse(bool(scaling) and not same, "llama.cpp needs mscale and mscale_all_dim to be equal")
+
+
+def ik_overrides(c: dict[str, Any]) -> dict[str, int]:
+    """What ik_llama.cpp wants to read in place of `_metadata`'s sizes of the latent cache: those of the heads themselves. From
+    them it knows latent attention of any size; as they stand in the file it takes them of DeepSeek's own size alone."""
+    sizes = {"head_count_kv": c["num_attention_heads"], "key_length": c["qk_nope_head_dim"] + c["qk_rope_head_dim"],
+             "value_length": c["v_head_dim"]}
+    return {f"deepseek2.attention.{name}": size for name, size in sizes.items()}
 
 
 def _metadata(writer: GGUFWriter, c: dict[str, Any]) -> None:
@@ -214,7 +221,7 @@ def _stored(tensor: Tensor) -> np.ndarray:
     return np.concatenate([quants.quantize(np.ascontiguousarray(part), Q8_0).ravel() for part in tensor.parts()])
 
 
-def write(source: Checkpoint, file: Path, vocabulary: bool = False) -> Plan:
+def write(source: Checkpoint, file: Path) -> Plan:
     """Writes `file`, unless it is there, and says what is in it. An interrupted run leaves no half file behind."""
     check(source.config)
     plan = Plan(source)
@@ -224,10 +231,7 @@ def write(source: Checkpoint, file: Path, vocabulary: bool = False) -> Plan:
     writer = GGUFWriter(unfinished, "deepseek2")
     try:
         _metadata(writer, source.config)
-        if vocabulary:
-            _vocabulary(writer, source.folder, source.config["vocab_size"])
-        else:
-            writer.add_tokenizer_model("no_vocab")
+        _vocabulary(writer, source.folder, source.config["vocab_size"])
         for tensor in plan.tensors:
             writer.add_tensor_info(tensor.name, tensor.shape, np.dtype(np.float32), tensor.bytes, tensor.kind)
         writer.write_header_to_file()

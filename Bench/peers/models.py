@@ -1,9 +1,11 @@
 """The checkpoint to measure, and the GGUF file made of it, kept in the cache folder."""
 import hashlib
+import json
 import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import gguf_writer
 from checkpoint import Checkpoint, CheckpointError
@@ -16,8 +18,11 @@ class Pair:
     """One model in both engines' formats."""
     name: str
     folder: Path
+    # The same weights under a config.json that routes by the best experts of all, not by groups of experts first.
+    without_groups: Path
     gguf: Path
     gguf_bytes_per_token: int
+    ik_overrides: dict[str, int]
     mtp_modules: int
 
 
@@ -45,15 +50,34 @@ def _grown(program: Path, size: str, store: Path) -> Path:
     return folder
 
 
+def write_gguf(folder: Path, store: Path) -> tuple[Path, gguf_writer.Plan]:
+    """The checkpoint's GGUF file in `store`, written unless it is there, and what is in it."""
+    store.mkdir(parents=True, exist_ok=True)
+    file = store / f"{folder.resolve().name}-{_fingerprint(folder, by_content=False)}-served-q8_0.gguf"
+    try:
+        return file, gguf_writer.write(Checkpoint(folder), file)
+    except KeyError as error:
+        raise CheckpointError(f"{folder}: config.json does not say {error}") from error
+
+
+def _without_groups(folder: Path, config: dict[str, Any], store: Path) -> Path:
+    if config["n_group"] == 1:
+        return folder
+    twin = store / f"{folder.resolve().name}-{_fingerprint(folder, by_content=False)}-without-groups"
+    twin.mkdir(exist_ok=True)
+    for file in folder.resolve().iterdir():
+        link = twin / file.name
+        if file.name != "config.json" and not link.exists():
+            link.symlink_to(file)
+    (twin / "config.json").write_text(json.dumps(config | {"n_group": 1, "topk_group": 1}))
+    return twin
+
+
 def prepare(program: Path, model: Path | None, size: str, cache: Path) -> Pair:
     store = cache / "models"
     store.mkdir(parents=True, exist_ok=True)
     folder = model or _grown(program, size, store)
-    source = Checkpoint(folder)
-    file = store / f"{folder.resolve().name}-{_fingerprint(folder, by_content=False)}-q8_0.gguf"
-    try:
-        plan = gguf_writer.write(source, file)
-    except KeyError as error:
-        raise CheckpointError(f"{folder}: config.json does not say {error}") from error
+    file, plan = write_gguf(folder, store)
     name = folder.resolve().name if model else f"embedded model, {size}"
-    return Pair(name, folder, file, plan.bytes_per_token(), source.config.get("num_nextn_predict_layers") or 0)
+    return Pair(name, folder, _without_groups(folder, plan.config, store), file, plan.bytes_per_token(), gguf_writer.ik_overrides(plan.config),
+                plan.config.get("num_nextn_predict_layers") or 0)

@@ -3,7 +3,7 @@ import argparse
 import os
 from pathlib import Path
 
-GROW = "hidden=8,experts=16"
+GROW = "2gb"
 
 
 def physical_cores() -> int:
@@ -22,19 +22,19 @@ def positive(text: str) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    p = argparse.ArgumentParser("Bench/peers/run", description="Compares Foretoken with llama.cpp: the same weights at 8 bits, "
-                                "the same threads, runs in turns, medians. The first run compiles llama.cpp.")
+    p = argparse.ArgumentParser("Bench/peers/run", description="Compares Foretoken with llama.cpp and ik_llama.cpp: the same "
+                                "weights at 8 bits, the same threads and instruction set, runs in turns, medians.")
     p.add_argument("--model", type=Path, metavar="DIR", help="checkpoint folder; left out, the embedded model, enlarged")
     p.add_argument("--grow", default=GROW, metavar="SIZE", help="how large: see foretoken help convert (default: %(default)s)")
-    p.add_argument("--threads", type=positive, default=physical_cores(), metavar="N", help="for both (default: %(default)s)")
-    p.add_argument("--rounds", type=positive, default=5, metavar="N", help="runs of each contender (default: %(default)s)")
-    p.add_argument("--avx2", action="store_true", help="both with AVX2 at most (default: llama.cpp compiled for this processor, "
-                   "Foretoken with its best instruction set, and with AVX2 beside it)")
+    p.add_argument("--threads", type=positive, default=physical_cores(), metavar="N", help="for all (default: %(default)s)")
+    p.add_argument("--rounds", type=positive, default=3, metavar="N", help="runs of each contender (default: %(default)s)")
+    p.add_argument("--isa", metavar="NAME", help="Foretoken's instruction set (default: avx2 where the others were compiled for "
+                   "that at most, or else the best)")
+    p.add_argument("--no-servers", action="store_true", help="leave the servers out")
     p.add_argument("--prepare", action="store_true", help="install, write the models, compare their outputs, time nothing")
     p.add_argument("--json", type=Path, metavar="FILE", help="also write all figures as one JSON object")
     p.add_argument("--foretoken", type=Path, metavar="FILE", help="the program to measure (default: built from this repository)")
-    for name in ("--cache", "--compiled-with"):
-        p.add_argument(name, type=Path, help=argparse.SUPPRESS)
+    p.add_argument("--cache", type=Path, help=argparse.SUPPRESS)
     return p
 
 
