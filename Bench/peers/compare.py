@@ -21,7 +21,7 @@ from models import DEMO, prepare  # noqa: E402
 from options import parser  # noqa: E402
 from servers import ServerError  # noqa: E402
 
-REQUIREMENTS = Path(__file__).with_name("requirements.txt")
+HERE = Path(__file__).resolve().parent
 PROMPT = 1024
 # Seconds for `foretoken bench`, which gives the read roof, the bytes of a token, and T(rows).
 BENCH = 6
@@ -46,8 +46,9 @@ def instruction_set(systems: list[str]) -> str | None:
 
 
 def agree(ours: Foretoken, peers: list[tuple[Peer, Foretoken]]) -> dict[str, Any]:
-    """The token ids to run on, and the engines' agreement on them; kept for the next run with the same programs and model."""
-    programs = hashlib.sha256(ours.program.read_bytes() + REQUIREMENTS.read_bytes()).hexdigest()[:10]
+    """The token ids to run on, and the engines' agreement on them; kept for the next run of the same programs on the same model."""
+    parts = [ours.program, *sorted(HERE.glob("*.py")), HERE / "requirements.txt"]
+    programs = hashlib.sha256(b"".join(part.read_bytes() for part in parts)).hexdigest()[:10]
     gguf = peers[0][0].model
     kept = gguf.with_name(f"{gguf.stem}-{programs}-{ours.isa or 'native'}.json")
     if not kept.exists():
@@ -95,7 +96,7 @@ def compare(arguments: Any) -> None:
     if arguments.prepare:
         return
     contest = Contest(ours, peers, same["text"], same["prompts"], pair)
-    contest.store = None if arguments.no_servers else pair.gguf.parent
+    contest.serving = not arguments.no_servers
     found = measure(contest, arguments, {"model": pair.name, "agreement": same["agreement"],
                                          "versions": versions(arguments.foretoken, systems)})
     if "rounds" in found:

@@ -1,13 +1,13 @@
 """Who runs, in which order, and what their runs add up to."""
 import time
 from dataclasses import replace
-from pathlib import Path
 from statistics import median
 from typing import Any
 
-from engines import Foretoken, Peer, ask, llama_server, others_seconds
+from engines import Foretoken, LlamaServer, Peer, ask, complete, others_seconds
 from figures import Spread, ratio
 from models import Pair
+from servers import Server
 
 STEPS = 96
 ROWS = [1, 2, 4, 8, 16]
@@ -15,11 +15,18 @@ ROWS = [1, 2, 4, 8, 16]
 COMPANY, COMPANY_STEPS, WINDOW = [4, 16], 48, 16
 SERVED_PROMPT = 64
 STORED, INT8, AUTO = "Foretoken, as stored", "Foretoken, int8", "Foretoken, --draft auto"
+LLAMA, LLAMA_MTP = "llama.cpp", "llama.cpp, MTP"
+DRAFTS = [1, 2, 3]
 DECODE, PROMPT = "decoding", "prompt"
 
 
 def clients(count: int) -> str:
     return f"server, {count} client{'s' if count > 1 else ''}"
+
+
+def _together(timings: list[dict[str, Any]]) -> float:
+    """Tokens a second of several answers. A prompt's last row gives the first token, so that 97 tokens are 96 steps."""
+    return sum(t["predicted_n"] - 1 for t in timings) / sum(t["predicted_ms"] for t in timings) * 1000
 
 
 class Contest:
@@ -28,28 +35,33 @@ class Contest:
     def __init__(self, ours: Foretoken, peers: list[Peer], text: list[int], prompts: list[list[int]], pair: Pair) -> None:
         self.peers, self.text, self.prompts, self.pair = {peer.name: peer for peer in peers}, text, prompts, pair
         self.ours = {STORED: ours, INT8: replace(ours, weights="int8")}
-        self.contenders = [*self.peers, *self.ours, *([AUTO] if pair.mtp_modules else [])]
+        self.server = LlamaServer(pair.folder, pair.gguf.parent, ours.threads)
+        self.baselines = [*self.peers, *([LLAMA_MTP] if pair.module else [])]
+        self.contenders = [*self.baselines, *self.ours, *([AUTO] if pair.mtp_modules else [])]
         self.company = {size: [text[i * 61 : i * 61 + WINDOW // size] for i in range(size)] for size in COMPANY}
         self.served = [text[i : i + SERVED_PROMPT] for i in range(0, len(text) - SERVED_PROMPT + 1, SERVED_PROMPT)]
-        # Where the servers' model file is; None leaves servers out.
-        self.store: Path | None = None
+        # Whether servers are asked, too.
+        self.serving = True
         self.benches: dict[str, dict[str, Any]] = {}
         # By peer and kind of work: flash attention or not; and the speeds that decided it.
         self.flash: dict[str, dict[str, bool]] = {}
-        self.trials: dict[str, dict[str, float]] = {name: {} for name in self.peers}
+        self.trials: dict[str, dict[str, float]] = {name: {} for name in self.baselines}
         # By contender and measure, a value for each round; and the time steps of several rows over one of one.
         self.runs: dict[str, dict[str, list[float]]] = {name: {} for name in self.contenders}
         self.widths: dict[str, dict[str, list[float]]] = {name: {} for name in self.peers}
-        self.drafts: list[tuple[int, int]] = []
+        # Drafted and accepted tokens.
+        self.drafts: dict[str, list[tuple[int, int]]] = {}
         # Cores that other processes kept busy meanwhile.
         self.others: dict[str, list[float]] = {name: [] for name in self.contenders}
+        self.draft = 0
 
     def weigh(self, seconds: int) -> None:
         """The read roof, the bytes of one token, T(rows)."""
         self.benches = {name: engine.bench(seconds) for name, engine in self.ours.items()}
 
     def choose(self) -> None:
-        """Each peer's better attention for each kind of work, and whether it repacks its weights where it leaves the choice."""
+        """Each peer's better attention for each kind of work, whether it repacks its weights where it leaves the choice, and
+        how many tokens llama.cpp drafts."""
         for name, peer in self.peers.items():
             loads = [peer.load | {"repack": repack} for repack in (False, True)] if "repack" in peer.load else [peer.load]
             found = [(self._try(replace(peer, load=load)), load) for load in loads]
@@ -61,6 +73,18 @@ class Contest:
                 for kind, pair in tried.items():
                     self.trials[name] |= {f"{kind}, flash attention {state}{packed}": speed
                                           for state, speed in zip(("off", "on"), pair)}
+
+        if self.pair.module:
+            for draft in DRAFTS:
+                with self._llama_server(draft) as server:
+                    timings = [complete(server, prompt, STEPS // 2) for prompt in [self.prompts[0][:32], *self.prompts[:2]]][1:]
+                self.trials[LLAMA_MTP][str(draft)] = _together(timings)
+            self.draft = int(max(self.trials[LLAMA_MTP], key=self.trials[LLAMA_MTP].get))
+
+    def _llama_server(self, draft: int) -> Server:
+        """Without a draft, plain decoding."""
+        drafting = replace(self.server, module=self.pair.module, draft=draft) if draft else self.server
+        return Server(drafting.command(), "llama.cpp's server")
 
     def _try(self, peer: Peer) -> dict[str, tuple[float, float]]:
         """Speeds without and with flash attention, from runs in turns in one process."""
@@ -78,9 +102,9 @@ class Contest:
             start, others = time.monotonic(), others_seconds()
             if name in self.peers:
                 self._run_peer(name)
-            else:
+            elif name != LLAMA_MTP:
                 self._run_ours(name)
-            self._serve(name)
+            self._run_server(name)
             self.others[name].append((others_seconds() - others) / (time.monotonic() - start))
 
     def _warm_up(self) -> dict[str, Any]:
@@ -96,10 +120,9 @@ class Contest:
             jobs.append((self.text, 1))
         timings = [answer["timings"] for answer in engine.generate(jobs, "auto" if drafting else "off")][1:]
         decoded = timings[: len(self.prompts)]
-        # The prompt's last row gives the first token, so that 97 tokens are 96 steps.
-        self._add(name, DECODE, sum(t["predicted_n"] - 1 for t in decoded) / sum(t["predicted_ms"] for t in decoded) * 1000)
+        self._add(name, DECODE, _together(decoded))
         if drafting:
-            self.drafts.append((sum(t["draft_n"] for t in decoded), sum(t["draft_n_accepted"] for t in decoded)))
+            self._add_drafts(name, decoded)
             return
         self._add(name, PROMPT, timings[-1]["prompt_per_second"])
         for size, prompts in self.company.items():
@@ -122,15 +145,28 @@ class Contest:
         for size, found in zip(self.company, together, strict=True):
             self._add(name, f"{size} texts at once", found["steps"] / found["seconds"])
 
-    def _serve(self, name: str) -> None:
-        """Those that have a server: llama.cpp, and Foretoken with and without drafts."""
+    def _run_server(self, name: str) -> None:
+        """llama.cpp's, and Foretoken's with and without drafts. With its module llama.cpp decodes in its server alone."""
         ours = self.ours[STORED]
-        if self.store is None or name not in ("llama.cpp", STORED, AUTO):
+        if name == LLAMA_MTP:
+            server = self._llama_server(self.draft)
+        elif name not in (LLAMA, STORED, AUTO) or not self.serving:
             return
-        command = llama_server(self.pair.folder, self.store, ours.threads) if name in self.peers \
-            else ours.server("auto" if name == AUTO else "off")
-        for count, speed in ask(ours.program, command, name, self.served).items():
-            self._add(name, clients(count), speed)
+        else:
+            server = self._llama_server(0) if name == LLAMA else Server(ours.server("auto" if name == AUTO else "off"), name)
+        with server:
+            if name == LLAMA_MTP:
+                decoded = [complete(server, p, n) for p, n in
+                           [(self.prompts[0][:32], 8), *((prompt, STEPS + 1) for prompt in self.prompts)]][1:]
+                self._add(name, DECODE, _together(decoded))
+                self._add_drafts(name, decoded)
+            if self.serving:
+                for count, speed in ask(ours.program, server, self.served).items():
+                    self._add(name, clients(count), speed)
+
+    def _add_drafts(self, name: str, timings: list[dict[str, Any]]) -> None:
+        counts = (sum(t["draft_n"] for t in timings), sum(t["draft_n_accepted"] for t in timings))
+        self.drafts.setdefault(name, []).append(counts)
 
     def _bytes(self, name: str) -> int:
         if name in self.peers:
@@ -143,17 +179,19 @@ class Contest:
         speeds: dict[str, Any] = {measure: {} for measure in measures}
         for name, runs in self.runs.items():
             for measure, values in runs.items():
-                others = {peer: self.runs[peer][measure] for peer in self.peers if measure in self.runs[peer]}
+                others = {peer: self.runs[peer][measure] for peer in self.baselines if measure in self.runs[peer]}
                 speeds[measure][name] = {"tokens_per_second": Spread.of(values).json(),
                                          "over": {peer: ratio(values, theirs).json() for peer, theirs in others.items()}}
-            if name != AUTO:
+            if name not in (AUTO, LLAMA_MTP):
                 speed = speeds[DECODE][name]["tokens_per_second"]["median"] * self._bytes(name)
                 speeds[DECODE][name] |= {"bytes_per_token": self._bytes(name), "bytes_per_second": speed, "roof_share": speed / roof}
-        if self.drafts:
-            off = self.runs[STORED][DECODE]
-            speeds[DECODE][AUTO] |= {"over_off": ratio(self.runs[AUTO][DECODE], off).json(), "drafts": list(self.drafts)}
+        for name, drafts in self.drafts.items():
+            off = self.runs[LLAMA if name == LLAMA_MTP else STORED][DECODE]
+            speeds[DECODE][name] |= {"over_off": ratio(self.runs[name][DECODE], off).json(), "drafts": list(drafts)}
         settings = {name: {"load": peer.load, "flash attention": self.flash[name], "trials, tokens/s": self.trials[name]}
                     for name, peer in self.peers.items()}
+        if self.draft:
+            settings[LLAMA_MTP] = {"tokens drafted": self.draft, "trials, tokens/s": self.trials[LLAMA_MTP]}
         return {"settings": settings, "speeds": speeds, "prompt_tokens": len(self.text), "widths": self._widths(),
                 "cores taken by others": {name: list(values) for name, values in self.others.items()}}
 

@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 import tempfile
+import urllib.error
+import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,7 +59,7 @@ class Foretoken:
         return [json.loads(line) for line in _output(command, lines).splitlines()]
 
     def company(self, prompts: list[list[int]], steps: int) -> float:
-        """Tokens a second of several texts at once. Their prompts fill one step, so that all begin and end together."""
+        """Tokens a second of several texts at once. Their prompts fill one step, so that they begin and end nearly together."""
         answers = self.generate([(prompt, steps + 1) for prompt in prompts], parallel=len(prompts))
         return sum((a["timings"]["predicted_n"] - 1) / a["timings"]["predicted_ms"] * 1000 for a in answers)
 
@@ -94,15 +96,36 @@ class Peer:
         return json.loads(_output([sys.executable, str(HERE / "llama.py")], json.dumps(job), PINNED))
 
 
-def llama_server(model: Path, store: Path, threads: int) -> list[str]:
-    """llama.cpp's own server, which writes the same file that is there already."""
-    return [sys.executable, str(HERE.parent / "serve/peer.py"), "--model", str(model), "--cache", str(store),
-            "--parallel", str(max(CLIENTS)), "--threads", str(threads), "--forget-prompts"]
+@dataclass(frozen=True)
+class LlamaServer:
+    """llama.cpp's own server, on the GGUF file that `store` holds of a checkpoint; with a module it drafts with that."""
+    model: Path
+    store: Path
+    threads: int
+    module: Path | None = None
+    draft: int = 0
+
+    def command(self) -> list[str]:
+        module = ["--module", str(self.module), "--draft", str(self.draft)] if self.module else []
+        return ["env", *(f"{name}={value}" for name, value in PINNED.items()), sys.executable, str(HERE.parent / "serve/peer.py"),
+                "--model", str(self.model), "--cache", str(self.store), "--parallel", str(max(CLIENTS)),
+                "--threads", str(self.threads), "--forget-prompts", *module]
 
 
-def ask(program: Path, command: list[str], name: str, prompts: list[list[int]]) -> dict[int, float]:
-    """Starts a server and lets `foretoken bench --serve` ask it: tokens a second by number of clients."""
-    with tempfile.TemporaryDirectory() as folder, Server(command, name) as server:
+def complete(server: Server, prompt: list[int], count: int) -> dict[str, Any]:
+    """What llama.cpp's server says of the time of one greedy answer."""
+    body = {"prompt": prompt, "n_predict": count, "temperature": 0, "ignore_eos": True}
+    request = urllib.request.Request(f"{server.url}/completion", json.dumps(body).encode(), {"Content-Type": "application/json"})
+    try:
+        with urllib.request.urlopen(request, timeout=600) as answer:
+            return json.load(answer)["timings"]
+    except (urllib.error.URLError, KeyError, ValueError) as error:
+        raise EngineError(f"{server.name} does not answer: {error}") from error
+
+
+def ask(program: Path, server: Server, prompts: list[list[int]]) -> dict[int, float]:
+    """Lets `foretoken bench --serve` ask a server: tokens a second by number of clients."""
+    with tempfile.TemporaryDirectory() as folder:
         lines, figures = Path(folder) / "prompts.jsonl", Path(folder) / "figures.json"
         lines.write_text("".join(json.dumps({"prompt_tokens": prompt}) + "\n" for prompt in prompts))
         _output([str(program), "bench", "--serve", server.url, "--trials", "levels", "--prompts", str(lines),

@@ -1,6 +1,7 @@
 """Writes a DeepSeek-V3 checkpoint as a GGUF file for llama.cpp: matrices in Q8_0, norms and router in F32.
 
-Only the main model is written. llama.cpp stores kv_b_proj as two tensors (attn_k_b transposed per head, attn_v_b), so that
+The MTP module goes to a file of its own, as the last layer of a model without the others: what llama.cpp's converter writes of
+GLM-4.7-Flash, whose graph is the same, while it leaves out DeepSeek-V3's. llama.cpp stores kv_b_proj as two tensors (attn_k_b transposed per head, attn_v_b), so that
 attention runs on the latent cache as it does in Foretoken; rotary pairs stay interleaved."""
 import json
 import os
@@ -62,9 +63,11 @@ def ik_overrides(c: dict[str, Any]) -> dict[str, int]:
     return {f"deepseek2.attention.{name}": size for name, size in sizes.items()}
 
 
-def _metadata(writer: GGUFWriter, c: dict[str, Any]) -> None:
+def _metadata(writer: GGUFWriter, c: dict[str, Any], modules: int) -> None:
     nope, rope, latent = c["qk_nope_head_dim"], c["qk_rope_head_dim"], c["kv_lora_rank"]
-    writer.add_block_count(c["num_hidden_layers"])
+    writer.add_block_count(c["num_hidden_layers"] + modules)
+    if modules:
+        writer.add_nextn_predict_layers(modules)
     writer.add_context_length(c["max_position_embeddings"])
     writer.add_embedding_length(c["hidden_size"])
     writer.add_feed_forward_length(c["intermediate_size"])
@@ -140,14 +143,18 @@ def _vocabulary(writer: GGUFWriter, folder: Path, size: int) -> None:
 class Plan:
     """The list of tensors, in file order."""
 
-    def __init__(self, source: Checkpoint) -> None:
+    def __init__(self, source: Checkpoint, is_module: bool = False) -> None:
         self.source, self.config = source, source.config
         self.tensors: list[Tensor] = []
         self._copy("token_embd.weight", "model.embed_tokens.weight", Q8_0)
         tied = self.config.get("tie_word_embeddings", False)
         self._copy("output.weight", "model.embed_tokens.weight" if tied else "lm_head.weight", Q8_0)
         self._copy("output_norm.weight", "model.norm.weight", F32)
-        for layer in range(self.config["num_hidden_layers"]):
+        layers = self.config["num_hidden_layers"]
+        if is_module:
+            self._module(f"blk.{layers}.", f"model.layers.{layers}.")
+            return
+        for layer in range(layers):
             self._attention(f"blk.{layer}.", f"model.layers.{layer}.")
             if layer < self.config["first_k_dense_replace"]:
                 self._network(f"blk.{layer}.ffn_", "", f"model.layers.{layer}.mlp.")
@@ -200,6 +207,14 @@ class Plan:
             self._add(f"{block}ffn_{part}_exps.weight", [count, *self.source.shape(names[0])], Q8_0,
                       lambda names=names: (self.source.tensor(name) for name in names))
 
+    def _module(self, block: str, layer: str) -> None:
+        """Embedding and head are the model's own."""
+        self._attention(block, layer)
+        self._experts(block, layer + "mlp.")
+        self._copy(block + "nextn.eh_proj.weight", layer + "eh_proj.weight", Q8_0)
+        for name, origin in (("enorm", "enorm"), ("hnorm", "hnorm"), ("shared_head_norm", "shared_head.norm")):
+            self._copy(f"{block}nextn.{name}.weight", f"{layer}{origin}.weight", F32)
+
     def bytes_per_token(self) -> int:
         """Bytes of weights that one decoded token takes: its experts' share, and one row of the embedding."""
         used, count = self.config["num_experts_per_tok"], self.config["n_routed_experts"]
@@ -221,16 +236,16 @@ def _stored(tensor: Tensor) -> np.ndarray:
     return np.concatenate([quants.quantize(np.ascontiguousarray(part), Q8_0).ravel() for part in tensor.parts()])
 
 
-def write(source: Checkpoint, file: Path) -> Plan:
+def write(source: Checkpoint, file: Path, is_module: bool = False) -> Plan:
     """Writes `file`, unless it is there, and says what is in it. An interrupted run leaves no half file behind."""
     check(source.config)
-    plan = Plan(source)
+    plan = Plan(source, is_module)
     if file.exists():
         return plan
     unfinished = file.with_suffix(f".{os.getpid()}.part")
     writer = GGUFWriter(unfinished, "deepseek2")
     try:
-        _metadata(writer, source.config)
+        _metadata(writer, source.config, int(is_module))
         _vocabulary(writer, source.folder, source.config["vocab_size"])
         for tensor in plan.tensors:
             writer.add_tensor_info(tensor.name, tensor.shape, np.dtype(np.float32), tensor.bytes, tensor.kind)

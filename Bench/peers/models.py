@@ -24,6 +24,8 @@ class Pair:
     gguf_bytes_per_token: int
     ik_overrides: dict[str, int]
     mtp_modules: int
+    # The MTP module for llama.cpp; none where its graph does not fit the model.
+    module: Path | None
 
 
 def _fingerprint(folder: Path, by_content: bool) -> str:
@@ -50,12 +52,13 @@ def _grown(program: Path, size: str, store: Path) -> Path:
     return folder
 
 
-def write_gguf(folder: Path, store: Path) -> tuple[Path, gguf_writer.Plan]:
-    """The checkpoint's GGUF file in `store`, written unless it is there, and what is in it."""
+def write_gguf(folder: Path, store: Path, is_module: bool = False) -> tuple[Path, gguf_writer.Plan]:
+    """The checkpoint's GGUF file in `store`, or that of its MTP module, written unless it is there, and what is in it."""
     store.mkdir(parents=True, exist_ok=True)
-    file = store / f"{folder.resolve().name}-{_fingerprint(folder, by_content=False)}-served-q8_0.gguf"
+    part = "module" if is_module else "served"
+    file = store / f"{folder.resolve().name}-{_fingerprint(folder, by_content=False)}-{part}-q8_0.gguf"
     try:
-        return file, gguf_writer.write(Checkpoint(folder), file)
+        return file, gguf_writer.write(Checkpoint(folder), file, is_module)
     except KeyError as error:
         raise CheckpointError(f"{folder}: config.json does not say {error}") from error
 
@@ -79,5 +82,9 @@ def prepare(program: Path, model: Path | None, size: str, cache: Path) -> Pair:
     folder = model or _grown(program, size, store)
     file, plan = write_gguf(folder, store)
     name = folder.resolve().name if model else f"embedded model, {size}"
-    return Pair(name, folder, _without_groups(folder, plan.config, store), file, plan.bytes_per_token(), gguf_writer.ik_overrides(plan.config),
-                plan.config.get("num_nextn_predict_layers") or 0)
+    config = plan.config
+    modules = config.get("num_nextn_predict_layers") or 0
+    # llama.cpp's graph of a module wants exactly these.
+    module = write_gguf(folder, store, is_module=True)[0] if modules == 1 and config.get("q_lora_rank") else None
+    return Pair(name, folder, _without_groups(folder, config, store), file, plan.bytes_per_token(),
+                gguf_writer.ik_overrides(config), modules, module)

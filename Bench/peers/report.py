@@ -28,8 +28,8 @@ def _spread(value: dict[str, Any]) -> str:
 
 def _speed(found: dict[str, Any], measure: str, title: str) -> str:
     """One measure of all contenders, with ratios over each of the others."""
-    entries, peers = found["speeds"][measure], list(found["settings"])
-    peers = [peer for peer in peers if peer in entries]
+    entries = found["speeds"][measure]
+    peers = [name for name in found["settings"] if name in entries]
     weighed, rows, notes = measure == DECODE, [], []
     for name, entry in entries.items():
         size = []
@@ -65,6 +65,9 @@ def _others(found: dict[str, Any]) -> str:
 def _settings(found: dict[str, Any]) -> str:
     lines = [f"{name}: {text}" for name, text in found["versions"].items()]
     for name, settings in found["settings"].items():
+        if "tokens drafted" in settings:
+            lines.append(f"{name}: at most {settings['tokens drafted']} tokens drafted")
+            continue
         flash = ", ".join(f"{kind} with flash attention {'on' if on else 'off'}" for kind, on in settings["flash attention"].items())
         repack = {True: ", weights repacked", False: ", weights as they are", None: ""}[settings["load"].get("repack")]
         lines.append(f"{name}: {flash}{repack}")

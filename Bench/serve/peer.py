@@ -20,6 +20,8 @@ def main() -> None:
     parser.add_argument("--parallel", type=int, required=True)
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--forget-prompts", action="store_true", help="reads every prompt, also one that was asked before")
+    parser.add_argument("--module", type=Path, help="GGUF file of the MTP module")
+    parser.add_argument("--draft", type=int, default=1, help="most tokens to draft with it")
     arguments = parser.parse_args()
     try:
         file, _ = models.write_gguf(arguments.model, arguments.cache)
@@ -33,6 +35,10 @@ def main() -> None:
     settings.n_ctx = arguments.parallel * 4096
     settings.cpuparams.n_threads = settings.cpuparams_batch.n_threads = arguments.threads
     settings.cache_prompt = not arguments.forget_prompts
+    if arguments.module:
+        settings.speculative.types = [xllamacpp.common_speculative_type.COMMON_SPECULATIVE_TYPE_DRAFT_MTP]
+        settings.speculative.draft.mparams.path = str(arguments.module)
+        settings.speculative.draft.n_max = arguments.draft
     settings.endpoint_metrics = True
     server = xllamacpp.Server(settings)
     print(f"llama.cpp serves on {server.listening_address}", flush=True)
