@@ -71,10 +71,10 @@ let styleSheet: StaticString = """
     .sum, .ink { --c: var(--ink); } .line.sum { stroke-width: 2.8; }
     /* What scrolls sideways has a shadow on the side where there is more. */
     .table { overflow-x: auto; margin: 0; container-type: inline-size; background-repeat: no-repeat;
-      background-image: linear-gradient(to right, var(--page) 40%, transparent),
-        linear-gradient(to left, var(--page) 40%, transparent), linear-gradient(to right, var(--shade), transparent),
+      background-image: linear-gradient(to right, var(--page) 14px, transparent),
+        linear-gradient(to left, var(--page) 14px, transparent), linear-gradient(to right, var(--shade), transparent),
         linear-gradient(to left, var(--shade), transparent);
-      background-position: left, right, left, right; background-size: 40px 100%, 40px 100%, 14px 100%, 14px 100%;
+      background-position: left, right, left, right; background-size: 20px 100%, 20px 100%, 14px 100%, 14px 100%;
       background-attachment: local, local, scroll, scroll; }
     table { border-collapse: collapse; font-size: 14.5px; line-height: 1.35; min-width: 100%; }
     caption { text-align: left; font-size: 15px; font-weight: 700; padding-bottom: 6px; }
@@ -96,7 +96,7 @@ let styleSheet: StaticString = """
       h1 { margin-top: 20px; } .headline { font-size: 23px; } .banner { padding: 12px 16px; }
       .tiles { grid-template-columns: 1fr 1fr; } .tiles > div { padding: 10px 12px; } .tiles .figure { font-size: 22px; }
       .plot text, .plot .axis { font-size: 15px; } .plot .value { font-size: 13px; }
-      .terms > div { grid-template-columns: 1fr; } th, td { padding-left: 12px; } }
+      .terms > div { grid-template-columns: 1fr; } th, td { padding-left: 10px; } }
     @media print {
       @page { margin: 14mm; }
       body { font-size: 10.5pt; } main, footer { max-width: none; padding: 0; } h1 { margin-top: 0; }
