@@ -107,9 +107,8 @@ class LlamaServer:
 
     def command(self) -> list[str]:
         module = ["--module", str(self.module), "--draft", str(self.draft)] if self.module else []
-        return ["env", *(f"{name}={value}" for name, value in PINNED.items()), sys.executable, str(HERE.parent / "serve/peer.py"),
-                "--model", str(self.model), "--cache", str(self.store), "--parallel", str(max(CLIENTS)),
-                "--threads", str(self.threads), "--forget-prompts", *module]
+        return [sys.executable, str(HERE.parent / "serve/peer.py"), "--model", str(self.model), "--cache", str(self.store),
+                "--parallel", str(max(CLIENTS)), "--threads", str(self.threads), "--forget-prompts", *module]
 
 
 def complete(server: Server, prompt: list[int], count: int) -> dict[str, Any]:
