@@ -4,7 +4,7 @@ from dataclasses import replace
 from statistics import median
 from typing import Any
 
-from engines import Foretoken, LlamaServer, Peer, ask, complete, others_seconds
+from engines import CLIENTS, Foretoken, LlamaServer, Peer, ask, complete, others_seconds
 from figures import Spread, ratio
 from models import Pair
 from servers import Server
@@ -12,8 +12,8 @@ from servers import Server
 STEPS = 96
 ROWS = [1, 2, 4, 8, 16]
 # Texts at once, and the steps of one row of each. Their prompts fill one step of at most 16 rows.
-COMPANY, COMPANY_STEPS, WINDOW = [4, 16], 48, 16
-SERVED_PROMPT = 64
+COMPANY, COMPANY_STEPS, WINDOW = [4, 16], 32, 16
+SERVED_PROMPT = 32
 STORED, INT8, AUTO = "Foretoken, as stored", "Foretoken, int8", "Foretoken, --draft auto"
 LLAMA, LLAMA_MTP = "llama.cpp", "llama.cpp, MTP"
 DRAFTS = [1, 2, 3]
@@ -39,7 +39,7 @@ class Contest:
         self.baselines = [*self.peers, *([LLAMA_MTP] if pair.module else [])]
         self.contenders = [*self.baselines, *self.ours, *([AUTO] if pair.mtp_modules else [])]
         self.company = {size: [text[i * 61 : i * 61 + WINDOW // size] for i in range(size)] for size in COMPANY}
-        self.served = [text[i : i + SERVED_PROMPT] for i in range(0, len(text) - SERVED_PROMPT + 1, SERVED_PROMPT)]
+        self.served = [text[i * 61 : i * 61 + SERVED_PROMPT] for i in range(max(CLIENTS))]
         # Whether servers are asked, too.
         self.serving = True
         self.benches: dict[str, dict[str, Any]] = {}
@@ -51,6 +51,8 @@ class Contest:
         self.widths: dict[str, dict[str, list[float]]] = {name: {} for name in self.peers}
         # Drafted and accepted tokens.
         self.drafts: dict[str, list[tuple[int, int]]] = {}
+        # Answers to several clients that were those to the same request alone, and how many were compared.
+        self.identical: dict[str, tuple[int, int]] = {}
         # Cores that other processes kept busy meanwhile.
         self.others: dict[str, list[float]] = {name: [] for name in self.contenders}
         self.draft = 0
@@ -89,7 +91,7 @@ class Contest:
     def _try(self, peer: Peer) -> dict[str, tuple[float, float]]:
         """Speeds without and with flash attention, from runs in turns in one process."""
         work = {DECODE: {"kind": "generate", "prompt": self.prompts[0], "steps": 32},
-                PROMPT: {"kind": "prompt", "prompt": self.text[:512]}}
+                PROMPT: {"kind": "prompt", "prompt": self.text[:256]}}
         tasks = [(kind, task | {"flash": flash}) for kind, task in work.items() for _ in range(2) for flash in (False, True)]
         results = peer.run([self._warm_up(), *(task for _, task in tasks)])[1:]
         speeds = {kind: [r["steps"] / r["seconds"] for (k, _), r in zip(tasks, results) if k == kind] for kind in work}
@@ -161,8 +163,11 @@ class Contest:
                 self._add(name, DECODE, _together(decoded))
                 self._add_drafts(name, decoded)
             if self.serving:
-                for count, speed in ask(ours.program, server, self.served).items():
-                    self._add(name, clients(count), speed)
+                for level in ask(ours.program, server, self.served):
+                    self._add(name, clients(level["concurrency"]), level["tokens_per_second"])
+                    same, compared = self.identical.get(name, (0, 0))
+                    equality = level["equality"]
+                    self.identical[name] = same + equality["identical"], compared + equality["compared"]
 
     def _add_drafts(self, name: str, timings: list[dict[str, Any]]) -> None:
         counts = (sum(t["draft_n"] for t in timings), sum(t["draft_n_accepted"] for t in timings))
@@ -193,6 +198,7 @@ class Contest:
         if self.draft:
             settings[LLAMA_MTP] = {"tokens drafted": self.draft, "trials, tokens/s": self.trials[LLAMA_MTP]}
         return {"settings": settings, "speeds": speeds, "prompt_tokens": len(self.text), "widths": self._widths(),
+                "identical answers": dict(self.identical),
                 "cores taken by others": {name: list(values) for name, values in self.others.items()}}
 
     def _widths(self) -> dict[str, Any]:

@@ -16,7 +16,7 @@ HERE = Path(__file__).resolve().parent
 # Foretoken pins its threads; those of the others, which OpenMP runs, are pinned the same way.
 PINNED = {"OMP_PROC_BIND": "true", "OMP_PLACES": "cores"}
 CLIENTS = [1, 4, 16]
-ANSWER = 48
+ANSWER = 32
 
 
 class EngineError(Exception):
@@ -122,13 +122,12 @@ def complete(server: Server, prompt: list[int], count: int) -> dict[str, Any]:
         raise EngineError(f"{server.name} does not answer: {error}") from error
 
 
-def ask(program: Path, server: Server, prompts: list[list[int]]) -> dict[int, float]:
-    """Lets `foretoken bench --serve` ask a server: tokens a second by number of clients."""
+def ask(program: Path, server: Server, prompts: list[list[int]]) -> list[dict[str, Any]]:
+    """Lets `foretoken bench --serve` ask a server: what it found with each number of clients."""
     with tempfile.TemporaryDirectory() as folder:
         lines, figures = Path(folder) / "prompts.jsonl", Path(folder) / "figures.json"
         lines.write_text("".join(json.dumps({"prompt_tokens": prompt}) + "\n" for prompt in prompts))
         _output([str(program), "bench", "--serve", server.url, "--trials", "levels", "--prompts", str(lines),
                  "--prompt-tokens", str(len(prompts[0])), "--requests", str(len(prompts)), "--max-tokens", str(ANSWER),
                  "--concurrency", ",".join(map(str, CLIENTS)), "--json-out", str(figures)])
-        levels = json.loads(figures.read_text())["levels"]
-        return {level["concurrency"]: level["tokens_per_second"] for level in levels}
+        return json.loads(figures.read_text())["levels"]

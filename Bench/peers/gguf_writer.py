@@ -1,8 +1,8 @@
 """Writes a DeepSeek-V3 checkpoint as a GGUF file for llama.cpp: matrices in Q8_0, norms and router in F32.
 
 The MTP module goes to a file of its own, as the last layer of a model without the others: what llama.cpp's converter writes of
-GLM-4.7-Flash, whose graph is the same, while it leaves out DeepSeek-V3's. llama.cpp stores kv_b_proj as two tensors (attn_k_b transposed per head, attn_v_b), so that
-attention runs on the latent cache as it does in Foretoken; rotary pairs stay interleaved."""
+GLM-4.7-Flash, whose graph is the same, while it leaves out DeepSeek-V3's. llama.cpp stores kv_b_proj as two tensors (attn_k_b
+transposed per head, attn_v_b), so that attention runs on the latent cache as it does in Foretoken; rotary pairs stay interleaved."""
 import json
 import os
 from collections.abc import Callable, Iterator

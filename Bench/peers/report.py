@@ -52,6 +52,12 @@ def _widths(found: dict[str, Any]) -> str:
     return table(["T(rows) / T(1)", *columns], rows)
 
 
+def _identical(found: dict[str, Any]) -> str:
+    counts = found["identical answers"].items()
+    return ("Answers to several clients that are those to the same request alone: "
+            + "; ".join(f"{same} of {compared} ({name})" for name, (same, compared) in counts) + ".") if counts else ""
+
+
 def _others(found: dict[str, Any]) -> str:
     """All engines wait for their slowest thread, so that a neighbour on one core halves a run."""
     taken = sorted(value for runs in found["cores taken by others"].values() for value in runs)
@@ -81,4 +87,5 @@ def speeds(found: dict[str, Any]) -> str:
     return "\n\n".join([
         f"{machine['processor']}, {machine['threads']} threads, read roof {roof / 1e9:.1f} GB/s; {found['model']}; {found['date']}",
         _settings(found), f"Medians and quartiles of {found['rounds']} runs each, in turns; ratios run by run.",
-        *(_speed(found, measure, titles.get(measure, measure)) for measure in found["speeds"]), _widths(found), _others(found)])
+        *(_speed(found, measure, titles.get(measure, measure)) for measure in found["speeds"]),
+        *filter(None, [_identical(found), _widths(found), _others(found)])])
