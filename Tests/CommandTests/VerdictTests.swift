@@ -62,6 +62,14 @@ import foretoken
         #expect(verdict([0.9], auto: 1, predicted: 1.4).reason.contains("measure again"))
     }
 
+    /// A length that nobody is advised to take may have been timed while the machine was busy.
+    @Test func disturbedTimesOfOthersSpoilNothing() {
+        var measurement = Measurement()
+        measurement.speeds = speeds([1.3, 0.9], auto: 1.3, predicted: 1.3, at: 0)
+        #expect(abs(measurement.speeds[2].error ?? 0) > 0.25)
+        #expect(Verdict(measurement).answer == .yes)
+    }
+
     @Test func whatMayBeChanceIsLeftToAuto() {
         #expect(verdict([1.05, 1.01], auto: 1.0, half: 0.08).answer == .hardly)
         #expect(verdict([1.05, 1.01], auto: 1.0, half: 0.08).flag == "--draft auto")

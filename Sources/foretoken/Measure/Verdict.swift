@@ -121,7 +121,7 @@ package struct Verdict: Equatable {
         let answer: Answer
         /// The value of `--draft` to use.
         let draft: String
-        /// Whether the times contradict what acceptance and step times allow.
+        /// Whether the times that the answer rests on contradict what acceptance and step times allow.
         let isDisturbed: Bool
         /// Prompts at this temperature, and their places at which drafts were started.
         let data: (prompts: Int, places: Int)
@@ -136,7 +136,7 @@ package struct Verdict: Equatable {
             let auto = known.first { $0.draft == "auto" }
             self.auto = auto
             let gain = auto.map { max($0.measured.value, best.measured.value) } ?? best.measured.value
-            isDisturbed = known.contains {
+            isDisturbed = [best, auto].compactMap(\.self).contains {
                 $0.measured.value > $0.tokensPerRound + mostError || abs($0.error ?? 0) > mostError
             }
             let autoIsClose = auto.map { $0.measured.value >= gain * closeEnough } ?? false
