@@ -72,6 +72,18 @@ extension EngineTests {
             }
         }
 
+        /// A shape whose files have INT4 experts is planned for with them, though made-up weights have none.
+        @Test func filesWithCodesArePlannedForAsTheyAre() throws {
+            func bytes(_ format: String...) throws -> Int {
+                let arguments = ["place", "--hosts", path("large.json"), "--shape", "kimi-k2-thinking", "--json"]
+                let planned: Planned = try Command(arguments + format).finish().json()
+                return planned.forecasts[0].parts[0].weight_bytes
+            }
+            let stored = try bytes("--weights", "stored")
+            #expect(try stored == bytes() && stored == bytes("--weights", "experts-int4"))
+            #expect(try (580_000_000_000..<620_000_000_000).contains(stored) && bytes("--weights", "bf16") > 3 * stored)
+        }
+
         @Test func theDemonstrationModelStaysWhole() throws {
             let planned: Planned = try Command.run(
                 "place", "--hosts", path("two.json"), "--acceptance", "0.5", "--json"

@@ -12,7 +12,7 @@ import Testing
         let shape = try SyntheticShape(named: name)
         let checkpoint = try shape.checkpoint(shape.whole, label: name)
         return try WeightLayout(checkpoint).hostedModel(
-            checkpoint, format: format ?? shape.publishedFormat, cacheElementBytes: 4, positions: positions,
+            checkpoint, format: shape.counted(format ?? .stored), cacheElementBytes: 4, positions: positions,
             scratchBytes: scratch)
     }
 
@@ -46,12 +46,13 @@ import Testing
             let link = HostLink(latencySeconds: 0, bytesPerSecond: 1e9)
             let alone = Self.planner(model, all, link).forecast(.oneHost)
             #expect(alone.parts[0].weightBytes == whole.residentByteCount(format) && alone.exchangeShare == 0)
+            let counted = shape.counted(format)
             let placement = try #require(
-                try whole.layout.placementModel(whole.checkpoint, format: format, besides: 0))
+                try whole.layout.placementModel(whole.checkpoint, format: counted, besides: 0))
             let main = model.layers.count { $0.experts != nil }
             let step = placement.denseBytesPerStep + main * placement.expertsPerToken * placement.expertBytes
             #expect(abs(alone.stepSeconds[0] * 1e9 / Double(step) - 1) < 1e-9, "\(format)")
-            let draft = whole.layout.draftBytes(shape.whole, format)
+            let draft = whole.layout.draftBytes(shape.whole, counted)
             #expect((draft == nil) == (alone.draftSeconds == nil))
             if let draft, let seconds = alone.draftSeconds {
                 #expect(abs(seconds * 1e9 / Double(draft) - 1) < 1e-9, "\(format)")

@@ -105,6 +105,10 @@ struct SyntheticTests {
         #expect(abs(saved / (experts * (1 + 4.0 / 4096 - 0.5625)) - 1) < 0.01, "\(saved)")
         let kept = try SyntheticShape(named: "kimi-k2-thinking")
         #expect(kept.publishedFormat == .expertsInt4 && whole.shape.publishedFormat == .stored)
+        // As stored it takes what its files have, not what made-up weights would.
+        let packed = try WholeShape(kept)
+        #expect(packed.residentByteCount(.stored) == packed.residentByteCount(.expertsInt4))
+        #expect(abs(Double(packed.residentByteCount(.stored)) / Double(packed.fileByteCount) - 1) < 0.02)
     }
 
     @Test func packedExpertsAreThoseOfTheConfiguration() throws {

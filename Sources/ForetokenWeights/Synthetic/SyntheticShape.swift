@@ -48,11 +48,14 @@ public struct SyntheticShape: Sendable {
     }
 
     private static let packedRemark =
-        "its experts are kept as experts-int4 unless --weights says otherwise, which rounds activations to INT8; the published "
-        + "files as stored meet FP32 activations, but --weights stored makes them in BF16 here"
+        "its files have INT4 experts, and sizes as stored are theirs; without --weights experts are made as experts-int4, in as "
+        + "many bytes, which rounds activations to INT8, where the files' meet FP32; bench --weights stored makes them in BF16"
 
     /// How the weights lie in memory where nothing else is asked for: in as many bits as the published files have.
     public var publishedFormat: ResidentFormat { files == .expertsInt4 ? .expertsInt4 : .stored }
+
+    /// The format to count bytes by: as stored the published files have their own, not that of made-up weights.
+    public func counted(_ format: ResidentFormat) -> ResidentFormat { format == .stored ? publishedFormat : format }
 
     /// The configuration of a model with so many MoE layers, at most one dense layer before them, and at most one MTP
     /// module behind them. Everything else is the whole model's.

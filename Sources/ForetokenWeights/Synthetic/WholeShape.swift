@@ -51,9 +51,9 @@ public struct WholeShape: Sendable {
         return bytes
     }
 
-    /// Bytes of packed weights in memory, derived copies included.
+    /// Bytes of packed weights in memory, derived copies included; as stored, those of the published files' formats.
     public func residentByteCount(_ format: ResidentFormat) -> Int {
-        layout.packedBytes(shape.whole, format)
+        layout.packedBytes(shape.whole, shape.counted(format))
     }
 }
 

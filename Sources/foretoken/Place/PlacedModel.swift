@@ -61,7 +61,7 @@ struct PlacedCheckpoint {
     init(_ options: PlacedModelOptions) throws {
         if let shape = try options.shape.map({ try SyntheticShape(argument: $0) }) {
             checkpoint = try shape.checkpoint(shape.whole, label: "\(shape.name) (dimensions only)")
-            format = options.weights ?? shape.publishedFormat
+            format = shape.counted(options.weights ?? .stored)
             for remark in shape.remarks { Console.note("\(shape.name): \(remark)") }
             isShape = true
         } else {
