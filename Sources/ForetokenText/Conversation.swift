@@ -10,8 +10,10 @@ public final class Conversation {
     public var system: String?
     /// Questions and answers in turn.
     public private(set) var turns: [ChatMessage] = []
-    /// What the generator's context holds.
+    /// The conversation so far; of one that was loaded, as its format writes it.
     private var tokens: [Int32] = []
+    /// Whether the generator's context holds them, or will only read them with the next question.
+    private var isRead = false
 
     /// Begins a conversation.
     /// - Parameters:
@@ -28,12 +30,12 @@ public final class Conversation {
     /// Whether no token fits any more.
     public var isFull: Bool { tokens.count > generator.capacity }
 
-    /// Tokens in the context, and how many it can hold.
+    /// Tokens of the conversation, and how many the context can hold.
     public var size: (tokens: Int, capacity: Int) { (tokens.count, generator.capacity) }
 
     /// Forgets everything but the system message.
     public func clear() {
-        turns = []
+        (turns, tokens) = ([], [])
         forgetTokens()
     }
 
@@ -44,14 +46,19 @@ public final class Conversation {
     /// - Throws: `InputError` where there is no room for another question, `TokenizerError` where the chat format cannot
     ///   write it.
     public func replace(with turns: [ChatMessage], system: String?) throws {
-        let next = ChatMessage.opening(system, turns) + [ChatMessage(.user, "?")]
-        let count = try open.tokens(of: .chat(ChatPrompt(next, thinking: thinking))).count
-        guard count <= generator.capacity else {
+        func written(_ messages: [ChatMessage]) throws -> [Int32] {
+            try open.tokens(of: .chat(ChatPrompt(messages, thinking: thinking)))
+        }
+        let all = ChatMessage.opening(system, turns)
+        let next = try written(all + [ChatMessage(.user, "?")])
+        guard next.count <= generator.capacity else {
             throw InputError(
-                "the conversation has \(count) tokens, but the context holds \(generator.capacity); --context makes room"
+                "the conversation has \(next.count) tokens, but the context holds \(generator.capacity); --context makes room"
             )
         }
         (self.turns, self.system) = (turns, system)
+        // Formats that do not go on with an answer have none without a question behind it.
+        tokens = turns.isEmpty ? [] : (try? written(all)) ?? next
         forgetTokens()
     }
 
@@ -66,7 +73,7 @@ public final class Conversation {
 
     /// Lets the next question read the whole conversation again, as after a change of how drafts are made.
     public func forgetTokens() {
-        tokens = []
+        isRead = false
         generator.clear()
     }
 
@@ -86,9 +93,12 @@ public final class Conversation {
                     + "\(generator.capacity); /clear starts anew, --context makes room")
         }
         // Formats that drop earlier thoughts, and answers that the tokenizer would write otherwise, change the past.
-        if !whole.starts(with: tokens) || whole.count == tokens.count { forgetTokens() }
-        let answer = try generator.answer(
-            Array(whole[tokens.count...]), settings, tokenizer: open.tokenizer, observe: observe)
+        if !isRead || !whole.starts(with: tokens) || whole.count == tokens.count { forgetTokens() }
+        let unread = isRead ? Array(whole[tokens.count...]) : whole
+        // An error leaves the generator anywhere.
+        isRead = false
+        let answer = try generator.answer(unread, settings, tokenizer: open.tokenizer, observe: observe)
+        isRead = true
         tokens = whole + answer.result.tokens
         turns = asked + [ChatMessage(.assistant, answer.text ?? "")]
         return answer

@@ -84,11 +84,11 @@ import Testing
 
     @Test("A second question goes on where the first answer ended; one that is too long changes nothing")
     func conversation() throws {
-        let generator = try generator(context: 96)
+        let generator = try generator(context: 144)
         let conversation = Conversation(open, generator, system: nil, thinking: nil)
         let first = try conversation.ask("Write a func.", settings(8)) { _ in true }
         #expect(throws: InputError.self) {
-            try conversation.ask(String(repeating: "word ", count: 100), settings(8)) { _ in true }
+            try conversation.ask(String(repeating: "word ", count: 150), settings(8)) { _ in true }
         }
         let second = try conversation.ask("Another.", settings(8)) { _ in true }
         let whole = try open.tokens(
@@ -98,6 +98,18 @@ import Testing
                     ChatMessage(.user, "Another."),
                 ])))
         #expect(whole == first.promptTokens + first.result.tokens + second.promptTokens)
+        // What has to be read again is there still.
+        let size = conversation.size.tokens
+        #expect(size == whole.count + second.result.tokens.count)
+        conversation.forgetTokens()
+        #expect(conversation.size.tokens == size)
+        let third = try conversation.ask("One more.", settings(1)) { _ in true }
+        #expect(conversation.size.tokens == third.promptTokens.count + 1 && third.promptTokens.count > size)
+        let turns = conversation.turns
+        conversation.clear()
+        #expect(conversation.size.tokens == 0)
+        try conversation.replace(with: turns, system: nil)
+        #expect(conversation.size.tokens > size)
         conversation.clear()
         #expect(try conversation.ask("Write a func.", settings(8)) { _ in true }.text == first.text)
     }
