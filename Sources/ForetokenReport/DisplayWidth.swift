@@ -39,18 +39,19 @@ extension StringProtocol {
 
     /// The text in lines of at most so many columns, broken at spaces, and inside a word only where it is longer than a line.
     /// For text without colour.
-    public func wrapped(toWidth width: Int) -> [String] {
+    /// - Parameter keepsWords: whether words longer than a line stay whole, which terminals wrap themselves, and what is
+    ///   between backquotes is one word: paths and commands, to be copied.
+    public func wrapped(toWidth width: Int, keepsWords: Bool = false) -> [String] {
         let width = Swift.max(1, width)
         var lines: [String] = []
         var line = ""
-        for word in split(separator: " ", omittingEmptySubsequences: false) {
-            var word = String(word)
+        for var word in words(quoted: keepsWords) {
             if !line.isEmpty && line.displayWidth + 1 + word.displayWidth <= width {
                 line += " " + word
                 continue
             }
             if !line.isEmpty { lines.append(line) }
-            while word.displayWidth > width {
+            while !keepsWords && word.displayWidth > width {
                 let head = word.head(ofWidth: width)
                 lines.append(head)
                 word = String(word.dropFirst(head.count))
@@ -58,6 +59,23 @@ extension StringProtocol {
             line = word
         }
         return lines + [line]
+    }
+
+    /// What is between spaces; those at the start belong to the first word.
+    /// - Parameter quoted: whether spaces between backquotes separate nothing.
+    private func words(quoted: Bool) -> [String] {
+        let start = String(prefix { $0 == " " })
+        var words: [String] = []
+        var isOpen = false
+        for part in dropFirst(start.count).split(separator: " ", omittingEmptySubsequences: false) {
+            if isOpen {
+                words[words.count - 1] += " " + part
+            } else {
+                words.append((words.isEmpty ? start : "") + part)
+            }
+            if quoted && part.count(where: { $0 == "`" }) % 2 == 1 { isOpen.toggle() }
+        }
+        return words
     }
 
     /// The longest beginning of at most so many columns, but one character at least.

@@ -2,7 +2,8 @@ import Glibc
 import Synchronization
 
 /// A line on a terminal that shows how far something has come. It appears only when the work takes longer than a moment,
-/// is drawn at most ten times a second, tells how long the rest will take, and leaves no trace. Where nobody is looking nothing is written.
+/// is drawn at most ten times a second, tells how long the rest will take, and leaves no trace. On a plain terminal it is a
+/// line of words every ten seconds. Where nobody is looking nothing is written.
 public final class ProgressBar: Sendable {
     private struct State {
         var nextDrawing: UInt64
@@ -16,6 +17,8 @@ public final class ProgressBar: Sendable {
     private let state: Mutex<State>
 
     private static let interval: UInt64 = 100_000_000
+    /// Between lines on a plain terminal.
+    private static let plainInterval: UInt64 = 10_000_000_000
     private static let widestBar = 30
     private static let narrowestBar = 4
 
@@ -43,9 +46,12 @@ public final class ProgressBar: Sendable {
         let now = Self.now
         state.withLock { state in
             guard now >= state.nextDrawing else { return }
-            state.nextDrawing = now + Self.interval
-            state.isVisible = true
+            state.nextDrawing = now + (terminal.isPlain ? Self.plainInterval : Self.interval)
             let seconds = Double(now - started) / 1e9
+            guard !terminal.isPlain else {
+                return put(Self.words(label, fraction, seconds: seconds, detail(seconds), on: terminal))
+            }
+            state.isVisible = true
             put("\r" + Self.line(label, fraction, seconds: seconds, detail(seconds), on: terminal) + "\u{1B}[K")
         }
     }
@@ -67,8 +73,7 @@ public final class ProgressBar: Sendable {
     ) -> String {
         let share = min(1, max(0, fraction.isNaN ? 0 : fraction))
         let percent = Format.fixed(share * 100, 0).padded(toWidth: 3, alignment: .right) + " %"
-        let left = timeLeft(share, seconds)
-        let figures = [percent] + (left.map { [$0] } ?? [])
+        let figures = [percent] + (timeLeft(share, seconds).map { [$0] } ?? [])
         for tail in [figures + (detail.isEmpty ? [] : [detail]), figures] {
             let text = tail.joined(separator: "  ")
             // The last column stays free: writing there makes some terminals wrap.
@@ -76,6 +81,15 @@ public final class ProgressBar: Sendable {
             if room >= narrowestBar { return "\(label)  \(bar(share, min(room, widestBar), terminal))  \(text)" }
         }
         return ([label] + figures).joined(separator: " ").truncated(toWidth: terminal.width - 1)
+    }
+
+    /// The same as a sentence, with its line end.
+    package static func words(
+        _ label: String, _ fraction: Double, seconds: Double, _ detail: String, on terminal: Terminal
+    ) -> String {
+        let share = min(1, max(0, fraction.isNaN ? 0 : fraction))
+        let figures = [Format.fixed(share * 100, 0) + " %", timeLeft(share, seconds) ?? "", detail]
+        return terminal.prose("\(label): " + figures.filter { !$0.isEmpty }.joined(separator: ", "))
     }
 
     private static func bar(_ share: Double, _ width: Int, _ terminal: Terminal) -> String {

@@ -1,6 +1,6 @@
 /// A plain table: a header, a rule, aligned columns two spaces apart. Where a line is too long for the terminal, titles take
 /// several lines first, then the words of the last column; then columns are left out, which a line below tells; and only
-/// when two are left are labels cut.
+/// when two are left are labels wrapped.
 public struct Table: Sendable {
     /// A column's title and where its cells stand.
     public struct Column: Sendable {
@@ -47,7 +47,10 @@ public struct Table: Sendable {
                 text += terminal.styled(line, .bold) + "\n"
             }
             let rules = columns.indices.map { String(repeating: "─", count: layout.widths[$0]) }
-            for line in lines(of: rules, layout) { text += terminal.styled(line, .dim) + "\n" }
+            // Nobody wants to hear a rule.
+            if !terminal.isPlain {
+                for line in lines(of: rules, layout) { text += terminal.styled(line, .dim) + "\n" }
+            }
         }
         for row in rows { for line in lines(of: row, layout) { text += line + "\n" } }
         let missing = columns.indices.filter { !layout.shown.contains($0) }.map { columns[$0].title }
@@ -64,8 +67,6 @@ public struct Table: Sendable {
         var shown: [Int]
         /// Of all columns.
         var widths: [Int]
-        /// The column whose words are wrapped; nil for none.
-        var prose: Int?
 
         var total: Int { shown.reduce(0) { $0 + widths[$1] } + Table.gap * max(0, shown.count - 1) }
     }
@@ -109,7 +110,6 @@ public struct Table: Sendable {
         let room = layout.widths[last] - (layout.total - limit)
         guard room >= Self.narrowestProse else { return }
         layout.widths[last] = room
-        layout.prose = last
     }
 
     private func nextToLeaveOut(_ shown: [Int]) -> Int? {
@@ -124,7 +124,7 @@ public struct Table: Sendable {
         let pieces = layout.shown.map { column -> [String] in
             let (cell, width) = (cells[column], layout.widths[column])
             guard cell.displayWidth > width else { return [cell] }
-            return fromBottom || column == layout.prose
+            return columns[column].alignment == .left || fromBottom
                 ? cell.wrapped(toWidth: width) : [cell.truncated(toWidth: width)]
         }
         let height = pieces.map(\.count).max() ?? 1
@@ -142,13 +142,26 @@ public struct Table: Sendable {
 
 extension Terminal {
     /// Prose in lines that fit, each with a line end; in one line where nobody looks on.
-    /// - Parameter indent: blanks before all lines but the first.
-    public func prose(_ text: String, _ style: Style? = nil, indent: Int = 0) -> String {
+    /// - Parameters:
+    ///   - indent: blanks before all lines but the first.
+    ///   - keepsWords: as that of `wrapped`.
+    public func prose(
+        _ text: String, _ style: Style? = nil, indent: Int = 0, keepsWords: Bool = false
+    ) -> String {
         let blanks = String(repeating: " ", count: indent)
-        let lines = isInteractive ? text.wrapped(toWidth: width - indent) : [text]
+        let lines = isInteractive ? text.wrapped(toWidth: width - indent, keepsWords: keepsWords) : [text]
         return lines.enumerated().map { index, line in
             (index == 0 ? "" : blanks) + (style.map { styled(line, $0) } ?? line) + "\n"
         }.joined()
+    }
+
+    /// The text with lines that are too long wrapped at words; as it is where nobody looks on.
+    public func fitted(_ text: String) -> String {
+        guard isInteractive else { return text }
+        return text.split(separator: "\n", omittingEmptySubsequences: false).map { line in
+            line.displayWidth > width
+                ? line.wrapped(toWidth: width, keepsWords: true).joined(separator: "\n") : String(line)
+        }.joined(separator: "\n")
     }
 
     /// A table below its title and above what is to be said of it.

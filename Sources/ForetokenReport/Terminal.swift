@@ -2,8 +2,11 @@ import Glibc
 
 /// What the receiver of an output stream can show.
 public struct Terminal: Sendable {
-    /// Whether a person is looking: lines may be overwritten.
+    /// Whether a person is looking.
     public let isInteractive: Bool
+    /// Whether that person gets whole lines of plain text alone: nothing is overwritten, and words stand in for styles. So
+    /// screen readers and terminals that obey no sequences miss nothing.
+    public let isPlain: Bool
     /// Whether escape sequences for colour are welcome.
     public let usesColor: Bool
     /// Columns of a line.
@@ -13,26 +16,30 @@ public struct Terminal: Sendable {
     public static let defaultWidth = 80
 
     /// For tests and for streams whose nature is known.
-    public init(isInteractive: Bool, usesColor: Bool, width: Int = Terminal.defaultWidth) {
+    public init(
+        isInteractive: Bool, usesColor: Bool, width: Int = Terminal.defaultWidth, isPlain: Bool = false
+    ) {
         self.isInteractive = isInteractive
-        self.usesColor = usesColor
+        self.isPlain = isPlain
+        self.usesColor = usesColor && !isPlain
         self.width = width
     }
 
-    /// Looks at the stream behind a file descriptor; NO_COLOR (see no-color.org) and TERM=dumb switch colour off.
+    /// Looks at the stream behind a file descriptor; NO_COLOR (see no-color.org) switches colour off, TERM=dumb and
+    /// FORETOKEN_PLAIN all but plain lines.
     ///
     /// Open MPI puts a terminal without a size between a rank and whatever its output goes to, which may be a file: that one
     /// is none.
     public init(descriptor: Int32) {
-        let isDumb = Self.environment("TERM") == "dumb"
-        let refusesColor = Self.environment("NO_COLOR").map { !$0.isEmpty } ?? false
+        func isSet(_ name: String) -> Bool { Self.environment(name).map { !$0.isEmpty } ?? false }
+        let isPlain = Self.environment("TERM") == "dumb" || isSet("FORETOKEN_PLAIN")
         var size = winsize()
         let isKnown = ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 0
         let isLaunched = Self.environment("OMPI_COMM_WORLD_SIZE") != nil
         let isTerminal = isatty(descriptor) == 1 && (isKnown || !isLaunched)
         self.init(
-            isInteractive: isTerminal && !isDumb, usesColor: isTerminal && !isDumb && !refusesColor,
-            width: isKnown ? Int(size.ws_col) : Self.defaultWidth)
+            isInteractive: isTerminal, usesColor: isTerminal && !isSet("NO_COLOR"),
+            width: isKnown ? Int(size.ws_col) : Self.defaultWidth, isPlain: isPlain)
     }
 
     private static func environment(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
@@ -95,17 +102,27 @@ public enum Mark: Sendable, CaseIterable {
         }
     }
 
+    /// What stands before and behind the text where there are no styles.
+    fileprivate var quotes: (start: String, end: String) {
+        switch self {
+        case .plain: ("", "")
+        case .green: ("‹", "›")
+        case .cyan: ("«", "»")
+        case .magenta: ("⟦", "⟧")
+        }
+    }
+
     /// What follows the escape character where the mark begins.
     fileprivate func command(usesColor: Bool) -> String { "[" + lines + (usesColor ? ";" + color : "") + "m" }
 }
 
 extension Terminal {
-    /// The text (UTF-8) with that mark, line by line: without its colour where colour is not welcome, and as it is on what is
-    /// no terminal.
+    /// The text (UTF-8) with that mark, line by line: without its colour where colour is not welcome, in quotes of its own
+    /// where there are no styles, and as it is on what is no terminal.
     public func marked(_ text: [UInt8], _ mark: Mark) -> [UInt8] {
         guard isInteractive && mark != .plain else { return text }
-        let start = Array("\u{1B}\(mark.command(usesColor: usesColor))".utf8)
-        let end = Array("\u{1B}\(Style.end)".utf8)
+        let start = Array((isPlain ? mark.quotes.start : "\u{1B}\(mark.command(usesColor: usesColor))").utf8)
+        let end = Array((isPlain ? mark.quotes.end : "\u{1B}\(Style.end)").utf8)
         let lines = text.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
         return Array(lines.map { $0.isEmpty ? [] : start + $0 + end }.joined(separator: [UInt8(ascii: "\n")]))
     }

@@ -40,12 +40,18 @@ enum Console {
     /// What the argument parser says, in several lines.
     static func error(lines message: String) { say(message.printableLines) }
 
+    /// A command that does what was meant, on a line of its own that nothing breaks: it is there to be copied.
+    static func suggest(_ command: String) { write("  \(terminal.styled(command.printable, .bold))\n") }
+
     static func warning(_ message: String) {
-        write("foretoken: \(terminal.styled("warning:", .yellow)) \(message.printable)\n")
+        write(paragraph("foretoken: \(terminal.styled("warning:", .yellow)) \(message.printable)"))
     }
 
     /// A remark that explains what is shown.
-    static func note(_ message: String) { write("foretoken: \(message.printable)\n") }
+    static func note(_ message: String) { write(paragraph("foretoken: \(message.printable)")) }
+
+    /// A message in lines that fit; what may be copied from it stays whole.
+    private static func paragraph(_ text: String) -> String { terminal.prose(text, indent: 2, keepsWords: true) }
 
     /// What the rooms below have to tell.
     static func tell(_ notice: Notice) {
@@ -57,7 +63,9 @@ enum Console {
 
     private static func say(_ text: String) {
         let label = follower.withLock { $0 }.map { "\($0): " } ?? ""
-        writeAlways("foretoken: \(terminal.styled("error:", .red)) \(label)\(text)\n")
+        let lines = "foretoken: \(terminal.styled("error:", .red)) \(label)\(text)"
+        writeAlways(
+            lines.split(separator: "\n", omittingEmptySubsequences: false).map { paragraph(String($0)) }.joined())
     }
 }
 
@@ -67,6 +75,12 @@ enum StandardOutput {
     static func write(_ text: String) throws { try write(Array(text.utf8)) }
 
     static func write(_ bytes: [UInt8]) throws { try writeAll(bytes, to: STDOUT_FILENO) }
+
+    /// A finished page of tables and prose: what could steer a terminal is escaped, and lines fit it.
+    static func page(_ text: (Terminal) -> String) -> [UInt8] {
+        let terminal = Terminal(descriptor: STDOUT_FILENO)
+        return Array(terminal.fitted(text(terminal).printablePage).utf8)
+    }
 }
 
 /// Whoever read the output has gone.

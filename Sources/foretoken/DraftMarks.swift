@@ -10,7 +10,7 @@ struct DraftMarkFlags: ParsableArguments {
         help: """
             Marks each token on the terminal: the verifier's own plain, drafts of the MTP modules underlined and green, what was \
             looked up underlined twice and cyan, what a prediction had as well in magenta and italics. With NO_COLOR the lines do \
-            without colours.
+            without colours; on plain terminals there are ‹quotes›, «quotes» and ⟦brackets⟧ instead.
             """)
     var showDrafts = false
 
@@ -35,8 +35,8 @@ package struct DraftMarks {
         let terminal = Terminal(descriptor: STDOUT_FILENO)
         guard terminal.isInteractive else {
             throw UsageError(
-                "\(option) marks tokens by colours and lines, but standard output is no terminal that has them; leave it "
-                    + "out, or see speculation.sources of --json")
+                "\(option) marks tokens by colours and lines, but standard output is no terminal; leave it out, or see "
+                    + "speculation.sources of --json")
         }
         return DraftMarks(terminal: terminal)
     }
@@ -69,7 +69,7 @@ package struct DraftMarks {
             entry("\(lookup) looked up", .lookup),
         ]
         if answer.prediction != nil { entries.append(entry("\(telemetry.prediction.accepted) predicted", .prediction)) }
-        return "tokens: " + entries.joined(separator: ", ") + "\n"
+        return terminal.prose("tokens: " + entries.joined(separator: ", "))
     }
 }
 

@@ -61,22 +61,28 @@ struct Inspect: ParsableCommand {
             try StandardOutput.write(JSONOutput.line(InspectionLine(inspection: inspection)))
         } else {
             let checked = scan ? "their values are sound" : "weight values are checked while loading, or by --scan"
-            try StandardOutput.write(inspection.summary(folder ?? "foretoken-demo (embedded)", text, checked: checked))
+            try StandardOutput.write(
+                StandardOutput.page {
+                    inspection.summary(folder ?? "foretoken-demo (embedded)", text, checked: checked, on: $0)
+                })
         }
         if !inspection.problems.isEmpty { throw ExitCode(Status.unusable) }
     }
 
     private func showShapes() throws {
-        let tables = ShapeTables(
-            terminal: Terminal(descriptor: STDOUT_FILENO), available: MemoryBudget.read().available)
+        let available = MemoryBudget.read().available
         if let shape {
             let report = try ShapeReport(SyntheticShape(argument: shape))
             return try StandardOutput.write(
-                json ? JSONOutput.line(report) : Array(tables.all(of: report).printablePage.utf8))
+                json
+                    ? JSONOutput.line(report)
+                    : StandardOutput.page { ShapeTables(terminal: $0, available: available).all(of: report) })
         }
         let reports = try SyntheticShape.names.map { try ShapeReport(SyntheticShape(named: $0)) }
         try StandardOutput.write(
-            json ? JSONOutput.line(ShapeList(shapes: reports)) : Array(tables.list(reports).printablePage.utf8))
+            json
+                ? JSONOutput.line(ShapeList(shapes: reports))
+                : StandardOutput.page { ShapeTables(terminal: $0, available: available).list(reports) })
     }
 
     private func inspection(of folder: String?) throws -> Inspection {
@@ -114,8 +120,7 @@ private struct InspectionLine: Encodable {
 }
 
 extension Inspection {
-    fileprivate func summary(_ folder: String, _ files: TextFiles, checked: String) -> String {
-        let terminal = Terminal(descriptor: STDOUT_FILENO)
+    fileprivate func summary(_ folder: String, _ files: TextFiles, checked: String, on terminal: Terminal) -> String {
         var facts = Table([.init(""), .init("")])
         let type = modelType ?? "unknown"
         facts.add("architecture", family.map { "\($0) (\(type))" } ?? type)

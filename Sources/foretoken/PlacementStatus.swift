@@ -45,7 +45,7 @@ struct PlacementStatus {
                 node.workers > 0 ? Format.duration(nanoseconds: node.waitNanoseconds) : "no workers")
         }
         let name = policy?.printable ?? "cut over all nodes with workers"
-        return "\nplacement: \(name); \(sentence)\n" + table.rendered(on: terminal)
+        return "\n" + terminal.prose("placement: \(name); \(sentence)") + table.rendered(on: terminal)
     }
 }
 

@@ -69,7 +69,7 @@ struct Prove: ParsableCommand {
         if json {
             try StandardOutput.write(JSONOutput.line(report))
         } else {
-            try StandardOutput.write(report.text(on: Terminal(descriptor: STDOUT_FILENO)).printablePage)
+            try StandardOutput.write(StandardOutput.page(report.text))
         }
         if report.proof.isPartial { throw Interrupted() }
         if report.proof.divergence != nil { throw ExitCode(Status.other) }

@@ -14,8 +14,9 @@ struct ProveReport: Encodable {
     /// A table with a row for each way, the verdict, and the first divergence if there is one.
     func text(on terminal: Terminal) -> String {
         var table = Table([
-            .init("what varies"), .init("runs", .right), .init("tokens", .right), .init("rows", .right),
-            .init("values", .right), .init("held", .right), .init("result"),
+            .init("what varies"), .init("runs", .right), .init("tokens", .right, rank: 1),
+            .init("rows", .right, rank: 1), .init("values", .right, rank: 1), .init("held", .right, rank: 1),
+            .init("result", rank: -1),
         ])
         for way in proof.ways where way.runs > 0 {
             table.add(

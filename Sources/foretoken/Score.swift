@@ -103,9 +103,10 @@ struct Score: ParsableCommand {
                 JSONOutput.line(ScoreReport(score, scored, bitsPerByte: bitsPerByte, topCount: top)))
         } else {
             let tables = ScoreTables(score: score, tokens: ids, bitsPerByte: bitsPerByte)
-            let terminal = Terminal(descriptor: STDOUT_FILENO)
-            if perToken { try StandardOutput.write(tables.perToken(open.tokenizer, on: terminal) + "\n") }
-            try StandardOutput.write(tables.summary(on: terminal))
+            try StandardOutput.write(
+                StandardOutput.page {
+                    (perToken ? tables.perToken(open.tokenizer, on: $0) + "\n" : "") + tables.summary(on: $0)
+                })
         }
         if !score.isComplete {
             Console.note("interrupted: these figures are about the first \(scored.count) of \(ids.count) tokens")

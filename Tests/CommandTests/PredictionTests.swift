@@ -125,6 +125,11 @@ extension EngineTests {
         #expect(shown(Terminal(isInteractive: false, usesColor: false)) == "let é\n\n  x=5\n")
     }
 
+    @Test func plainTerminalsGetQuotes() {
+        #expect(
+            shown(Terminal(isInteractive: true, usesColor: true, isPlain: true)) == "let‹ é›\n\n‹  x›«=»⟦5⟧\n")
+    }
+
     @Test func everyMarkIsItsOwn() {
         for usesColor in [false, true] {
             let terminal = Terminal(isInteractive: true, usesColor: usesColor)

@@ -166,7 +166,7 @@ struct Bench: ParsableCommand {
         try StandardOutput.write(
             json
                 ? JSONOutput.line(report, snakeCase: true)
-                : Array(BenchTables(report, Terminal(descriptor: STDOUT_FILENO)).text.printablePage.utf8))
+                : StandardOutput.page { BenchTables(report, $0).text })
         if report.isPartial { throw Interrupted() }
     }
 
@@ -185,7 +185,7 @@ struct Bench: ParsableCommand {
         try StandardOutput.write(
             json
                 ? JSONOutput.line(report, snakeCase: true)
-                : Array(report.text(on: Terminal(descriptor: STDOUT_FILENO)).printablePage.utf8))
+                : StandardOutput.page(report.text))
         if Interrupts.requested { throw Interrupted() }
     }
 

@@ -48,7 +48,7 @@ struct NumaBench {
         try StandardOutput.write(
             json
                 ? JSONOutput.line(output, snakeCase: true)
-                : Array(NumaTables(bandwidth, Terminal(descriptor: STDOUT_FILENO)).text.printablePage.utf8))
+                : StandardOutput.page { NumaTables(bandwidth, $0).text })
         if !isWhole { throw Interrupted() }
         if isDisturbed { try refuseToKeep() }
     }

@@ -39,7 +39,7 @@ struct ServerBench {
         try StandardOutput.write(
             json
                 ? line
-                : Array(LoadTables(report, Terminal(descriptor: STDOUT_FILENO)).text.printablePage.utf8))
+                : StandardOutput.page { LoadTables(report, $0).text })
         if report.isPartial { throw Interrupted() }
     }
 

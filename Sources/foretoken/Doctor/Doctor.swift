@@ -39,7 +39,7 @@ struct Doctor: ParsableCommand {
         try StandardOutput.write(
             json
                 ? JSONOutput.line(report, snakeCase: true)
-                : Array(DoctorTables(report, Terminal(descriptor: STDOUT_FILENO)).text.printablePage.utf8))
+                : StandardOutput.page { DoctorTables(report, $0).text })
     }
 }
 

@@ -66,10 +66,8 @@ extension Doctor {
             return host
         }
         if json { return try StandardOutput.write(JSONOutput.line(["hosts": hosts])) }
-        let terminal = Terminal(descriptor: STDOUT_FILENO)
         let title = "\(hosts.count) hosts, \(cluster.library)"
-        try StandardOutput.write(
-            (terminal.styled(title, .bold) + "\n" + Self.table(hosts).rendered(on: terminal)).printablePage)
+        try StandardOutput.write(StandardOutput.page { $0.titled(title, Self.table(hosts)) })
         if hosts.contains(where: { !$0.isMeasured }) {
             Console.note("? is assumed: bench --numa measures it on each host, and divisions go by it")
         }

@@ -248,7 +248,7 @@ struct Measure: ParsableCommand {
         if json {
             try StandardOutput.write(JSONOutput.line(measurement, snakeCase: true))
         } else {
-            try StandardOutput.write(MeasureTables(measurement, Terminal(descriptor: STDOUT_FILENO)).text.printablePage)
+            try StandardOutput.write(StandardOutput.page { MeasureTables(measurement, $0).text })
         }
     }
 }

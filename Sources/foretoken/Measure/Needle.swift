@@ -159,7 +159,7 @@ struct NeedleTrials {
         guard !report.cells.isEmpty else { return Console.note("interrupted before anything was measured") }
         if report.isPartial { Console.note("interrupted: these are the figures of what was measured before") }
         if json { return try StandardOutput.write(JSONOutput.line(report, snakeCase: true)) }
-        try StandardOutput.write(NeedleTables(report, Terminal(descriptor: STDOUT_FILENO)).text.printablePage)
+        try StandardOutput.write(StandardOutput.page { NeedleTables(report, $0).text })
     }
 
     // MARK: Texts

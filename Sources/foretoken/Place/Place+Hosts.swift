@@ -30,7 +30,7 @@ extension Place {
         try StandardOutput.write(
             json
                 ? JSONOutput.line(study, snakeCase: true)
-                : Array(HostTables(study, Terminal(descriptor: STDOUT_FILENO)).text.printablePage.utf8))
+                : StandardOutput.page { HostTables(study, $0).text })
         if study.plan.choice == nil { throw InputError("\(study.headline): \(study.reason)") }
     }
 }

@@ -205,7 +205,7 @@ struct Place: ParsableCommand {
         try StandardOutput.write(
             json
                 ? JSONOutput.line(study, snakeCase: true)
-                : Array(PlaceTables(study, Terminal(descriptor: STDOUT_FILENO)).text.printablePage.utf8))
+                : StandardOutput.page { PlaceTables(study, $0).text })
         if study.taken == nil {
             let verdict = PlacementVerdict(study)
             throw InputError("\(verdict.headline): \(verdict.reason.filter { $0 != "`" })")
@@ -217,7 +217,7 @@ struct Place: ParsableCommand {
         try StandardOutput.write(
             json
                 ? JSONOutput.line(statistics, snakeCase: true)
-                : Array(TraceTables(statistics).text(on: Terminal(descriptor: STDOUT_FILENO)).printablePage.utf8))
+                : StandardOutput.page(TraceTables(statistics).text))
     }
 
     /// Finds out early what could not be written, or would overwrite what is read.

@@ -180,22 +180,15 @@ struct TraceTables {
 
     private var companyNote: String {
         guard statistics.hasCompany else { return "" }
-        return """
-             each alone: what the
-            texts of a step would read if each had a step of its own.
-            """
+        return " each alone: what the texts of a step would read if each had a step of its own."
     }
 
     private func notes(on terminal: Terminal) -> String {
         guard statistics.skew != nil else { return "" }
-        let text = """
-
-            effective: as many equally loaded experts would be as hard to foresee (e^entropy). reuse: experts shared with
-            the token before. drift, away from all: total variation of the loads, half the sum of the differences of
-            shares; by chance is what as many rows drawn from one distribution would show.\(companyNote)
-
-            """
-        return text.split(separator: "\n", omittingEmptySubsequences: false).dropLast()
-            .map { ($0.isEmpty ? "" : terminal.styled(String($0), .dim)) + "\n" }.joined()
+        let text =
+            "effective: as many equally loaded experts would be as hard to foresee (e^entropy). reuse: experts shared with "
+            + "the token before. drift, away from all: total variation of the loads, half the sum of the differences of "
+            + "shares; by chance is what as many rows drawn from one distribution would show.\(companyNote)"
+        return "\n" + terminal.wrapped(text, .dim)
     }
 }

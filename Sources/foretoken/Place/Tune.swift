@@ -152,7 +152,7 @@ struct Tune: ParsableCommand {
         try StandardOutput.write(
             json
                 ? JSONOutput.line(report, snakeCase: true)
-                : Array(TuneTables(report, Terminal(descriptor: STDOUT_FILENO)).text.printablePage.utf8))
+                : StandardOutput.page { TuneTables(report, $0).text })
         if outcome.isPartial { throw Interrupted() }
         if outcome.fastest == nil {
             throw InputError("no plan could be run here\(out.map { ", so \($0) was not written" } ?? "")")
