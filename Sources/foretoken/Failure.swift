@@ -21,9 +21,15 @@ enum Status {
 }
 
 /// The command line asks for something that cannot be, whatever the files hold.
-struct UsageError: Error, CustomStringConvertible {
-    let description: String
-    init(_ description: String) { self.description = description }
+package struct UsageError: Error, CustomStringConvertible {
+    package let description: String
+    /// A command line that does what was meant, where one is known.
+    package let command: String?
+
+    init(_ description: String, command: String? = nil) {
+        self.description = description
+        self.command = command
+    }
 }
 
 /// What is wrong with a line of a file.
@@ -44,6 +50,8 @@ struct Failure {
     let message: String?
     /// Whether the message has several lines: the argument parser's do.
     private let hasLines: Bool
+    /// A command line that does what was meant, where one is known.
+    private let command: String?
     /// For standard output: the help text or the version.
     let answer: String?
 
@@ -53,7 +61,7 @@ struct Failure {
         case is Interrupted: self.init(code: Status.interrupted)
         // Whoever read the output has seen enough.
         case is BrokenPipe: self.init(code: Status.done)
-        case is UsageError: self.init(code: Status.usage, message: "\(error)")
+        case let error as UsageError: self.init(error)
         case is LineError: self.init(code: Status.unusable, message: "\(error)")
         case let error as ClusterError: self.init(code: error.code, message: error.message)
         case is OutputError, is LimitError, is ListenError, is LoadError:
@@ -67,11 +75,18 @@ struct Failure {
         }
     }
 
-    private init(code: Int32, message: String? = nil, hasLines: Bool = false, answer: String? = nil) {
+    private init(
+        code: Int32, message: String? = nil, hasLines: Bool = false, answer: String? = nil, command: String? = nil
+    ) {
         self.code = code
         self.message = message
         self.hasLines = hasLines
         self.answer = answer
+        self.command = command
+    }
+
+    private init(_ error: UsageError) {
+        self.init(code: Status.usage, message: error.description, command: error.command)
     }
 
     private static func code(_ fault: Fault) -> Int32 {
@@ -84,15 +99,17 @@ struct Failure {
 
     /// What the argument parser threw, or an error of a kind nobody thought of.
     private init(parser error: any Error) {
-        let text = Foretoken.fullMessage(for: error)
+        let text = HelpText.message(for: error)
         switch Foretoken.exitCode(for: error) {
         case .success: self.init(code: Status.done, answer: text)
         case .validationFailure:
             let prefix = "Error: "
             let message = text.hasPrefix(prefix) ? String(text.dropFirst(prefix.count)) : text
-            self.init(
-                code: Status.usage,
-                message: ForeignOptions.explained(message, Array(CommandLine.arguments.dropFirst())), hasLines: true)
+            if let guess = WrongGuess.answer(message, Array(CommandLine.arguments.dropFirst())) {
+                self.init(guess)
+            } else {
+                self.init(code: Status.usage, message: message, hasLines: true)
+            }
         case let other:
             let isSilent = error is ExitCode
             self.init(code: isSilent ? other.rawValue : Status.other, message: isSilent ? nil : "\(error)")
@@ -119,5 +136,6 @@ struct Failure {
             }
         }
         if let message { hasLines ? Console.error(lines: message) : Console.error(message) }
+        if let command { Console.suggest(command) }
     }
 }

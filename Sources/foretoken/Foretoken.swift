@@ -15,6 +15,8 @@ struct Foretoken: ParsableCommand {
             Speculation never changes the output: with the same prompt, seed and sampling settings the tokens are the same \
             at every --draft.
 
+            NO_COLOR=1 leaves out colours; TERM=dumb or FORETOKEN_PLAIN=1 all but plain lines, for screen readers.
+
             Exit codes: 0 done; 2 the command line is wrong; 65 something was found but cannot be used; 1 other errors; \
             130 interrupted.
             """,
@@ -34,7 +36,7 @@ struct Foretoken: ParsableCommand {
             try Interrupts.ignoreWriteSignals()
             try CommandLineText.check()
             let arguments = Array(CommandLine.arguments.dropFirst())
-            if arguments.isEmpty { return HostSession.isFollower ? () : try StandardOutput.write(Tour.text) }
+            if arguments.isEmpty { return HostSession.isFollower ? () : try Tour.show() }
             try CommandNames.check(arguments)
             var command = try parseAsRoot()
             try ProcessLimits.checkAddressSpace()

@@ -19,10 +19,49 @@ import foretoken
         ("server", "foretoken serve"), ("srve", "foretoken serve"), ("llama-bench", "foretoken bench"),
         ("pull", "hf download"), ("quantize", "--weights"), ("list", "inspect --shapes"),
         ("docter", "foretoken doctor"),
-        ("xyzzy", "generate, chat, serve"), ("Why is the sky blue?", "foretoken generate \""),
+        ("xyzzy", "generate, chat, serve"),
+        ("Why is the sky blue?", "foretoken generate \""),
     ])
     func unknownCommandsAreAnswered(name: String, answer: String) {
-        #expect(CommandNames.answer(name).contains(answer), "\(CommandNames.answer(name))")
+        let error = CommandNames.answer([name])
+        let text = "\(error.description)\n\(error.command ?? "")"
+        #expect(text.contains(answer), "\(text)")
+    }
+
+    /// What is to be copied, whole.
+    @Test(arguments: [
+        (["run", "deepseek-r1", "Why?"], "foretoken generate --chat \"Why?\" --model OWNER/NAME"),
+        (["run", "a/b"], "foretoken chat --model a/b"),
+        (
+            ["llama-cli", "-m", "a/b", "-p", "it's", "-ngl", "99", "-n", "5"],
+            "foretoken generate --model a/b -p \"it's\" --max-tokens 5"
+        ),
+        (["pull", "a/b"], "hf download a/b"), (["pull", "llama3"], "hf download OWNER/NAME"),
+        (["list"], "foretoken inspect --shapes"), (["version"], "foretoken --version"),
+        (["genrate", "a b", "--temp", "1"], "foretoken generate \"a b\" --temperature 1"),
+        (["write", "me", "a", "$poem", "--json"], "foretoken generate 'write me a $poem' --json"),
+        (["a/b", "--ctx-size", "99"], "foretoken chat --model a/b --context 99"),
+        (["llama-server", "--port", "1", "-c", "9", "-fa", "on"], "foretoken serve --port 1 --context 9"),
+    ])
+    func commandsAreThereToBeCopied(arguments: [String], command: String) {
+        #expect(CommandNames.answer(arguments).command == command)
+    }
+
+    @Test(arguments: [
+        (["serve", "-p", "80"], ["serve", "--port", "80"]),
+        (
+            ["generate", "a", "--top_p=0.5", "--max_tokens", "3"],
+            ["generate", "a", "--top-p=0.5", "--max-tokens", "3"]
+        ),
+        (["generate", "-ngl", "9", "a", "--mlock", "-fa", "on"], ["generate", "a"]),
+        (["generate", "a", "--", "-ngl"], ["generate", "a", "--", "-ngl"]),
+        (["chat", "-p", "Hi"], ["generate", "--chat", "Hi"]), (["score", "-p", "Hi"], ["score", "Hi"]),
+        // A key is no file of keys.
+        (["serve", "--api-key", "k"], ["serve", "--api-key", "k"]),
+        (["generate", "a", "--seed", "-1"], ["generate", "a", "--seed", "-1"]),
+    ])
+    func foreignOptionsAreCorrected(arguments: [String], corrected: [String]) {
+        #expect(ForeignOptions.corrected(arguments) == corrected)
     }
 
     @Test(arguments: [
@@ -64,17 +103,33 @@ extension EngineTests {
         }
 
         @Test(arguments: [
-            (["gen"], "foretoken generate"), (["help", "gen"], "foretoken generate"),
+            (["gen"], "foretoken generate"), (["help", "gen"], "foretoken help generate"),
             (["run", "--model", "x"], "foretoken chat"),
             (["serve", "-ngl", "99"], "CPUs"), (["serve", "--temp", "1"], "option of generate, chat"),
             (["generate", "a", "--top_p", "1"], "--top-p"), (["generate", "-nice"], "after --"),
             (["generate", "a", "-ngl", "99"], "CPUs"),
             (["generate", "a", "-np", "4"], "--parallel"), (["generate", "-cnv"], "foretoken chat"),
-            (["generate", "a", "-sys", "b"], "--system"), (["chat", "-m"], "Missing value"),
+            (["generate", "a", "-sys", "b", "--chat"], "\n  foretoken generate a --system b --chat\n"),
+            (["chat", "-m"], "Missing value"), (["-p", "hi there"], "\n  foretoken generate -p \"hi there\"\n"),
+            (["--model", "x", "generate", "hi"], "\n  foretoken generate --model x hi\n"),
+            (["-m", "x"], "\n  foretoken chat --model x\n"), (["x.gguf"], "GGUF files are not read"),
+            (["/"], "\n  foretoken chat --model /\n"), (["serve", "-p", "80"], "\n  foretoken serve --port 80\n"),
+            (["serve", "80"], "\n  foretoken serve --port 80\n"),
+            (["generate", "hello", "big", "world", "--json"], "\n  foretoken generate \"hello big world\" --json\n"),
+            (["score", "--json", "hello", "world"], "\n  foretoken score --json \"hello world\"\n"),
+            (["chat", "hello"], "\n  foretoken generate --chat hello\n"),
+            (["bench", "/"], "\n  foretoken bench --model /\n"),
+            (["generate", "a", "--max_tokens", "3"], "\n  foretoken generate a --max-tokens 3\n"),
+            (["generate", "a", "-ngl=4"], "\n  foretoken generate a\n"), (["-v"], "\n  foretoken --version\n"),
+            (["generate", "a", "--max-token=1"], "\n  foretoken generate a --max-tokens=1\n"),
+            (["generate", "a", "--frob"], "\n  foretoken help generate\n"),
+            (["generate", "a", "-cnv"], "\n  foretoken chat\n"),
+            (["run", "x", "hi"], "\n  foretoken generate --chat hi --model OWNER/NAME\n"),
         ])
         func wrongGuessesAreAnswered(arguments: [String], answer: String) throws {
             let outcome = try Command(arguments).finish()
             #expect(outcome.status == 2 && outcome.output.isEmpty)
+            #expect(outcome.errors.split(separator: "\n").count <= 3)
             #expect(
                 outcome.errors.hasPrefix("foretoken: error: ") && outcome.errors.contains(answer), "\(outcome.errors)")
         }
@@ -113,6 +168,12 @@ extension EngineTests {
                     #expect(!words.contains(spelling[...]), "\(command) \(spelling)")
                 }
             }
+        }
+
+        @Test func pipedTextNeedsACommand() throws {
+            let outcome = try Command.run(input: "some text")
+            #expect(outcome.status == 2 && outcome.output.isEmpty)
+            #expect(outcome.errors.contains("\n  … | foretoken generate\n"), "\(outcome.errors)")
         }
 
         @Test func pipedTextIsThePrompt() throws {

@@ -119,18 +119,44 @@ import Testing
         #expect(text(54).hasSuffix("no room here for: spread\n"), "\(text(54))")
         #expect(text(46).hasSuffix("no room here for: spread, held\n"), "\(text(46))")
         #expect(text(34).contains("a long name of a domain  1.20×\n"), "\(text(34))")
-        // With two columns left the label gives way, never the number.
-        #expect(text(20).contains("a long name …  1.20×\n"), "\(text(20))")
+        // With two columns left the label gives way, never the number, and nothing is lost.
+        #expect(text(20).contains("a long name    1.20×\nof a domain\n"), "\(text(20))")
         for width in 20...80 {
             #expect(
                 text(width).split(separator: "\n").allSatisfy { $0.displayWidth <= width }, "\(width): \(text(width))")
         }
     }
 
+    @Test func plainTablesHaveNoRules() {
+        var table = Table([.init("text"), .init("n", .right)])
+        table.add("x", "1")
+        #expect(
+            table.rendered(on: Terminal(isInteractive: true, usesColor: true, isPlain: true)) == "text  n\nx     1\n")
+    }
+
+    @Test func longLinesOfAPageAreWrapped() {
+        let terminal = Terminal(isInteractive: true, usesColor: true, width: 20)
+        let page = "a  table  row\n" + terminal.styled("a sentence of too many words", .dim) + "\n\nend\n"
+        let text = terminal.fitted(page)
+        #expect(text == "a  table  row\n\u{1B}[2ma sentence of too\nmany words\u{1B}[0m\n\nend\n")
+        #expect(Terminal(isInteractive: false, usesColor: false, width: 20).fitted(page) == page)
+    }
+
+    @Test func whatMayBeCopiedStaysWhole() {
+        let text = "ask `foretoken help generate` of /a/very/long/path/to/a/file at once"
+        #expect(
+            text.wrapped(toWidth: 16, keepsWords: true) == [
+                "ask", "`foretoken help generate`", "of", "/a/very/long/path/to/a/file", "at once",
+            ])
+        #expect(text.wrapped(toWidth: 16).allSatisfy { $0.displayWidth <= 16 })
+        #expect("one ` quote and more".wrapped(toWidth: 5, keepsWords: true) == ["one", "` quote and more"])
+    }
+
     @Test func wordsAreWrappedAtSpaces() {
         #expect("one two three".wrapped(toWidth: 7) == ["one two", "three"])
         #expect("abcdefgh ij".wrapped(toWidth: 3) == ["abc", "def", "gh", "ij"])
         #expect("日本語 x".wrapped(toWidth: 3) == ["日", "本", "語", "x"])
+        #expect("  one two three".wrapped(toWidth: 6) == ["  one", "two", "three"])
         #expect("".wrapped(toWidth: 3) == [""] && "abc".wrapped(toWidth: 0) == ["a", "b", "c"])
     }
 
@@ -150,6 +176,15 @@ import Testing
                 "loading", fraction, seconds: 100, "12.3 GB of 688.6 GB  1.5 GB/s", on: terminal)
             #expect(line.displayWidth < width)
         }
+    }
+
+    @Test func plainTerminalsGetSentences() {
+        let terminal = Terminal(isInteractive: true, usesColor: true, isPlain: true)
+        #expect(!terminal.usesColor)
+        #expect(
+            ProgressBar.words("loading", 0.5, seconds: 20, "1.5 GB/s", on: terminal)
+                == "loading: 50 %, 20 s left, 1.5 GB/s\n")
+        #expect(ProgressBar.words("loading", .nan, seconds: 0, "", on: terminal) == "loading: 0 %\n")
     }
 
     @Test func theTimeLeftIsTold() {
@@ -180,12 +215,40 @@ extension EngineTests {
 
         @Test(arguments: [40, 60, 80])
         func nothingIsCutOrTooLong(columns: Int) throws {
-            for arguments in [["inspect"], ["doctor"], ["inspect", "--shape", "deepseek-v3"]] {
-                for line in try lines(arguments, columns) where !line.contains("foretoken:") {
+            for arguments in [
+                ["inspect"], ["doctor"], ["inspect", "--shape", "deepseek-v3"], ["inspect", "--shapes"], ["--help"],
+                ["score", "a few words", "--mtp", "--threads", "1"], ["help", "chat"], ["help", "score"],
+            ] {
+                for line in try lines(arguments, columns) where !line.contains("--weights <") {
                     #expect(line.displayWidth <= columns, "\(arguments): \(line)")
                     #expect(!line.contains("…"), "\(arguments): \(line)")
                 }
             }
+        }
+
+        /// A shape of which a remark is a long note.
+        @Test func messagesAreWrapped() throws {
+            let terminal = try PseudoTerminal(
+                ["place", "--shape", "kimi-k2-thinking", "--example-trace", "--threads"], columns: 40,
+                environment: ["NO_COLOR": "1"])
+            #expect(terminal.finish() == 2)
+            let remark = try PseudoTerminal(
+                ["generate", "--model", "/no/such/folder/with/a/name/that/is/longer/than/lines/are", "some text"],
+                columns: 40,
+                environment: ["NO_COLOR": "1"])
+            #expect(remark.finish() == 2)
+            for line in (terminal.output + remark.output).replacing("\r\n", with: "\n").split(separator: "\n") {
+                #expect(line.displayWidth <= 40 || line.contains("/no/such/"), "\(line)")
+            }
+        }
+
+        @Test func helpForNarrowTerminalsLosesNothing() throws {
+            func words(_ columns: Int) throws -> [Substring] {
+                try lines(["help", "generate"], columns).flatMap { $0.split(separator: " ") }
+            }
+            // Only what is longer than a line is in two parts.
+            let (narrow, wide) = (try words(40).joined(), try words(120).joined())
+            #expect(narrow == wide)
         }
 
         @Test(arguments: [40, 60, 80])

@@ -43,7 +43,23 @@ package enum ModelFolder {
 
     // MARK: Kinds of names
 
-    private static let ggufAdvice =
+    /// What a word may be that somebody calls a model.
+    enum Likeness {
+        case folder, repository, gguf, file
+    }
+
+    /// Nil for what is neither there nor like a name on Hugging Face.
+    static func likeness(of word: String) -> Likeness? {
+        if isGGUF(word) { return .gguf }
+        switch kind(of: word) {
+        case S_IFDIR: return .folder
+        case S_IFREG: return .file
+        case nil: return repository(word) == nil ? nil : .repository
+        default: return nil
+        }
+    }
+
+    static let ggufAdvice =
         "GGUF files are not read; the model's original folder from Hugging Face is (config.json and safetensors), and "
         + "--weights int4 makes it small while it is loaded"
 
