@@ -6,9 +6,13 @@
 #include <unistd.h>
 
 #include "foretoken_system.h"
+#include "terminal.h"
 
-// A signal's disposition belongs to the process, and so do these: the only globals of the project.
+// A signal's disposition belongs to the process, and so do these; with the state of its terminal the only globals of the
+// project.
 static _Atomic(bool) requested;
+// Whether the end of the process was asked for, which is not forgotten.
+static _Atomic(bool) is_last;
 // Whether the first request is only noted.
 static _Atomic(bool) patient;
 // Becomes readable with a request, so that waits end whichever thread the signal came to; -1 before install.
@@ -17,9 +21,13 @@ static _Atomic(int) bell = -1;
 _Static_assert(ATOMIC_BOOL_LOCK_FREE == 2 && ATOMIC_INT_LOCK_FREE == 2, "a signal handler may not take a lock");
 
 static void on_interrupt(int signal) {
-    (void)signal;
-    if (!atomic_load_explicit(&patient, memory_order_relaxed)) _exit(130);
-    if (atomic_exchange_explicit(&requested, true, memory_order_relaxed)) _exit(130);
+    if (signal == SIGTERM) atomic_store_explicit(&is_last, true, memory_order_relaxed);
+    bool is_first = atomic_load_explicit(&patient, memory_order_relaxed)
+        && !atomic_exchange_explicit(&requested, true, memory_order_relaxed);
+    if (!is_first) {
+        foretoken_terminal_put_back();
+        _exit(130);
+    }
     int saved = errno;
     uint64_t one = 1;
     if (write(atomic_load_explicit(&bell, memory_order_relaxed), &one, sizeof one) < 0) errno = saved;
@@ -61,6 +69,7 @@ static void silence(int descriptor) {
 }
 
 void foretoken_interrupts_reset(void) {
+    if (atomic_load_explicit(&is_last, memory_order_relaxed)) return;
     atomic_store_explicit(&requested, false, memory_order_relaxed);
     silence(atomic_load(&bell));
 }

@@ -25,7 +25,8 @@ public enum Interrupts {
     /// Whether a request came since `install` or the last `reset`; cheap enough to ask once a round or a layer.
     public static var requested: Bool { foretoken_interrupts_requested() }
 
-    /// Forgets the request, so that the next one is polite again.
+    /// Forgets the request, so that the next one is polite again; SIGTERM asks for the end of the process and is not
+    /// forgotten.
     public static func reset() { foretoken_interrupts_reset() }
 
     /// Waits until reading from a descriptor would not block.

@@ -39,6 +39,7 @@ extension OpenModel {
             // There is nothing yet that would need to be saved or reported.
             if Interrupts.requested && hosts == nil {
                 bar.clear()
+                HeldTerminal.release()
                 _exit(Status.interrupted)
             }
             bar.update(fraction) { seconds in

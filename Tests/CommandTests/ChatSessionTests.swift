@@ -1,6 +1,7 @@
 import ForetokenSpeculation
 import ForetokenTestSupport
 import ForetokenTokenizer
+import Glibc
 import Testing
 import foretoken
 
@@ -189,8 +190,88 @@ extension EngineTests {
                     "Write  a func in Swift, plesea\u{301} again", "kept\nlonger",
                 ])
             #expect(terminal.screen.unknown.isEmpty)
-            #expect(terminal.output.utf8.last == UInt8(ascii: "\n") && terminal.output.count(of: "\u{1B}[?2004l") == 6)
-            #expect(terminal.output.count(of: "\u{1B}[?2004h") == 6)
+            #expect(terminal.output.utf8.last == UInt8(ascii: "\n") && terminal.output.count(of: "\u{1B}[?2004l") == 1)
+            #expect(terminal.output.count(of: "\u{1B}[?2004h") == 6 && terminal.isUsual)
+        }
+
+        /// What is typed while an answer comes is neither shown among it nor lost.
+        @Test func typingAheadIsTheNextMessage() throws {
+            let terminal = try PseudoTerminal(["chat", "--max-tokens", "4000", "--ignore-eos", "--threads", "1"])
+            terminal.waitForPrompt()
+            terminal.type("Write a func.\r")
+            terminal.wait { $0.utf8.count > 600 }
+            terminal.type("/save \(folder.path)/talk\r/bye")
+            // The answer goes on for a while.
+            let before = terminal.output.utf8.count
+            terminal.wait { $0.utf8.count > before + 600 }
+            #expect(!terminal.output.contains("/save") && !terminal.output.contains("/bye"), "\(terminal.output)")
+            terminal.type("\u{3}")
+            terminal.waitForPrompt(3)
+            terminal.wait(for: "/bye")
+            #expect(terminal.output.contains("interrupted]") && terminal.screen.text.hasSuffix("> /bye"))
+            #expect(try questions("talk") == ["Write a func."])
+            terminal.type("\r")
+            #expect(terminal.finish() == 0 && terminal.isUsual)
+        }
+
+        @Test func historyIsSearched() throws {
+            let terminal = try PseudoTerminal(["chat", "--max-tokens", "2", "--threads", "1"])
+            terminal.waitForPrompt()
+            terminal.type("first words\r")
+            terminal.waitForPrompt(2)
+            terminal.type("others\r")
+            terminal.waitForPrompt(3)
+            terminal.type("\u{12}word")
+            terminal.wait(for: "(search: word) first words")
+            terminal.type("\r")
+            terminal.waitForPrompt(4)
+            terminal.type("/save \(folder.path)/talk\r/bye\r")
+            #expect(try terminal.finish() == 0 && questions("talk") == ["first words", "others", "first words"])
+        }
+
+        /// However the program ends or stops, the terminal is as it was.
+        @Test(arguments: [SIGTERM, SIGHUP, SIGQUIT, SIGSEGV], [false, true])
+        func theTerminalIsPutBack(signal: Int32, isAnswering: Bool) throws {
+            // The language's own report of a crash would come first, and ask for keys.
+            let terminal = try PseudoTerminal(
+                ["chat", "--max-tokens", "4000", "--ignore-eos", "--threads", "1"],
+                environment: ["SWIFT_BACKTRACE": "enable=no"])
+            terminal.waitForPrompt()
+            #expect(!terminal.isUsual)
+            if isAnswering {
+                terminal.type("Write a func.\r")
+                terminal.wait { $0.utf8.count > 600 }
+                #expect(!terminal.isUsual)
+            }
+            terminal.send(signal)
+            #expect(terminal.finish() == (signal == SIGTERM ? 130 : 128 + signal), "\(terminal.output)")
+            #expect(terminal.isUsual && terminal.output.count(of: "\u{1B}[?2004l") == 1)
+        }
+
+        @Test func stoppingPutsTheTerminalBackForAsLong() throws {
+            // Only what a shell has started can be stopped.
+            let terminal = try PseudoTerminal(
+                ["-i"], environment: ["PS1": "shell: ", "NO_COLOR": "1"], program: "/bin/sh")
+            terminal.wait(for: "shell: ")
+            terminal.type("\(Command.path) chat --max-tokens 4 --threads 1\n")
+            terminal.waitForPrompt()
+            terminal.type("half")
+            terminal.wait(for: "> half")
+            terminal.type("\u{1A}")
+            terminal.wait(for: "topped")
+            #expect(terminal.output.count(of: "\u{1B}[?2004l") == 1)
+            terminal.type("stty -a\n")
+            terminal.wait(for: "icanon")
+            #expect(terminal.output.contains(" icanon") && !terminal.output.contains("-echo "), "\(terminal.output)")
+            terminal.type("fg\n")
+            terminal.wait { $0.count(of: "> half") >= 2 }
+            terminal.type(" a line\r")
+            terminal.wait(for: "tok/s")
+            terminal.type("/save \(folder.path)/talk\r/bye\r")
+            terminal.wait(for: "saved to")
+            terminal.wait(for: "shell: ", 3)
+            terminal.type("exit\n")
+            #expect(try terminal.finish() == 0 && questions("talk") == ["half a line"])
         }
 
         @Test func controlCAndMarks() throws {
@@ -211,8 +292,7 @@ extension EngineTests {
             let terminal = try PseudoTerminal(["chat", "--max-tokens", "4000", "--ignore-eos", "--threads", "1"])
             terminal.waitForPrompt()
             terminal.type("Write a func.\r")
-            // The terminal is in its usual state by then, which makes Ctrl-C a signal.
-            terminal.wait { $0.count(of: "\u{1B}[?2004l") == 1 && $0.utf8.count > 600 }
+            terminal.wait { $0.utf8.count > 600 }
             terminal.type("\u{3}")
             terminal.waitForPrompt(2)
             #expect(terminal.output.contains("interrupted]"), "\(terminal.output.suffix(300))")
@@ -221,13 +301,17 @@ extension EngineTests {
         }
 
         @Test func dumbTerminalsGetPlainLines() throws {
-            let terminal = try PseudoTerminal(
-                ["chat", "--max-tokens", "4", "--threads", "1"], environment: ["TERM": "dumb"])
-            terminal.wait(for: "> ")
-            terminal.type("Write a func.\n")
-            terminal.wait(for: "tok/s")
-            terminal.type("/exit\n")
-            #expect(terminal.finish() == 0 && !terminal.output.contains("\u{1B}"), "\(terminal.output)")
+            for environment in [["TERM": "dumb"], ["FORETOKEN_PLAIN": "1"]] {
+                let terminal = try PseudoTerminal(
+                    ["chat", "--max-tokens", "24", "--threads", "1", "--show-drafts"], environment: environment)
+                terminal.wait(for: "> ")
+                terminal.type("Write a func.\n")
+                terminal.wait(for: "tok/s")
+                terminal.type("/exit\n")
+                #expect(terminal.finish() == 0 && !terminal.output.contains("\u{1B}"), "\(terminal.output)")
+                // Who drafted what is told by quotes.
+                #expect(terminal.output.count(of: "‹") >= 2 && terminal.output.contains("drafted by MTP›"))
+            }
         }
 
         @Test func withoutColourThereIsNone() throws {

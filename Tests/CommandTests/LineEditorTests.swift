@@ -62,6 +62,11 @@ import foretoken
         ("e\u{301}x\u{7F}", "e\u{301}", 1), ("\u{1F1E9}\u{1F1EA}\u{7F}", "", 0), ("日本\u{7F}", "日", 1),
         ("one, two\u{1B}b\u{1B}bX", "Xone, two", 1), ("one, two\u{1}\u{1B}f\u{1B}d", "one", 3),
         ("\u{1B}[200~a\rb\u{1B}[201~", "a\nb", 3),
+        // What several keys in a row cut is one piece, in the order of the text.
+        ("one two three\u{17}\u{17}\u{1}\u{19}", "two threeone ", 9),
+        ("ab cd\u{1}\u{1B}d\u{B}\u{19}\u{19}", "ab cdab cd", 10),
+        ("one two\u{17}\u{1B}[D\u{17}\u{19}", "one ", 3), ("a\u{B}b\u{17}\u{19}", "ab", 2),
+        ("ab cd\u{1B}[1;5DX\u{1B}[1;5CY", "ab XcdY", 7), ("ab\u{1B}OFc\u{1B}OHd", "dabc", 1),
     ])
     func keysEdit(keys: String, text: String, cursor: Int) {
         var editor = LineEditor(byteLimit: 1000)
@@ -93,6 +98,53 @@ import foretoken
         #expect(editor.text == "new", "what was begun is still there")
     }
 
+    /// Messages: "func one", "Let two", "func three", "other"; what is searched for, and what comes of it.
+    @Test(arguments: [
+        ("\u{12}fun", "(search: fun) ", "func three", 0), ("\u{12}fun\u{12}", "(search: fun) ", "func one", 0),
+        ("\u{12}fun\u{12}\u{12}", "(not found: fun) ", "func one", 0),
+        ("\u{12}fun\u{12}\u{13}", "(search: fun) ", "func three", 0),
+        ("\u{12}LET", "(search: LET) ", "Let two", 0), ("\u{12}t", "(search: t) ", "other", 1),
+        ("\u{12}th", "(search: th) ", "other", 1), ("\u{12}thr", "(search: thr) ", "func three", 5),
+        ("\u{12}thrx", "(not found: thrx) ", "func three", 5), ("\u{12}thrx\u{7F}", "(search: thr) ", "func three", 5),
+        ("new\u{12}two", "(search: two) ", "Let two", 4), ("new\u{12}two\u{7}", "", "new", 3),
+        ("new\u{12}two\u{3}", "", "new", 3),
+        ("new\u{12}zzz", "(not found: zzz) ", "new", 3), ("\u{12}two\u{1B}[C!", "", "Let t!wo", 6),
+        ("\u{12}two\u{5}!", "", "Let two!", 8), ("\u{12}two\u{7}\u{12}\u{12}", "(search: two) ", "Let two", 4),
+        // From what was found, the history goes on.
+        ("\u{12}two\u{5}\u{10}", "", "func one", 8), ("new\u{12}two\u{5}\u{E}\u{E}\u{E}", "", "new", 3),
+    ])
+    func historyIsSearched(keys: String, label: String, text: String, cursor: Int) {
+        var editor = LineEditor(byteLimit: 1000)
+        _ = type("func one\rLet two\rfunc three\rother\r", &editor)
+        // Key by key, as somebody types.
+        var decoder = KeyDecoder()
+        for byte in keys.utf8 {
+            for key in decoder.push([byte]) { #expect(editor.apply(key) == .edited) }
+        }
+        #expect(
+            editor.label == label && editor.text == text && editor.cursor == cursor,
+            "\(editor.label)\(editor.text) \(editor.cursor)")
+        #expect(editor.isSearching == !label.isEmpty)
+    }
+
+    @Test func searchesEnd() {
+        var editor = LineEditor(byteLimit: 1000)
+        _ = type("one\rtwo\r\u{12}on", &editor)
+        #expect(type("\r", &editor) == .message("one") && !editor.isSearching && editor.text.isEmpty)
+        _ = type("\u{12}tw", &editor)
+        var decoder = KeyDecoder()
+        // An escape may begin a sequence, until it is known to be alone.
+        #expect(decoder.push([0x1B]).isEmpty && decoder.isAtEscape)
+        #expect(decoder.finishEscape() == [.escape] && !decoder.isAtEscape)
+        #expect(editor.apply(.escape) == .edited && editor.text == "two" && !editor.isSearching)
+        #expect(type("!\r", &editor) == .message("!two"))
+        // Without a history there is nothing to find, and nothing is lost.
+        var fresh = LineEditor(byteLimit: 1000)
+        _ = type("abc\u{12}\u{12}b\u{7F}\u{7F}", &fresh)
+        #expect(fresh.isSearching && fresh.text == "abc")
+        #expect(type("\u{C}", &fresh) == .clearScreen && fresh.isSearching)
+    }
+
     @Test func controlCharactersEndOrDrop() {
         var editor = LineEditor(byteLimit: 1000)
         #expect(type("\u{4}", &editor) == .end && type("\u{3}", &editor) == .interrupted)
@@ -116,7 +168,7 @@ import foretoken
         .text("a"), .text("long word "), .text("日本語"), .text("e\u{301}"), .text("\n"), .newline, .backspace, .delete,
         .left,
         .right, .up, .down, .home, .end, .wordLeft, .text("\t"), .text("\u{3}"), .control("k"), .control("w"),
-        .control("y"),
+        .control("y"), .control("r"), .control("s"), .control("g"), .enter,
         .text("0123456789012345678901234567890123456789"),
     ]
 

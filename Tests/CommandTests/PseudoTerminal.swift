@@ -13,7 +13,12 @@ final class PseudoTerminal {
     let columns: Int
     let lines: Int
 
-    init(_ arguments: [String], columns: Int = 80, lines: Int = 24, environment: [String: String] = [:]) throws {
+    private let usual: termios
+
+    init(
+        _ arguments: [String], columns: Int = 80, lines: Int = 24, environment: [String: String] = [:],
+        program: String = Command.path
+    ) throws {
         (self.columns, self.lines) = (columns, lines)
         folder = try TemporaryFolder()
         descriptor = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC)
@@ -22,6 +27,9 @@ final class PseudoTerminal {
         try #require(descriptor >= 0 && ioctl(descriptor, 0x4004_5431, &lock) == 0)
         try #require(ioctl(descriptor, 0x8004_5430, &number) == 0)
         let name = "/dev/pts/\(number)"
+        var state = termios()
+        tcgetattr(descriptor, &state)
+        usual = state
         var size = winsize(ws_row: UInt16(lines), ws_col: UInt16(columns), ws_xpixel: 0, ws_ypixel: 0)
         try #require(ioctl(descriptor, UInt(TIOCSWINSZ), &size) == 0)
         var actions = posix_spawn_file_actions_t()
@@ -46,10 +54,10 @@ final class PseudoTerminal {
         }
         let own = ["XDG_CACHE_HOME": folder.path + "/cache", "TERM": "xterm"]
         let variables = inherited.merging(own) { $1 }.merging(environment) { $1 }.map { "\($0)=\($1)" }
-        var argv = ([Command.path] + arguments).map { strdup($0) } + [nil]
+        var argv = ([program] + arguments).map { strdup($0) } + [nil]
         var envp = variables.map { strdup($0) } + [nil]
         defer { for text in argv + envp { free(text) } }
-        try #require(posix_spawn(&process, Command.path, &actions, &attributes, &argv, &envp) == 0)
+        try #require(posix_spawn(&process, program, &actions, &attributes, &argv, &envp) == 0)
     }
 
     /// A test that fails leaves nothing running.
@@ -70,6 +78,15 @@ final class PseudoTerminal {
         model.write(output)
         return model
     }
+
+    /// Whether the terminal is as it was before the program began.
+    var isUsual: Bool {
+        var state = termios()
+        guard tcgetattr(descriptor, &state) == 0 else { return false }
+        return state.c_lflag == usual.c_lflag && state.c_iflag == usual.c_iflag && state.c_oflag == usual.c_oflag
+    }
+
+    func send(_ signal: Int32) { kill(process, signal) }
 
     func type(_ text: String) {
         var rest = Array(text.utf8)[...]

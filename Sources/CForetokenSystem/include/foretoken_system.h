@@ -87,7 +87,19 @@ int foretoken_interrupts_install(void);
 /// Whether a signal came since install or the last reset.
 bool foretoken_interrupts_requested(void);
 
+/// Forgets the signal that came, unless it was SIGTERM.
 void foretoken_interrupts_reset(void);
+
+/// Lets a terminal hand on every key at once and show none itself, until `foretoken_terminal_release`. Whatever ends or stops
+/// the process meanwhile, but for SIGKILL and SIGSTOP, puts the usual state back first; when the process goes on in the
+/// foreground, its own is taken again. What is typed between two states is kept. The first call may not race with others.
+/// - `input`: the terminal's descriptor; `output`: where sequences for it are written.
+/// - `takes_all_keys`: whether Ctrl-C, Ctrl-Z and Ctrl-backslash are keys like others, and pastes are marked; else they are signals.
+/// - Returns 0, or an `errno` value.
+int foretoken_terminal_hold(int input, int output, bool takes_all_keys);
+
+/// Puts the usual state back.
+void foretoken_terminal_release(void);
 
 /// Waits until reading would not block, or has failed. EINTR: a signal came since install or the last reset, to whichever
 /// thread. EINVAL, ENOMEM.

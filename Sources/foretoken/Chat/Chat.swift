@@ -51,13 +51,16 @@ struct Chat: ParsableCommand {
             // What the format cannot say is better said before the weights are loaded.
             _ = try open.tokens(of: .chat(ChatPrompt(ChatMessage.opening(system, "?"), thinking: chat.thinking)))
             let context = try open.context(for: Self.defaultContext)
+            let input = MessageInput(Console.terminal)
+            try input.begin()
+            defer { input.end() }
             let model = try open.load(context: context)
             // Drafts may be switched on later.
             let generator = try open.makeGenerator(
                 model, context: context, drafting: draft.draftSource.usesModules)
             let memory = try DraftMemory.standard(open, model, generator.experience, draft, fresh)
             let conversation = Conversation(open, generator, system: system, thinking: chat.thinking)
-            var session = ChatSession(open, conversation, settings, memory, marks)
+            var session = ChatSession(open, conversation, input, settings, memory, marks)
             try session.run()
         }
     }

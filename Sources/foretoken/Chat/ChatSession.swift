@@ -17,16 +17,16 @@ struct ChatSession {
     private var last: Answer?
 
     /// - Parameters:
+    ///   - input: where messages come from.
     ///   - settings: of all answers, until commands change them.
     ///   - memory: what drafting learns from runs.
     ///   - marks: how tokens are marked; nil for not at all.
     init(
-        _ open: OpenModel, _ conversation: Conversation, _ settings: AnswerSettings, _ memory: DraftMemory?,
-        _ marks: DraftMarks?
+        _ open: OpenModel, _ conversation: Conversation, _ input: MessageInput, _ settings: AnswerSettings,
+        _ memory: DraftMemory?, _ marks: DraftMarks?
     ) {
         (self.open, self.conversation, self.settings, self.memory) = (open, conversation, settings, memory)
-        self.marks = marks
-        input = MessageInput(Console.terminal)
+        (self.input, self.marks) = (input, marks)
     }
 
     /// Asks for messages and answers them until the end.
@@ -191,7 +191,7 @@ struct ChatSession {
         let keys =
             "Enter sends, behind a \\ it begins another line, as Alt-Enter does; Ctrl-C stops an answer, Ctrl-D ends. "
             + "/help lists commands."
-        return "\(name), drafts: \(drafts)\n" + Console.terminal.prose(keys, .dim)
+        return Console.terminal.prose("\(name), drafts: \(drafts)") + Console.terminal.prose(keys, .dim)
     }
 
     /// Where drafts come from and how many.
@@ -215,9 +215,11 @@ struct ChatSession {
     private static let keys = [
         ("Enter", "sends; behind a \\ it begins another line, as Alt-Enter does"),
         ("Up, Down", "earlier messages, which are kept until the end and nowhere else"),
+        ("Ctrl-R", "finds an earlier message; again: an older one; Enter sends it, Esc takes it, Ctrl-G does not"),
         ("Ctrl-A E K U W Y", "start, end, cut to the end, to the start, a word, paste what was cut"),
         ("Ctrl-L", "clears the screen"),
         ("Ctrl-C", "stops an answer, drops what was typed, or ends"),
+        ("any time", "what is typed while an answer comes is there in the next message"),
     ]
 
     private var stats: String {
@@ -233,7 +235,7 @@ struct ChatSession {
 }
 
 /// Where messages come from.
-private enum MessageInput {
+enum MessageInput {
     /// Somebody who types and looks on.
     case editor(TerminalLines)
     case plain(LineReader)
@@ -254,6 +256,16 @@ private enum MessageInput {
         case .editor: true
         case .plain(let reader): reader.isTerminal
         }
+    }
+
+    /// From now on keys wait until a message is asked for.
+    func begin() throws {
+        if case .editor(let lines) = self { try lines.begin() }
+    }
+
+    /// The terminal is as it was.
+    func end() {
+        if case .editor(let lines) = self { lines.end() }
     }
 
     mutating func next() throws -> LineReader.Result {

@@ -50,7 +50,10 @@ package struct EditorScreen {
     /// What shows the message in place of what was shown before.
     /// - Parameter isFinal: whether all rows are shown, however many, with the cursor behind them.
     package mutating func drawing(_ editor: LineEditor, isFinal: Bool = false) -> String {
-        drawing(editor.characters, cursor: isFinal ? editor.characters.count : editor.cursor, isFinal: isFinal)
+        let label = Array(editor.label)
+        return drawing(
+            label + editor.characters, cursor: isFinal ? editor.characters.count : label.count + editor.cursor,
+            isFinal: isFinal)
     }
 
     /// The same for any characters.

@@ -9,6 +9,8 @@ package enum Key: Equatable, Sendable {
     case backspace, delete
     case left, right, up, down, home, end
     case wordLeft, wordRight, deleteWordBack, deleteWordForward
+    /// Escape by itself.
+    case escape
     /// Ctrl and a small letter that no other case stands for.
     case control(Character)
 }
@@ -28,6 +30,15 @@ package struct KeyDecoder {
     private static let longestSequence = 32
 
     package init() {}
+
+    /// Whether an escape waits for what follows it.
+    package var isAtEscape: Bool { !isPasting && waiting == [Self.escape] }
+
+    /// The escape as a key by itself: nothing has followed.
+    package mutating func finishEscape() -> [Key] {
+        defer { waiting = [] }
+        return isAtEscape ? [.escape] : []
+    }
 
     /// The keys that are whole with these bytes.
     package mutating func push(_ bytes: some Sequence<UInt8>) -> [Key] {

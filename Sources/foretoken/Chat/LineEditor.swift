@@ -28,8 +28,15 @@ package struct LineEditor {
     private var place = 0
     /// What was being typed when the history was entered.
     private var unfinished = ""
-    /// What was cut last.
+    /// What was cut last: by one key, or by several one after the other.
     private var cut: [Character] = []
+    /// Whether the key before cut something.
+    private var wasCutting = false
+    private var isCutting = false
+    /// Ctrl-R, while it is being used.
+    private var search: HistorySearch?
+    /// What was searched for last.
+    private var lastQuery = ""
 
     private var byteCount = 0
     private let byteLimit: Int
@@ -41,8 +48,16 @@ package struct LineEditor {
     /// The text.
     package var text: String { String(characters) }
 
+    /// Whether the history is being searched.
+    package var isSearching: Bool { search != nil }
+
+    /// What is being searched for, to be shown before the text; empty outside of a search.
+    package var label: String { search?.label ?? "" }
+
     /// Does what a key asks for.
     package mutating func apply(_ key: Key) -> Outcome {
+        (wasCutting, isCutting) = (isCutting, false)
+        if search != nil, seek(key) { return .edited }
         switch key {
         case .text(let text): insert(text)
         case .newline: insert("\n")
@@ -57,8 +72,9 @@ package struct LineEditor {
         case .down: moveDown()
         case .wordLeft: cursor = wordStart
         case .wordRight: cursor = wordEnd
-        case .deleteWordBack: kill(wordStart..<cursor)
+        case .deleteWordBack: kill(wordStart..<cursor, isBackward: true)
         case .deleteWordForward: kill(cursor..<wordEnd)
+        case .escape: break
         case .control(let letter): return control(letter)
         }
         return .edited
@@ -74,9 +90,10 @@ package struct LineEditor {
         case "n": recall(place + 1)
         // At the end of a line its end is what is cut.
         case "k": kill(cursor..<(cursor == lineEnd ? min(cursor + 1, characters.count) : lineEnd))
-        case "u": kill(lineStart..<cursor)
-        case "w": kill(blankWordStart..<cursor)
+        case "u": kill(lineStart..<cursor, isBackward: true)
+        case "w": kill(blankWordStart..<cursor, isBackward: true)
         case "y": insert(String(cut))
+        case "r": beginSearch()
         case "l": return .clearScreen
         case "z": return .suspend
         case "d":
@@ -117,9 +134,11 @@ package struct LineEditor {
         cursor = low + min(before.count, merged.count)
     }
 
-    private mutating func kill(_ range: Range<Int>) {
+    private mutating func kill(_ range: Range<Int>, isBackward: Bool = false) {
+        isCutting = true
         guard !range.isEmpty else { return }
-        cut = Array(characters[range])
+        let piece = Array(characters[range])
+        cut = !wasCutting ? piece : isBackward ? piece + cut : cut + piece
         remove(range)
     }
 
@@ -167,6 +186,44 @@ package struct LineEditor {
     private var blankWordStart: Int {
         let end = (characters[..<cursor].lastIndex { !$0.isWhitespace } ?? -1) + 1
         return (characters[..<end].lastIndex(where: \.isWhitespace) ?? -1) + 1
+    }
+
+    // MARK: Search
+
+    private mutating func beginSearch() {
+        search = HistorySearch(
+            place: history.count, text: text, cursor: cursor, unfinished: place == history.count ? text : unfinished)
+    }
+
+    /// Whether the key was one of the search; another ends it first, with what was found.
+    private mutating func seek(_ key: Key) -> Bool {
+        guard var search else { return false }
+        switch key {
+        case .text(let text): search.add(text, history)
+        case .backspace: search.removeLast(history)
+        case .control("r"):
+            if search.query.isEmpty { search.add(lastQuery, history) } else { search.goOn(history, by: -1) }
+        case .control("s"): search.goOn(history, by: 1)
+        case .control("l"), .control("z"): return false
+        case .control("g"), .control("c"):
+            replace(with: search.text)
+            cursor = search.cursor
+            (self.search, lastQuery) = (nil, search.query)
+            return true
+        default:
+            (self.search, lastQuery) = (nil, search.query)
+            if search.place < history.count { (place, unfinished) = (search.place, search.unfinished) }
+            return key == .escape
+        }
+        self.search = search
+        if let found = search.found(history) {
+            replace(with: found.text)
+            cursor = min(found.cursor, characters.count)
+        } else if search.query.isEmpty {
+            replace(with: search.text)
+            cursor = search.cursor
+        }
+        return true
     }
 
     // MARK: Lines and history

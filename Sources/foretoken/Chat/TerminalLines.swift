@@ -3,9 +3,9 @@ import ForetokenReport
 import ForetokenText
 import Glibc
 
-/// Reads messages from a terminal with an editor. The terminal is in its usual state whenever nobody is asked.
+/// Reads messages from a terminal with an editor. From the beginning until the end the terminal shows no key by itself: what is
+/// typed while nobody is asked is there in the next message.
 struct TerminalLines {
-    private let terminal: Terminal
     private var editor = LineEditor(byteLimit: LineReader.lineLimit)
     private var decoder = KeyDecoder()
     private var screen: EditorScreen
@@ -15,8 +15,7 @@ struct TerminalLines {
     /// Nil where keys do not come one by one or the cursor cannot be moved.
     /// - Parameter terminal: what standard error can show.
     init?(_ terminal: Terminal) {
-        guard terminal.isInteractive, isatty(STDIN_FILENO) == 1 else { return nil }
-        self.terminal = terminal
+        guard terminal.isInteractive, !terminal.isPlain, isatty(STDIN_FILENO) == 1 else { return nil }
         screen = EditorScreen(terminal: terminal, lines: Self.size().lines)
     }
 
@@ -28,18 +27,38 @@ struct TerminalLines {
         return (Int(size.ws_col), Int(size.ws_row))
     }
 
+    /// Takes the terminal; Ctrl-C and Ctrl-Z are signals while nobody is asked.
+    /// - Throws: `HardwareError` when that cannot be.
+    func begin() throws { try HeldTerminal.hold(takesAllKeys: false) }
+
+    /// Puts the terminal back into its usual state.
+    func end() { HeldTerminal.release() }
+
     /// The next message.
-    /// - Throws: `InputError` when the terminal cannot be read.
+    /// - Throws: `InputError` when the terminal cannot be read, `HardwareError` when its state cannot be set.
     mutating func next() throws -> LineReader.Result {
-        var keys = try KeyByKey()
-        defer { keys.end() }
+        try HeldTerminal.hold(takesAllKeys: true)
+        // A Ctrl-C that came too late for an answer.
+        Interrupts.reset()
+        let result = try ask()
+        if case .line = result { try begin() } else { end() }
+        return result
+    }
+
+    /// How long nothing may follow an escape that is a key by itself; terminals send sequences at once.
+    private static let escapeMilliseconds: Int32 = 50
+
+    private mutating func ask() throws -> LineReader.Result {
         screen.begin()
         while true {
             while !waiting.isEmpty {
-                let outcome = editor.apply(waiting.removeFirst())
-                if let result = react(outcome, &keys) { return result }
+                if let result = react(editor.apply(waiting.removeFirst())) { return result }
             }
             if !decoder.isPasting { draw() }
+            if editor.isSearching && decoder.isAtEscape && !isMoreComing {
+                waiting = decoder.finishEscape()
+                continue
+            }
             var chunk = [UInt8](repeating: 0, count: 1 << 16)
             let count = readWaiting(STDIN_FILENO, &chunk)
             if count < 0 && errno == EINTR { return .interrupted }
@@ -52,8 +71,13 @@ struct TerminalLines {
         }
     }
 
+    private var isMoreComing: Bool {
+        var request = pollfd(fd: STDIN_FILENO, events: Int16(POLLIN), revents: 0)
+        return poll(&request, 1, Self.escapeMilliseconds) != 0
+    }
+
     /// What the loop is to return, if anything.
-    private mutating func react(_ outcome: LineEditor.Outcome, _ keys: inout KeyByKey) -> LineReader.Result? {
+    private mutating func react(_ outcome: LineEditor.Outcome) -> LineReader.Result? {
         switch outcome {
         case .edited: return nil
         case .message(let text):
@@ -66,10 +90,9 @@ struct TerminalLines {
             screen.begin()
         case .clearScreen: Console.write(screen.cleared(editor))
         case .suspend:
-            keys.end()
             Console.write("\r\n")
-            kill(getpid(), SIGTSTP)
-            keys.begin()
+            // The terminal is put back and taken again around it.
+            raise(SIGTSTP)
             screen.begin()
         }
         return nil
@@ -79,39 +102,5 @@ struct TerminalLines {
         let (columns, lines) = Self.size()
         screen.resize(columns: columns, lines: lines)
         Console.write(screen.drawing(editor))
-    }
-}
-
-/// A terminal that hands on every key at once, shows none itself, and marks what is pasted.
-private struct KeyByKey {
-    private let usual: termios
-    private var isOn = false
-
-    /// - Throws: `InputError` for what is no terminal.
-    init() throws {
-        var state = termios()
-        guard tcgetattr(STDIN_FILENO, &state) == 0 else {
-            throw InputError("cannot ask the terminal for its state: \(String(cString: strerror(errno)))")
-        }
-        usual = state
-        begin()
-    }
-
-    mutating func begin() {
-        var state = usual
-        cfmakeraw(&state)
-        // Line feeds in our own messages stay line ends.
-        state.c_oflag = usual.c_oflag
-        // What was typed meanwhile is kept.
-        isOn = tcsetattr(STDIN_FILENO, TCSADRAIN, &state) == 0
-        Console.write("\u{1B}[?2004h")
-    }
-
-    mutating func end() {
-        guard isOn else { return }
-        isOn = false
-        Console.write("\u{1B}[?2004l")
-        var state = usual
-        tcsetattr(STDIN_FILENO, TCSADRAIN, &state)
     }
 }
