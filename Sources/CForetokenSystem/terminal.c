@@ -14,6 +14,8 @@
 static _Atomic(int) held = -1;
 static int shown = -1;
 static struct termios usual, own;
+// Whether pastes are to be marked.
+static bool is_marking;
 
 /// Asks the terminal to mark what is pasted, and no longer.
 static const char marks_on[8] = "\033[?2004h", marks_off[8] = "\033[?2004l";
@@ -23,8 +25,15 @@ static void say(const char text[8]) {
     if (write(shown, text, 8) < 0) return;
 }
 
-/// Whether the terminal is ours to change; a process in the background would be stopped for it.
-static bool is_ours(int descriptor) { return tcgetpgrp(descriptor) == getpgrp(); }
+/// Whether the terminal is ours to change; a process in the background would be stopped for it. One that is nobody's controlling
+/// terminal, as behind `setsid`, is everybody's.
+static bool is_ours(int descriptor) {
+    int saved = errno;
+    pid_t group = tcgetpgrp(descriptor);
+    bool is_ours = group < 0 ? errno == ENOTTY : group == getpgrp();
+    errno = saved;
+    return is_ours;
+}
 
 void foretoken_terminal_put_back(void) {
     int descriptor = atomic_load(&held);
@@ -34,7 +43,9 @@ void foretoken_terminal_put_back(void) {
 }
 
 /// Signals that end the process, and who had them before: the language's own report of a crash, for instance.
-static const int ends[] = {SIGHUP, SIGQUIT, SIGABRT, SIGILL, SIGTRAP, SIGFPE, SIGBUS, SIGSEGV};
+static const int ends[] = {
+    SIGHUP, SIGQUIT, SIGABRT, SIGILL, SIGTRAP, SIGFPE, SIGBUS, SIGSEGV, SIGSYS, SIGXCPU, SIGALRM, SIGUSR1, SIGUSR2,
+};
 enum { end_count = sizeof ends / sizeof *ends };
 static struct sigaction before[end_count];
 
@@ -43,8 +54,12 @@ static void on_end(int signal, siginfo_t *information, void *context) {
     for (int i = 0; i < end_count; i++) {
         if (ends[i] != signal) continue;
         sigaction(signal, &before[i], NULL);
-        if (before[i].sa_flags & SA_SIGINFO) return before[i].sa_sigaction(signal, information, context);
+        if (before[i].sa_flags & SA_SIGINFO) before[i].sa_sigaction(signal, information, context);
     }
+    // Whoever had it before may only have written a report.
+    struct sigaction usually = {.sa_handler = SIG_DFL};
+    sigemptyset(&usually.sa_mask);
+    sigaction(signal, &usually, NULL);
     raise(signal);
 }
 
@@ -53,7 +68,7 @@ static void on_continue(int signal) {
     int saved = errno, descriptor = atomic_load(&held);
     if (descriptor >= 0 && is_ours(descriptor)) {
         tcsetattr(descriptor, TCSANOW, &own);
-        say(marks_on);
+        if (is_marking) say(marks_on);
     }
     errno = saved;
 }
@@ -122,7 +137,10 @@ int foretoken_terminal_hold(int input, int output, bool takes_all_keys) {
         state.c_lflag |= NOFLSH;
     }
     own = state;
+    if (takes_all_keys) is_marking = true;
     atomic_store(&held, input);
+    // In the background the terminal is taken when the process comes to the foreground.
+    if (!is_ours(input)) return 0;
     // What was typed meanwhile is kept.
     while (tcsetattr(input, TCSADRAIN, &state))
         if (errno != EINTR) return errno;

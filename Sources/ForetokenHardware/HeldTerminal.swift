@@ -5,8 +5,8 @@ import Glibc
 /// of the process, whatever ends it but SIGKILL, and while it is stopped.
 public enum HeldTerminal {
     /// Takes the terminal, or changes who gets the keys; what has been typed is kept.
-    /// - Parameter takesAllKeys: whether Ctrl-C and Ctrl-Z are keys like others, and what is pasted is marked; else they are
-    ///   signals.
+    /// - Parameter takesAllKeys: whether Ctrl-C and Ctrl-Z are keys like others; else they are signals. From the first time on
+    ///   what is pasted is marked.
     /// - Throws: `HardwareError` for what is no terminal.
     public static func hold(takesAllKeys: Bool) throws {
         let error = foretoken_terminal_hold(STDIN_FILENO, STDERR_FILENO, takesAllKeys)

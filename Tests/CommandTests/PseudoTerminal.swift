@@ -43,7 +43,7 @@ final class PseudoTerminal {
         posix_spawnattr_init(&attributes)
         defer { posix_spawnattr_destroy(&attributes) }
         var signals = sigset_t()
-        sigaddset(&signals, SIGINT)
+        for signal in [SIGINT, SIGHUP, SIGQUIT, SIGTERM] { sigaddset(&signals, signal) }
         posix_spawnattr_setsigdefault(&attributes, &signals)
         var mask = sigset_t()
         posix_spawnattr_setsigmask(&attributes, &mask)
@@ -100,15 +100,16 @@ final class PseudoTerminal {
     /// Reads until a text has come `count` times, or the program has ended; five minutes at most, against one that hangs.
     func wait(for text: String, _ count: Int = 1) { wait { $0.count(of: text) >= count } }
 
-    /// Reads until the program asks for a message for the `count`th time: what is typed before that, the system edits.
+    /// Reads until the program asks for a message for the `count`th time.
     func waitForPrompt(_ count: Int = 1) { wait(for: "\u{1B}[?2004h", count) }
 
     /// Reads until what has been written is so.
     func wait(until isSo: (String) -> Bool) {
-        for _ in 0..<3000 where !isSo(output) {
-            guard readSome() else { return }
-        }
+        let end = ContinuousClock.now + Self.patience
+        while !isSo(output), ContinuousClock.now < end, readSome() {}
     }
+
+    private static let patience = Duration.seconds(300)
 
     /// Waits a tenth of a second for more; whether there may be more.
     private func readSome() -> Bool {
@@ -120,9 +121,11 @@ final class PseudoTerminal {
         return count > 0 || errno == EINTR
     }
 
-    /// Reads to the end and returns the exit code; 128 and more for a signal.
+    /// Reads to the end and returns the exit code; 128 and more for a signal, which comes from here where nothing ends it.
     func finish() -> Int32 {
+        let end = ContinuousClock.now + Self.patience
         while readSome() {
+            if ContinuousClock.now > end { kill(process, SIGKILL) }
             var information = siginfo_t()
             if waitid(P_PID, id_t(process), &information, WEXITED | WNOHANG | WNOWAIT) == 0,
                 information._sifields._kill.si_pid != 0

@@ -91,10 +91,12 @@ bool foretoken_interrupts_requested(void);
 void foretoken_interrupts_reset(void);
 
 /// Lets a terminal hand on every key at once and show none itself, until `foretoken_terminal_release`. Whatever ends or stops
-/// the process meanwhile, but for SIGKILL and SIGSTOP, puts the usual state back first; when the process goes on in the
-/// foreground, its own is taken again. What is typed between two states is kept. The first call may not race with others.
+/// the process meanwhile, but for SIGKILL, SIGSTOP and signals that nobody sends to a program like this, puts the usual state back
+/// first; when the process goes on in the foreground, its own is taken again. What is typed between two states is kept. In the
+/// background the state is only noted. The first call may not race with others.
 /// - `input`: the terminal's descriptor; `output`: where sequences for it are written.
-/// - `takes_all_keys`: whether Ctrl-C, Ctrl-Z and Ctrl-backslash are keys like others, and pastes are marked; else they are signals.
+/// - `takes_all_keys`: whether Ctrl-C, Ctrl-Z and Ctrl-backslash are keys like others; else they are signals. From the first time on pastes
+///   are marked.
 /// - Returns 0, or an `errno` value.
 int foretoken_terminal_hold(int input, int output, bool takes_all_keys);
 

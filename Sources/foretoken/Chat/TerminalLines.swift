@@ -11,6 +11,8 @@ struct TerminalLines {
     private var screen: EditorScreen
     /// Keys that came with the last ones of a message.
     private var waiting: [Key] = []
+    /// Whether a message has been asked for: until then a Ctrl-C was meant for the program.
+    private var hasAsked = false
 
     /// Nil where keys do not come one by one or the cursor cannot be moved.
     /// - Parameter terminal: what standard error can show.
@@ -39,7 +41,8 @@ struct TerminalLines {
     mutating func next() throws -> LineReader.Result {
         try HeldTerminal.hold(takesAllKeys: true)
         // A Ctrl-C that came too late for an answer.
-        Interrupts.reset()
+        if hasAsked { Interrupts.reset() }
+        hasAsked = true
         let result = try ask()
         if case .line = result { try begin() } else { end() }
         return result
@@ -52,6 +55,7 @@ struct TerminalLines {
         screen.begin()
         while true {
             while !waiting.isEmpty {
+                if Interrupts.requested { return .interrupted }
                 if let result = react(editor.apply(waiting.removeFirst())) { return result }
             }
             if !decoder.isPasting { draw() }
