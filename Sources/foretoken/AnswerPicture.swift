@@ -20,10 +20,7 @@ struct PictureFlags: ParsableArguments {
     ///   - inputs: files that are read.
     /// - Throws: `UsageError` where it would overwrite one of them; else as `OutputFile.check` does.
     func check(trace: String?, inputs: [String?]) throws {
-        try OutputFile.check([("--picture", picture)], inputs: inputs)
-        if let picture, let trace, picture == trace || OutputFile.isSame(picture, trace) {
-            throw UsageError("--picture would overwrite what --record-routing writes to \(trace)")
-        }
+        try OutputFile.check([("--picture", picture)], appended: ("--record-routing", trace), inputs: inputs)
     }
 }
 
@@ -58,7 +55,7 @@ package struct AnswerPicture {
         picture.headline = headline
         picture.legend = legend
         picture.remarks = [drafts(answer.result.telemetry), "Model: \(model)"]
-        picture.origin = "Made by: " + (["foretoken"] + command).map(Self.shellWord).joined(separator: " ")
+        picture.origin = "Made by: " + CommandLineText.quoted(["foretoken"] + command)
         return picture
     }
 
@@ -100,6 +97,7 @@ package struct AnswerPicture {
 
     /// The end of a prompt; a picture shows no more of it.
     private static func end(of prompt: [Int32], _ tokenizer: Tokenizer) -> String {
+        // Of two empty lines before it the picture shows that something is missing.
         let isCut = prompt.count > mostPromptTokens
         let text = tokenizer.decode(prompt.suffix(mostPromptTokens), skippingSpecial: true)
         return (isCut ? "\n\n" : "") + String(decoding: text, as: UTF8.self)
@@ -135,12 +133,5 @@ package struct AnswerPicture {
         guard drafted > 0 else { return "\(box) Nothing was drafted." }
         return "\(box) \(Format.grouped(held)) of \(count(drafted, "draft")) held "
             + "(\(Format.percent(Double(held) / Double(drafted)))). Without drafts the text is the same."
-    }
-
-    /// An argument as a shell takes it.
-    static func shellWord(_ word: String) -> String {
-        let plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_=+,./:@%"
-        if !word.isEmpty && word.allSatisfy(plain.contains) { return word }
-        return "'" + word.split(separator: "'", omittingEmptySubsequences: false).joined(separator: #"'\''"#) + "'"
     }
 }

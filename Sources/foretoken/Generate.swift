@@ -92,8 +92,12 @@ struct Generate: ParsableCommand {
                     ids, settings, tokenizer: open.tokenizer, watch: { picture.take($0) },
                     show: { if !json { try StandardOutput.write(marks.text($0)) } })
             }
+            // The answer is shown whether or not it can be drawn, and an interrupted one is drawn, too.
+            let shown = Result {
+                try show(answer, marks, placement, limit: settings.maximumTokens, context: context, open)
+            }
             try draw(picture, answer, settings, open)
-            try show(answer, marks, placement, limit: settings.maximumTokens, context: context, open)
+            try shown.get()
         }
     }
 

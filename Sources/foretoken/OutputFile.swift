@@ -54,13 +54,20 @@ package enum OutputFile {
     /// The same for some outputs of one command, none of which may be another or an input.
     /// - Parameters:
     ///   - outputs: options and the paths they name.
+    ///   - appended: an option whose file is added to, which its own check has looked at.
     ///   - inputs: files that are read.
-    package static func check(_ outputs: [(option: String, path: String?)], inputs: [String?]) throws {
+    package static func check(
+        _ outputs: [(option: String, path: String?)], appended: (option: String, path: String?)? = nil,
+        inputs: [String?]
+    ) throws {
         for (index, output) in outputs.enumerated() {
             guard let path = output.path else { continue }
             try check(path)
             for case let input? in inputs where input != "-" && isSame(path, input) {
                 throw UsageError("\(output.option) would overwrite \(input), which is read")
+            }
+            if let appended, let other = appended.path, try identity(of: other) == identity(of: path) {
+                throw UsageError("\(output.option) would overwrite what \(appended.option) writes to \(other)")
             }
             for case (let option, let other?) in outputs[..<index] where try identity(of: other) == identity(of: path) {
                 throw UsageError("\(option) and \(output.option) name the same file")

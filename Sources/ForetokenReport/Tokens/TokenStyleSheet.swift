@@ -17,7 +17,8 @@ let tokenStyleSheet: StaticString = """
     .tint.prediction { fill: #f3ddef; }
     @media (prefers-color-scheme: dark) {
       text { fill: #e8eaed; } .page { fill: #14171b; stroke: #363c45; } .box { fill: #22272e; stroke: #4d5661; }
-      .rule { stroke: #363c45; }      text.soft, text.prompt { fill: #a3abb6; } .mark, .end { stroke: #a3abb6; } .mark.wrong { stroke: #ff8a80; }
+      .rule { stroke: #363c45; } text.soft, text.prompt { fill: #a3abb6; }
+      .mark, .end { stroke: #a3abb6; } .mark.wrong { stroke: #ff8a80; }
       text.module { fill: #7fe3c0; } .mark.module, .end.module { stroke: #2ec79a; } .tint.module { fill: #124434; }
       text.lookup { fill: #9ad4ff; } .mark.lookup, .end.lookup { stroke: #56b4f5; } .tint.lookup { fill: #123c5c; }
       text.prediction { fill: #f2b8e8; } .mark.prediction, .end.prediction { stroke: #e18fd3; }

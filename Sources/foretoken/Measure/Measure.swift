@@ -134,15 +134,8 @@ struct Measure: ParsableCommand {
     func run() throws {
         if needle.needle { return try searchForNeedles() }
         try routing.check()
-        if let report {
-            try OutputFile.check(report)
-            if let trace = routing.recordRouting, report == trace || OutputFile.isSame(report, trace) {
-                throw UsageError("--report would overwrite what --record-routing writes to \(trace)")
-            }
-            for input in text + (suite.map { [$0] } ?? []) where OutputFile.isSame(report, input) {
-                throw UsageError("--report would overwrite \(input), which is read")
-            }
-        }
+        try OutputFile.check(
+            [("--report", report)], appended: ("--record-routing", routing.recordRouting), inputs: text + [suite])
         let source = try MeasureSource(self)
         let open = try OpenModel(model)
         guard !open.layout.mtp.isEmpty || draftSource.looksUp else {
