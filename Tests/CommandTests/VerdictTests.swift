@@ -87,6 +87,8 @@ import foretoken
         let loss = verdict([0.9, 0.8], auto: 1.0, prompts: 7)
         #expect(loss.answer == .thin && loss.headline.hasPrefix("Probably not: at best 1.00×"))
         #expect(loss.headline.contains("7 prompts only"))
+        let little = verdict([1.012], auto: nil, half: 0.005, prompts: 3)
+        #expect(little.headline.hasPrefix("Probably not: at best 1.01×") && little.flag == "--draft off")
         #expect(verdict([1.19], auto: nil, prompts: 1).flag == "--draft 1")
         #expect(verdict([1.19], auto: nil, prompts: 1).reason.contains("1 prompt was timed"))
         #expect(verdict([1.19, 1.1], auto: 1.2, prompts: 8).answer == .yes)

@@ -166,7 +166,7 @@ package struct Verdict: Equatable {
                 return "Yes: draft \(length), \(best.measured.times) as fast here\(predicted)"
             case .thin:
                 let factor = winner.measured.times
-                return (winner.measured.low > 1 ? "Probably: \(factor) as fast" : "Probably not: at best \(factor)")
+                return (pays ? "Probably: \(factor) as fast" : "Probably not: at best \(factor)")
                     + " here, but timed on \(count(winner.prompts, "prompt")) only"
             case .hardly where isDisturbed:
                 return "Not known: the machine was too busy to tell"
@@ -233,7 +233,9 @@ package struct Verdict: Equatable {
                 let gap = abs(unsure.value - (pays ? 1 : leastGain))
                 needed = max(needed, Double(winner.prompts + 1), Double(winner.prompts) * (reach / gap) * (reach / gap))
             }
-            guard needed <= mostPrompts else { return "" }
+            // More of them would not settle what lies between auto and a length that nobody is advised to take.
+            let isSettled = answer != .hardly || pays || unsure.value < leastGain
+            guard needed <= mostPrompts, isSettled else { return "" }
             let number = Int(needed.rounded(.up))
             return data.prompts >= number
                 ? " About \(number) would do: a longer `--seconds` times more of them."
