@@ -45,6 +45,13 @@ def instruction_set(systems: list[str]) -> str | None:
     return "avx2" if "AVX2 = 1" in words and "AVX512 = 1" not in words else None
 
 
+def write(path: Path, text: str) -> None:
+    """Whole or not at all."""
+    beside = path.with_name(path.name + ".part")
+    beside.write_text(text)
+    beside.replace(path)
+
+
 def agree(ours: Foretoken, peers: list[tuple[Peer, Foretoken]]) -> dict[str, Any]:
     """The token ids to run on, and the engines' agreement on them; kept for the next run of the same programs on the same model."""
     parts = [ours.program, *sorted(HERE.glob("*.py")), HERE / "requirements.txt"]
@@ -55,7 +62,7 @@ def agree(ours: Foretoken, peers: list[tuple[Peer, Foretoken]]) -> dict[str, Any
         texts = held_out()
         text, prompts = ours.tokens("".join(texts))[:PROMPT], [ours.tokens(prompt) for prompt in texts[:3]]
         found = {"text": text, "prompts": prompts, "agreement": agreement.compare(ours, peers, text, prompts)}
-        kept.write_text(json.dumps(found))
+        write(kept, json.dumps(found))
     return json.loads(kept.read_text())
 
 
@@ -78,7 +85,7 @@ def measure(contest: Contest, arguments: Any, found: dict[str, Any]) -> dict[str
             contest.run(turn)
             found |= {"rounds": turn + 1} | contest.results()
             if arguments.json:
-                arguments.json.write_text(json.dumps(found, indent=1) + "\n")
+                write(arguments.json, json.dumps(found, indent=1) + "\n")
     except KeyboardInterrupt:
         print("stopped; these are the finished rounds", file=sys.stderr)
     return found
