@@ -66,14 +66,18 @@ extension StringProtocol {
     private func words(quoted: Bool) -> [String] {
         let start = String(prefix { $0 == " " })
         var words: [String] = []
-        var isOpen = false
+        var (isOpen, marks) = (false, count { $0 == "`" })
+        // The last of an odd number opens nothing.
+        if marks % 2 == 1 { marks -= 1 }
         for part in dropFirst(start.count).split(separator: " ", omittingEmptySubsequences: false) {
             if isOpen {
                 words[words.count - 1] += " " + part
             } else {
                 words.append((words.isEmpty ? start : "") + part)
             }
-            if quoted && part.count(where: { $0 == "`" }) % 2 == 1 { isOpen.toggle() }
+            let here = min(marks, part.count { $0 == "`" })
+            marks -= here
+            if quoted && here % 2 == 1 { isOpen.toggle() }
         }
         return words
     }

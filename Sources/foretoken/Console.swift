@@ -41,7 +41,10 @@ enum Console {
     static func error(lines message: String) { say(message.printableLines) }
 
     /// A command that does what was meant, on a line of its own that nothing breaks: it is there to be copied.
-    static func suggest(_ command: String) { write("  \(terminal.styled(command.printable, .bold))\n") }
+    static func suggest(_ command: String) {
+        // What has to be shown otherwise cannot be copied.
+        if command.printable == command { write("  \(terminal.styled(command, .bold))\n") }
+    }
 
     static func warning(_ message: String) {
         write(paragraph("foretoken: \(terminal.styled("warning:", .yellow)) \(message.printable)"))
