@@ -75,7 +75,7 @@ extension StringProtocol {
             } else {
                 words.append((words.isEmpty ? start : "") + part)
             }
-            let here = min(marks, part.count { $0 == "`" })
+            let here = Swift.min(marks, part.count { $0 == "`" })
             marks -= here
             if quoted && here % 2 == 1 { isOpen.toggle() }
         }
