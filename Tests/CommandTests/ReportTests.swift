@@ -149,7 +149,9 @@ import Testing
                 "ask", "`foretoken help generate`", "of", "/a/very/long/path/to/a/file", "at once",
             ])
         #expect(text.wrapped(toWidth: 16).allSatisfy { $0.displayWidth <= 16 })
-        #expect("one ` quote and more".wrapped(toWidth: 5, keepsWords: true) == ["one", "` quote and more"])
+        #expect("one ` quote and more".wrapped(toWidth: 5, keepsWords: true) == ["one `", "quote", "and", "more"])
+        let third = "`a b` of c ` d e"
+        #expect(third.wrapped(toWidth: 4, keepsWords: true) == ["`a b`", "of c", "` d", "e"])
     }
 
     @Test func wordsAreWrappedAtSpaces() {

@@ -125,16 +125,7 @@ struct Tune: ParsableCommand {
             let description = try open.layout.placementModel(
                 open.checkpoint, format: loaded.weights.format, besides: 0)
         else { throw InputError("\(open.checkpoint.label) has no routed experts: there is nothing to place") }
-        var settings = Tuner.Settings()
-        (settings.tokensPerText, settings.cacheType) = (maxTokens, model.cacheType)
-        (settings.draft, settings.sources) = (draft.draft, draft.draftSource)
-        (settings.passes, settings.candidates, settings.probeSeconds) = (
-            passes, candidates, probeSeconds ?? settings.probeSeconds
-        )
-        settings.parallel = parallel
-        settings.measuresCosts = !noProbe
-        settings.watchedCPUs = topology.cpus
-        settings.drawable = open.tokenizer?.vocabularyCount
+        let settings = settings(watching: topology, open)
         let bar = ProgressBar("tuning", delayNanoseconds: 300_000_000, terminal: Console.terminal)
         let tuner = Tuner(model: loaded, context: context, settings: settings)
         let outcome = try tuner.tune(texts, description: description, machine: crew.machine, header: header) {
@@ -157,6 +148,21 @@ struct Tune: ParsableCommand {
         if outcome.fastest == nil {
             throw InputError("no plan could be run here\(out.map { ", so \($0) was not written" } ?? "")")
         }
+    }
+
+    /// - Parameter topology: of this machine, whose CPUs nobody else should use meanwhile.
+    private func settings(watching topology: Topology, _ open: OpenModel) -> Tuner.Settings {
+        var settings = Tuner.Settings()
+        (settings.tokensPerText, settings.cacheType) = (maxTokens, model.cacheType)
+        (settings.draft, settings.sources) = (draft.draft, draft.draftSource)
+        (settings.passes, settings.candidates, settings.probeSeconds) = (
+            passes, candidates, probeSeconds ?? settings.probeSeconds
+        )
+        settings.parallel = parallel
+        settings.measuresCosts = !noProbe
+        settings.watchedCPUs = topology.cpus
+        settings.drawable = open.tokenizer?.vocabularyCount
+        return settings
     }
 
     private func texts(_ open: OpenModel) throws -> [TuneText] {
