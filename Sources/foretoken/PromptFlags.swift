@@ -99,6 +99,9 @@ enum PromptText {
     /// Tells that a text is the name of a file which could be meant.
     /// - Parameter option: reads a file.
     static func noteFile(_ text: String, option: String) {
+        if ModelFolder.likeness(of: text) == .gguf, !text.contains(" ") {
+            return Console.note("the text is '\(text)'; --model takes a model, and \(ModelFolder.ggufAdvice)")
+        }
         var status = stat()
         guard !text.isEmpty, text.utf8.count < Int(PATH_MAX), stat(text, &status) == 0,
             status.st_mode & S_IFMT == S_IFREG

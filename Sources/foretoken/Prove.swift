@@ -131,8 +131,9 @@ struct Prove: ParsableCommand {
         ) { try Crew.make(threads: $0, sharers: HostSession.sharers, warns: false).pool }
         prover.others = others
         Console.note(
-            "\(Format.grouped(prover.plannedRuns)) runs of at most \(Format.grouped(prover.plannedSteps)) steps in all on "
-                + "\(label); \(settings.threads) thread\(settings.threads == 1 ? "" : "s"), \(settings.instructionSet)")
+            "\(Format.grouped(prover.plannedRuns)) runs, those that others are compared with among them, of at most "
+                + "\(Format.grouped(prover.plannedSteps)) steps in all on \(label); \(count(settings.threads, "thread")), "
+                + settings.instructionSet)
         let bar = ProgressBar("proving", delayNanoseconds: 300_000_000, terminal: Console.terminal)
         let started = MonotonicClock.now
         let proof = try prover.prove { progress in

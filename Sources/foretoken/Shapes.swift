@@ -92,10 +92,11 @@ struct ShapeTables {
 
     /// One line a model.
     func list(_ reports: [ShapeReport]) -> String {
-        var columns: [Table.Column] = [.init("--shape"), .init("")]
-        columns += ["parameters", "active", "files"].map { .init($0, .right) }
-        columns += Self.shown.map { .init($0.rawValue, .right) }
-        columns += [.init("cache a token", .right), .init("MTP")]
+        // What it takes in the formats that most have room for stays longest.
+        var columns: [Table.Column] = [.init("--shape"), .init("", rank: 3)]
+        columns += [("parameters", 1), ("active", 5), ("files", 2)].map { .init($0.0, .right, rank: $0.1) }
+        columns += Self.shown.map { .init($0.rawValue, .right, rank: [.bf16, .int8].contains($0) ? 4 : 0) }
+        columns += [.init("cache a token", .right, rank: 5), .init("MTP")]
         var table = Table(columns)
         for report in reports {
             var cells = [report.name, report.title, billions(report.parameters), billions(report.active_parameters)]

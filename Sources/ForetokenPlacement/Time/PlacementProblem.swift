@@ -35,10 +35,15 @@ public struct PlacementProblem: Sendable {
         reservedBytes = reserved
         for (node, bytes) in zip(machine.nodes, reserved) where bytes > node.capacity {
             throw PlacementError(
-                "node \(node.id) can take \(node.capacity) bytes, but its part of the dense weights and of layers that "
-                    + "are not placed needs \(bytes): \(bytes - node.capacity) are missing; free memory there, use more "
-                    + "nodes, or keep weights in a smaller format")
+                "node \(node.id) can take \(Self.gigabytes(node.capacity)), but its part of the dense weights and of layers "
+                    + "that are not placed needs \(Self.gigabytes(bytes)): free memory there, use more nodes, keep weights in "
+                    + "a smaller format, or name the machine to plan for with --topology")
         }
+    }
+
+    private static func gigabytes(_ bytes: Int) -> String {
+        let tenths = (bytes + 50_000_000) / 100_000_000
+        return tenths == 0 ? "\(bytes) bytes" : "\(tenths / 10).\(tenths % 10) GB"
     }
 
     /// Nodes of the machine.

@@ -63,6 +63,9 @@ enum WrongGuess {
     private static func text(_ word: String, _ count: Int, _ arguments: [String]) -> UsageError? {
         guard let command = arguments.first, let index = arguments.firstIndex(of: word), index > 0 else { return nil }
         let rest = Array(arguments[1..<index] + arguments[(index + 1)...])
+        if ModelFolder.likeness(of: word) == .gguf {
+            return UsageError(ModelFolder.ggufAdvice, command: "foretoken \(command) --model OWNER/NAME")
+        }
         if ["generate", "score"].contains(command) { return unquoted(index, count, arguments) }
         guard count == 1 else { return nil }
         if command == "serve", !word.isEmpty, word.allSatisfy(\.isNumber) {

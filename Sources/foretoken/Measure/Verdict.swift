@@ -192,7 +192,9 @@ package struct Verdict: Equatable {
             case (.yes, _), (.thin, _):
                 return auto.map { "`--draft auto` reaches \($0.measured.times)." } ?? ""
             case (_, "auto"):
-                return auto.map { "`--draft auto` notices and costs nothing: \($0.measured.times)." } ?? ""
+                let gains = (auto?.measured.value ?? 0) >= leastGain
+                let what = gains ? "gave" : "notices and costs nothing:"
+                return auto.map { "`--draft auto` \(what) \($0.measured.times)." } ?? ""
             default: return auto.map { "`--draft auto` does not pay either: \($0.measured.times)." } ?? ""
             }
         }
@@ -237,9 +239,9 @@ package struct Verdict: Equatable {
             let isSettled = answer != .hardly || pays || unsure.value < leastGain
             guard needed <= mostPrompts, isSettled else { return "" }
             let number = Int(needed.rounded(.up))
-            return data.prompts >= number
-                ? " About \(number) would do: a longer `--seconds` times more of them."
-                : " About \(Format.grouped(number)) prompts like these would do, with `--seconds` for all of them."
+            if data.prompts >= number { return " About \(number) would do: a longer `--seconds` times more of them." }
+            return " About \(Format.grouped(number)) prompts like these would do"
+                + (data.prompts > winner.prompts ? ", with `--seconds` for all of them." : ".")
         }
 
         /// The speed-up of what is advised; without drafts, that of the best fixed length.
