@@ -45,6 +45,7 @@ void foretoken_terminal_put_back(void) {
 /// Signals that end the process, and who had them before: the language's own report of a crash, for instance.
 static const int ends[] = {
     SIGHUP, SIGQUIT, SIGABRT, SIGILL, SIGTRAP, SIGFPE, SIGBUS, SIGSEGV, SIGSYS, SIGXCPU, SIGALRM, SIGUSR1, SIGUSR2,
+    SIGVTALRM, SIGPROF, SIGPOLL, SIGPWR, SIGSTKFLT,
 };
 enum { end_count = sizeof ends / sizeof *ends };
 static struct sigaction before[end_count];
@@ -54,7 +55,9 @@ static void on_end(int signal, siginfo_t *information, void *context) {
     for (int i = 0; i < end_count; i++) {
         if (ends[i] != signal) continue;
         sigaction(signal, &before[i], NULL);
-        if (before[i].sa_flags & SA_SIGINFO) before[i].sa_sigaction(signal, information, context);
+        // A key that ends the program is no crash to report.
+        if (signal != SIGQUIT && before[i].sa_flags & SA_SIGINFO)
+            before[i].sa_sigaction(signal, information, context);
     }
     // Whoever had it before may only have written a report.
     struct sigaction usually = {.sa_handler = SIG_DFL};
