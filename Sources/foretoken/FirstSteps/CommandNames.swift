@@ -99,6 +99,8 @@ package enum CommandNames {
             let near = EditDistance.nearest(to: arguments[1], among: all)
             let error = answer([arguments[1]])
             throw UsageError(error.description, command: near.map { "foretoken help \($0)" } ?? error.command)
+        } else if let answer = WrongGuess.early(arguments) {
+            throw answer
         }
     }
 

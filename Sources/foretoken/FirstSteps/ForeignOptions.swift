@@ -145,7 +145,7 @@ package enum ForeignOptions {
             case .bare: rest += parts.dropFirst()
             case .command(let words, _):
                 head = words
-                if has(words.first, parts[0]) { rest.append(word) }
+                if has(words.first, parts[0]) { rest.append(word) } else { rest += parts.dropFirst() }
             case .needless(_, let takesValue):
                 guard parts.count == 1, index < arguments.count else { break }
                 if takesValue || switches.contains(arguments[index]) { index += 1 }

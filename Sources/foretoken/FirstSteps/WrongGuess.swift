@@ -16,6 +16,23 @@ enum WrongGuess {
         return nil
     }
 
+    /// The answer to letters behind one dash that the parser would take for as many options of its own, some of which it has:
+    /// `-hf` for help, `-np 4` for four tokens.
+    static func early(_ arguments: [String]) -> UsageError? {
+        for word in lettersBehindADash(arguments) where word.prefix(while: { $0 != "=" }).count > 2 {
+            if word.hasPrefix("-h") && word != "-help", let answer = option(word, arguments) { return answer }
+            let name = String(word.prefix { $0 != "=" })
+            if ForeignOptions.answer(name, in: arguments) != nil, let answer = option(name, arguments) { return answer }
+        }
+        return nil
+    }
+
+    private static func lettersBehindADash(_ arguments: [String]) -> [String] {
+        arguments.prefix { $0 != "--" }.filter {
+            $0.hasPrefix("-") && !$0.hasPrefix("--") && $0.count > 2
+        }
+    }
+
     /// What stands in quotes before the parser tells how the command is used.
     private static func quoted(_ message: String) -> [String] {
         let usage = message.firstRange(of: "\nUsage: ")?.lowerBound ?? message.endIndex
@@ -28,9 +45,7 @@ enum WrongGuess {
     /// - Parameter name: what the parser does not know; empty where it missed something else.
     private static func option(_ name: String, _ arguments: [String]) -> UsageError? {
         // The parser takes several letters behind one dash for as many options.
-        let letters = arguments.prefix { $0 != "--" }.filter {
-            $0.hasPrefix("-") && !$0.hasPrefix("--") && $0.count > 2
-        }
+        let letters = lettersBehindADash(arguments)
         for name in [name] + letters.map({ String($0.prefix { $0 != "=" }) }) where !name.isEmpty {
             guard let answer = ForeignOptions.answer(name, in: arguments) else { continue }
             let command = ForeignOptions.line(arguments) ?? ForeignOptions.other(name, arguments.first)
