@@ -66,7 +66,8 @@ struct Generate: ParsableCommand {
         if let inputFile = prompt.inputFile { return try answerAll(inputFile) }
         let marks = try draftMarks.marks()
         try pictured.check(
-            trace: labelled.routing.recordRouting, inputs: [prompt.promptFile, predicted.predictionFile])
+            trace: labelled.routing.recordRouting,
+            inputs: [prompt.promptFile, predicted.predictionFile, model.plan, model.chatTemplate])
         let wanted = try prompt.read()
         let prediction = try predicted.read()
         let open = try OpenModel(model)

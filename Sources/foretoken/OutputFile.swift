@@ -84,12 +84,17 @@ package enum OutputFile {
     }
 
     /// The path to write at: where a symbolic link leads, and what is checked before anything is created.
-    private static func resolved(_ path: String) throws -> String {
+    /// - Parameter links: how many more may be followed that lead to nothing yet.
+    private static func resolved(_ path: String, links: Int = 40) throws -> String {
         guard !path.isEmpty else { throw UsageError("an empty path cannot name a file") }
         guard !path.hasSuffix("/") else { throw UsageError("\(path) names a folder; name a file") }
         if let real = realpath(path, nil) {
             defer { free(real) }
             return String(cString: real)
+        }
+        if errno == ENOENT, links > 0, let target = linked(path) {
+            return try resolved(
+                target.hasPrefix("/") ? target : "\(folder(of: path))/\(target)", links: links - 1)
         }
         let folder = folder(of: path)
         var status = stat()
@@ -101,6 +106,14 @@ package enum OutputFile {
             throw UsageError("cannot create \(path): \(folder) is not a folder")
         }
         return path
+    }
+
+    /// What a symbolic link names; nil for anything else.
+    private static func linked(_ path: String) -> String? {
+        var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
+        let count = readlink(path, &buffer, buffer.count)
+        guard count > 0 else { return nil }
+        return String(decoding: buffer[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
     private static func folder(of path: String) -> String {

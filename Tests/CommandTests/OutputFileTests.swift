@@ -29,6 +29,15 @@ import foretoken
         #expect(try folder.names() == ["link", "real"])
         var status = stat()
         #expect(lstat(folder.path + "/link", &status) == 0 && status.st_mode & S_IFMT == S_IFLNK)
+        // Those that lead to nothing yet as well; a trace that is to be made there has its name.
+        symlink("later", folder.path + "/ahead")
+        #expect(throws: (any Error).self) {
+            try OutputFile.check(
+                [("--one", folder.path + "/ahead")], appended: ("--other", folder.path + "/later"), inputs: [])
+        }
+        try OutputFile.write(bytes, to: folder.path + "/ahead")
+        #expect(try folder.read("later") == bytes)
+        #expect(lstat(folder.path + "/ahead", &status) == 0 && status.st_mode & S_IFMT == S_IFLNK)
     }
 
     @Test func longNamesAreNoTrouble() throws {

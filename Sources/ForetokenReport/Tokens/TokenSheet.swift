@@ -205,6 +205,9 @@ struct TokenSheet {
     private static func box(
         _ left: Double, _ right: Double, _ top: Double, _ bottom: Double, _ leftRadius: Double, _ rightRadius: Double
     ) -> String {
+        // A box of one column has room for no more.
+        let most = (right - left) / 2
+        let (leftRadius, rightRadius) = (min(leftRadius, most), min(rightRadius, most))
         let (l, r) = (coordinate(leftRadius), coordinate(rightRadius))
         return "M\(coordinate(left + leftRadius)) \(coordinate(top))H\(coordinate(right - rightRadius))"
             + "a\(r) \(r) 0 0 1 \(r) \(r)V\(coordinate(bottom - rightRadius))a\(r) \(r) 0 0 1-\(r) \(r)"
