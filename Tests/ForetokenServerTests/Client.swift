@@ -36,9 +36,6 @@ final class Connection: @unchecked Sendable {
             }
         }
         guard status == 0 else { throw ClientError(what: "connect: errno \(errno)") }
-        // A test ends, whatever the server does.
-        var patience = timeval(tv_sec: 300, tv_usec: 0)
-        setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
     }
 
     deinit { if isOpen { Glibc.close(descriptor) } }
