@@ -36,8 +36,9 @@ public struct PlacementProblem: Sendable {
         for (node, bytes) in zip(machine.nodes, reserved) where bytes > node.capacity {
             throw PlacementError(
                 "node \(node.id) can take \(Self.gigabytes(node.capacity)), but its part of the dense weights and of layers "
-                    + "that are not placed needs \(Self.gigabytes(bytes)): free memory there, use more nodes, keep weights in "
-                    + "a smaller format, or name the machine to plan for with --topology")
+                    + "that are not placed needs \(Self.gigabytes(bytes)): \(Self.gigabytes(bytes - node.capacity)) are "
+                    + "missing; free memory there, use more nodes, keep weights in a smaller format, or name the machine to "
+                    + "plan for with --topology")
         }
     }
 
