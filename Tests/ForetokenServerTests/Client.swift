@@ -83,6 +83,13 @@ final class Connection: @unchecked Sendable {
         return received
     }
 
+    /// Reads for two seconds, or until nothing comes: a small buffer may get its rest in drops.
+    func readAvailable() -> [UInt8] {
+        let end = ContinuousClock.now + .seconds(2)
+        while ContinuousClock.now < end, (try? receive()) == true {}
+        return received
+    }
+
     func close() {
         isOpen = false
         Glibc.close(descriptor)

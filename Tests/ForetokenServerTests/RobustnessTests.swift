@@ -94,6 +94,8 @@ extension ServerTests {
                 #expect(metrics.contains("foretoken_cancelled_total{reason=\"slow\"} 1"))
                 try await wait(server, running: 0)
                 try await hangsUp(port)
+                let rest = try await blocking { String(decoding: connection.readAvailable(), as: UTF8.self) }
+                #expect(!rest.contains("[DONE]"))
                 connection.close()
             }
         }

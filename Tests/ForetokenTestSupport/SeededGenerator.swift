@@ -1,24 +1,21 @@
-/// SplitMix64: a small repeatable generator for tests (Steele, Lea, Flood 2014).
+import ForetokenPlacement
+
+/// A small repeatable generator for tests.
 public struct SeededGenerator: RandomNumberGenerator, Sendable {
-    private var state: UInt64
+    private var numbers: SplitMix64
 
     /// Equal seeds give equal sequences.
-    public init(seed: UInt64) { state = seed }
+    public init(seed: UInt64) { numbers = SplitMix64(seed: seed) }
 
     /// A generator of its own for everything that has a name, so that adding one tensor changes no other.
     public init(seed: UInt64, name: String) {
         // FNV-1a over the name, started from the seed.
-        state = name.utf8.reduce(seed ^ 0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
+        let start = name.utf8.reduce(seed ^ 0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
+        numbers = SplitMix64(seed: start)
     }
 
     /// The next 64 random bits.
-    public mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
-    }
+    public mutating func next() -> UInt64 { numbers.next() }
 
     /// Uniform in [0, 1), 24 bits.
     public mutating func uniform() -> Float { Float(next() >> 40) * 0x1p-24 }
